@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 REQUEST_ID: Final = "requestId"
@@ -13,3 +16,773 @@ STEP_KEY: Final = "stepKey"
 ROUTE: Final = "route"
 SESSION: Final = "session"
 EVENT: Final = "event"
+
+OTHER: Final = "other"
+"""What a value outside its closed set becomes; each occurrence is counted in ``telemetry.errors``."""
+
+OVERFLOW: Final = "otel.metric.overflow"
+"""Attribute of the one series that takes what exceeds a cardinality limit (OpenTelemetry metrics SDK specification)."""
+
+
+class Kind(StrEnum):
+    """The instrument behind a metric."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class Pii(StrEnum):
+    """How personal a value may be."""
+
+    NONE = "none"
+    IDENTIFIER = "identifier"
+    CONTENT = "content"
+
+
+class Across(StrEnum):
+    """The one right way to bring several workers' series together."""
+
+    SUM = "sum"
+    MAX = "max"
+    MIN = "min"
+    RECOMPUTE = "recompute"
+
+
+class Way(StrEnum):
+    """How a metric reaches Prometheus: pushed by OTLP, or scraped from ``/metrics``."""
+
+    OTLP = "otlp"
+    SCRAPE = "scrape"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """One sentence in both languages of the documentation."""
+
+    en: str
+    pt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeSpec:
+    """One metric attribute."""
+
+    name: str
+    description: Text
+    values: tuple[str, ...] = ()
+    """The closed set, ``other`` included; empty for an open one, which the cardinality limit bounds."""
+    pii: Pii = Pii.NONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSpec:
+    """One metric: its OpenTelemetry name and all that follows from it."""
+
+    name: str
+    kind: Kind
+    unit: str
+    """UCUM; ``s`` adds ``_seconds`` in Prometheus, ``{...}`` and the empty unit add nothing, ``1`` is never used."""
+    description: Text
+    verb: str
+    """What records it."""
+    across: Across
+    attributes: tuple[AttributeSpec, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def prometheus_name(self) -> str:
+        """The name in Prometheus, by OTLP and by scrape; a histogram adds ``_bucket``, ``_sum`` and ``_count``."""
+        return prometheus_name(self.name, unit=self.unit, kind=self.kind)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogField:
+    """One field of a log line."""
+
+    name: str
+    description: Text
+    pii: Pii = Pii.NONE
+
+
+_UNIT_WORDS: Final = {"s": "seconds", "ms": "milliseconds", "By": "bytes", "%": "percent"}
+
+
+def prometheus_name(name: str, *, unit: str, kind: Kind) -> str:
+    """
+    Translate an OpenTelemetry metric name as Prometheus' OTLP receiver does.
+
+    Args:
+        name: Dotted metric name.
+        unit: UCUM unit; an annotation in braces counts as none.
+        kind: The instrument; a counter ends in ``_total``, a gauge of unit ``1`` in ``_ratio``.
+
+    Source: https://github.com/prometheus/otlptranslator, metric_namer.go.
+    """
+    words = [word for word in re.split(r"[^a-zA-Z0-9:]+", name) if word]
+    unit_word = _UNIT_WORDS.get(unit)
+    if unit_word and unit_word not in words:
+        words.append(unit_word)
+    if kind is Kind.COUNTER:
+        words = [word for word in words if word != "total"] + ["total"]
+    if kind is Kind.GAUGE and unit == "1":
+        words = [word for word in words if word != "ratio"] + ["ratio"]
+    joined = "_".join(words)
+    return f"_{joined}" if joined[:1].isdigit() else joined
+
+
+def prometheus_label(name: str) -> str:
+    """Translate an attribute name into a label name: what is no letter, digit or underscore becomes an underscore."""
+    label = re.sub(r"[^a-zA-Z0-9_]", "_", name)
+    return f"key_{label}" if label[:1].isdigit() else label
+
+
+def bucket_label(bound: float, way: Way) -> str:
+    """Spell a histogram bound as its ``le`` label: ``120`` by OTLP, ``120.0`` by scrape (rules match both)."""
+    return f"{bound:g}" if way is Way.OTLP else repr(float(bound))
+
+
+def _text(en: str, pt: str) -> Text:
+    return Text(en=en, pt=pt)
+
+
+ORIGIN: Final = AttributeSpec(
+    name="origin",
+    description=_text("What made the application send.", "O que fez a aplicação enviar."),
+    values=("reply", "broadcast", "manual", OTHER),
+)
+MESSAGE_KIND: Final = AttributeSpec(
+    name="kind",
+    description=_text("Type of the message received.", "Tipo da mensagem recebida."),
+    values=(
+        "text",
+        "image",
+        "audio",
+        "video",
+        "document",
+        "sticker",
+        "location",
+        "contact",
+        "reaction",
+        "interactive",
+        OTHER,
+    ),
+)
+FAILURE_REASON: Final = AttributeSpec(
+    name="reason",
+    description=_text("Why the attempt failed.", "Por que a tentativa falhou."),
+    values=(
+        "rate_limited",
+        "breaker_open",
+        "session_down",
+        "not_on_whatsapp",
+        "blocked",
+        "opted_out",
+        "media",
+        "timeout",
+        "network",
+        "provider_error",
+        OTHER,
+    ),
+)
+DELIVERY_STATUS: Final = AttributeSpec(
+    name="status",
+    description=_text("What WhatsApp acknowledged.", "O que o WhatsApp confirmou."),
+    values=("delivered", "read", OTHER),
+)
+CONSENT_ACTION: Final = AttributeSpec(
+    name="action",
+    description=_text("What the contact decided.", "O que o contato decidiu."),
+    values=("opt_in", "opt_out", OTHER),
+)
+SESSION_STATE: Final = AttributeSpec(
+    name="state",
+    description=_text(
+        "State of the session; each one is exported, 1 for the present state and 0 for the rest.",
+        "Estado da sessão; todos são exportados, 1 para o estado atual e 0 para os demais.",
+    ),
+    values=("starting", "qr_pending", "connected", "disconnected", "logged_out", "expired", OTHER),
+)
+DISCONNECT_REASON: Final = AttributeSpec(
+    name="reason",
+    description=_text("Why the session was lost.", "Por que a sessão caiu."),
+    values=("transient", "restart", "logged_out", "replaced", "banned", OTHER),
+)
+BREAKER_STATE: Final = AttributeSpec(
+    name="state",
+    description=_text("State of the contact's circuit breaker.", "Estado do disjuntor do contato."),
+    values=("half_open", "open"),
+)
+SESSION_NAME: Final = AttributeSpec(
+    name=SESSION,
+    description=_text("The WhatsApp session, by its internal name.", "A sessão do WhatsApp, pelo nome interno."),
+    pii=Pii.IDENTIFIER,
+)
+BREAKER_CONTACT: Final = AttributeSpec(
+    name=CONTACT_ID,
+    description=_text(
+        "A contact whose breaker is not closed; the only identifier among metric attributes, capped.",
+        "Um contato cujo disjuntor não está fechado; o único identificador entre os atributos de métricas, limitado.",
+    ),
+    pii=Pii.IDENTIFIER,
+)
+TRIGGER: Final = AttributeSpec(
+    name=TRIGGER_ID, description=_text("The trigger, by its internal id.", "O gatilho, pelo id interno.")
+)
+FLOW: Final = AttributeSpec(
+    name=FLOW_ID, description=_text("The flow, by its internal id.", "O fluxo, pelo id interno.")
+)
+STEP: Final = AttributeSpec(
+    name=STEP_KEY, description=_text("The step's key within its flow.", "A chave da etapa dentro do fluxo.")
+)
+POOL: Final = AttributeSpec(
+    name="pool",
+    description=_text(
+        "The engine, by the name given when it was instrumented.", "O engine, pelo nome dado ao instrumentá-lo."
+    ),
+)
+SIGNAL: Final = AttributeSpec(
+    name="signal",
+    description=_text("The kind of telemetry.", "O tipo de telemetria."),
+    values=("traces", "metrics", "logs", OTHER),
+)
+DROP_REASON: Final = AttributeSpec(
+    name="reason",
+    description=_text("Why telemetry was dropped.", "Por que a telemetria foi descartada."),
+    values=(
+        "queue_full",
+        "export_failed",
+        "rejected",
+        "too_large",
+        "deadline",
+        "shutdown",
+        "cardinality_limit",
+        "tracking_limit",
+        OTHER,
+    ),
+)
+RULE: Final = AttributeSpec(
+    name="rule",
+    description=_text("The masking rule that replaced the value.", "A regra de mascaramento que trocou o valor."),
+)
+COMPONENT: Final = AttributeSpec(
+    name="component",
+    description=_text("The part of this package that failed.", "A parte deste pacote que falhou."),
+    values=(
+        "unknown_value",
+        "callback",
+        "metrics",
+        "masking",
+        "context",
+        "logs",
+        "export",
+        "instrumentation",
+        "config",
+        OTHER,
+    ),
+)
+HTTP_METHOD: Final = AttributeSpec(
+    name="http.request.method",
+    description=_text("HTTP method; an unknown one is _OTHER.", "Método HTTP; um desconhecido vira _OTHER."),
+    values=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY", "_OTHER"),
+)
+HTTP_ROUTE: Final = AttributeSpec(
+    name="http.route",
+    description=_text("Route template, never the path itself.", "Modelo da rota, nunca o caminho em si."),
+)
+HTTP_STATUS: Final = AttributeSpec(
+    name="http.response.status_code", description=_text("HTTP status code.", "Código de status HTTP.")
+)
+URL_SCHEME: Final = AttributeSpec(
+    name="url.scheme",
+    description=_text("The scheme; an unknown one is other.", "O esquema; um desconhecido vira other."),
+    values=("http", "https", "ws", "wss", OTHER),
+)
+ERROR_TYPE: Final = AttributeSpec(
+    name="error.type",
+    description=_text(
+        "Status code of a 5xx answer or type of the exception.", "Código de uma resposta 5xx ou tipo da exceção."
+    ),
+)
+
+MESSAGES_OUTBOUND: Final = MetricSpec(
+    name="messages.outbound",
+    kind=Kind.COUNTER,
+    unit="{message}",
+    description=_text(
+        "Finished attempts to send, failures included. Delivered in a day = increase of this - increase of the failed.",
+        "Tentativas de envio concluídas, falhas incluídas. Entregas no dia = aumento desta menos aumento das falhas.",
+    ),
+    verb="message_sent, message_failed",
+    across=Across.SUM,
+    attributes=(ORIGIN,),
+)
+MESSAGES_OUTBOUND_FAILED: Final = MetricSpec(
+    name="messages.outbound.failed",
+    kind=Kind.COUNTER,
+    unit="{message}",
+    description=_text(
+        "Attempts to send that failed for good. Success ratio = 1 - failed / outbound.",
+        "Tentativas de envio que falharam em definitivo. Taxa de sucesso = 1 - falhas / envios.",
+    ),
+    verb="message_failed",
+    across=Across.SUM,
+    attributes=(FAILURE_REASON,),
+)
+MESSAGES_INBOUND: Final = MetricSpec(
+    name="messages.inbound",
+    kind=Kind.COUNTER,
+    unit="{message}",
+    description=_text("Messages received.", "Mensagens recebidas."),
+    verb="message_inbound",
+    across=Across.SUM,
+    attributes=(MESSAGE_KIND,),
+)
+MESSAGES_DELIVERED: Final = MetricSpec(
+    name="messages.delivered",
+    kind=Kind.COUNTER,
+    unit="{message}",
+    description=_text("Acknowledgements from WhatsApp.", "Confirmações do WhatsApp."),
+    verb="message_delivered",
+    across=Across.SUM,
+    attributes=(DELIVERY_STATUS,),
+)
+DELIVERY_SUCCESS_RATIO: Final = MetricSpec(
+    name="delivery.success_ratio",
+    kind=Kind.GAUGE,
+    unit="",
+    description=_text(
+        "1 - failed / outbound over the last 24 hours of this process; absent without attempts.",
+        "1 - falhas / envios nas últimas 24 horas deste processo; ausente sem tentativas.",
+    ),
+    verb="message_sent, message_failed",
+    across=Across.RECOMPUTE,
+)
+FIRST_RESPONSE_LATENCY: Final = MetricSpec(
+    name="first_response.latency",
+    kind=Kind.HISTOGRAM,
+    unit="s",
+    description=_text(
+        "Time from a contact's first unanswered message to the first reply, late ones included. "
+        "Within the objective = bucket le 120 / (bucket le 120 + unanswered).",
+        "Tempo da primeira mensagem sem resposta de um contato até a primeira resposta, inclusive as tardias. "
+        "Dentro do objetivo = faixa le 120 / (faixa le 120 + sem resposta).",
+    ),
+    verb="message_inbound + message_sent, first_response",
+    across=Across.SUM,
+    buckets=(1, 2, 5, 10, 20, 30, 60, 90, 120, 180, 300, 600, 1800, 3600),
+)
+FIRST_RESPONSE_UNANSWERED: Final = MetricSpec(
+    name="first_response.unanswered",
+    kind=Kind.COUNTER,
+    unit="{contact}",
+    description=_text(
+        "Contacts that waited over 120 s without a reply, counted once per wait; a late reply does not take it back.",
+        "Contatos à espera há mais de 120 s sem resposta, contados uma vez por espera; resposta tardia não desfaz.",
+    ),
+    verb="message_inbound, first_response_unanswered",
+    across=Across.SUM,
+)
+QUEUE_DEPTH: Final = MetricSpec(
+    name="queue.depth",
+    kind=Kind.GAUGE,
+    unit="{message}",
+    description=_text(
+        "Messages waiting to be sent, as the application's callback tells; workers share one queue.",
+        "Mensagens à espera de envio, segundo o callback da aplicação; os workers compartilham uma fila.",
+    ),
+    verb="observe_queue",
+    across=Across.MAX,
+)
+QUEUE_OLDEST_AGE: Final = MetricSpec(
+    name="queue.oldest_age",
+    kind=Kind.GAUGE,
+    unit="s",
+    description=_text("Age of the oldest message in the queue.", "Idade da mensagem mais antiga na fila."),
+    verb="observe_queue",
+    across=Across.MAX,
+)
+RATE_GLOBAL: Final = MetricSpec(
+    name="rate.global_per_min",
+    kind=Kind.GAUGE,
+    unit="{message}",
+    description=_text("Finished attempts in the last 60 s.", "Tentativas concluídas nos últimos 60 s."),
+    verb="message_sent, message_failed",
+    across=Across.SUM,
+)
+RATE_PER_CONTACT: Final = MetricSpec(
+    name="rate.per_contact_per_5min",
+    kind=Kind.GAUGE,
+    unit="{message}",
+    description=_text(
+        "Finished attempts in the last 300 s to the contact that has most of them.",
+        "Tentativas concluídas nos últimos 300 s para o contato que mais as tem.",
+    ),
+    verb="message_sent, message_failed",
+    across=Across.MAX,
+)
+CB_STATE_GLOBAL: Final = MetricSpec(
+    name="cb.state.global",
+    kind=Kind.GAUGE,
+    unit="",
+    description=_text(
+        "Global circuit breaker: 0 closed, 1 half-open, 2 open.",
+        "Disjuntor global: 0 fechado, 1 meio-aberto, 2 aberto.",
+    ),
+    verb="breaker_state",
+    across=Across.MAX,
+)
+CB_STATE_CONTACT: Final = MetricSpec(
+    name="cb.state.contact",
+    kind=Kind.GAUGE,
+    unit="",
+    description=_text(
+        "Circuit breaker of a contact, 1 half-open, 2 open; closed ones have no series, those past the cap share one.",
+        "Disjuntor de um contato, 1 meio-aberto, 2 aberto; fechados não têm série, os além do limite dividem uma.",
+    ),
+    verb="breaker_state",
+    across=Across.MAX,
+    attributes=(BREAKER_CONTACT,),
+)
+CB_CONTACTS: Final = MetricSpec(
+    name="cb.contacts",
+    kind=Kind.GAUGE,
+    unit="{contact}",
+    description=_text("Contacts whose breaker is not closed.", "Contatos cujo disjuntor não está fechado."),
+    verb="breaker_state",
+    across=Across.MAX,
+    attributes=(BREAKER_STATE,),
+)
+CB_FAIL_RATE: Final = MetricSpec(
+    name="cb.fail_rate.window",
+    kind=Kind.GAUGE,
+    unit="",
+    description=_text(
+        "Failed / finished attempts over the breaker's window of 300 s, 0 to 1; 0 without attempts.",
+        "Falhas / tentativas concluídas na janela de 300 s do disjuntor, de 0 a 1; 0 sem tentativas.",
+    ),
+    verb="message_sent, message_failed",
+    across=Across.MAX,
+)
+TRIGGER_HITS: Final = MetricSpec(
+    name="trigger.hits",
+    kind=Kind.COUNTER,
+    unit="{hit}",
+    description=_text("Messages that matched a trigger.", "Mensagens que acionaram um gatilho."),
+    verb="trigger_hit",
+    across=Across.SUM,
+    attributes=(TRIGGER,),
+)
+FLOW_STARTED: Final = MetricSpec(
+    name="flow.started",
+    kind=Kind.COUNTER,
+    unit="{run}",
+    description=_text("Runs of a flow.", "Execuções de um fluxo."),
+    verb="flow_started",
+    across=Across.SUM,
+    attributes=(FLOW,),
+)
+FLOW_AUTO_STEPS: Final = MetricSpec(
+    name="flow.auto_steps",
+    kind=Kind.COUNTER,
+    unit="{step}",
+    description=_text("Steps a flow took by itself.", "Etapas que um fluxo deu sozinho."),
+    verb="flow_auto_step",
+    across=Across.SUM,
+    attributes=(FLOW,),
+)
+FLOW_STEP_ENTERED: Final = MetricSpec(
+    name="flow.step_entered",
+    kind=Kind.COUNTER,
+    unit="{step}",
+    description=_text("Entries into a step.", "Entradas em uma etapa."),
+    verb="flow_step_entered",
+    across=Across.SUM,
+    attributes=(FLOW, STEP),
+)
+FLOW_STEP_COMPLETED: Final = MetricSpec(
+    name="flow.step_completed",
+    kind=Kind.COUNTER,
+    unit="{step}",
+    description=_text(
+        "Steps completed. Drop-off = 1 - completed / entered.",
+        "Etapas concluídas. Abandono = 1 - concluídas / entradas.",
+    ),
+    verb="flow_step_completed",
+    across=Across.SUM,
+    attributes=(FLOW, STEP),
+)
+CONTACT_CONSENT: Final = MetricSpec(
+    name="contact.consent",
+    kind=Kind.COUNTER,
+    unit="{contact}",
+    description=_text("Contacts that opted in or out.", "Contatos que aceitaram ou recusaram receber mensagens."),
+    verb="consent",
+    across=Across.SUM,
+    attributes=(CONSENT_ACTION,),
+)
+CONTACT_INBOUND_MAX: Final = MetricSpec(
+    name="contact.inbound_max_5m",
+    kind=Kind.GAUGE,
+    unit="{message}",
+    description=_text(
+        "Messages in the last 300 s from the contact that sent most: abuse, or a bot on the other side.",
+        "Mensagens nos últimos 300 s do contato que mais enviou: abuso, ou um robô do outro lado.",
+    ),
+    verb="message_inbound",
+    across=Across.MAX,
+)
+WHATSAPP_SESSION_STATE: Final = MetricSpec(
+    name="whatsapp.session.state",
+    kind=Kind.GAUGE,
+    unit="",
+    description=_text("State of the session, one series a state.", "Estado da sessão, uma série por estado."),
+    verb="session_state",
+    across=Across.MAX,
+    attributes=(SESSION_NAME, SESSION_STATE),
+)
+WHATSAPP_SESSION_CONNECTED: Final = MetricSpec(
+    name="whatsapp.session.connected",
+    kind=Kind.GAUGE,
+    unit="",
+    description=_text(
+        "1 while the session is connected; one that shows a QR code is not.",
+        "1 enquanto a sessão está conectada; a que mostra um QR code não está.",
+    ),
+    verb="session_state",
+    across=Across.MAX,
+    attributes=(SESSION_NAME,),
+)
+WHATSAPP_SESSION_DOWN_SINCE: Final = MetricSpec(
+    name="whatsapp.session.down_since_timestamp",
+    kind=Kind.GAUGE,
+    unit="s",
+    description=_text(
+        "When the session was lost, or was first seen not connected; Unix time, 0 while connected.",
+        "Quando a sessão caiu, ou foi vista sem conexão pela primeira vez; hora Unix, 0 enquanto conectada.",
+    ),
+    verb="session_state",
+    across=Across.MAX,
+    attributes=(SESSION_NAME,),
+)
+WHATSAPP_QR_ISSUED: Final = MetricSpec(
+    name="whatsapp.qr.issued_timestamp",
+    kind=Kind.GAUGE,
+    unit="s",
+    description=_text(
+        "When the QR code that still waits was issued; Unix time, 0 when none waits. Never the code itself.",
+        "Quando foi emitido o QR code que ainda espera; hora Unix, 0 se nenhum espera. Nunca o código em si.",
+    ),
+    verb="qr_issued",
+    across=Across.MAX,
+    attributes=(SESSION_NAME,),
+)
+WHATSAPP_SESSION_DISCONNECTS: Final = MetricSpec(
+    name="whatsapp.session.disconnects",
+    kind=Kind.COUNTER,
+    unit="{disconnect}",
+    description=_text("Losses of the session.", "Quedas da sessão."),
+    verb="session_disconnected",
+    across=Across.SUM,
+    attributes=(SESSION_NAME, DISCONNECT_REASON),
+)
+WHATSAPP_SESSION_RECOVERY: Final = MetricSpec(
+    name="whatsapp.session.recovery",
+    kind=Kind.HISTOGRAM,
+    unit="s",
+    description=_text(
+        "Time from the loss of a session that was connected to its next connection.",
+        "Tempo da queda de uma sessão que estava conectada até a próxima conexão.",
+    ),
+    verb="session_state",
+    across=Across.SUM,
+    attributes=(SESSION_NAME,),
+    buckets=(1, 2, 5, 10, 20, 30, 60, 120, 180, 300, 600, 900, 1800, 3600),
+)
+PROCESS_UPTIME: Final = MetricSpec(
+    name="process.uptime",
+    kind=Kind.GAUGE,
+    unit="s",
+    description=_text("Age of the process.", "Idade do processo."),
+    verb="observe_runtime",
+    across=Across.MIN,
+)
+EVENT_LOOP_LAG: Final = MetricSpec(
+    name="event_loop.lag",
+    kind=Kind.GAUGE,
+    unit="s",
+    description=_text(
+        "Longest delay of the event loop since the last export, a delay still under way included.",
+        "Maior atraso do event loop desde a última exportação, inclusive um atraso em curso.",
+    ),
+    verb="observe_event_loop",
+    across=Across.MAX,
+)
+DB_POOL_IN_USE: Final = MetricSpec(
+    name="db.pool.in_use",
+    kind=Kind.GAUGE,
+    unit="{connection}",
+    description=_text("Connections checked out.", "Conexões em uso."),
+    verb="instrument_pool",
+    across=Across.SUM,
+    attributes=(POOL,),
+)
+DB_POOL_MAX: Final = MetricSpec(
+    name="db.pool.max",
+    kind=Kind.GAUGE,
+    unit="{connection}",
+    description=_text(
+        "Connections the pool may open, overflow included; absent where there is no limit.",
+        "Conexões que o pool pode abrir, com o excedente; ausente onde não há limite.",
+    ),
+    verb="instrument_pool",
+    across=Across.SUM,
+    attributes=(POOL,),
+)
+DB_POOL_OVERFLOW: Final = MetricSpec(
+    name="db.pool.overflow",
+    kind=Kind.GAUGE,
+    unit="{connection}",
+    description=_text("Connections open beyond the pool's size.", "Conexões abertas além do tamanho do pool."),
+    verb="instrument_pool",
+    across=Across.SUM,
+    attributes=(POOL,),
+)
+DB_POOL_WAIT: Final = MetricSpec(
+    name="db.pool.wait",
+    kind=Kind.HISTOGRAM,
+    unit="s",
+    description=_text(
+        "Time to obtain a connection from the pool, a new connection's set-up included.",
+        "Tempo para obter uma conexão do pool, com a abertura de uma nova.",
+    ),
+    verb="instrument_pool",
+    across=Across.SUM,
+    attributes=(POOL,),
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+HTTP_SERVER_REQUEST_DURATION: Final = MetricSpec(
+    name="http.server.request.duration",
+    kind=Kind.HISTOGRAM,
+    unit="s",
+    description=_text(
+        "Time to answer a request, background tasks excluded.",
+        "Tempo para responder a uma requisição, sem as tarefas em segundo plano.",
+    ),
+    verb="the FastAPI instrumentation",
+    across=Across.SUM,
+    attributes=(HTTP_ROUTE, HTTP_METHOD, HTTP_STATUS, URL_SCHEME, ERROR_TYPE),
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10),
+)
+TELEMETRY_DROPPED: Final = MetricSpec(
+    name="telemetry.dropped_items",
+    kind=Kind.COUNTER,
+    unit="{item}",
+    description=_text("Telemetry that was lost, and why.", "Telemetria perdida, e por quê."),
+    verb="dropped",
+    across=Across.SUM,
+    attributes=(SIGNAL, DROP_REASON),
+)
+TELEMETRY_MASKED: Final = MetricSpec(
+    name="telemetry.masked_values",
+    kind=Kind.COUNTER,
+    unit="{value}",
+    description=_text("Values masked before they left.", "Valores mascarados antes de sair."),
+    verb="masked",
+    across=Across.SUM,
+    attributes=(RULE,),
+)
+TELEMETRY_ERRORS: Final = MetricSpec(
+    name="telemetry.errors",
+    kind=Kind.COUNTER,
+    unit="{error}",
+    description=_text(
+        "Errors inside the telemetry, none of which reached the application.",
+        "Erros dentro da telemetria, nenhum dos quais chegou à aplicação.",
+    ),
+    verb="error",
+    across=Across.SUM,
+    attributes=(COMPONENT,),
+)
+
+METRICS: Final = (
+    MESSAGES_OUTBOUND,
+    MESSAGES_OUTBOUND_FAILED,
+    MESSAGES_INBOUND,
+    MESSAGES_DELIVERED,
+    DELIVERY_SUCCESS_RATIO,
+    FIRST_RESPONSE_LATENCY,
+    FIRST_RESPONSE_UNANSWERED,
+    QUEUE_DEPTH,
+    QUEUE_OLDEST_AGE,
+    RATE_GLOBAL,
+    RATE_PER_CONTACT,
+    CB_STATE_GLOBAL,
+    CB_STATE_CONTACT,
+    CB_CONTACTS,
+    CB_FAIL_RATE,
+    TRIGGER_HITS,
+    FLOW_STARTED,
+    FLOW_AUTO_STEPS,
+    FLOW_STEP_ENTERED,
+    FLOW_STEP_COMPLETED,
+    CONTACT_CONSENT,
+    CONTACT_INBOUND_MAX,
+    WHATSAPP_SESSION_STATE,
+    WHATSAPP_SESSION_CONNECTED,
+    WHATSAPP_SESSION_DOWN_SINCE,
+    WHATSAPP_QR_ISSUED,
+    WHATSAPP_SESSION_DISCONNECTS,
+    WHATSAPP_SESSION_RECOVERY,
+    PROCESS_UPTIME,
+    EVENT_LOOP_LAG,
+    DB_POOL_IN_USE,
+    DB_POOL_MAX,
+    DB_POOL_OVERFLOW,
+    DB_POOL_WAIT,
+    HTTP_SERVER_REQUEST_DURATION,
+    TELEMETRY_DROPPED,
+    TELEMETRY_MASKED,
+    TELEMETRY_ERRORS,
+)
+"""Every metric this package records."""
+
+SESSION_EVENTS: Final = ("connected", "disconnected", "qr_updated", "expired")
+"""Values of the log field ``event``."""
+
+LOG_LEVELS: Final = ("trace", "debug", "info", "warn", "error", "fatal")
+"""Values of the log field ``level``, in Pino's words."""
+
+LOG_FIELDS: Final = (
+    LogField(name="level", description=_text("Severity, in Pino's words.", "Severidade, nas palavras do Pino.")),
+    LogField(
+        name="ts", description=_text("UTC time, ISO 8601 with milliseconds.", "Hora UTC, ISO 8601 com milissegundos.")
+    ),
+    LogField(name="msg", description=_text("The message, masked.", "A mensagem, mascarada."), pii=Pii.CONTENT),
+    LogField(name="logger", description=_text("Name of the logger.", "Nome do logger.")),
+    LogField(name=REQUEST_ID, description=_text("Id of the HTTP request.", "Id da requisição HTTP.")),
+    LogField(name=ROUTE, description=_text("Route template of the request.", "Modelo de rota da requisição.")),
+    LogField(
+        name=CONTACT_ID,
+        description=_text("Internal id of the contact, never a phone.", "Id interno do contato, nunca um telefone."),
+        pii=Pii.IDENTIFIER,
+    ),
+    LogField(
+        name=MESSAGE_ID, description=_text("Internal id of the message.", "Id interno da mensagem."), pii=Pii.IDENTIFIER
+    ),
+    LogField(name=TRIGGER_ID, description=_text("Id of the trigger.", "Id do gatilho.")),
+    LogField(name=FLOW_ID, description=_text("Id of the flow.", "Id do fluxo.")),
+    LogField(name=STEP_KEY, description=_text("Key of the flow's step.", "Chave da etapa do fluxo.")),
+    LogField(name=SESSION, description=_text("The WhatsApp session.", "A sessão do WhatsApp."), pii=Pii.IDENTIFIER),
+    LogField(name=EVENT, description=_text("What happened to the session.", "O que aconteceu com a sessão.")),
+    LogField(name="traceId", description=_text("Id of the trace.", "Id do trace.")),
+    LogField(name="spanId", description=_text("Id of the span.", "Id do span.")),
+    LogField(
+        name="err",
+        description=_text(
+            "type, message and stack of the exception, masked.", "type, message e stack da exceção, mascarados."
+        ),
+        pii=Pii.CONTENT,
+    ),
+)
+"""Every field of a log line that this package writes itself; an application's own extras stand beside them, masked."""
