@@ -1,3 +1,32 @@
-"""OpenTelemetry for WhatsApp automation."""
+"""
+OpenTelemetry for WhatsApp automation: one call, one collector, every backend, no phone number leaves the house.
+
+    telemetry = setup_telemetry(app=app, engine=engine)
+    with message_context(contact_id=contact.id, message_id=message.id):
+        telemetry.metrics.message_sent(origin="reply", contact_id=contact.id)
+"""
+
+from whatsself_otel.config import TelemetryConfig
+from whatsself_otel.context import capture_context, current_attributes, message_context, resume_context
+from whatsself_otel.errors import ConfigError, WhatsSelfOtelError
+from whatsself_otel.masking import Masker, MaskingConfig
+from whatsself_otel.metrics import WhatsSelfMetrics
+from whatsself_otel.setup import Health, Telemetry, setup_telemetry
+
+__all__ = [
+    "ConfigError",
+    "Health",
+    "Masker",
+    "MaskingConfig",
+    "Telemetry",
+    "TelemetryConfig",
+    "WhatsSelfMetrics",
+    "WhatsSelfOtelError",
+    "capture_context",
+    "current_attributes",
+    "message_context",
+    "resume_context",
+    "setup_telemetry",
+]
 
 __version__ = "0.1.0"

@@ -9,7 +9,10 @@ Only start-up raises: at run time nothing of this package reaches the applicatio
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class WhatsSelfOtelError(Exception):

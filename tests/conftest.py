@@ -1,0 +1,51 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from whatsself_otel import Telemetry, TelemetryConfig, setup_telemetry
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from otlp_sink import Sink, run_sink
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable of the developer's machine reaches a test."""
+    for name in list(os.environ):
+        if name.startswith(("OTEL_", "WHATSSELF_OTEL_")) and name not in KEPT_VARIABLES:
+            monkeypatch.delenv(name)
+
+
+KEPT_VARIABLES = {"WHATSSELF_OTEL_CACHE"}
+"""Where the natively built programs lie: a fact of the machine, not a setting of the package."""
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with run_sink() as running:
+        yield running
+
+
+@pytest.fixture
+def start(sink: Sink) -> Iterator[Callable[..., Telemetry]]:
+    """Start telemetry that sends to the sink; it is shut down at the end of the test."""
+    running: list[Telemetry] = []
+
+    def start_telemetry(app: Any = None, engine: Any = None, **settings: Any) -> Telemetry:
+        config = TelemetryConfig(**{"endpoint": sink.url, "log_to_stdout": False, **settings})
+        telemetry = setup_telemetry(app, engine, config=config)
+        running.append(telemetry)
+        return telemetry
+
+    yield start_telemetry
+    for telemetry in running:
+        telemetry.shutdown()

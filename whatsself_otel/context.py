@@ -1,0 +1,188 @@
+"""
+The ids that follow one message: requestId, contactId, messageId and their kin.
+
+They live under private keys of the OpenTelemetry context, so they cross ``await``, tasks and threads started with a
+copied context. They are never Baggage: that would leave in the headers of every outgoing request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from whatsself_otel.catalogue import (
+    CONTACT_ID,
+    FLOW_ID,
+    MESSAGE_ID,
+    REQUEST_ID,
+    SESSION,
+    STEP_KEY,
+    TRIGGER_ID,
+)
+
+CORRELATION_KEYS: Final = (REQUEST_ID, CONTACT_ID, MESSAGE_ID, TRIGGER_ID, FLOW_ID, STEP_KEY, SESSION)
+"""Wire names that a context may bind, in the order in which they are shown."""
+
+MAX_ID_LENGTH: Final = 256
+"""Longest id kept; the rest is cut. A cuid has 25 characters, a serialised WhatsApp message id about 60."""
+
+_ATTRIBUTES: Final = otel_context.create_key("whatsself-attributes")
+_REQUEST: Final = otel_context.create_key("whatsself-request")
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+_PROPAGATOR: Final = TraceContextTextMapPropagator()
+
+
+@dataclass(slots=True)
+class RequestScope:
+    """
+    One HTTP request, from its first byte to the return of its last background task.
+
+    The server span starts before any contact is known; what is bound later is kept here and lands on it too.
+    """
+
+    request_id: str
+    route: str | None = None
+    span: trace.Span = trace.INVALID_SPAN
+    late_attributes: dict[str, str] = field(default_factory=dict)
+
+    def bind(self, attributes: Mapping[str, str]) -> None:
+        """Put *attributes* on the server span; of several values for one key the first stays, the others are events."""
+        late = self.late_attributes
+        others = {key: value for key, value in attributes.items() if late.setdefault(key, value) != value}
+        if others and self.span.is_recording():
+            self.span.add_event("message_context", others)
+
+
+def current_attributes(context: Context | None = None) -> Mapping[str, str]:
+    """
+    Return the ids bound here, by wire name.
+
+    Args:
+        context: Where to look; default: the current context.
+    """
+    found = otel_context.get_value(_ATTRIBUTES, context)
+    return found if isinstance(found, Mapping) else _NOTHING
+
+
+def current_request(context: Context | None = None) -> RequestScope | None:
+    """
+    Return the HTTP request that is being served here, if any.
+
+    Args:
+        context: Where to look; default: the current context.
+    """
+    found = otel_context.get_value(_REQUEST, context)
+    return found if isinstance(found, RequestScope) else None
+
+
+@contextmanager
+def message_context(
+    *,
+    contact_id: object = None,
+    message_id: object = None,
+    trigger_id: object = None,
+    flow_id: object = None,
+    step_key: object = None,
+    session: object = None,
+) -> Generator[None, None, None]:
+    """
+    Bind ids to every span and log recorded inside the block, and to the server span of the request around it.
+
+    Works in synchronous and asynchronous code, nests (inner values win), and restores what was bound before. ``None``
+    leaves a key as it is. Ids are opaque strings; one that is a phone number leaves the process only masked or as a
+    keyed pseudonym.
+
+    Args:
+        contact_id: Internal id of the contact; 256 characters at most, the rest is cut.
+        message_id: Internal id of the message.
+        trigger_id: Id of the trigger that fired.
+        flow_id: Id of the running flow.
+        step_key: Key of the flow's step.
+        session: Name of the WhatsApp session.
+
+    Source: catalogue entries ``contactId``, ``messageId``, ``triggerId``, ``flowId``, ``stepKey``, ``session``.
+    """
+    bound = _as_attributes(
+        {
+            CONTACT_ID: contact_id,
+            MESSAGE_ID: message_id,
+            TRIGGER_ID: trigger_id,
+            FLOW_ID: flow_id,
+            STEP_KEY: step_key,
+            SESSION: session,
+        }
+    )
+    request = current_request()
+    if request is not None:
+        request.bind(bound)
+    token = otel_context.attach(otel_context.set_value(_ATTRIBUTES, {**current_attributes(), **bound}))
+    try:
+        yield
+    finally:
+        otel_context.detach(token)
+
+
+def bind_request(request: RequestScope, context: Context | None = None) -> Context:
+    """
+    Return *context* with *request* and its requestId in it.
+
+    Args:
+        request: The request that starts.
+        context: What to build on; default: the current context.
+    """
+    bound = otel_context.set_value(_REQUEST, request, context)
+    return otel_context.set_value(_ATTRIBUTES, {REQUEST_ID: request.request_id}, bound)
+
+
+def capture_context() -> dict[str, str]:
+    """
+    Return the trace and the ids of this place as plain strings, to be stored with a queued message.
+
+    The result is safe for JSON; `resume_context` takes it up again in another task, process or day.
+    """
+    carrier: dict[str, str] = {}
+    _PROPAGATOR.inject(carrier)
+    carrier.update(current_attributes())
+    return carrier
+
+
+@contextmanager
+def resume_context(carrier: Mapping[str, object] | None) -> Generator[None, None, None]:
+    """
+    Continue the trace and the ids that `capture_context` stored.
+
+    Anything that is not such a carrier is ignored: the block then runs without a parent and without ids.
+
+    Args:
+        carrier: What `capture_context` returned, as it came back from storage.
+    """
+    known = carrier if isinstance(carrier, Mapping) else _NOTHING
+    strings = {key: value for key, value in known.items() if isinstance(key, str) and isinstance(value, str)}
+    context = _PROPAGATOR.extract(strings, Context())
+    bound = _as_attributes({key: strings.get(key) for key in CORRELATION_KEYS})
+    token = otel_context.attach(otel_context.set_value(_ATTRIBUTES, bound, context))
+    try:
+        yield
+    finally:
+        otel_context.detach(token)
+
+
+def _as_attributes(values: Mapping[str, object]) -> dict[str, str]:
+    return {key: text for key, value in values.items() if (text := _as_id(value))}
+
+
+def _as_id(value: object) -> str:
+    if value is None:
+        return ""
+    try:
+        return str(value)[:MAX_ID_LENGTH]
+    except Exception:  # noqa: BLE001 - an id whose str() raises must not stop the application
+        return ""

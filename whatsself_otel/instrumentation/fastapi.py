@@ -1,0 +1,256 @@
+"""
+FastAPI through the contrib package, with what it leaves out: request ids, late ids on server spans, true durations.
+
+The contrib middleware starts every request from a fresh context, so ids are bound inside it (``server_request_hook``),
+while a middleware outside it returns the ids to the caller and sees the request end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import time
+import types
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.util.http import sanitize_method
+
+from whatsself_otel.catalogue import HTTP_SERVER_REQUEST_DURATION, REQUEST_ID
+from whatsself_otel.context import RequestScope, bind_request
+from whatsself_otel.instrumentation.conventions import stable_conventions
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from opentelemetry.metrics import Histogram, Meter
+    from opentelemetry.trace import TracerProvider
+
+    from whatsself_otel.masking import Masker
+    from whatsself_otel.processors import OpenRequests
+
+    Scope = MutableMapping[str, Any]
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+    ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
+_SCOPE_KEY: Final = "whatsself_otel.request"
+_MARK: Final = "_whatsself_otel_instrumented"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FastAPIOptions:
+    """
+    What the instrumentation of an application is built from.
+
+    Args:
+        tracer_provider: Where server spans come from.
+        meter: Where the duration metric is recorded.
+        requests: Keeps server spans until their request has finished.
+        masker: Judges request ids that come from outside.
+        excluded_paths: Paths without spans and durations.
+        return_trace_id: Answer with headers that name the trace.
+        on_shutdown: Called, in a thread, when the server ends the application.
+    """
+
+    tracer_provider: TracerProvider
+    meter: Meter
+    requests: OpenRequests
+    masker: Masker
+    excluded_paths: tuple[str, ...] = ()
+    return_trace_id: bool = True
+    on_shutdown: Callable[[], object] = lambda: None
+
+
+def instrument_app(app: Any, options: FastAPIOptions) -> bool:
+    """
+    Instrument a FastAPI application; return False if it already is.
+
+    Args:
+        app: The ``fastapi.FastAPI`` application, before or after its first request.
+        options: What to build on.
+    """
+    if getattr(app, _MARK, False):
+        return False
+    with stable_conventions():
+        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+
+        FastAPIInstrumentor.instrument_app(
+            app,
+            tracer_provider=options.tracer_provider,
+            meter_provider=NoOpMeterProvider(),
+            excluded_urls=",".join(f"{re.escape(path)}$" for path in options.excluded_paths),
+            exclude_spans=["receive", "send"],
+            server_request_hook=lambda span, scope: _enter_request(span, scope, options.requests),
+        )
+    build_stack = app.build_middleware_stack
+
+    def build_with_request(_self: Any) -> ASGIApp:
+        return RequestMiddleware(build_stack(), options)
+
+    app.build_middleware_stack = types.MethodType(build_with_request, app)
+    if app.middleware_stack is not None:
+        app.middleware_stack = app.build_middleware_stack()
+    setattr(app, _MARK, True)
+    return True
+
+
+def uninstrument_app(app: Any) -> None:
+    """Undo `instrument_app`."""
+    if not getattr(app, _MARK, False):
+        return
+    from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+
+    FastAPIInstrumentor.uninstrument_app(app)
+    app.__dict__.pop("build_middleware_stack", None)
+    if app.middleware_stack is not None:
+        app.middleware_stack = app.build_middleware_stack()
+    setattr(app, _MARK, False)
+
+
+def _enter_request(span: trace.Span, scope: Scope, requests: OpenRequests) -> None:
+    """Bind the request inside contrib's context; contrib's own detach undoes it at the end of the request."""
+    request = scope.get(_SCOPE_KEY)
+    if not isinstance(request, RequestScope):
+        return
+    request.span = span
+    request.route = _route(span, scope)
+    context = bind_request(request)
+    otel_context.attach(context)
+    span.set_attribute(REQUEST_ID, request.request_id)
+    if span.is_recording():
+        requests.add(request)
+
+
+def _route(span: trace.Span, scope: Scope) -> str | None:
+    attributes = getattr(span, "attributes", None) or {}
+    if "http.route" in attributes:
+        return str(attributes["http.route"])
+    if span.is_recording():
+        return None
+    from opentelemetry.instrumentation.fastapi import _get_default_span_details
+
+    route = _get_default_span_details(scope)[1].get("http.route")
+    return str(route) if route else None
+
+
+def _duration_histogram(meter: Meter) -> Histogram:
+    spec = HTTP_SERVER_REQUEST_DURATION
+    return meter.create_histogram(
+        spec.name, spec.unit, spec.description.en, explicit_bucket_boundaries_advisory=list(spec.buckets)
+    )
+
+
+class RequestMiddleware:
+    """
+    The outermost middleware: gives each request its id and returns it, with the trace id, to the caller.
+
+    Args:
+        app: The rest of the stack, contrib's middleware first.
+        options: What it works with.
+    """
+
+    def __init__(self, app: ASGIApp, options: FastAPIOptions) -> None:
+        self._app = app
+        self._options = options
+        self._duration = _duration_histogram(options.meter)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, self._flush_at_shutdown(send))
+            return
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        request = RequestScope(request_id=self._request_id(scope))
+        scope[_SCOPE_KEY] = request
+        response = _Response(scope, request, self._options, self._duration)
+        token = otel_context.attach(bind_request(request))
+        try:
+            await self._app(scope, receive, response.wrap(send))
+        finally:
+            otel_context.detach(token)
+            response.end()
+            self._options.requests.finish(request)
+
+    def _request_id(self, scope: Scope) -> str:
+        """Take the caller's X-Request-ID only if it is short, plain and holds no personal data; else make one."""
+        for name, value in scope.get("headers") or ():
+            if name == b"x-request-id":
+                given = value.decode("ascii", "replace")
+                if _REQUEST_ID.fullmatch(given) and self._options.masker.text(given) == given:
+                    return given
+        return secrets.token_hex(16)
+
+    def _flush_at_shutdown(self, send: Send) -> Send:
+        """Uvicorn dies by the signal right after the lifespan, before atexit: this is the last safe moment to flush."""
+
+        async def send_and_flush(message: Message) -> None:
+            if str(message["type"]).startswith("lifespan.shutdown."):
+                await asyncio.get_running_loop().run_in_executor(None, self._options.on_shutdown)
+            await send(message)
+
+        return send_and_flush
+
+
+class _Response:
+    """One response: adds our headers to its start and measures until its last byte, background tasks excluded."""
+
+    def __init__(self, scope: Scope, request: RequestScope, options: FastAPIOptions, duration: Histogram) -> None:
+        self._scope = scope
+        self._request = request
+        self._options = options
+        self._duration = duration
+        self._status: int | None = None
+        self._start_s = time.perf_counter()
+        self._ended = False
+
+    def wrap(self, send: Send) -> Send:
+        async def send_with_headers(message: Message) -> None:
+            kind = message["type"]
+            if kind in {"http.response.start", "websocket.accept"}:
+                self._status = message.get("status", 101)
+                message = {**message, "headers": [*(message.get("headers") or ()), *self._headers(message)]}
+            await send(message)
+            if kind == "http.response.body" and not message.get("more_body", False):
+                self.end()
+
+        return send_with_headers
+
+    def end(self) -> None:
+        """Record the duration once; a request without a response (client gone, application failed) counts too."""
+        if self._ended or self._scope["type"] != "http" or self._excluded():
+            return
+        self._ended = True
+        status = self._status if self._status is not None else 500
+        attributes: dict[str, Any] = {
+            "http.request.method": sanitize_method(str(self._scope.get("method", "")).strip()),
+            "url.scheme": "https" if self._scope.get("scheme") == "https" else "http",
+            "http.response.status_code": status,
+        }
+        if self._request.route:
+            attributes["http.route"] = self._request.route
+        if status >= 500:
+            attributes["error.type"] = str(status)
+        context = trace.set_span_in_context(self._request.span)
+        self._duration.record(time.perf_counter() - self._start_s, attributes, context=context)
+
+    def _excluded(self) -> bool:
+        return str(self._scope.get("path", "")) in self._options.excluded_paths
+
+    def _headers(self, message: Message) -> list[tuple[bytes, bytes]]:
+        present = {bytes(name).lower() for name, _ in message.get("headers") or ()}
+        headers = [(b"x-request-id", self._request.request_id.encode("ascii"))]
+        context = self._request.span.get_span_context()
+        if self._options.return_trace_id and context.is_valid:
+            parent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
+            headers.append((b"traceresponse", parent.encode("ascii")))
+            headers.append((b"server-timing", f'traceparent;desc="{parent}"'.encode("ascii")))
+        return [(name, value) for name, value in headers if name not in present or name == b"server-timing"]

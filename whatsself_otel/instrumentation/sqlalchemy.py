@@ -1,0 +1,72 @@
+"""
+SQLAlchemy through contrib's engine tracer: one span a statement, for sync and async engines of any number.
+
+The contrib instrumentor refuses SQLAlchemy 2.1 with one log line and no spans, ignores every engine but the first, and
+wraps async engines twice (opentelemetry-python-contrib#2149, #3977). Its tracer of one engine has none of these
+faults, so that is what is used.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import weakref
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.metrics import NoOpMeter
+
+from whatsself_otel.instrumentation.conventions import stable_conventions
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
+
+_logger = logging.getLogger(__name__)
+
+OLDEST: Final = (2, 0)
+NEWEST: Final = (2, 1)
+"""Minor versions this package is tested with."""
+
+_ENGINES: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
+"""Engines that have a tracer: SQLAlchemy keeps no list that could be asked, and a second tracer doubles every span."""
+
+
+def instrument_engine(engine: Any, tracer_provider: TracerProvider) -> bool:
+    """
+    Trace the statements of one engine; return False if it already is traced.
+
+    Args:
+        engine: A SQLAlchemy ``Engine`` or ``AsyncEngine``.
+        tracer_provider: Where the spans come from.
+    """
+    sync_engine = getattr(engine, "sync_engine", engine)
+    if sync_engine in _ENGINES:
+        return False
+    with stable_conventions():
+        from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
+
+        tracer = tracer_provider.get_tracer("opentelemetry.instrumentation.sqlalchemy", _contrib_version())
+        EngineTracer(tracer, sync_engine, NoOpMeter("unused").create_up_down_counter("unused"))
+    _ENGINES.add(sync_engine)
+    return True
+
+
+def version_problem() -> str | None:
+    """Return what is wrong with the installed SQLAlchemy, or None if it is one that is tested."""
+    try:
+        installed = version("sqlalchemy")
+    except PackageNotFoundError:
+        return None
+    parts = re.match(r"(\d+)\.(\d+)", installed)
+    minor = (int(parts[1]), int(parts[2])) if parts else (0, 0)
+    if OLDEST <= minor <= NEWEST:
+        return None
+    tested = " to ".join(".".join(map(str, bound)) for bound in (OLDEST, NEWEST))
+    return (
+        f"SQLAlchemy {installed} is not tested with whatsself_otel (tested: {tested}); "
+        "database spans may be missing. Install a tested version or a newer whatsself_otel."
+    )
+
+
+def _contrib_version() -> str:
+    return version("opentelemetry-instrumentation-sqlalchemy")

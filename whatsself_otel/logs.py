@@ -1,0 +1,412 @@
+"""
+Log records in Pino's shape: one masked JSON object a line on stdout, and the same record over OTLP.
+
+Both come from one masked `LogEntry`, so there is one place to look when asking what may leave.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import math
+import re
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
+
+from whatsself_otel.catalogue import EVENT, REQUEST_ID, ROUTE
+from whatsself_otel.context import CORRELATION_KEYS, current_attributes, current_request
+
+if TYPE_CHECKING:
+    from opentelemetry._logs import LoggerProvider
+
+    from whatsself_otel.masking import Masker
+
+TRACE_LEVEL: Final = 5
+"""Pino has a level below debug; Python's logging has room for it."""
+
+_LEVELS: Final = (
+    (logging.CRITICAL, "fatal", SeverityNumber.FATAL),
+    (logging.ERROR, "error", SeverityNumber.ERROR),
+    (logging.WARNING, "warn", SeverityNumber.WARN),
+    (logging.INFO, "info", SeverityNumber.INFO),
+    (logging.DEBUG, "debug", SeverityNumber.DEBUG),
+    (logging.NOTSET, "trace", SeverityNumber.TRACE),
+)
+LEVEL_NUMBERS: Final = {"trace": TRACE_LEVEL, **{name: number for number, name, _ in _LEVELS[:-1]}}
+
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
+"""What every record carries; the rest came in by ``extra``."""
+
+_RESERVED: Final = frozenset({"level", "ts", "msg", "logger", "traceId", "spanId", "err", "service", "environment"})
+_MAX_EXTRAS: Final = 64
+_MAX_TEXT: Final = 32_768
+_QUIET: Final = ("opentelemetry", "urllib3", "requests", "grpc", "whatsself_otel")
+"""Loggers of the export path: shown on stdout from WARNING up, never exported, or they would feed themselves."""
+
+_ADOPTED: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "gunicorn.error", "gunicorn.access")
+"""Servers' loggers that keep their records, and phones in URLs, from the root logger."""
+
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+_CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_COLOURS: Final = {"fatal": "35", "error": "31", "warn": "33", "info": "32", "debug": "36", "trace": "90"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """
+    How records look on stdout.
+
+    Args:
+        pretty: Coloured text for a person instead of JSON.
+        service: Name of the service, in each line.
+        environment: Where it runs, in each line.
+        stream: Where lines go; default: what ``sys.stdout`` is at that moment; ``None`` with `silent`.
+        silent: Write no lines, only export.
+    """
+
+    pretty: bool = False
+    service: str = "whatsself"
+    environment: str = "development"
+    stream: TextIO | None = None
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    """One record, masked: the only thing that is written or exported."""
+
+    timestamp_ns: int
+    level: str
+    severity: SeverityNumber
+    message: str
+    logger: str
+    ids: Mapping[str, str]
+    extra: Mapping[str, Any]
+    error: Mapping[str, str] | None
+    span_context: trace.SpanContext
+
+    def as_dict(self, settings: LogSettings) -> dict[str, Any]:
+        """Return the JSON object of the line, in the order in which a person reads it."""
+        line: dict[str, Any] = {
+            "level": self.level,
+            "ts": _iso(self.timestamp_ns),
+            "msg": self.message,
+            "logger": self.logger,
+            **self.ids,
+        }
+        if self.span_context.is_valid:
+            line["traceId"] = trace.format_trace_id(self.span_context.trace_id)
+            line["spanId"] = trace.format_span_id(self.span_context.span_id)
+        line |= {"service": settings.service, "environment": settings.environment, **self.extra}
+        if self.error:
+            line["err"] = self.error
+        return line
+
+
+class MaskedLogRecord(LogRecord):
+    """An OpenTelemetry log record whose contents are masked already."""
+
+
+class TelemetryHandler(logging.Handler):
+    """
+    Writes each record as a masked line and exports it.
+
+    Never raises and never blocks on the network. A field that cannot be rendered costs that field, not the record.
+
+    Args:
+        masker: What hides personal data.
+        settings: How lines look.
+        provider: Where records are exported; None: nowhere.
+        on_error: Told when a record could not be handled as it should.
+    """
+
+    def __init__(
+        self,
+        masker: Masker,
+        settings: LogSettings,
+        provider: LoggerProvider | None,
+        on_error: Callable[[str], None] = lambda _component: None,
+    ) -> None:
+        super().__init__()
+        self._masker = masker
+        self._settings = settings
+        self._provider = provider
+        self._on_error = on_error
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Handle *record*."""
+        quiet = record.name.partition(".")[0] in _QUIET
+        if quiet and record.levelno < logging.WARNING:
+            return
+        try:
+            entry = self._entry(record)
+        except Exception:  # noqa: BLE001 - a hostile record must not reach the caller
+            self._on_error("logs")
+            entry = self._unreadable(record)
+        self._write(entry)
+        if self._provider is not None and not quiet and not otel_context.get_value(_SUPPRESS_INSTRUMENTATION_KEY):
+            self._export(entry)
+
+    def _entry(self, record: logging.LogRecord) -> LogEntry:
+        level, severity = _level(record.levelno)
+        extra = self._extra(record)
+        ids = self._ids({key: extra.pop(key) for key in (*CORRELATION_KEYS, ROUTE) if key in extra})
+        return LogEntry(
+            timestamp_ns=int(record.created * 1_000_000_000),
+            level=level,
+            severity=severity,
+            message=self._text(_render(record)),
+            logger=self._text(record.name),
+            ids=ids,
+            extra=extra,
+            error=self._error(record),
+            span_context=trace.get_current_span().get_span_context(),
+        )
+
+    def _ids(self, given: Mapping[str, Any]) -> dict[str, str]:
+        request = current_request()
+        bound: dict[str, Any] = {**current_attributes(), **given}
+        if request is not None and request.route and ROUTE not in bound:
+            bound[ROUTE] = request.route
+        ordered = {}
+        for key in (REQUEST_ID, ROUTE, *CORRELATION_KEYS[1:]):
+            if key in bound:
+                ordered[key] = clean_text(self._masker.identifier(str(bound[key])))
+        return ordered
+
+    def _extra(self, record: logging.LogRecord) -> dict[str, Any]:
+        found = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        kept = dict(list(found.items())[:_MAX_EXTRAS])
+        named = {f"extra_{key}" if key in _RESERVED else key: value for key, value in kept.items()}
+        ids = {key: named[key] for key in (*CORRELATION_KEYS, ROUTE) if key in named}
+        return {key: plain(value) for key, value in self._masker.attributes(named).items()} | ids
+
+    def _error(self, record: logging.LogRecord) -> dict[str, str] | None:
+        if not record.exc_info or record.exc_info[0] is None:
+            return None
+        kind, error, _ = record.exc_info
+        stack = "".join(traceback.format_exception(*record.exc_info))
+        return {
+            "type": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
+            "message": self._text(_safe_str(error)),
+            "stack": self._text(stack),
+        }
+
+    def _text(self, text: str) -> str:
+        return clean_text(self._masker.text(text))[:_MAX_TEXT]
+
+    def _unreadable(self, record: logging.LogRecord) -> LogEntry:
+        level, severity = _level(record.levelno)
+        return LogEntry(
+            timestamp_ns=time.time_ns(),
+            level=level,
+            severity=severity,
+            message="[unreadable log record]",
+            logger=clean_text(str(record.name)),
+            ids={},
+            extra={},
+            error=None,
+            span_context=trace.get_current_span().get_span_context(),
+        )
+
+    def _write(self, entry: LogEntry) -> None:
+        if self._settings.silent:
+            return
+        stream = self._settings.stream or sys.stdout
+        try:
+            line = format_pretty(entry) if self._settings.pretty else format_json(entry, self._settings)
+            stream.write(line + "\n")
+            stream.flush()
+        except Exception:  # noqa: BLE001 - a closed stdout must not stop the application
+            self._on_error("stdout")
+
+    def _export(self, entry: LogEntry) -> None:
+        if self._provider is None:
+            return
+        try:
+            self._provider.get_logger(entry.logger).emit(_as_record(entry))
+        except Exception:  # noqa: BLE001 - telemetry must not stop the application
+            self._on_error("logs")
+
+
+def format_json(entry: LogEntry, settings: LogSettings) -> str:
+    """Return *entry* as one line of JSON; every control character is escaped."""
+    return json.dumps(entry.as_dict(settings), ensure_ascii=False, separators=(",", ":"), default=_safe_str)
+
+
+def format_pretty(entry: LogEntry) -> str:
+    """Return *entry* as coloured text for a terminal; escape sequences of the record itself are made inert."""
+    colour = _COLOURS.get(entry.level, "0")
+    fields = {**entry.ids, **entry.extra}
+    rest = " ".join(f"{_inert(key)}={_inert(_safe_str(value))}" for key, value in fields.items())
+    moment = _iso(entry.timestamp_ns)[11:23]
+    line = f"\x1b[90m{moment}\x1b[0m \x1b[{colour}m{entry.level.upper():5}\x1b[0m {_inert(entry.message)}"
+    stack = "\n" + "\n".join(map(_inert, entry.error["stack"].splitlines())) if entry.error else ""
+    return f"{line} \x1b[90m{rest}\x1b[0m{stack}" if rest else line + stack
+
+
+def clean_text(text: str) -> str:
+    """Return *text* with half characters (lone surrogates) replaced: one of them would cost the whole batch."""
+    return _SURROGATES.sub("\ufffd", text) if not text.isascii() else text
+
+
+def plain(value: object, depth: int = 6) -> Any:
+    """Return *value* in the types that JSON and OTLP have; what they lack becomes its text."""
+    if depth and isinstance(value, Mapping):
+        return {clean_text(_safe_str(key)): plain(item, depth - 1) for key, item in value.items()}
+    if depth and isinstance(value, list | tuple | set | frozenset):
+        return [plain(item, depth - 1) for item in value]
+    if value is None or isinstance(value, bool) or (isinstance(value, int) and -(2**63) <= value < 2**63):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return clean_text(_safe_str(value))[:_MAX_TEXT]
+
+
+def _as_record(entry: LogEntry) -> MaskedLogRecord:
+    attributes: dict[str, Any] = {**entry.ids, **entry.extra}
+    if entry.error:
+        attributes["exception.type"] = entry.error["type"]
+        attributes["exception.message"] = entry.error["message"]
+        attributes["exception.stacktrace"] = entry.error["stack"]
+    event = entry.extra.get(EVENT)
+    return MaskedLogRecord(
+        timestamp=entry.timestamp_ns,
+        severity_text=entry.level,
+        severity_number=entry.severity,
+        body=entry.message,
+        attributes=attributes,
+        event_name=event if isinstance(event, str) else None,
+    )
+
+
+def _level(number: int) -> tuple[str, SeverityNumber]:
+    return next(((name, severity) for least, name, severity in _LEVELS if number >= least), _LEVELS[-1][1:])
+
+
+def _render(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - a bad format string is shown as it is, with what was to fill it
+        arguments = record.args if isinstance(record.args, tuple) else (record.args,)
+        return " ".join([_safe_str(record.msg), *(_safe_str(argument) for argument in arguments)])
+
+
+def _safe_str(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - an object may forbid to be shown
+        return f"[unprintable {type(value).__name__}]"
+
+
+def _inert(text: str) -> str:
+    return _CONTROLS.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+def _iso(timestamp_ns: int) -> str:
+    seconds, nanoseconds = divmod(timestamp_ns, 1_000_000_000)
+    moment = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{moment}.{nanoseconds // 1_000_000:03d}Z"
+
+
+@dataclass(slots=True)
+class LoggingInstallation:
+    """
+    Our handler in the process's logging, and how to take it out again.
+
+    Console handlers of the root logger and of the servers are set aside while it is in: they would write the same
+    records a second time, unmasked.
+    """
+
+    handler: TelemetryHandler
+    level: int
+    _root: _LoggerState | None = None
+    _adopted: list[_LoggerState] = field(default_factory=list)
+    _hooks: tuple[Any, Any] | None = None
+
+    def install(self) -> None:
+        """Put the handler on the root logger, adopt the servers' loggers, warnings and uncaught exceptions."""
+        root = logging.getLogger()
+        logging.addLevelName(TRACE_LEVEL, "TRACE")
+        self._root = _LoggerState.of(root)
+        root.handlers = [handler for handler in root.handlers if not _is_console(handler)] + [self.handler]
+        root.setLevel(self.level)
+        for name in _ADOPTED:
+            logger = logging.getLogger(name)
+            self._adopted.append(_LoggerState.of(logger))
+            logger.handlers = [handler for handler in logger.handlers if not _is_console(handler)]
+            logger.propagate = True
+        logging.captureWarnings(capture=True)
+        self._hooks = (sys.excepthook, threading.excepthook)
+        sys.excepthook = _log_uncaught
+        threading.excepthook = _log_uncaught_in_thread
+
+    def uninstall(self) -> None:
+        """Put everything back as it was found."""
+        if self._root is None or self._hooks is None:
+            return
+        if sys.excepthook is _log_uncaught:
+            sys.excepthook = self._hooks[0]
+        if threading.excepthook is _log_uncaught_in_thread:
+            threading.excepthook = self._hooks[1]
+        logging.captureWarnings(capture=False)
+        for state in (*self._adopted, self._root):
+            state.restore(self.handler)
+        self._root, self._adopted = None, []
+
+
+@dataclass(frozen=True, slots=True)
+class _LoggerState:
+    logger: logging.Logger
+    handlers: tuple[logging.Handler, ...]
+    level: int
+    propagate: bool
+
+    @classmethod
+    def of(cls, logger: logging.Logger) -> _LoggerState:
+        return cls(logger, tuple(logger.handlers), logger.level, logger.propagate)
+
+    def restore(self, ours: logging.Handler) -> None:
+        added = [handler for handler in self.logger.handlers if handler not in self.handlers and handler is not ours]
+        self.logger.handlers = [*self.handlers, *added]
+        self.logger.setLevel(self.level)
+        self.logger.propagate = self.propagate
+
+
+def _is_console(handler: logging.Handler) -> bool:
+    return type(handler) is logging.StreamHandler and getattr(handler.stream, "name", "") in {"<stdout>", "<stderr>"}
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, stack: Any) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, stack)
+        return
+    logging.getLogger("uncaught").critical("uncaught exception", exc_info=(kind, error, stack))
+
+
+def _log_uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:
+    if issubclass(arguments.exc_type, SystemExit) or arguments.exc_value is None:
+        return
+    logging.getLogger("uncaught").critical(
+        "uncaught exception in a thread",
+        exc_info=(arguments.exc_type, arguments.exc_value, arguments.exc_traceback),
+    )
+
+
+def make_settings(settings: LogSettings, log_format: str) -> LogSettings:
+    """Return *settings* with ``auto`` decided: pretty on a terminal, JSON elsewhere."""
+    stream = settings.stream or sys.stdout
+    pretty = log_format == "pretty" or (log_format == "auto" and bool(getattr(stream, "isatty", lambda: False)()))
+    return dataclasses.replace(settings, pretty=pretty)

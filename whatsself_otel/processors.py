@@ -1,0 +1,232 @@
+"""What happens to spans and log records between the SDK and the exporters: ids are put on, everything is masked."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor
+from opentelemetry.trace import Link, SpanContext, Status, TraceState
+
+from whatsself_otel.context import CORRELATION_KEYS, RequestScope, current_attributes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from opentelemetry.context import Context
+    from opentelemetry.sdk._logs import ReadWriteLogRecord
+    from opentelemetry.sdk.trace import Span
+
+    from whatsself_otel.export import BatchQueue
+    from whatsself_otel.masking import Masker
+
+MAX_PARKED_S: Final = 30.0
+"""Longest wait of a server span for its request's background tasks."""
+
+
+class CorrelationProcessor(SpanProcessor):
+    """Puts the ids bound by ``message_context`` and the request on every span that starts."""
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Copy the ids of *parent_context*, or of the current context, to *span*."""
+        attributes = current_attributes(parent_context)
+        if attributes:
+            span.set_attributes(attributes)
+
+
+class OpenRequests:
+    """
+    Requests whose server span has started and whose application has not returned.
+
+    A server span ends with the last byte of the response, while background tasks may still learn which message they
+    work on. It is parked here until the application returns, 30 s at most, so that those ids land on it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_span: dict[int, RequestScope] = {}
+        self._parked: dict[int, ReadableSpan] = {}
+        self._release: list[Any] = []
+
+    def on_release(self, release: Any) -> None:
+        """Call *release* with every parked span when its request has finished."""
+        self._release.append(release)
+
+    def add(self, request: RequestScope) -> None:
+        """Register *request* by its server span."""
+        with self._lock:
+            self._by_span[request.span.get_span_context().span_id] = request
+
+    def park(self, span: ReadableSpan) -> bool:
+        """Keep *span* if its request is still open; return whether it was kept."""
+        context = span.get_span_context()
+        if context is None or context.span_id not in self._by_span:
+            return False
+        with self._lock:
+            if context.span_id not in self._by_span:
+                return False
+            self._parked[context.span_id] = span
+        self._limit_wait(context.span_id)
+        return True
+
+    def finish(self, request: RequestScope) -> None:
+        """Let the server span of *request* go, with the ids that were bound late."""
+        self._let_go(request.span.get_span_context().span_id)
+
+    def finish_all(self) -> None:
+        """Let every parked span go, for a flush or shutdown."""
+        for span_id in list(self._parked):
+            self._let_go(span_id)
+
+    def _limit_wait(self, span_id: int) -> None:
+        try:
+            asyncio.get_running_loop().call_later(MAX_PARKED_S, self._let_go, span_id)
+        except RuntimeError:  # another event loop (trio): nothing to wait with
+            self._let_go(span_id)
+
+    def _let_go(self, span_id: int) -> None:
+        with self._lock:
+            request = self._by_span.pop(span_id, None)
+            span = self._parked.pop(span_id, None)
+        if span is not None and request is not None:
+            for release in self._release:
+                release(with_attributes(span, request.late_attributes))
+
+
+class ExportProcessor(SpanProcessor):
+    """
+    Hands ended spans to the export queue.
+
+    Args:
+        queue: Where they go.
+        requests: Holds server spans back until their request has finished.
+    """
+
+    def __init__(self, queue: BatchQueue[ReadableSpan], requests: OpenRequests) -> None:
+        self._queue = queue
+        self._requests = requests
+        requests.on_release(queue.put)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Queue *span* if it is sampled."""
+        context = span.get_span_context()
+        if context is not None and context.trace_flags.sampled and not self._requests.park(span):
+            self._queue.put(span)
+
+
+class ExportLogProcessor(LogRecordProcessor):
+    """
+    Hands log records to the export queue.
+
+    Args:
+        queue: Where they go.
+    """
+
+    def __init__(self, queue: BatchQueue[ReadableLogRecord]) -> None:
+        self._queue = queue
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        """Queue *log_record*, without the context that would keep the request's objects alive."""
+        log_record.log_record.context = None  # type: ignore[assignment]  # the SDK's own batch processor empties it too
+        if log_record.resource is not None:
+            self._queue.put(
+                ReadableLogRecord(
+                    log_record=log_record.log_record,
+                    resource=log_record.resource,
+                    instrumentation_scope=log_record.instrumentation_scope,
+                    limits=log_record.limits,
+                )
+            )
+
+    def shutdown(self) -> None:
+        """Do nothing: the queue is closed by its owner, with a deadline."""
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Send what is queued within *timeout_millis*."""
+        return self._queue.flush(timeout_millis / 1000)
+
+
+def with_attributes(span: ReadableSpan, attributes: Mapping[str, str]) -> ReadableSpan:
+    """Return *span* with *attributes* besides its own."""
+    if not attributes:
+        return span
+    return _copy(span, attributes={**(span.attributes or {}), **attributes})
+
+
+def mask_span(span: ReadableSpan, masker: Masker) -> ReadableSpan:
+    """Return a copy of *span* with everything in it masked: name, attributes, events, links, status, tracestate."""
+    return _copy(
+        span,
+        name=masker.text(span.name),
+        context=_mask_span_context(span.get_span_context(), masker),
+        attributes=_keep_dropped(mask_attributes(span.attributes, masker), span.attributes),
+        events=[_mask_event(event, masker) for event in span.events],
+        links=[_mask_link(link, masker) for link in span.links],
+        status=_mask_status(span.status, masker),
+    )
+
+
+def mask_attributes(attributes: Mapping[str, Any] | None, masker: Masker) -> dict[str, Any]:
+    """Return *attributes* masked; ids that are phone numbers become pseudonyms, other ids stay as they are."""
+    masked = masker.attributes(attributes)
+    for key in CORRELATION_KEYS:
+        if attributes and key in attributes:
+            masked[key] = masker.identifier(str(attributes[key]))
+    return masked
+
+
+def _copy(span: ReadableSpan, **changes: Any) -> ReadableSpan:
+    parts: dict[str, Any] = {
+        "name": span.name,
+        "context": span.get_span_context(),
+        "parent": span.parent,
+        "resource": span.resource,
+        "attributes": span.attributes,
+        "events": span.events,
+        "links": span.links,
+        "kind": span.kind,
+        "status": span.status,
+        "start_time": span.start_time,
+        "end_time": span.end_time,
+        "instrumentation_scope": span.instrumentation_scope,
+    }
+    return ReadableSpan(**(parts | changes))
+
+
+def _keep_dropped(masked: dict[str, Any], original: object) -> Mapping[str, Any]:
+    if not isinstance(original, BoundedAttributes) or not original.dropped:
+        return masked
+    kept = BoundedAttributes(attributes=masked)
+    kept.dropped = original.dropped
+    return kept
+
+
+def _mask_event(event: Event, masker: Masker) -> Event:
+    return Event(masker.text(event.name), mask_attributes(event.attributes, masker), event.timestamp)
+
+
+def _mask_link(link: Link, masker: Masker) -> Link:
+    context = _mask_span_context(link.context, masker)
+    return Link(context if context is not None else link.context, mask_attributes(link.attributes, masker))
+
+
+def _mask_status(status: Status, masker: Masker) -> Status:
+    return Status(status.status_code, masker.text(status.description)) if status.description else status
+
+
+def _mask_span_context(context: SpanContext | None, masker: Masker) -> SpanContext | None:
+    """Drop a tracestate that holds personal data: it comes from outside and its values cannot be masked in part."""
+    if context is None or not context.trace_state:
+        return context
+    header = context.trace_state.to_header()
+    if masker.text(header) == header:
+        return context
+    return SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags, TraceState())
+
+
+def mask_spans(spans: Sequence[ReadableSpan], masker: Masker) -> list[ReadableSpan]:
+    """Return *spans* masked."""
+    return [mask_span(span, masker) for span in spans]

@@ -1,0 +1,309 @@
+"""The one call: `setup_telemetry` configures traces, metrics and logs and returns the handle that owns them."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import dataclasses
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.trace import NoOpTracerProvider
+
+from whatsself_otel.config import TelemetryConfig
+from whatsself_otel.errors import ConfigError
+from whatsself_otel.instrumentation.fastapi import FastAPIOptions, instrument_app, uninstrument_app
+from whatsself_otel.instrumentation.sqlalchemy import instrument_engine, version_problem
+from whatsself_otel.logs import LEVEL_NUMBERS, LoggingInstallation, LogSettings, TelemetryHandler, make_settings
+from whatsself_otel.masking import Masker
+from whatsself_otel.metrics import WhatsSelfMetrics
+from whatsself_otel.pipelines import Pipelines
+from whatsself_otel.processors import OpenRequests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import Tracer, TracerProvider
+
+_logger = logging.getLogger("whatsself_otel")
+_SCOPE: Final = "whatsself_otel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """
+    How the telemetry of this process fares.
+
+    Args:
+        ok: False when anything below is wrong: the configuration, a version, an export.
+        problems: What is wrong, one sentence each, with the remedy.
+        signals: Per signal: items exported, dropped and queued, and seconds since the last success.
+    """
+
+    ok: bool
+    problems: tuple[str, ...]
+    signals: dict[str, dict[str, Any]]
+
+
+class Telemetry:
+    """
+    The handle that `setup_telemetry` returns: it owns the providers, the queues and everything that was patched.
+
+    Also a context manager that shuts down at its end.
+    """
+
+    def __init__(self, config: TelemetryConfig) -> None:
+        self.config = config
+        self._problems = list(config.problems)
+        self._closed = False
+        self._undo: list[Callable[[], object]] = []
+        self._requests = OpenRequests()
+        self._masker = Masker(config.masking_rules, on_masked=self._count_masked)
+        self._pipelines = Pipelines(config, self._masker, self._requests) if config.enabled else None
+        self._metrics = WhatsSelfMetrics(
+            self.meter_provider.get_meter(_SCOPE), identifier=self._masker.identifier
+        )
+        if self._pipelines is not None:
+            self._pipelines.on_dropped = self._count_dropped
+
+    @property
+    def metrics(self) -> WhatsSelfMetrics:
+        """The WhatsSelf instruments: domain verbs such as ``message_sent``."""
+        return self._metrics
+
+    @property
+    def tracer_provider(self) -> TracerProvider:
+        """Where tracers come from."""
+        return self._pipelines.tracer_provider if self._pipelines else NoOpTracerProvider()
+
+    @property
+    def meter_provider(self) -> MeterProvider:
+        """Where meters come from."""
+        return self._pipelines.meter_provider if self._pipelines else NoOpMeterProvider()
+
+    @property
+    def tracer(self) -> Tracer:
+        """A tracer for the application's own spans."""
+        return self.tracer_provider.get_tracer(_SCOPE)
+
+    @property
+    def masker(self) -> Masker:
+        """The masking in force, for text that leaves by another way than telemetry."""
+        return self._masker
+
+    def instrument_app(self, app: Any) -> None:
+        """
+        Instrument a FastAPI application; a second time does nothing.
+
+        Args:
+            app: The ``fastapi.FastAPI`` application.
+        """
+        if self._pipelines is None:
+            return
+        options = FastAPIOptions(
+            tracer_provider=self.tracer_provider,
+            meter=self.meter_provider.get_meter(_SCOPE),
+            requests=self._requests,
+            masker=self._masker,
+            excluded_paths=tuple(self.config.excluded_paths),
+            return_trace_id=self.config.return_trace_id,
+            on_shutdown=lambda: self.force_flush(self.config.shutdown_timeout_s),
+        )
+        if instrument_app(app, options):
+            self._undo.append(lambda: uninstrument_app(app))
+
+    def instrument_engine(self, engine: Any, name: str = "default") -> None:
+        """
+        Trace a SQLAlchemy engine and watch its pool; a second time does nothing.
+
+        Args:
+            engine: A SQLAlchemy ``Engine`` or ``AsyncEngine``.
+            name: What the pool is called in metrics.
+        """
+        if self._pipelines is None:
+            return
+        problem = version_problem()
+        if problem and problem not in self._problems:
+            self._problems.append(problem)
+            _logger.warning(problem)
+        if instrument_engine(engine, self.tracer_provider):
+            self._undo.extend(self._watch_pool(engine, name))
+
+    def _watch_pool(self, engine: Any, name: str) -> list[Callable[[], object]]:
+        del engine, name
+        return []
+
+    def health(self) -> Health:
+        """Return how the telemetry of this process fares; cheap, never raises."""
+        problems = list(self._problems)
+        signals: dict[str, dict[str, Any]] = {}
+        if self._pipelines is not None:
+            signals = self._pipelines.status()
+            problems.extend(
+                f"The last export of {signal} failed ({status['last_error']}); "
+                f"is a collector listening at {self._masker.url(self.config.target(signal))}?"
+                for signal, status in signals.items()
+                if status["last_error"]
+            )
+        return Health(ok=not problems, problems=tuple(problems), signals=signals)
+
+    def force_flush(self, timeout_s: float = 2.0) -> bool:
+        """
+        Send what is queued of all three signals.
+
+        Args:
+            timeout_s: Seconds in all; above 0.
+
+        Returns:
+            Whether everything left in time.
+        """
+        self._requests.finish_all()
+        return self._pipelines.flush(timeout_s) if self._pipelines is not None else True
+
+    def shutdown(self, timeout_s: float | None = None) -> bool:
+        """
+        Send what is queued, end the exports and put back everything that was patched; a second call does nothing.
+
+        Args:
+            timeout_s: Seconds in all; default: ``shutdown_timeout_s`` of the configuration.
+
+        Returns:
+            Whether everything left in time.
+        """
+        if self._closed:
+            return True
+        self._closed = True
+        _HANDLE.forget(self)
+        deadline_s = self.config.shutdown_timeout_s if timeout_s is None else timeout_s
+        self._requests.finish_all()
+        drained = self._pipelines.shutdown(deadline_s) if self._pipelines is not None else True
+        for undo in reversed(self._undo):
+            with contextlib.suppress(Exception):
+                undo()
+        self._undo.clear()
+        return drained
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
+    ) -> None:
+        self.shutdown()
+
+    def _start(self) -> None:
+        """Patch the process: logging, globals, exit. Kept apart so that nothing happens if building fails."""
+        if self._pipelines is None:
+            return
+        self._install_logging(self._pipelines)
+        atexit.register(self.shutdown)
+        self._undo.append(lambda: atexit.unregister(self.shutdown))
+        problem = self._pipelines.install_globals()
+        if problem:
+            self._problems.append(problem)
+        for problem in self._problems:
+            _logger.warning(problem)
+
+    def _install_logging(self, pipelines: Pipelines) -> None:
+        settings = LogSettings(
+            service=self.config.service_name,
+            environment=self.config.environment,
+            silent=not self.config.log_to_stdout,
+        )
+        handler = TelemetryHandler(
+            self._masker, make_settings(settings, self.config.log_format), pipelines.logger_provider, self._count_error
+        )
+        installation = LoggingInstallation(handler, LEVEL_NUMBERS[self.config.log_level])
+        installation.install()
+        self._undo.append(installation.uninstall)
+
+    def _count_masked(self, rule: str, count: int) -> None:
+        if (metrics := getattr(self, "_metrics", None)) is not None:
+            metrics.masked(rule, count)
+
+    def _count_dropped(self, signal: str, reason: str, count: int) -> None:
+        self._metrics.dropped(signal, reason, count)
+        if _DROP_WARNING.is_due():
+            _logger.warning("telemetry was dropped: %d %s (%s)", count, signal, reason)
+
+    def _count_error(self, component: str) -> None:
+        self._metrics.error(component)
+
+
+@dataclass(slots=True)
+class _OnceAMinute:
+    last_s: float = -60.0
+
+    def is_due(self) -> bool:
+        now_s = time.monotonic()
+        if now_s - self.last_s < 60:
+            return False
+        self.last_s = now_s
+        return True
+
+
+@dataclass(slots=True)
+class _Handle:
+    """The one global of this package: the running telemetry of this process."""
+
+    running: Telemetry | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def forget(self, telemetry: Telemetry) -> None:
+        if self.running is telemetry:
+            self.running = None
+
+
+_HANDLE: Final = _Handle()
+_DROP_WARNING: Final = _OnceAMinute()
+
+
+def setup_telemetry(app: Any = None, engine: Any = None, *, config: TelemetryConfig | None = None) -> Telemetry:
+    """
+    Configure traces, metrics and logs of this process and return their handle.
+
+    Call it once at the start of the application; a second call with the same configuration returns the same handle
+    and instruments what it is given.
+
+    Args:
+        app: A FastAPI application to instrument; more by `Telemetry.instrument_app`.
+        engine: A SQLAlchemy engine, sync or async, to instrument; more by `Telemetry.instrument_engine`.
+        config: Settings; default: from the environment.
+
+    Raises:
+        ConfigError: If telemetry already runs with another configuration. (A `TelemetryConfig` with wrong arguments
+            raises by itself; a wrong environment never raises.)
+    """
+    wanted = config if config is not None else TelemetryConfig()
+    with _HANDLE.lock:
+        telemetry = _HANDLE.running
+        if telemetry is None:
+            telemetry = Telemetry(wanted)
+            telemetry._start()  # noqa: SLF001 - the two belong together
+            _HANDLE.running = telemetry
+        elif telemetry.config != wanted:
+            raise ConfigError([_difference(telemetry.config, wanted)])
+    if app is not None:
+        telemetry.instrument_app(app)
+    if engine is not None:
+        telemetry.instrument_engine(engine)
+    return telemetry
+
+
+def _difference(running: TelemetryConfig, wanted: TelemetryConfig) -> str:
+    names = [
+        spec.name
+        for spec in dataclasses.fields(TelemetryConfig)
+        if spec.compare and getattr(running, spec.name) != getattr(wanted, spec.name)
+    ]
+    return (
+        f"setup_telemetry() already runs with other settings ({', '.join(names)}); "
+        "use the handle it returned, or call its shutdown() first."
+    )
+
