@@ -1,0 +1,145 @@
+"""All that the instruments remember between two events, behind one lock."""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from whatsself_otel.errors import ConfigError
+from whatsself_otel.tracking import Breakers, Sessions, WaitingContacts
+from whatsself_otel.windows import EventLog, KeyedWindow, SteadyClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MINUTE_S: Final = 60.0
+FIVE_MINUTES_S: Final = 300.0
+DAY_S: Final = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsConfig:
+    """What the instruments keep, and how much of it."""
+
+    tracked_contacts: int = 10_000
+    """Contacts remembered at one time by each of: rate per contact, inbound per contact, waits, breakers; >= 1."""
+    tracked_events_per_contact: int = 4
+    """Times `tracked_contacts` gives the events that a per-contact window holds; >= 1."""
+    tracked_sessions: int = 50
+    """WhatsApp sessions told apart; >= 1."""
+    breaker_contacts_shown: int = 100
+    """Contacts with a ``cb_state_contact`` series of their own; the rest share the overflow series; >= 0."""
+    breaker_window_s: float = FIVE_MINUTES_S
+    """Window of ``cb_fail_rate_window`` in seconds; 1 to 86400."""
+    first_response_deadline_s: float = 120.0
+    """A longer wait counts as unanswered; seconds > 0."""
+    track_first_response: bool = True
+    """False where another process replies: it then calls `first_response` and `first_response_unanswered` itself."""
+    callback_timeout_s: float = 1.0
+    """Seconds an observed callback may take before its reading is skipped; > 0."""
+
+    def __post_init__(self) -> None:
+        if problems := list(self._problems()):
+            raise ConfigError(problems)
+
+    def _problems(self) -> Iterator[str]:
+        for name in ("tracked_contacts", "tracked_events_per_contact", "tracked_sessions"):
+            if getattr(self, name) < 1:
+                yield f"{name} must be at least 1, got {getattr(self, name)!r}."
+        if self.breaker_contacts_shown < 0:
+            yield f"breaker_contacts_shown must be at least 0, got {self.breaker_contacts_shown!r}."
+        if not 1 <= self.breaker_window_s <= DAY_S:
+            yield f"breaker_window_s must be 1 to 86400 seconds, got {self.breaker_window_s!r}."
+        for name in ("first_response_deadline_s", "callback_timeout_s"):
+            if not 0 < getattr(self, name) < math.inf:
+                yield f"{name} must be a finite number of seconds > 0, got {getattr(self, name)!r}."
+
+
+class MetricsState:
+    """
+    Windows and trackers of one process.
+
+    Args:
+        config: Caps and windows.
+        steady_clock: Seconds from any origin; a step back counts as no time passed.
+    """
+
+    __slots__ = (
+        "_config",
+        "attempts",
+        "breakers",
+        "failures",
+        "inbound_by_contact",
+        "lock",
+        "now_s",
+        "outbound_by_contact",
+        "sessions",
+        "unanswered",
+        "waiting",
+    )
+
+    def __init__(self, config: MetricsConfig, steady_clock: Callable[[], float]) -> None:
+        self._config = config
+        self.lock = threading.Lock()
+        self.now_s = SteadyClock(steady_clock)
+        self.attempts = EventLog(horizon_s=DAY_S)
+        self.failures = EventLog(horizon_s=DAY_S)
+        self.outbound_by_contact = self._keyed_window()
+        self.inbound_by_contact = self._keyed_window()
+        self.waiting = WaitingContacts(
+            deadline_s=config.first_response_deadline_s, forget_after_s=DAY_S, capacity=config.tracked_contacts
+        )
+        self.unanswered = 0
+        self.sessions = Sessions(capacity=config.tracked_sessions)
+        self.breakers = Breakers(capacity=config.tracked_contacts)
+
+    def _keyed_window(self) -> KeyedWindow:
+        contacts = self._config.tracked_contacts
+        events = contacts * self._config.tracked_events_per_contact
+        return KeyedWindow(window_s=FIVE_MINUTES_S, max_keys=contacts, max_events=events)
+
+    def receive(self, contact_id: str, *, expects_reply: bool) -> bool:
+        """Note a message from the contact; return whether it could be tracked."""
+        with self.lock:
+            now_s = self.now_s()
+            tracked = self.inbound_by_contact.add(now_s, contact_id)
+            if expects_reply and self._config.track_first_response:
+                self.unanswered += self.waiting.expire(now_s)
+                tracked = self.waiting.start(contact_id, now_s) and tracked
+        return tracked
+
+    def send(self, contact_id: str | None, *, answers: bool) -> tuple[bool, float | None]:
+        """Note a success; return whether the contact could be tracked and how long it had waited for this answer."""
+        with self.lock:
+            now_s = self.now_s()
+            self.attempts.add(now_s)
+            if contact_id is None:
+                return True, None
+            tracked = self.outbound_by_contact.add(now_s, contact_id)
+            if not answers or not self.waiting:
+                return tracked, None
+            self.unanswered += self.waiting.expire(now_s)
+            return tracked, self.waiting.end(contact_id, now_s)
+
+    def fail(self, contact_id: str | None) -> bool:
+        """Note a failure; return whether the contact could be tracked."""
+        with self.lock:
+            now_s = self.now_s()
+            self.attempts.add(now_s)
+            self.failures.add(now_s)
+            return contact_id is None or self.outbound_by_contact.add(now_s, contact_id)
+
+    def count_unanswered(self) -> int:
+        """Return how many waits passed the deadline since the start."""
+        with self.lock:
+            self.unanswered += self.waiting.expire(self.now_s())
+            return self.unanswered
+
+    def failure_ratio(self, window_s: float) -> float | None:
+        """Return failures by attempts over the window, None without attempts."""
+        with self.lock:
+            now_s = self.now_s()
+            attempts = self.attempts.count(now_s, window_s)
+            return self.failures.count(now_s, window_s) / attempts if attempts else None

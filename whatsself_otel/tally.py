@@ -1,0 +1,56 @@
+"""Counts kept outside the SDK, for what is counted far more often than it is exported."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.metrics import Observation
+
+from whatsself_otel.catalogue import OVERFLOW, MetricSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from opentelemetry.metrics import CallbackOptions, Meter
+
+_OVERFLOW_KEY: Final = (OVERFLOW,)
+
+
+class Tally:
+    """
+    A counter that costs one dictionary update a call and is read at export.
+
+    Args:
+        meter: Where the observable counter is created.
+        spec: The catalogue's entry.
+        limit: Attribute sets told apart; the rest share the overflow series.
+    """
+
+    def __init__(self, meter: Meter, spec: MetricSpec, *, limit: int = 200) -> None:
+        self._names = tuple(attribute.name for attribute in spec.attributes)
+        self._limit = limit
+        self._counts: dict[tuple[str, ...], int] = {}
+        self._lock = threading.Lock()
+        meter.create_observable_counter(spec.name, [self._observe], spec.unit, spec.description.en)
+
+    def add(self, count: int, *values: str) -> None:
+        """Count under the attributes' *values*, in the catalogue's order; negative counts are ignored."""
+        if count < 0:
+            return
+        with self._lock:
+            key = values if values in self._counts or len(self._counts) < self._limit else _OVERFLOW_KEY
+            self._counts[key] = self._counts.get(key, 0) + count
+
+    def clear(self) -> None:
+        """Begin again at nothing, in a forked child; the parent's lock may be held for ever."""
+        self._lock = threading.Lock()
+        self._counts = {}
+
+    def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
+        with self._lock:
+            counts = list(self._counts.items())
+        return [Observation(count, self._attributes(values)) for values, count in counts]
+
+    def _attributes(self, values: tuple[str, ...]) -> dict[str, str | bool]:
+        return {OVERFLOW: True} if values == _OVERFLOW_KEY else dict(zip(self._names, values, strict=True))

@@ -1,0 +1,169 @@
+"""What the instruments remember between two events: who waits, which sessions are up, which breakers are not closed."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+from whatsself_otel.catalogue import SESSION_STATE
+
+CLOSED: Final = 0
+HALF_OPEN: Final = 1
+OPEN: Final = 2
+BREAKER_VALUES: Final = {"closed": CLOSED, "half_open": HALF_OPEN, "open": OPEN}
+"""Breaker states by the value that the gauges export."""
+
+UNKNOWN: Final = "unknown"
+CONNECTED: Final = "connected"
+QR_PENDING: Final = "qr_pending"
+
+
+class WaitingContacts:
+    """
+    The contacts that wrote and have no reply yet.
+
+    Args:
+        deadline_s: Seconds after which a wait counts as unanswered.
+        forget_after_s: Seconds after which even a late reply is no longer expected.
+        capacity: Contacts remembered at one time, about 200 bytes each.
+    """
+
+    def __init__(self, *, deadline_s: float, forget_after_s: float, capacity: int) -> None:
+        self._deadline_s = deadline_s
+        self._forget_after_s = forget_after_s
+        self._capacity = capacity
+        self._waiting: OrderedDict[str, float] = OrderedDict()
+        self._overdue: OrderedDict[str, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._overdue)
+
+    def start(self, contact_id: str, now_s: float) -> bool:
+        """Begin a wait unless one goes on; return False where this or an older wait had to be given up for room."""
+        if contact_id in self._waiting or contact_id in self._overdue:
+            return True
+        full = len(self) >= self._capacity
+        if full and not self._overdue:
+            return False
+        if full:
+            self._overdue.popitem(last=False)
+        self._waiting[contact_id] = now_s
+        return not full
+
+    def end(self, contact_id: str, now_s: float) -> float | None:
+        """Return how many seconds the contact had waited, or None if it did not wait. Call `expire` first."""
+        started_s = self._waiting.pop(contact_id, None)
+        if started_s is None:
+            started_s = self._overdue.pop(contact_id, None)
+        return None if started_s is None else now_s - started_s
+
+    def expire(self, now_s: float) -> int:
+        """Return how many waits passed the deadline since the last call."""
+        passed = 0
+        while self._waiting and now_s - next(iter(self._waiting.values())) > self._deadline_s:
+            contact_id, started_s = self._waiting.popitem(last=False)
+            self._overdue[contact_id] = started_s
+            passed += 1
+        while self._overdue and now_s - next(iter(self._overdue.values())) > self._forget_after_s:
+            self._overdue.popitem(last=False)
+        return passed
+
+
+@dataclass(slots=True)
+class Session:
+    """One WhatsApp session as last reported."""
+
+    state: str
+    down_since: float
+    """Unix time; 0 while connected."""
+    qr_issued: float = 0.0
+    """Unix time; 0 when no QR code waits."""
+    lost_at_s: float | None = None
+    """Steady time of the loss; None unless it was connected before."""
+
+    def enter(self, state: str, *, now_s: float, unix_time: float) -> float | None:
+        """Go into *state*; return the seconds the recovery took, if this was one."""
+        was_connected, self.state = self.state == CONNECTED, state
+        lost_at_s = self.lost_at_s
+        if state != QR_PENDING:
+            self.qr_issued = 0.0
+        if state == CONNECTED:
+            self.down_since, self.lost_at_s = 0.0, None
+            return None if lost_at_s is None else now_s - lost_at_s
+        if was_connected:
+            self.down_since, self.lost_at_s = unix_time, now_s
+        return None
+
+    def state_set(self) -> list[tuple[str, int]]:
+        """Return every state with 1 for the present one, 0 for the rest."""
+        return [(state, int(state == self.state)) for state in SESSION_STATE.values]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What a report on a session changed."""
+
+    new: bool
+    recovery_s: float | None
+
+
+class Sessions:
+    """
+    The sessions this process reports.
+
+    Args:
+        capacity: Sessions told apart; a further one is not tracked.
+    """
+
+    def __init__(self, *, capacity: int) -> None:
+        self._capacity = capacity
+        self._sessions: dict[str, Session] = {}
+
+    def items(self) -> list[tuple[str, Session]]:
+        """Return a copy to iterate over."""
+        return list(self._sessions.items())
+
+    def change(self, name: str, state: str, *, now_s: float, unix_time: float) -> Change | None:
+        """Note that *name* is in *state*; return None where it is one session too many."""
+        new = name not in self._sessions
+        if new and len(self._sessions) >= self._capacity:
+            return None
+        session = self._sessions.setdefault(name, Session(state=UNKNOWN, down_since=unix_time))
+        return Change(new=new, recovery_s=session.enter(state, now_s=now_s, unix_time=unix_time))
+
+    def issue_qr(self, name: str, *, unix_time: float) -> None:
+        """Note that a QR code for *name* waits to be scanned since *unix_time*."""
+        self._sessions[name].qr_issued = unix_time
+
+
+class Breakers:
+    """
+    The circuit breakers: the global one, and those of contacts that are not closed.
+
+    Args:
+        capacity: Contacts remembered at one time.
+    """
+
+    def __init__(self, *, capacity: int) -> None:
+        self._capacity = capacity
+        self._contacts: dict[str, int] = {}
+        self.global_value = CLOSED
+
+    def change_contact(self, contact_id: str, value: int) -> bool:
+        """Note one contact's breaker, forget it when closed; return whether there was room for it."""
+        if value == CLOSED:
+            self._contacts.pop(contact_id, None)
+            return True
+        if contact_id not in self._contacts and len(self._contacts) >= self._capacity:
+            return False
+        self._contacts[contact_id] = value
+        return True
+
+    def count(self, value: int) -> int:
+        """Return how many contacts have that value."""
+        return sum(1 for other in self._contacts.values() if other == value)
+
+    def contacts(self) -> list[tuple[str, int]]:
+        """Return the contacts that are not closed, longest known first."""
+        return list(self._contacts.items())
