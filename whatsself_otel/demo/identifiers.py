@@ -1,0 +1,15 @@
+"""Opaque ids in the manner of cuid: no phone, no sequence that a stranger could guess."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from typing import Final
+
+_ALPHABET: Final = string.ascii_lowercase + string.digits
+ID_LENGTH: Final = 25
+
+
+def new_id() -> str:
+    """Return ``c`` and 24 random lower-case letters and digits."""
+    return "c" + "".join(secrets.choice(_ALPHABET) for _ in range(ID_LENGTH - 1))

@@ -1,0 +1,92 @@
+"""A pretend WhatsApp: takes messages, refuses some, and acknowledges the others a little later."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class SendError(Exception):
+    """
+    WhatsApp refused a message.
+
+    Args:
+        reason: One of the catalogue's failure reasons.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"WhatsApp refused the message: {reason}")
+        self.reason = reason
+
+
+class SessionDownError(Exception):
+    """Nothing was attempted: the session is not connected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ack:
+    """WhatsApp's word on a message it took."""
+
+    provider_id: str
+    status: str
+    """``delivered`` or ``read``."""
+
+
+class WhatsAppClient:
+    """
+    Sends through the session of this process.
+
+    Args:
+        is_connected: Whether the session is up.
+        send_s: Seconds between a message and WhatsApp's answer, and between that and each acknowledgement.
+    """
+
+    def __init__(self, is_connected: Callable[[], bool], *, send_s: float) -> None:
+        self.acks: asyncio.Queue[Ack] = asyncio.Queue()
+        self._is_connected = is_connected
+        self._send_s = send_s
+        self._promised: set[asyncio.Task[None]] = set()
+
+    def is_ready(self) -> bool:
+        """Whether a message could be sent now."""
+        return self._is_connected()
+
+    async def send(self, *, phone: str, body: str, fails_with: str | None = None) -> str:
+        """
+        Send *body* to *phone* and return WhatsApp's id of the message.
+
+        Args:
+            phone: E.164 number.
+            body: Text, not empty.
+            fails_with: Reason with which this message is refused.
+
+        Raises:
+            SendError: If WhatsApp refuses the message.
+            SessionDownError: If the session is not connected; nothing was sent.
+        """
+        if not self._is_connected():
+            raise SessionDownError
+        await asyncio.sleep(self._send_s)
+        if fails_with or not (phone and body):
+            raise SendError(fails_with or "not_on_whatsapp")
+        provider_id = "3EB0" + secrets.token_hex(9).upper()
+        promise = asyncio.create_task(self._acknowledge(provider_id))
+        self._promised.add(promise)
+        promise.add_done_callback(self._promised.discard)
+        return provider_id
+
+    async def drain(self) -> None:
+        """Wait until every acknowledgement promised so far is in `acks` and was taken out of it."""
+        if self._promised:
+            await asyncio.wait(self._promised)
+        await self.acks.join()
+
+    async def _acknowledge(self, provider_id: str) -> None:
+        for status in ("delivered", "read"):
+            await asyncio.sleep(self._send_s)
+            self.acks.put_nowait(Ack(provider_id=provider_id, status=status))
