@@ -1,1 +1,63 @@
-"""Command line."""
+"""
+The command line: ``whatsself-otel COMMAND``.
+
+A command is a module of this package with ``add_parser(subparsers)``, which sets ``run``: arguments in, status out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from typing import TYPE_CHECKING, Final
+
+from whatsself_otel import __version__
+from whatsself_otel.cli.errors import INTERRUPTED, CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS: Final = ("demo", "stack", "collector", "vendors", "audit")
+
+_EPILOG = """\
+exit status:
+  0    done
+  1    failed: what was asked for did not work
+  2    wrong arguments, or a variable that is missing, empty or a placeholder
+  3    something needed is missing: a program, Go, Docker
+  130  interrupted
+
+examples:
+  whatsself-otel demo                           one message, followed from end to end
+  whatsself-otel stack up                       collector, Prometheus, Loki, a trace store, Alertmanager
+  whatsself-otel vendors list                   where the collector can send to
+  whatsself-otel collector run --vendor local --vendor honeycomb
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of every command."""
+    top = argparse.ArgumentParser(
+        prog="whatsself-otel",
+        description="OpenTelemetry for WhatsApp automation.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"whatsself-otel {__version__}")
+    commands = top.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        importlib.import_module(f"{__name__}.{name}").add_parser(commands)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    arguments = parser().parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+    except CommandError as error:
+        print(f"whatsself-otel: {error}", file=sys.stderr)
+        return error.status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return status

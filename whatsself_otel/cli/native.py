@@ -1,0 +1,111 @@
+"""The real programs on this machine: where they are, and how to get them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from whatsself_otel.cli.errors import MISSING, CommandError
+from whatsself_otel.cli.files import checkout
+from whatsself_otel.cli.paths import cache_dir, executable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+COLLECTOR: Final = "otelcol-whatsself"
+# What native/build.py makes; Tempo is not to be had as a Go module, so its program has to come from elsewhere.
+BUILT: Final = (COLLECTOR, "prometheus", "loki", "jaeger", "alertmanager")
+TEMPO: Final = "tempo"
+
+_VARIABLES: Final = {COLLECTOR: "OTELCOL_BIN"}
+# The official distribution has every component that the shipped files use.
+_ALSO_CALLED: Final = {COLLECTOR: ("otelcol-contrib",)}
+
+
+def variable(name: str) -> str:
+    """Return the environment variable that names program *name*, for example ``PROMETHEUS_BIN``."""
+    return _VARIABLES.get(name, f"{name.upper()}_BIN")
+
+
+def find_binary(name: str, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """
+    Return the program called *name*: from its variable, else the newest build in the cache, else PATH.
+
+    Args:
+        name: ``otelcol-whatsself``, ``prometheus``, ``promtool``, ``loki``, ``jaeger``, ``alertmanager``, ``amtool``
+            or ``tempo``.
+        environ: Where ``OTELCOL_BIN``, ``TEMPO_BIN``, ... and ``PATH`` are read from.
+
+    Raises:
+        CommandError: The variable names a file that is not there.
+    """
+    if named := environ.get(variable(name)):
+        return _named(name, named)
+    return _in_cache(name, environ) or _on_path(name, environ)
+
+
+def _named(name: str, path: str) -> Path:
+    if not Path(path).is_file():
+        raise CommandError(
+            f"{variable(name)} names {path!r}, which is not a file. Correct or unset it.", status=MISSING
+        )
+    return Path(path)
+
+
+def _in_cache(name: str, environ: Mapping[str, str]) -> Path | None:
+    builds = (cache_dir(environ) / "native").glob(f"*/[!.]*/{executable(name)}")
+    return max(builds, key=lambda path: path.parent.stat().st_mtime, default=None)
+
+
+def _on_path(name: str, environ: Mapping[str, str]) -> Path | None:
+    for candidate in (name, *_ALSO_CALLED.get(name, ())):
+        if found := shutil.which(candidate, path=environ.get("PATH", "")):
+            return Path(found)
+    return None
+
+
+def need_binary(name: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the program called *name*, or say how to get it."""
+    if found := find_binary(name, environ):
+        return found
+    raise CommandError(f"The program {name} is not on this machine. {remedy(name)}", status=MISSING)
+
+
+def missing(names: Iterable[str] = BUILT, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """Return those of *names* that are not on this machine."""
+    return tuple(name for name in names if find_binary(name, environ) is None)
+
+
+def buildable() -> bool:
+    """Return whether this machine can build the programs: a checkout, and Go on PATH."""
+    return checkout() is not None and shutil.which("go") is not None
+
+
+def remedy(name: str) -> str:
+    """Return what to do when program *name* is missing."""
+    by_variable = f"set {variable(name)} to its path"
+    if name == TEMPO:
+        return f"Download it from https://github.com/grafana/tempo/releases, put it on PATH or {by_variable}."
+    if checkout():
+        return f"Run `python native/build.py` (needs Go, https://go.dev/dl/), or {by_variable}."
+    return f"Use Docker, or clone the project and run `python native/build.py` (needs Go), or {by_variable}."
+
+
+def ensure_built() -> None:
+    """
+    Build what is missing or older than the checkout; nothing to do takes well under a second.
+
+    Raises:
+        CommandError: A build failed; native/build.py has said why.
+    """
+    root = checkout()
+    if root is None or not buildable():
+        return
+    command = [sys.executable, str(root / "native" / "build.py")]
+    status = subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode  # noqa: S603
+    if status:
+        raise CommandError("The programs could not be built; the lines above say why.", status=status)

@@ -1,0 +1,288 @@
+"""The real backends without Docker: the programs and configuration files of compose, on loopback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from whatsself_otel.cli.addresses import HOST, Addresses
+from whatsself_otel.cli.errors import CommandError
+from whatsself_otel.cli.files import shipped
+from whatsself_otel.cli.native import BUILT, COLLECTOR, TEMPO, find_binary, need_binary
+from whatsself_otel.cli.paths import data_dir, locked
+from whatsself_otel.cli.supervisor import Limits, Process, Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+_BACKENDS: Final = 0
+_COLLECTOR: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackConfig:
+    """What to run, where it listens and where it writes."""
+
+    data: Path = field(default_factory=data_dir)
+    """Folder of everything that the programs store, and of their logs."""
+    addresses: Addresses = field(default_factory=Addresses.from_environment)
+    tempo: bool | None = None
+    """Tempo beside Jaeger: True, False, or None for when its program is found."""
+    vendors: tuple[str, ...] = ()
+    """Further files of ``collector/vendors``, by name."""
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    """Where ``OTELCOL_BIN``, ``TEMPO_BIN`` and so on are read from."""
+
+
+class Stack(Supervisor):
+    """
+    Collector, Prometheus, Loki, Alertmanager, Jaeger and, when its program is found, Tempo.
+
+        with Stack(StackConfig(data=folder, addresses=Addresses.free())) as stack:
+            ...  # send to stack.addresses.otlp_http
+            stack.restart("loki")
+
+    Raises:
+        CommandError: A program is missing, a port is taken, or another stack uses the same folder.
+    """
+
+    def __init__(
+        self,
+        config: StackConfig | None = None,
+        *,
+        limits: Limits | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.config = config or StackConfig()
+        self.has_tempo = _wants_tempo(self.config)
+        self._lock: AbstractContextManager[bool] | None = None
+        super().__init__(
+            _processes(self.config, tempo=self.has_tempo), logs=logs(self.config.data), limits=limits, say=say
+        )
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where the programs listen."""
+        return self.config.addresses
+
+    def start(self) -> None:
+        """Write what depends on ports, then start everything and wait until it is ready."""
+        self._take_folder()
+        try:
+            write_prometheus_config(self.config, tempo=self.has_tempo)
+            super().start()
+        except BaseException:
+            self._release_folder()
+            raise
+
+    def stop(self) -> None:
+        """Stop everything that runs, the collector first, and let go of the folder."""
+        try:
+            super().stop()
+        finally:
+            self._release_folder()
+
+    def _take_folder(self) -> None:
+        lock = locked(lock_file(self.config.data))
+        if not lock.__enter__():
+            raise CommandError(
+                f"Another stack runs with the data folder {self.config.data}. "
+                "Stop it with `whatsself-otel stack down`, or choose another folder with --data."
+            )
+        self._lock = lock
+
+    def _release_folder(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.__exit__(None, None, None)
+
+
+def lock_file(data: Path) -> Path:
+    """Return the file that is locked while a stack uses *data*."""
+    return data / "stack.lock"
+
+
+def logs(data: Path) -> Path:
+    """Return the folder of the programs' logs."""
+    return data / "logs"
+
+
+def collector_arguments(vendors: tuple[str, ...]) -> list[str]:
+    """Return the ``--config`` list: the base, then one file a vendor."""
+    names = ("config.yaml", *(f"vendors/{vendor}.yaml" for vendor in vendors))
+    return [f"--config={shipped(f'collector/{name}')}" for name in names]
+
+
+def _wants_tempo(config: StackConfig) -> bool:
+    if config.tempo is None:
+        return find_binary(TEMPO, config.environ) is not None
+    if config.tempo:
+        need_binary(TEMPO, config.environ)
+    return config.tempo
+
+
+def _processes(config: StackConfig, *, tempo: bool) -> list[Process]:
+    for name in BUILT:
+        need_binary(name, config.environ)
+    backends = [_prometheus(config), _loki(config), _jaeger(config), _alertmanager(config)]
+    return [*backends, *([_tempo(config)] if tempo else []), _collector(config, tempo=tempo)]
+
+
+def _program(config: StackConfig, name: str) -> str:
+    return str(need_binary(name, config.environ).resolve())
+
+
+def _ports(config: StackConfig, *variables: str) -> dict[str, int]:
+    return {variable: config.addresses.ports[variable] for variable in variables}
+
+
+def _collector(config: StackConfig, *, tempo: bool) -> Process:
+    at = config.addresses.at
+    # Without Tempo the trace exporter of local.yaml goes to Jaeger; left alone it would fill its queue for nobody.
+    stores = {"TEMPO_OTLP_ENDPOINT": at("TEMPO_OTLP_PORT" if tempo else "JAEGER_OTLP_PORT")}
+    vendors = ("local", *(("jaeger",) if tempo else ()), *config.vendors)
+    return Process(
+        name="collector",
+        command=[_program(config, COLLECTOR), *collector_arguments(vendors)],
+        ready_url=config.addresses.collector_health,
+        ports=_ports(config, "OTELCOL_GRPC_PORT", "OTELCOL_HTTP_PORT", "OTELCOL_HEALTH_PORT", "OTELCOL_METRICS_PORT"),
+        environment=config.addresses.environment
+        | stores
+        | {
+            "JAEGER_OTLP_ENDPOINT": at("JAEGER_OTLP_PORT"),
+            "PROMETHEUS_OTLP_ENDPOINT": f"{config.addresses.prometheus}/api/v1/otlp",
+            "LOKI_OTLP_ENDPOINT": f"{config.addresses.loki}/otlp",
+            "OTELCOL_QUEUE_DIR": str(config.data / "queue"),
+        },
+        stage=_COLLECTOR,
+    )
+
+
+def _prometheus(config: StackConfig) -> Process:
+    return Process(
+        name="prometheus",
+        command=[
+            _program(config, "prometheus"),
+            f"--config.file={_prometheus_folder(config) / 'prometheus.yml'}",
+            f"--storage.tsdb.path={config.data / 'prometheus'}",
+            "--storage.tsdb.retention.time=40d",
+            f"--web.listen-address={config.addresses.at('PROMETHEUS_PORT')}",
+            "--web.enable-otlp-receiver",
+            "--enable-feature=exemplar-storage",
+        ],
+        ready_url=f"{config.addresses.prometheus}/-/ready",
+        ports=_ports(config, "PROMETHEUS_PORT"),
+        stage=_BACKENDS,
+    )
+
+
+def _prometheus_folder(config: StackConfig) -> Path:
+    return config.data / "config" / "prometheus"
+
+
+def write_prometheus_config(config: StackConfig, *, tempo: bool) -> None:
+    """Copy ``backends/prometheus`` beside the data, with this stack's ports: Prometheus reads no variables."""
+    folder = _prometheus_folder(config)
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(shipped("backends/prometheus"), folder)
+    targets = {
+        "otelcol": "OTELCOL_METRICS_PORT",
+        "prometheus": "PROMETHEUS_PORT",
+        "alertmanager": "ALERTMANAGER_PORT",
+        "loki": "LOKI_HTTP_PORT",
+        "tempo": "TEMPO_HTTP_PORT",
+    }
+    for name, variable in targets.items():
+        # A target that is not run would be an alert that never ends.
+        listed = "[]" if name == "tempo" and not tempo else f'- targets: ["{config.addresses.at(variable)}"]'
+        (folder / "targets" / f"{name}.yml").write_text(f"{listed}\n", "utf-8")
+
+
+def _loki(config: StackConfig) -> Process:
+    return Process(
+        name="loki",
+        command=[
+            _program(config, "loki"),
+            f"-config.file={shipped('backends/loki/loki.yaml')}",
+            "-config.expand-env=true",
+        ],
+        ready_url=f"{config.addresses.loki}/ready",
+        ports=_ports(config, "LOKI_HTTP_PORT", "LOKI_GRPC_PORT"),
+        environment=config.addresses.environment | {"LOKI_DATA": str(config.data / "loki")},
+        stage=_BACKENDS,
+    )
+
+
+def _tempo(config: StackConfig) -> Process:
+    return Process(
+        name="tempo",
+        command=[
+            _program(config, TEMPO),
+            f"-config.file={shipped('backends/tempo/tempo.yaml')}",
+            "-config.expand-env=true",
+        ],
+        ready_url=f"{config.addresses.tempo}/ready",
+        ports=_ports(config, "TEMPO_HTTP_PORT", "TEMPO_GRPC_PORT", "TEMPO_OTLP_PORT"),
+        environment=config.addresses.environment | {"TEMPO_DATA": str(config.data / "tempo")},
+        stage=_BACKENDS,
+    )
+
+
+# Its other listeners cannot be switched off; nothing uses them, so each takes any free port.
+_JAEGER_UNUSED: Final = (
+    "collector.otlp.http",
+    "collector.grpc-server",
+    "collector.http-server",
+    "query.grpc-server",
+    "http-server",
+    "processor.jaeger-binary.server",
+    "processor.jaeger-compact.server",
+    "processor.zipkin-compact.server",
+)
+
+
+def _jaeger(config: StackConfig) -> Process:
+    at = config.addresses.at
+    return Process(
+        name="jaeger",
+        command=[
+            _program(config, "jaeger"),
+            f"--collector.otlp.grpc.host-port={at('JAEGER_OTLP_PORT')}",
+            f"--query.http-server.host-port={at('JAEGER_QUERY_PORT')}",
+            f"--admin.http.host-port={at('JAEGER_ADMIN_PORT')}",
+            *(
+                f"--{listener}{'-' if listener.endswith('.server') else '.'}host-port={HOST}:0"
+                for listener in _JAEGER_UNUSED
+            ),
+            # On disk: in memory, its default, a restart would lose every trace.
+            "--badger.ephemeral=false",
+            f"--badger.directory-key={config.data / 'jaeger' / 'keys'}",
+            f"--badger.directory-value={config.data / 'jaeger' / 'values'}",
+            "--badger.span-store-ttl=336h",
+            "--log-level=warn",
+        ],
+        ready_url=f"http://{at('JAEGER_ADMIN_PORT')}",
+        ports=_ports(config, "JAEGER_QUERY_PORT", "JAEGER_OTLP_PORT", "JAEGER_ADMIN_PORT"),
+        environment={"SPAN_STORAGE_TYPE": "badger"},
+        stage=_BACKENDS,
+    )
+
+
+def _alertmanager(config: StackConfig) -> Process:
+    return Process(
+        name="alertmanager",
+        command=[
+            _program(config, "alertmanager"),
+            f"--config.file={shipped('backends/alertmanager/alertmanager.yml')}",
+            f"--storage.path={config.data / 'alertmanager'}",
+            f"--web.listen-address={config.addresses.at('ALERTMANAGER_PORT')}",
+            "--cluster.listen-address=",
+        ],
+        ready_url=f"{config.addresses.alertmanager}/-/ready",
+        ports=_ports(config, "ALERTMANAGER_PORT"),
+        stage=_BACKENDS,
+    )
