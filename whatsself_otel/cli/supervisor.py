@@ -209,14 +209,14 @@ class Supervisor:
             process.wait()
         del self._running[name]
 
-    def wait(self) -> None:
+    def wait(self, *, until: Callable[[], bool] = lambda: False) -> None:
         """
-        Return never; raise when a program ends by itself or this process is interrupted.
+        Return when *until* says so, asked twice a second.
 
         Raises:
-            CommandError: A program ended.
+            CommandError: A program ended by itself.
         """
-        while True:
+        while not until():
             for name, process in self._running.items():
                 status = process.poll()
                 if status is not None:

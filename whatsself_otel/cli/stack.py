@@ -1,0 +1,310 @@
+"""``whatsself-otel stack``: the real backends, in containers or as programs of this machine."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from whatsself_otel.cli import docker, native
+from whatsself_otel.cli.addresses import Addresses
+from whatsself_otel.cli.errors import FAILED, MISSING, CommandError
+from whatsself_otel.cli.links import links, table
+from whatsself_otel.cli.native_stack import Stack, StackConfig, lock_file, logs
+from whatsself_otel.cli.paths import data_dir, locked
+from whatsself_otel.cli.supervisor import Limits, answers, tail
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+_EXAMPLES: Final = """\
+examples:
+  whatsself-otel stack up                      in the foreground; Ctrl-C stops everything
+  whatsself-otel stack up --detach             in the background
+  whatsself-otel stack status --json
+  whatsself-otel stack logs collector --follow
+  whatsself-otel stack down
+
+Docker is taken when its engine answers, else the programs that native/build.py built, which are built first where
+there is a checkout and Go. TEMPO_BIN=/path/to/tempo or `tempo` on PATH adds Tempo to the native stack.
+Every port moves with its variable, for example PROMETHEUS_PORT=19090.
+"""
+_DOWN_S: Final = 60.0
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``stack`` and its own commands."""
+    parser = subparsers.add_parser(
+        "stack",
+        help="start, stop and look at the real backends",
+        description="Collector, Prometheus, Loki, a trace store and Alertmanager on this machine.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
+    _add_up(actions)
+    down = actions.add_parser("down", help="stop everything", description="Stop everything; data stays.")
+    status = actions.add_parser("status", help="what runs", description="What runs, and whether it is ready.")
+    status.add_argument("--json", action="store_true", help="for machines")
+    show = actions.add_parser("logs", help="what the programs say", description="What the programs say.")
+    show.add_argument("name", nargs="*", help="program; all when none is given")
+    show.add_argument("--follow", "-f", action="store_true", help="go on until Ctrl-C")
+    show.add_argument("--lines", "-n", type=int, default=40, help="lines of each program (default: 40)")
+    for action, run in ((down, _down), (status, _status), (show, _logs)):
+        action.add_argument("--data", type=Path, help="data folder of the native stack")
+        action.set_defaults(run=run)
+
+
+def _add_up(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    up = actions.add_parser(
+        "up",
+        help="start everything and wait until it is ready",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    way = up.add_mutually_exclusive_group()
+    way.add_argument("--native", action="store_true", help="programs of this machine")
+    way.add_argument("--docker", action="store_true", help="containers")
+    store = up.add_mutually_exclusive_group()
+    store.add_argument("--tempo", action="store_true", help="Tempo beside Jaeger; an error when it is not found")
+    store.add_argument("--jaeger", action="store_true", help="Jaeger alone, even when Tempo is found")
+    up.add_argument("--vendor", action="append", default=[], help="one more file of collector/vendors; repeatable")
+    up.add_argument("--data", type=Path, help="data folder (default: the user's, or WHATSSELF_OTEL_DATA)")
+    up.add_argument("--detach", "-d", action="store_true", help="return when everything is ready, and leave it running")
+    up.set_defaults(run=_up)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """What a native stack leaves in its data folder for other commands to read, from ready to stopped."""
+
+    pid: int
+    ports: dict[str, int]
+    ready_urls: dict[str, str]
+
+    def write(self, data: Path) -> None:
+        """Write it so that a reader sees all of it or nothing."""
+        unfinished = _state_file(data).with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(dataclasses.asdict(self)), "utf-8")
+        unfinished.replace(_state_file(data))
+
+    @classmethod
+    def read(cls, data: Path) -> Running | None:
+        """Return what runs in *data*, or None."""
+        if not _is_locked(data) or not _state_file(data).is_file():
+            return None
+        return cls(**json.loads(_state_file(data).read_text("utf-8")))
+
+    def guide(self) -> str:
+        """Return where to send and where to look."""
+        addresses = Addresses(ports=self.ports)
+        return table(addresses, links(addresses, self.ready_urls))
+
+
+def _state_file(data: Path) -> Path:
+    return data / "stack.json"
+
+
+def _stop_file(data: Path) -> Path:
+    return data / "stack.stop"
+
+
+def _is_locked(data: Path) -> bool:
+    if not lock_file(data).exists():
+        return False
+    with locked(lock_file(data)) as free:
+        return not free
+
+
+def _data(arguments: argparse.Namespace) -> Path:
+    return (arguments.data or data_dir()).resolve()
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def use_docker(arguments: argparse.Namespace) -> bool:
+    """
+    Return whether the stack runs in containers, after saying which way is taken and why.
+
+    Raises:
+        CommandError: The way asked for, or every way, is closed on this machine; the message says how to open it.
+    """
+    only_native = arguments.native or arguments.tempo or arguments.jaeger or arguments.data or arguments.vendor
+    if only_native and not arguments.docker:
+        return False
+    why_not = docker.problem()
+    if why_not is None:
+        _say("Docker answers: starting the stack in containers.")
+        return True
+    if arguments.docker:
+        raise CommandError(why_not, status=MISSING)
+    if native.missing() and not native.buildable():
+        absent = ", ".join(native.missing())
+        raise CommandError(
+            f"Neither way to run the stack is open here.\n  Docker: {why_not}\n"
+            f"  Native: not on this machine: {absent}. {native.remedy(absent.split(',')[0])}",
+            status=MISSING,
+        )
+    _say(f"Native stack, because: {why_not}")
+    return False
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    if use_docker(arguments):
+        return _up_docker(detach=arguments.detach)
+    data = _data(arguments)
+    if running := Running.read(data):
+        _say(f"Already running with the data folder {data}:\n{running.guide()}")
+        return 0
+    native.ensure_built()
+    return _up_detached(arguments, data) if arguments.detach else _up_here(arguments, data)
+
+
+def _up_docker(*, detach: bool) -> int:
+    status = docker.compose("up", *(("--detach", "--wait") if detach else ()))
+    if detach and status == 0:
+        addresses = Addresses.from_environment()
+        _say(table(addresses, links(addresses, ("tempo", "loki", "prometheus", "alertmanager"))))
+    return status
+
+
+def _up_here(arguments: argparse.Namespace, data: Path) -> int:
+    for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _interrupt)
+    stack = Stack(
+        StackConfig(
+            data=data,
+            tempo=True if arguments.tempo else False if arguments.jaeger else None,
+            vendors=tuple(arguments.vendor),
+        ),
+        say=_say,
+    )
+    _stop_file(data).unlink(missing_ok=True)
+    with stack:
+        ready_urls = {name: process.ready_url for name, process in stack.processes.items()}
+        running = Running(pid=os.getpid(), ports=dict(stack.addresses.ports), ready_urls=ready_urls)
+        running.write(data)
+        _say(f"{running.guide()}\nData and logs: {data}\nCtrl-C stops everything.")
+        try:
+            stack.wait(until=_stop_file(data).exists)
+        except KeyboardInterrupt:
+            _say("Stopping ...")
+        finally:
+            _state_file(data).unlink(missing_ok=True)
+    _say("Stopped; nothing is left running.")
+    return 0
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _up_detached(arguments: argparse.Namespace, data: Path) -> int:
+    output = logs(data) / "supervisor.log"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with output.open("wb") as file:
+        supervisor = _spawn_detached(_detached_command(arguments, data), file)
+    deadline = time.monotonic() + 2 * Limits().ready_s
+    while (running := Running.read(data)) is None or running.pid != supervisor.pid:
+        if supervisor.poll() is not None or time.monotonic() > deadline:
+            supervisor.terminate()
+            raise CommandError(f"The stack did not start. {output} ends with:\n{tail(output)}")
+        time.sleep(0.2)
+    _say(f"{running.guide()}\nData and logs: {data}\n`whatsself-otel stack down` stops everything.")
+    return 0
+
+
+def _detached_command(arguments: argparse.Namespace, data: Path) -> list[str]:
+    flags = [f"--{name}" for name in ("tempo", "jaeger") if getattr(arguments, name)]
+    vendors = [word for vendor in arguments.vendor for word in ("--vendor", vendor)]
+    command = [sys.executable, "-m", "whatsself_otel.cli", "stack", "up", "--native", "--data", str(data)]
+    return [*command, *flags, *vendors]
+
+
+def _spawn_detached(command: list[str], output: Any) -> subprocess.Popen[bytes]:
+    apart: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        apart = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
+    return subprocess.Popen(  # noqa: S603
+        command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, **apart
+    )
+
+
+def _down(arguments: argparse.Namespace) -> int:
+    data = _data(arguments)
+    if not _is_locked(data):
+        if docker.problem() is None and not arguments.data:
+            return docker.compose("down")
+        _say("Nothing runs.")
+        return 0
+    _stop_file(data).touch()
+    deadline = time.monotonic() + _DOWN_S
+    while _is_locked(data):
+        if time.monotonic() > deadline:
+            raise CommandError(f"The stack did not stop in {_DOWN_S:g} s; its logs are in {logs(data)}.")
+        time.sleep(0.1)
+    _say("Stopped; nothing is left running.")
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    data = _data(arguments)
+    running = Running.read(data)
+    if running is None and docker.problem() is None and not arguments.data:
+        return docker.compose("ps", *(("--format", "json") if arguments.json else ()))
+    ready = {name: answers(url) for name, url in running.ready_urls.items()} if running else {}
+    if arguments.json:
+        state = dataclasses.asdict(running) if running else {}
+        print(json.dumps({"running": running is not None, "ready": ready, "data": str(data), **state}, indent=2))
+    elif running is None:
+        _say("Nothing runs. Start it with `whatsself-otel stack up`.")
+    else:
+        rows = [f"  {name:<13} {'ready' if ready[name] else 'does not answer'}" for name in ready]
+        _say("\n".join([*rows, running.guide()]))
+    return 0 if running and all(ready.values()) else FAILED
+
+
+def _logs(arguments: argparse.Namespace) -> int:
+    folder = logs(_data(arguments))
+    if not folder.is_dir() and docker.problem() is None:
+        follow = ("--follow",) if arguments.follow else ()
+        return docker.compose("logs", f"--tail={arguments.lines}", *follow, *arguments.name)
+    files = {path.stem: path for path in sorted(folder.glob("*.log"))}
+    if unknown := [name for name in arguments.name if name not in files]:
+        known = ", ".join(files) or "none yet"
+        raise CommandError(f"No log of {', '.join(unknown)} in {folder}. There is: {known}.")
+    shown = {name: files[name] for name in arguments.name or files}
+    sizes = {name: path.stat().st_size for name, path in shown.items()}
+    for name, path in shown.items():
+        _show(name, tail(path, arguments.lines))
+    while arguments.follow:
+        for name, path in shown.items():
+            sizes[name] = _show_new(name, path, sizes[name])
+        time.sleep(0.3)
+    return 0
+
+
+def _show(name: str, text: str) -> None:
+    for line in text.splitlines():
+        _say(f"{name:<13} {line}")
+
+
+def _show_new(name: str, path: Path, seen: int) -> int:
+    # A shorter file is a new run's.
+    start = seen if path.stat().st_size >= seen else 0
+    with path.open("rb") as file:
+        file.seek(start)
+        complete = file.read().rpartition(b"\n")
+    _show(name, complete[0].decode("utf-8", errors="replace"))
+    return start + len(complete[0]) + len(complete[1])
