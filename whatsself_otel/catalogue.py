@@ -256,6 +256,7 @@ DROP_REASON: Final = AttributeSpec(
         "too_large",
         "deadline",
         "shutdown",
+        "after_shutdown",
         "cardinality_limit",
         "tracking_limit",
         OTHER,

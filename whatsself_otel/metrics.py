@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec
 from whatsself_otel import catalogue
 from whatsself_otel.catalogue import OTHER, AttributeSpec, MetricSpec
 from whatsself_otel.gauges import Gauges
+from whatsself_otel.masking import Masker
 from whatsself_otel.observers import Observer
 from whatsself_otel.state import MetricsConfig, MetricsState
 from whatsself_otel.tally import Tally
@@ -89,7 +90,7 @@ class WhatsSelfMetrics:
         steady_clock: Seconds for windows and latencies; ``time.monotonic`` unless another *clock* is given, which
             then serves for both and may step.
         config: Caps and windows.
-        identifier: Turns an id into the form that may leave the process.
+        identifier: Turns an id into the form that may leave the process; `Masker.identifier` by default.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class WhatsSelfMetrics:
         self.config = config or MetricsConfig()
         self._clock = clock
         self._steady_clock = steady_clock or (time.monotonic if clock is time.time else clock)
-        self._label = functools.lru_cache(maxsize=4096)(functools.partial(_label, identifier or str))
+        self._label = functools.lru_cache(maxsize=4096)(functools.partial(_label, identifier or Masker().identifier))
         self._said: set[tuple[str, str]] = set()
         self._state = MetricsState(self.config, self._steady_clock)
         self._create_counters(meter)
