@@ -87,7 +87,7 @@ class BatchQueue(Generic[_T]):
     def put(self, item: _T) -> None:
         """Queue *item*; when the queue is full or closed an item is dropped and counted."""
         if self._closed:
-            self._drop("after_shutdown", 1)
+            self._drop("shutdown", 1)
             return
         with self._changed:
             full = len(self._items) >= self._limits.items

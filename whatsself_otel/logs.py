@@ -230,7 +230,7 @@ class TelemetryHandler(logging.Handler):
             stream.write(line + "\n")
             stream.flush()
         except Exception:  # noqa: BLE001 - a closed stdout must not stop the application
-            self._on_error("stdout")
+            self._on_error("logs")
 
     def _export(self, entry: LogEntry) -> None:
         if self._provider is None:

@@ -8,6 +8,7 @@ import dataclasses
 import logging
 import threading
 import time
+import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -17,7 +18,7 @@ from opentelemetry.trace import NoOpTracerProvider
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.instrumentation.fastapi import FastAPIOptions, instrument_app, uninstrument_app
-from whatsself_otel.instrumentation.sqlalchemy import instrument_engine, version_problem
+from whatsself_otel.instrumentation.sqlalchemy import instrument_engine, uninstrument_engine, version_problem
 from whatsself_otel.logs import LEVEL_NUMBERS, LoggingInstallation, LogSettings, TelemetryHandler, make_settings
 from whatsself_otel.masking import Masker
 from whatsself_otel.metrics import WhatsSelfMetrics
@@ -133,11 +134,8 @@ class Telemetry:
             self._problems.append(problem)
             _logger.warning(problem)
         if instrument_engine(engine, self.tracer_provider):
-            self._undo.extend(self._watch_pool(engine, name))
-
-    def _watch_pool(self, engine: Any, name: str) -> list[Callable[[], object]]:
-        del engine, name
-        return []
+            traced = weakref.ref(getattr(engine, "sync_engine", engine))
+            self._undo.append(lambda: (found := traced()) is not None and uninstrument_engine(found))
 
     def health(self) -> Health:
         """Return how the telemetry of this process fares; cheap, never raises."""

@@ -157,24 +157,26 @@ class RequestMiddleware:
     """
 
     def __init__(self, app: ASGIApp, options: FastAPIOptions) -> None:
-        self._app = app
+        # This name is how FastAPI (0.160 and newer) looks through the stack for contrib's middleware; when it finds it,
+        # its own native telemetry stands back and does not record every request a second time.
+        self.app = app
         self._options = options
         self._duration = _duration_histogram(options.meter)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] == "lifespan":
-            await self._app(scope, receive, self._flush_at_shutdown(send))
+            await self.app(scope, receive, self._flush_at_shutdown(send))
             return
         if scope["type"] not in {"http", "websocket"}:
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         request = RequestScope(request_id=self._request_id(scope))
         scope[_SCOPE_KEY] = request
         response = _Response(scope, request, self._options, self._duration)
         token = otel_context.attach(bind_request(request))
         try:
-            await self._app(scope, receive, response.wrap(send))
+            await self.app(scope, receive, response.wrap(send))
         finally:
             otel_context.detach(token)
             response.end()

@@ -51,6 +51,19 @@ def instrument_engine(engine: Any, tracer_provider: TracerProvider) -> bool:
     return True
 
 
+def uninstrument_engine(engine: Any) -> None:
+    """Undo `instrument_engine`: contrib can only drop the listeners of all engines at once, so ours are picked out."""
+    from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
+    from sqlalchemy import event
+
+    sync_engine = getattr(engine, "sync_engine", engine)
+    listeners = EngineTracer._remove_event_listener_params  # noqa: SLF001
+    for entry in [entry for entry in listeners if entry[0]() is sync_engine]:
+        event.remove(sync_engine, entry[1], entry[2])
+        listeners.remove(entry)
+    _ENGINES.discard(sync_engine)
+
+
 def version_problem() -> str | None:
     """Return what is wrong with the installed SQLAlchemy, or None if it is one that is tested."""
     try:

@@ -1,0 +1,206 @@
+"""The export queue: bounded, honest about loss, and true to its deadlines."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from whatsself_otel.export import MAX_ATTEMPTS, BatchQueue, QueueLimits
+
+
+class Backend:
+    """A sender that can be told to fail or to hang."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.attempts = 0
+        self.fails = False
+        self.raises = False
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def send(self, batch: list[int]) -> bool:
+        self.attempts += 1
+        self.gate.wait()
+        if self.raises:
+            raise RuntimeError
+        if self.fails:
+            return False
+        self.batches.append(batch)
+        return True
+
+    @property
+    def items(self) -> list[int]:
+        return [item for batch in self.batches for item in batch]
+
+
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    backend = Backend()
+    yield backend
+    backend.gate.set()
+
+
+@pytest.fixture
+def dropped() -> list[tuple[str, int]]:
+    return []
+
+
+def make_queue(backend: Backend, dropped: list[tuple[str, int]], **limits: float) -> BatchQueue[int]:
+    settings = QueueLimits(**{"delay_s": 0.01, **limits})  # type: ignore[arg-type]
+    return BatchQueue(backend.send, settings, lambda reason, count: dropped.append((reason, count)))
+
+
+class TestDelivery:
+    def test_items_arrive_in_order_and_in_bounded_batches(
+        self, backend: Backend, dropped: list[tuple[str, int]]
+    ) -> None:
+        queue = make_queue(backend, dropped, batch_items=10)
+        for item in range(95):
+            queue.put(item)
+
+        assert queue.flush(5)
+        assert backend.items == list(range(95))
+        assert max(map(len, backend.batches)) == 10
+        assert (queue.counts.exported, queue.counts.dropped, dropped) == (95, 0, [])
+
+    def test_a_single_item_leaves_after_the_delay(self, backend: Backend, dropped: list[tuple[str, int]]) -> None:
+        queue = make_queue(backend, dropped)
+        queue.put(1)
+        deadline_s = time.monotonic() + 5
+        while not backend.items and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+
+        assert backend.items == [1]
+
+    def test_a_failed_batch_is_sent_again_once_and_in_order(
+        self, backend: Backend, dropped: list[tuple[str, int]]
+    ) -> None:
+        queue = make_queue(backend, dropped)
+        backend.fails = True
+        for item in range(5):
+            queue.put(item)
+        while backend.attempts < 2:
+            time.sleep(0.01)
+        backend.fails = False
+
+        assert queue.flush(10)
+        assert (sorted(backend.items), dropped) == (list(range(5)), [])
+
+    def test_a_sender_that_raises_is_a_failed_send(self, backend: Backend, dropped: list[tuple[str, int]]) -> None:
+        queue = make_queue(backend, dropped)
+        backend.raises = True
+        queue.put(1)
+        while backend.attempts < 1:
+            time.sleep(0.01)
+        backend.raises = False
+
+        assert queue.flush(10)
+        assert backend.items == [1]
+
+
+class TestLoss:
+    def test_a_full_queue_loses_the_oldest_and_says_so(self, backend: Backend, dropped: list[tuple[str, int]]) -> None:
+        queue = make_queue(backend, dropped, items=10, batch_items=10)
+        backend.gate.clear()
+        queue.put(-1)
+        while backend.attempts < 1:
+            time.sleep(0.01)
+        for item in range(25):
+            queue.put(item)
+        backend.gate.set()
+
+        assert queue.flush(5)
+        assert backend.items == [-1, *range(15, 25)]
+        assert (sum(count for _, count in dropped), {reason for reason, _ in dropped}) == (15, {"queue_full"})
+
+    def test_a_batch_nobody_takes_is_dropped_and_counted(
+        self, backend: Backend, dropped: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("whatsself_otel.export.MAX_BACKOFF_S", 0.01)
+        queue = make_queue(backend, dropped)
+        backend.fails = True
+        queue.put(1)
+        deadline_s = time.monotonic() + 10
+        while not dropped and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+
+        assert (dropped, backend.attempts) == ([("export_failed", 1)], MAX_ATTEMPTS)
+
+    def test_everything_is_either_exported_or_counted_as_dropped(
+        self, backend: Backend, dropped: list[tuple[str, int]]
+    ) -> None:
+        queue = make_queue(backend, dropped, items=50, batch_items=7)
+        threads = [threading.Thread(target=lambda: [queue.put(item) for item in range(500)]) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        queue.close()
+        queue.join(5)
+
+        assert queue.counts.exported + sum(count for _, count in dropped) == 2000
+        assert len(backend.items) == queue.counts.exported
+
+
+class TestDeadlines:
+    def test_a_flush_that_cannot_finish_returns_false_in_time(
+        self, backend: Backend, dropped: list[tuple[str, int]]
+    ) -> None:
+        queue = make_queue(backend, dropped)
+        backend.gate.clear()
+        queue.put(1)
+        start_s = time.monotonic()
+
+        assert not queue.flush(0.3)
+        assert time.monotonic() - start_s < 1.5
+
+    def test_a_shutdown_that_cannot_finish_counts_what_is_left(
+        self, backend: Backend, dropped: list[tuple[str, int]]
+    ) -> None:
+        queue = make_queue(backend, dropped)
+        backend.gate.clear()
+        for item in range(3):
+            queue.put(item)
+        queue.close()
+
+        assert not queue.join(0.3)
+        assert dropped == [("shutdown", 3)]
+
+    def test_after_a_shutdown_items_are_dropped_and_counted(
+        self, backend: Backend, dropped: list[tuple[str, int]]
+    ) -> None:
+        queue = make_queue(backend, dropped)
+        queue.close()
+        assert queue.join(1)
+        queue.put(1)
+
+        assert (backend.items, dropped) == ([], [("shutdown", 1)])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+class TestFork:
+    @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+    def test_the_child_sends_its_own_items_and_not_the_parents(
+        self, backend: Backend, dropped: list[tuple[str, int]]
+    ) -> None:
+        queue = make_queue(backend, dropped, delay_s=30)
+        queue.put(1)
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            queue.put(2)
+            done = queue.flush(5)
+            os.write(write, repr((done, backend.items)).encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+
+        assert os.read(read, 100) == b"(True, [2])"
+        assert queue.flush(5)
+        assert backend.items == [1]
+        os.close(read)
+        os.close(write)

@@ -1,0 +1,129 @@
+"""SQLAlchemy 2.1: one span a statement, sync and async, several engines, nothing leaked."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from otlp_sink import Sink
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from whatsself_otel import Telemetry, message_context
+from whatsself_otel.instrumentation import sqlalchemy as instrumentation
+
+Start = Callable[..., Telemetry]
+
+
+class TestSpans:
+    def test_a_sync_engine_makes_one_span_a_statement(self, start: Start, sink: Sink) -> None:
+        engine = create_engine("sqlite://")
+        telemetry = start(engine=engine)
+        with engine.connect() as connection:
+            connection.execute(text("select 1"))
+            connection.execute(text("select 2"))
+
+        assert telemetry.force_flush(5)
+        assert [span.attributes["db.system.name"] for span in sink.spans()] == ["sqlite", "sqlite"]
+        engine.dispose()
+
+    async def test_an_async_engine_makes_one_span_a_statement(self, start: Start, sink: Sink, tmp_path: Path) -> None:
+        engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'shop.db'}")
+        telemetry = start(engine=engine)
+        async with engine.connect() as connection:
+            await connection.execute(text("select 1"))
+        await engine.dispose()
+
+        assert telemetry.force_flush(5)
+        assert len(sink.spans()) == 1
+
+    def test_several_engines_are_all_traced_and_none_twice(self, start: Start, sink: Sink) -> None:
+        engines = [create_engine("sqlite://"), create_engine("sqlite://")]
+        telemetry = start(engine=engines[0])
+        telemetry.instrument_engine(engines[1])
+        telemetry.instrument_engine(engines[0])
+        for engine in engines:
+            with engine.connect() as connection:
+                connection.execute(text("select 1"))
+            engine.dispose()
+
+        assert telemetry.force_flush(5)
+        assert len(sink.spans()) == 2
+
+    def test_statements_carry_the_ids(self, start: Start, sink: Sink) -> None:
+        engine = create_engine("sqlite://")
+        telemetry = start(engine=engine)
+        with message_context(contact_id="c1", message_id="m1"), engine.connect() as connection:
+            connection.execute(text("select 1"))
+        engine.dispose()
+
+        assert telemetry.force_flush(5)
+        assert [(span.attributes["contactId"], span.attributes["messageId"]) for span in sink.spans()] == [("c1", "m1")]
+
+    def test_literals_and_driver_errors_leave_masked(self, start: Start, sink: Sink) -> None:
+        engine = create_engine("sqlite://")
+        telemetry = start(engine=engine)
+        with engine.connect() as connection:
+            connection.execute(text("create table contact (phone text primary key)"))
+            connection.execute(text("insert into contact values ('+5511987654321')"))
+            with pytest.raises(IntegrityError):
+                connection.execute(text("insert into contact values ('+5511987654321')"))
+        engine.dispose()
+
+        assert telemetry.force_flush(5)
+        assert b"987654321" not in b"".join(export.body for export in sink.received)
+        assert len(sink.spans()) == 3
+
+    def test_no_span_is_made_after_shutdown(self, start: Start, sink: Sink) -> None:
+        engine = create_engine("sqlite://")
+        telemetry = start(engine=engine)
+        telemetry.shutdown()
+        with engine.connect() as connection:
+            assert connection.execute(text("select 1")).scalar() == 1
+        engine.dispose()
+
+        assert sink.spans() == []
+
+    def test_an_engine_is_traced_again_after_a_new_setup(self, start: Start, sink: Sink) -> None:
+        engine = create_engine("sqlite://")
+        start(engine=engine).shutdown()
+        telemetry = start(engine=engine)
+        with engine.connect() as connection:
+            connection.execute(text("select 1"))
+        engine.dispose()
+
+        assert telemetry.force_flush(5)
+        assert len(sink.spans()) == 1
+
+    def test_an_engine_that_is_dropped_is_freed(self, start: Start) -> None:
+        engine = create_engine("sqlite://")
+        telemetry = start()
+        telemetry.instrument_engine(engine)
+        engine.dispose()
+        gone = weakref.ref(engine)
+        del engine
+        gc.collect()
+
+        assert gone() is None
+
+
+class TestVersions:
+    def test_the_installed_version_is_supported(self) -> None:
+        assert instrumentation.version_problem() is None
+
+    def test_another_version_is_said_loudly_and_once(
+        self, start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(instrumentation, "version", lambda _name: "3.4.5")
+        engine = create_engine("sqlite://")
+        telemetry = start(engine=engine)
+        telemetry.instrument_engine(create_engine("sqlite://"))
+
+        said = [record.getMessage() for record in caplog.records if "SQLAlchemy 3.4.5" in record.getMessage()]
+        assert len(said) == 1
+        assert not telemetry.health().ok
+        engine.dispose()
