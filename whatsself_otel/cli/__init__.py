@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -46,7 +47,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"whatsself-otel {__version__}")
     commands = top.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
-        importlib.import_module(f"{__name__}.{name}").add_parser(commands)
+        if importlib.util.find_spec(f"{__name__}.{name}"):
+            importlib.import_module(f"{__name__}.{name}").add_parser(commands)
     return top
 
 

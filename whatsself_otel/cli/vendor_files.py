@@ -1,0 +1,161 @@
+"""
+The files of ``collector/vendors``: what their headers say, and whether their variables are set.
+
+A header is the comment lines a file begins with: one sentence, then ``# key: value`` lines, then, after a bare ``#``,
+notes. They are read as text, because YAML is not among the base dependencies; the collector itself reads the rest.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from whatsself_otel.cli.errors import WRONG_USE, CommandError
+from whatsself_otel.cli.files import shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+_NONE: Final = "none"
+_PLACEHOLDER: Final = re.compile(
+    r"<.*>|\[.*here\]|\$\{.*\}|%.*%|\.{3}|x{3,}|\*+|(change|replace|fill|fix)[-_ ]?(me|it|this|in)?"
+    r"|(your|my|insert|put|enter)[-_ ].*|.*[-_ ]goes[-_ ]here|to[-_ ]?do|tbd|none|null|undefined"
+    r"|placeholder|dummy|example|secret|token|password|key|api[-_ ]?key",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vendor:
+    """One vendor file, as its header describes it."""
+
+    name: str
+    path: Path
+    summary: str
+    signals: tuple[str, ...]
+    requires: tuple[str, ...]
+    """Variables without which the file sends nowhere."""
+    optional: Mapping[str, str]
+    """Variable -> default, for those that have one."""
+    facts: Mapping[str, str]
+    """The other lines: temporality, limits, source, checked."""
+    notes: tuple[str, ...] = ()
+
+
+def names() -> list[str]:
+    """Return the names of all vendor files."""
+    return sorted(path.stem for path in shipped("collector/vendors").glob("*.yaml"))
+
+
+def load(name: str) -> Vendor:
+    """
+    Return the vendor file *name*.
+
+    Raises:
+        CommandError: There is no such file; the message names the nearest.
+    """
+    known = names()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"Did you mean {near[0]}? " if near else ""
+        raise CommandError(f"No vendor is called {name!r}. {hint}There are: {', '.join(known)}.", status=WRONG_USE)
+    path = shipped(f"collector/vendors/{name}.yaml")
+    return parse(name, path, path.read_text("utf-8"))
+
+
+def parse(name: str, path: Path, text: str) -> Vendor:
+    """Return what the header of *text* says."""
+    comments = [line.lstrip("#").strip() for line in takewhile(lambda line: line.startswith("#"), text.splitlines())]
+    head = list(takewhile(bool, comments))
+    facts = dict(_facts(head))
+    return Vendor(
+        name=name,
+        path=path,
+        summary=head[0] if head else "",
+        signals=_listed(facts.pop("signals", _NONE)),
+        requires=_listed(facts.pop("requires", _NONE)),
+        optional=dict(_defaults(facts.pop("optional", _NONE))),
+        facts=facts,
+        notes=tuple(comments[len(head) + 1 :]),
+    )
+
+
+def _facts(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for line in lines:
+        if found := re.fullmatch(r"([a-z]+): (.+)", line):
+            yield found[1], found[2]
+
+
+def _listed(value: str) -> tuple[str, ...]:
+    return () if value == _NONE else tuple(part.strip() for part in value.split(","))
+
+
+def _defaults(value: str) -> Iterator[tuple[str, str]]:
+    if value == _NONE:
+        return
+    # A default may hold commas itself; only one before NAME= separates.
+    for part in re.split(r",\s*(?=[A-Z][A-Z0-9_]*(?:=|,|$))", value):
+        variable, _, default = part.partition("=")
+        yield variable.strip(), default
+
+
+def value_of(variable: str, environ: Mapping[str, str] = os.environ) -> str | None:
+    """
+    Return the value of *variable*, else the content of the file that ``<variable>_FILE`` names.
+
+    Raises:
+        CommandError: That file cannot be read.
+    """
+    if (value := environ.get(variable)) is not None:
+        return value
+    if path := environ.get(f"{variable}_FILE"):
+        try:
+            return Path(path).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(
+                f"{variable}_FILE names {path!r}, which cannot be read ({type(error).__name__}).", status=WRONG_USE
+            ) from None
+    return None
+
+
+def problem(variable: str, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return what is wrong with a required variable, without its value, or None."""
+    value = value_of(variable, environ)
+    if value is None:
+        return f"{variable} is not set. Set it, or {variable}_FILE to a file that holds it."
+    if not value.strip():
+        return f"{variable} is empty. Give it its value."
+    if value != value.strip() or not value.isprintable():
+        return f"{variable} has a space at an end, or a line break. Take it away."
+    if _PLACEHOLDER.fullmatch(value):
+        return f"{variable} is still a placeholder. Give it its real value."
+    return None
+
+
+def problems(vendors: Iterable[Vendor], environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return everything that is wrong with the variables of *vendors*, each line with the vendor's name."""
+    return [
+        f"{vendor.name}: {found}"
+        for vendor in vendors
+        for variable in vendor.requires
+        if (found := problem(variable, environ))
+    ]
+
+
+def environment(vendors: Iterable[Vendor], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """
+    Return *environ* as the collector needs it for *vendors*: files read, and values taken literally.
+
+    The collector expands ``$`` once more inside what a variable holds; doubled, it arrives as it is.
+    """
+    variables = {variable for vendor in vendors for variable in (*vendor.requires, *vendor.optional)}
+    values = {variable: value_of(variable, environ) for variable in variables}
+    return {
+        **environ,
+        **{variable: value.replace("$", "$$") for variable, value in values.items() if value is not None},
+    }

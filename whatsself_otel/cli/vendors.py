@@ -1,0 +1,97 @@
+"""``whatsself-otel vendors``: where the collector can send to."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Final
+
+from whatsself_otel.cli import vendor_files
+from whatsself_otel.cli.collector import validation
+from whatsself_otel.cli.errors import WRONG_USE
+from whatsself_otel.cli.native import COLLECTOR, find_binary
+
+if TYPE_CHECKING:
+    from whatsself_otel.cli.vendor_files import Vendor
+
+_EXAMPLES: Final = """\
+examples:
+  whatsself-otel vendors list
+  whatsself-otel vendors show honeycomb
+  whatsself-otel vendors check honeycomb local
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``vendors`` and its own commands."""
+    parser = subparsers.add_parser(
+        "vendors",
+        help="where the collector can send to",
+        description="The files of collector/vendors: what each takes, needs and is limited to.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
+    everything = actions.add_parser("list", help="one line each")
+    one = actions.add_parser("show", help="all about one")
+    one.add_argument("name")
+    some = actions.add_parser(
+        "check",
+        help="are the variables set, and is the configuration valid together",
+        description="Checks variables, then lets the collector validate the files together. Exit status 2: a problem.",
+    )
+    some.add_argument("name", nargs="+")
+    for action, run in ((everything, _list), (one, _show), (some, _check)):
+        action.add_argument("--json", action="store_true", help="for machines")
+        action.set_defaults(run=run)
+
+
+def _as_dict(vendor: Vendor) -> dict[str, object]:
+    return {
+        "name": vendor.name,
+        "summary": vendor.summary,
+        "signals": vendor.signals,
+        "requires": vendor.requires,
+        "optional": dict(vendor.optional),
+        **vendor.facts,
+    }
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    vendors = [vendor_files.load(name) for name in vendor_files.names()]
+    if arguments.json:
+        print(json.dumps([_as_dict(vendor) for vendor in vendors], indent=2))
+    else:
+        for vendor in vendors:
+            print(f"{vendor.name:<18} {', '.join(vendor.signals):<22} {', '.join(vendor.requires) or '-'}")
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    vendor = vendor_files.load(arguments.name)
+    if arguments.json:
+        print(json.dumps(_as_dict(vendor), indent=2))
+        return 0
+    lines = [vendor.summary, f"  signals      {', '.join(vendor.signals)}"]
+    lines += [f"  required     {vendor_files.problem(name) or f'{name} is set'}" for name in vendor.requires]
+    lines += [f"  optional     {name} (default: {default or 'none'})" for name, default in vendor.optional.items()]
+    lines += [f"  {fact:<12} {value}" for fact, value in vendor.facts.items()]
+    lines += [f"  file         {vendor.path}", *vendor.notes]
+    lines.append(f"  run it       whatsself-otel collector run --vendor {vendor.name}")
+    print("\n".join(lines))
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    vendors = [vendor_files.load(name) for name in dict.fromkeys(arguments.name)]
+    found = vendor_files.problems(vendors)
+    validated = False
+    if not found and find_binary(COLLECTOR):
+        validated = True
+        found = validation(vendors)
+    if arguments.json:
+        print(json.dumps({"problems": found, "validated": validated}, indent=2))
+    else:
+        unasked = "" if validated else " (not validated by the collector: its program is not on this machine)"
+        print("\n".join(found) or f"{', '.join(vendor.name for vendor in vendors)}: ready{unasked}")
+    return WRONG_USE if found else 0
