@@ -40,7 +40,9 @@ from whatsself_otel.resource import build_resource
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from opentelemetry.sdk._logs.export import LogRecordExporter
     from opentelemetry.sdk.metrics.export import MetricsData
+    from opentelemetry.sdk.trace.export import SpanExporter
 
     from whatsself_otel.config import TelemetryConfig
     from whatsself_otel.masking import Masker
@@ -61,6 +63,7 @@ class Pipelines:
     def __init__(self, config: TelemetryConfig, masker: Masker, requests: OpenRequests) -> None:
         self.on_dropped: Callable[[str, str, int], None] = lambda _signal, _reason, _count: None
         self._masker = masker
+        self._exporters: list[SpanExporter | LogRecordExporter] = []
         resource = build_resource(config, masker)
         self._spans = self._span_queue(config)
         self._logs = self._log_queue(config)
@@ -101,6 +104,8 @@ class Pipelines:
         if not started:
             self._end_metrics(timeout_s)
         drained = [queue.join(deadline_s - time.monotonic()) for queue in self._queues()]
+        for exporter in self._exporters:
+            _end(exporter)
         if started:
             ender.join(max(deadline_s - time.monotonic(), 0.0))
         return all(drained) and not (started and ender.is_alive())
@@ -161,6 +166,7 @@ class Pipelines:
         exporter = build_span_exporter(config)
         if exporter is None:
             return None
+        self._exporters.append(exporter)
         limits = QueueLimits(items=config.queue_size, delay_s=config.span_delay_s)
         return BatchQueue(
             lambda batch: is_success(exporter.export(mask_spans(batch, self._masker))),
@@ -172,6 +178,7 @@ class Pipelines:
         exporter = build_log_exporter(config)
         if exporter is None:
             return None
+        self._exporters.append(exporter)
         limits = QueueLimits(items=config.queue_size, delay_s=config.log_delay_s)
         return BatchQueue(
             lambda batch: is_success(exporter.export([mask_log(record, self._masker) for record in batch])),
@@ -258,6 +265,13 @@ def _describe(counts: ExportCounts, queued: int) -> dict[str, Any]:
 
 def _is_ours(provider: object) -> bool:
     return bool(getattr(provider, "_whatsself_otel", False))
+
+
+def _end(exporter: SpanExporter | LogRecordExporter) -> None:
+    try:
+        exporter.shutdown()
+    except Exception:  # noqa: BLE001 - an exporter that cannot end must not stop the application
+        _logger.debug("an exporter did not end cleanly")
 
 
 def _start(thread: threading.Thread) -> bool:
