@@ -1,0 +1,154 @@
+"""SQLAlchemy's connection pools: in use, limit, overflow, and the wait for a connection."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.metrics import Observation
+
+from whatsself_otel.catalogue import DB_POOL_IN_USE, DB_POOL_MAX, DB_POOL_OVERFLOW, DB_POOL_WAIT, POOL, MetricSpec
+from whatsself_otel.metrics import create_histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from opentelemetry.metrics import CallbackOptions, Meter
+
+
+class PoolMetrics:
+    """
+    Watches the pools of any number of engines, and keeps none of them alive.
+
+    Args:
+        meter: Where the instruments are created, once.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, meter: Meter, *, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self._watched: weakref.WeakKeyDictionary[Any, _WatchedEngine] = weakref.WeakKeyDictionary()
+        self._wait = create_histogram(meter, DB_POOL_WAIT)
+        self._observe(meter, DB_POOL_IN_USE, _in_use)
+        self._observe(meter, DB_POOL_MAX, _limit)
+        self._observe(meter, DB_POOL_OVERFLOW, _overflow)
+
+    def watch(self, engine: Any, name: str = "default") -> bool:
+        """
+        Watch one engine's pool; return False if it already is watched.
+
+        Args:
+            engine: A SQLAlchemy ``Engine`` or ``AsyncEngine``.
+            name: Value of the attribute ``pool``; a second engine of the same name gets a number appended.
+        """
+        sync_engine = getattr(engine, "sync_engine", engine)
+        if sync_engine in self._watched:
+            return False
+        watched = _WatchedEngine(self._free_name(name), self._record, self._clock)
+        watched.attach(sync_engine)
+        self._watched[sync_engine] = watched
+        return True
+
+    def unwatch(self, engine: Any) -> None:
+        """Put the engine's pool back as it was; an engine that is not watched is left alone."""
+        sync_engine = getattr(engine, "sync_engine", engine)
+        watched = self._watched.pop(sync_engine, None)
+        if watched is not None:
+            watched.detach(sync_engine)
+
+    def _free_name(self, name: str) -> str:
+        taken = {watched.name for watched in self._watched.values()}
+        number = 1
+        free = name
+        while free in taken:
+            number += 1
+            free = f"{name}-{number}"
+        return free
+
+    def _record(self, wait_s: float, name: str) -> None:
+        self._wait.record(wait_s, {POOL.name: name})
+
+    def _observe(self, meter: Meter, spec: MetricSpec, read: Callable[[Any, _WatchedEngine], int | None]) -> None:
+        def callback(_: CallbackOptions) -> Iterable[Observation]:
+            pairs = list(self._watched.items())
+            values = [(watched.name, read(engine.pool, watched)) for engine, watched in pairs]
+            return [Observation(value, {POOL.name: name}) for name, value in values if value is not None]
+
+        meter.create_observable_gauge(spec.name, [callback], spec.unit, spec.description.en)
+
+
+class _WatchedEngine:
+    """What is known of one engine beyond its pool; holds no reference to either."""
+
+    def __init__(self, name: str, record: Callable[[float, str], None], clock: Callable[[], float]) -> None:
+        self.name = name
+        self.checked_out = 0
+        self._record = record
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    def attach(self, engine: Any) -> None:
+        """Listen to the engine and to its pool; a pool that replaces it inherits the pool's listeners."""
+        from sqlalchemy import event
+
+        event.listen(engine, "engine_disposed", self._on_disposed)
+        if not hasattr(engine.pool, "checkedout"):
+            for name, listener in self._pool_listeners():
+                event.listen(engine.pool, name, listener)
+        self._time(engine.pool)
+
+    def detach(self, engine: Any) -> None:
+        """Undo `attach`."""
+        from sqlalchemy import event
+
+        event.remove(engine, "engine_disposed", self._on_disposed)
+        for name, listener in self._pool_listeners():
+            if event.contains(engine.pool, name, listener):
+                event.remove(engine.pool, name, listener)
+        vars(engine.pool).pop("connect", None)
+
+    def _pool_listeners(self) -> list[tuple[str, Callable[..., None]]]:
+        return [("checkout", self._on_checkout), ("checkin", self._on_return), ("detach", self._on_return)]
+
+    def _on_disposed(self, engine: Any) -> None:
+        self._time(engine.pool)
+
+    def _on_checkout(self, *_: object) -> None:
+        with self._lock:
+            self.checked_out += 1
+
+    def _on_return(self, *_: object) -> None:
+        with self._lock:
+            self.checked_out = max(0, self.checked_out - 1)
+
+    def _time(self, pool: Any) -> None:
+        """Shadow the pool's ``connect`` on the instance: SQLAlchemy has no event for a checkout that begins."""
+        weak_pool = weakref.ref(pool)
+        record, clock, name = self._record, self._clock, self.name
+
+        def connect() -> Any:
+            started_s = clock()
+            alive: Any = weak_pool()
+            try:
+                return type(alive).connect(alive)
+            finally:
+                record(clock() - started_s, name)
+
+        pool.connect = connect
+
+
+def _in_use(pool: Any, watched: _WatchedEngine) -> int:
+    checked_out = getattr(pool, "checkedout", None)
+    return int(checked_out()) if checked_out else watched.checked_out
+
+
+def _limit(pool: Any, _: _WatchedEngine) -> int | None:
+    max_overflow = getattr(pool, "_max_overflow", -1)
+    return None if max_overflow < 0 else int(pool.size()) + int(max_overflow)
+
+
+def _overflow(pool: Any, _: _WatchedEngine) -> int | None:
+    overflow = getattr(pool, "overflow", None)
+    return max(0, int(overflow())) if overflow else None
