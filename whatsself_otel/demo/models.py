@@ -26,6 +26,8 @@ class Contact(Base):
     """Reason with which the pretend WhatsApp refuses this contact's messages."""
     waiting_since: Mapped[float | None] = mapped_column(Double, default=None)
     """Time of the first inbound message that nobody has answered yet."""
+    gave_up: Mapped[bool] = mapped_column(default=False)
+    """Whether this wait has been counted as unanswered; a late reply is still timed."""
     flow_id: Mapped[str | None] = mapped_column(String(40), default=None)
     step_key: Mapped[str | None] = mapped_column(String(40), default=None)
     """The step whose question this contact has not answered yet."""
@@ -62,7 +64,7 @@ class Job(Base):
     carrier: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     """What `whatsself_otel.capture_context` returned when the row was written."""
     enqueued_at: Mapped[float] = mapped_column(Double)
-    lease_token: Mapped[str | None] = mapped_column(String(40), default=None)
+    lease_id: Mapped[str | None] = mapped_column(String(40), default=None)
     leased_until: Mapped[float | None] = mapped_column(Double, default=None)
     attempts: Mapped[int] = mapped_column(default=0)
     finished_at: Mapped[float | None] = mapped_column(Double, index=True, default=None)

@@ -83,7 +83,7 @@ class Monitor:
 
     async def _give_up(self) -> list[str]:
         # The statement takes each contact away from the other workers: each is counted once.
-        overdue = Contact.waiting_since < self._clock() - self._unanswered_after_s
-        statement = update(Contact).where(overdue).values(waiting_since=None).returning(Contact.id)
+        overdue = (Contact.waiting_since < self._clock() - self._unanswered_after_s) & Contact.gave_up.is_(False)
+        statement = update(Contact).where(overdue).values(gave_up=True).returning(Contact.id)
         async with self._sessions.begin() as session:
             return list(await session.scalars(statement))

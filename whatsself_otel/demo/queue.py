@@ -144,7 +144,7 @@ class SendQueue:
         if contact.waiting_since is None:
             return None
         waited_s = max(0.0, self._clock() - contact.waiting_since)
-        contact.waiting_since = None
+        contact.waiting_since, contact.gave_up = None, False
         return waited_s
 
     async def _has_room(self, session: AsyncSession, now: float) -> bool:
@@ -167,7 +167,7 @@ class SendQueue:
         return (
             update(Job)
             .where(Job.id == oldest)
-            .values(lease_token=new_id(), leased_until=now + self._lease_s, attempts=Job.attempts + 1)
+            .values(lease_id=new_id(), leased_until=now + self._lease_s, attempts=Job.attempts + 1)
             .returning(Job)
         )
 
@@ -199,7 +199,7 @@ async def _load_claim(session: AsyncSession, job: Job) -> Claim:
     contact = await session.get_one(Contact, job.contact_id)
     return Claim(
         job_id=job.id,
-        token=job.lease_token or "",
+        token=job.lease_id or "",
         message_id=job.message_id,
         contact_id=job.contact_id,
         origin=job.origin,
@@ -213,6 +213,6 @@ async def _load_claim(session: AsyncSession, job: Job) -> Claim:
 
 
 async def _end_lease(session: AsyncSession, claim: Claim, changes: dict[str, Any]) -> bool:
-    mine = (Job.id == claim.job_id) & (Job.lease_token == claim.token) & Job.finished_at.is_(None)
-    statement = update(Job).where(mine).values(lease_token=None, leased_until=None, **changes).returning(Job.id)
+    mine = (Job.id == claim.job_id) & (Job.lease_id == claim.token) & Job.finished_at.is_(None)
+    statement = update(Job).where(mine).values(lease_id=None, leased_until=None, **changes).returning(Job.id)
     return await session.scalar(statement) is not None

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+
 from whatsself_otel.demo.acknowledger import Acknowledger
 from whatsself_otel.demo.breaker import BreakerBoard, BreakerState
 from whatsself_otel.demo.conversations import Conversations
@@ -81,8 +83,9 @@ class Services:
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Create what is missing, run the background tasks, and stop them without losing the message in hand."""
-        await create_schema(self.sessions)
-        await self.session.refresh()
+        with suppress_instrumentation():
+            await create_schema(self.sessions)
+            await self.session.refresh()
         work = asyncio.create_task(self.worker.run())
         helpers = [asyncio.create_task(self.acknowledger.run()), asyncio.create_task(self.monitor.run())]
         try:
@@ -92,7 +95,8 @@ class Services:
             await asyncio.wait([work], timeout=_STOP_S)
             await asyncio.wait([asyncio.create_task(self.client.drain())], timeout=_STOP_S)
             await _cancel([work, *helpers])
-            await self.session.release()
+            with suppress_instrumentation():
+                await self.session.release()
             await self.engine.dispose()
 
 

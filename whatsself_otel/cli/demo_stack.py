@@ -1,0 +1,262 @@
+"""The demo with real backends: sends, then asks each backend what it knows about this very message."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+import httpx
+
+from whatsself_otel.cli import demo, docker
+from whatsself_otel.cli.addresses import Addresses
+from whatsself_otel.cli.console_view import Paint
+from whatsself_otel.cli.errors import FAILED, CommandError
+from whatsself_otel.cli.links import links, table
+from whatsself_otel.cli.native_stack import Stack
+from whatsself_otel.cli.paths import data_dir
+from whatsself_otel.cli.stack import Running
+from whatsself_otel.cli.supervisor import answers
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable, Iterator
+
+    from whatsself_otel.cli.demo import Choice
+    from whatsself_otel.demo.traffic import Entry
+
+_PATIENCE_S: Final = 60.0
+"""How long a backend may take to show what it was sent; each waits some seconds for more."""
+_PAUSE_S: Final = 0.5
+_CONTAINERS: Final = ("tempo", "loki", "prometheus", "alertmanager")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveStack:
+    """A stack that answers."""
+
+    addresses: Addresses
+    programs: tuple[str, ...]
+    started_here: bool
+    """Whether it ends with this command."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What to ask one backend about one trace."""
+
+    signal: str
+    program: str
+    what: str
+    """What is counted: spans, log lines or exemplars."""
+    url: str
+    count: Callable[[Any, str], int]
+    """Counts in the answer what belongs to the trace."""
+    page: str | None = None
+    """The same for people, where the program has pages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What one backend knows about the message."""
+
+    question: Question
+    found: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        asked = self.question
+        return {
+            "signal": asked.signal,
+            "program": asked.program,
+            "what": asked.what,
+            "found": self.found,
+            "url": asked.url,
+            "page": asked.page,
+        }
+
+
+def run_stack(arguments: argparse.Namespace, choice: Choice) -> int:
+    """Send the messages and show what each backend answers; failed if one knows nothing of the first message."""
+    say: Callable[[str], None] = (lambda _line: None) if arguments.json else _say
+    with _stack(choice, say) as stack:
+        started = time.time()
+        with demo.demo_app(stack.addresses.otlp_http) as app:
+            journal = demo.send(app, arguments.messages)
+        entry = journal.entries[0]
+        replies = ask(stack, entry.trace_id or "", since=started)
+        if arguments.json:
+            print(json.dumps({"stack": choice.stack, **_ids(entry), "answers": [reply.as_json() for reply in replies]}))
+        else:
+            _show(stack, entry, replies)
+            _hold(stack)
+    return 0 if all(reply.found for reply in replies) else FAILED
+
+
+@contextlib.contextmanager
+def _stack(choice: Choice, say: Callable[[str], None]) -> Iterator[LiveStack]:
+    addresses = Addresses.from_environment()
+    running = Running.read(data_dir()) if choice.stack == "native" else None
+    if running is not None:
+        yield LiveStack(
+            addresses=Addresses(ports=running.ports), programs=tuple(running.ready_urls), started_here=False
+        )
+    elif choice.stack == "native":
+        with Stack(say=say) as stack:
+            yield LiveStack(addresses=stack.addresses, programs=tuple(stack.processes), started_here=True)
+    elif answers(addresses.collector_health):
+        yield LiveStack(addresses=addresses, programs=_CONTAINERS, started_here=False)
+    else:
+        with _containers():
+            yield LiveStack(addresses=addresses, programs=_CONTAINERS, started_here=True)
+
+
+@contextlib.contextmanager
+def _containers() -> Iterator[None]:
+    try:
+        if docker.compose("up", "--detach", "--wait") != 0:
+            raise CommandError("The containers did not start; the lines above say why. Or: --stack python.")
+        yield
+    finally:
+        docker.compose("down")
+
+
+def ask(stack: LiveStack, trace_id: str, *, since: float) -> list[Answer]:
+    """
+    Ask every backend of *stack* about one trace, each until it knows everything or patience ends.
+
+    Args:
+        stack: Where to ask.
+        trace_id: 32 hexadecimal digits.
+        since: Seconds since the epoch when sending began.
+    """
+    with httpx.Client(trust_env=False, timeout=10) as client:
+        return [
+            Answer(question=question, found=_settled(client, question, trace_id))
+            for question in questions(stack.addresses, trace_id, since=since)
+            if question.program in stack.programs
+        ]
+
+
+def questions(at: Addresses, trace_id: str, *, since: float) -> list[Question]:
+    """Return what to ask every backend there may be about one trace."""
+    start, end = int(since) - 60, int(since) + 3600
+    logs = {"query": f'{{service_name="whatsself"}} | trace_id="{trace_id}"', "limit": "1000"}
+    logs |= {"start": f"{start}000000000", "end": f"{end}000000000"}
+    exemplars = {"query": "messages_inbound_total", "start": str(start), "end": str(end)}
+    return [
+        Question(
+            signal="traces", program="tempo", what="spans", url=f"{at.tempo}/api/traces/{trace_id}", count=_count_tempo
+        ),
+        Question(
+            signal="traces",
+            program="jaeger",
+            what="spans",
+            url=f"{at.jaeger}/api/traces/{trace_id}",
+            count=_count_jaeger,
+            page=f"{at.jaeger}/trace/{trace_id}",
+        ),
+        Question(
+            signal="logs",
+            program="loki",
+            what="log lines",
+            url=f"{at.loki}/loki/api/v1/query_range?{urlencode(logs)}",
+            count=_count_loki,
+        ),
+        Question(
+            signal="metrics",
+            program="prometheus",
+            what="exemplars of messages_inbound_total that lead to the trace",
+            url=f"{at.prometheus}/api/v1/query_exemplars?{urlencode(exemplars)}",
+            count=_count_exemplars,
+            page=f"{at.prometheus}/query?{urlencode({'g0.expr': 'messages_outbound_total'})}",
+        ),
+    ]
+
+
+def _settled(client: httpx.Client, question: Question, trace_id: str) -> int:
+    """Return what is found once it is more than nothing and no longer grows."""
+    deadline, before = time.monotonic() + _PATIENCE_S, 0
+    while time.monotonic() < deadline:
+        now = _found(client, question, trace_id)
+        if now and now == before:
+            return now
+        before = now
+        time.sleep(_PAUSE_S)
+    return before
+
+
+def _found(client: httpx.Client, question: Question, trace_id: str) -> int:
+    # A backend that has not seen the trace yet answers 404, one that is busy 5xx or nothing.
+    try:
+        answer = client.get(question.url, headers={"accept": "application/json"}).raise_for_status().json()
+        return question.count(answer, trace_id)
+    except (httpx.HTTPError, ValueError, LookupError):
+        return 0
+
+
+def _count_tempo(answer: Any, _trace_id: str) -> int:
+    scopes = _flatten(batch["scopeSpans"] for batch in answer["batches"])
+    return sum(len(scope["spans"]) for scope in scopes)
+
+
+def _count_jaeger(answer: Any, _trace_id: str) -> int:
+    return sum(len(trace["spans"]) for trace in answer["data"])
+
+
+def _count_loki(answer: Any, _trace_id: str) -> int:
+    return sum(len(stream["values"]) for stream in answer["data"]["result"])
+
+
+def _count_exemplars(answer: Any, trace_id: str) -> int:
+    exemplars = _flatten(series["exemplars"] for series in answer["data"])
+    return sum(exemplar["labels"].get("trace_id") == trace_id for exemplar in exemplars)
+
+
+def _flatten(lists: Iterable[list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+    return (item for each in lists for item in each)
+
+
+def _ids(entry: Entry) -> dict[str, Any]:
+    return {
+        "traceId": entry.trace_id,
+        "requestId": entry.request_id,
+        "contactId": entry.contact_id,
+        "messageId": entry.message_id,
+        "replyIds": entry.reply_ids,
+    }
+
+
+def _show(stack: LiveStack, entry: Entry, replies: list[Answer]) -> None:
+    paint = Paint.for_stream(sys.stdout)
+    print("\nThe message, as its sender saw it:")
+    for key, value in _ids(entry).items():
+        print(f"  {key:<10} {paint.cyan(', '.join(value) if isinstance(value, list) else str(value))}")
+    print("\nWhat the backends know about it:")
+    for reply in replies:
+        asked = reply.question
+        found = paint.green(f"{reply.found} {asked.what}") if reply.found else paint.red(f"no {asked.what}")
+        command = f'curl -s "{asked.url}"'
+        print(f"  {asked.signal:<8} {asked.program:<11} {found}\n  {'':<8} {paint.dim(command)}")
+        if asked.page:
+            print(f"  {'':<8} {asked.page}")
+    print("\nWhere to look further:")
+    print(table(stack.addresses, links(stack.addresses, stack.programs, message_id=entry.message_id or "")), flush=True)
+
+
+def _hold(stack: LiveStack) -> None:
+    if not (stack.started_here and sys.stdout.isatty()):
+        return
+    print("\nThe stack runs until Ctrl-C.", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(1)
+    print("Stopping ...", flush=True)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
