@@ -248,3 +248,24 @@ class TestCollectorComesBack:
 def test_the_sink_itself_can_be_started_twice() -> None:
     with run_sink() as first, run_sink() as second:
         assert first.url != second.url
+
+
+class TestMetrics:
+    def test_attributes_and_exemplars_leave_masked(self, start: Start, sink: Sink) -> None:
+        telemetry = start()
+        counter = metrics.get_meter("shop").create_counter("shop.calls")
+        with telemetry.tracer.start_as_current_span("work"):
+            counter.add(1, {"phone": "11987654321", "note": "call +5511987654321"})
+        assert telemetry.force_flush(5)
+
+        (point, *_) = sink.metrics()["shop.calls"][-1].sum.data_points
+        assert {pair.key: pair.value.string_value for pair in point.attributes}["note"] == "call +55********4321"
+        assert b"987654321" not in b"".join(export.body for export in sink.received)
+
+    def test_an_unforeseen_series_is_born_with_a_zero_point(self, start: Start, sink: Sink) -> None:
+        telemetry = start()
+        metrics.get_meter("shop").create_counter("shop.calls").add(1, {"kind": "new"})
+        assert telemetry.force_flush(5)
+
+        points = sink.metrics()["shop.calls"][0].sum.data_points
+        assert [point.as_int for point in sorted(points, key=lambda point: point.time_unix_nano)] == [0, 1]

@@ -12,11 +12,12 @@ from opentelemetry import trace as trace_api
 from opentelemetry._logs import _internal as logs_api
 from opentelemetry.metrics import _internal as metrics_internal
 from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
-from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
 from opentelemetry.util._once import Once
 
+from whatsself_otel.birth import BirthExporter
+from whatsself_otel.cardinality import BoundedMeterProvider
 from whatsself_otel.export import (
     BatchQueue,
     ExportCounts,
@@ -33,6 +34,7 @@ from whatsself_otel.processors import (
     ExportProcessor,
     OpenRequests,
     mask_attributes,
+    mask_metrics,
     mask_spans,
 )
 from whatsself_otel.resource import build_resource
@@ -79,7 +81,7 @@ class Pipelines:
         self.logger_provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
         if self._logs is not None:
             self.logger_provider.add_log_record_processor(ExportLogProcessor(self._logs))
-        self.meter_provider = MeterProvider(
+        self.meter_provider = BoundedMeterProvider(
             self._metric_readers(config.metric_interval_s), resource=resource, shutdown_on_exit=False
         )
 
@@ -191,7 +193,8 @@ class Pipelines:
         if exporter is None:
             return None
         return CountingMetricExporter(
-            exporter, lambda count: self.on_dropped("metrics", "export_failed", count)
+            BirthExporter(MaskingMetricExporter(exporter, self._masker)),
+            lambda count: self.on_dropped("metrics", "export_failed", count),
         )
 
 
@@ -223,6 +226,34 @@ class CountingMetricExporter(MetricExporter):
             self.counts.last_error = "not delivered"
             self._on_failed(points)
         return result
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """Flush the exporter."""
+        return self._exporter.force_flush(timeout_millis)
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        """End the exporter."""
+        self._exporter.shutdown(timeout_millis, **kwargs)
+
+
+class MaskingMetricExporter(MetricExporter):
+    """
+    Masks the attributes of every data point and of its exemplars, which a view does not clean.
+
+    Args:
+        exporter: Who sends.
+        masker: What hides personal data.
+    """
+
+    def __init__(self, exporter: MetricExporter, masker: Masker) -> None:
+        super().__init__(exporter._preferred_temporality, exporter._preferred_aggregation)  # noqa: SLF001 - as readers do
+        self._exporter = exporter
+        self._masker = masker
+
+    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
+        """Mask and export."""
+        masked = mask_metrics(metrics_data, self._masker)
+        return self._exporter.export(masked, timeout_millis=timeout_millis, **kwargs)
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         """Flush the exporter."""
@@ -280,4 +311,3 @@ def _start(thread: threading.Thread) -> bool:
     except RuntimeError:  # the interpreter is shutting down
         return False
     return True
-

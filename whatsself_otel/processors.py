@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord
+from opentelemetry.sdk.metrics.export import Metric, MetricsData, ResourceMetrics, ScopeMetrics
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor
 from opentelemetry.trace import Link, SpanContext, Status, TraceState
 
@@ -230,3 +232,28 @@ def _mask_span_context(context: SpanContext | None, masker: Masker) -> SpanConte
 def mask_spans(spans: Sequence[ReadableSpan], masker: Masker) -> list[ReadableSpan]:
     """Return *spans* masked."""
     return [mask_span(span, masker) for span in spans]
+
+
+def mask_metrics(data: MetricsData, masker: Masker) -> MetricsData:
+    """Return *data* with the attributes of its points and exemplars masked; the measured values stay as they are."""
+
+    def point(original: Any) -> Any:
+        exemplars = [
+            dataclasses.replace(exemplar, filtered_attributes=mask_attributes(exemplar.filtered_attributes, masker))
+            for exemplar in original.exemplars
+        ]
+        return dataclasses.replace(
+            original, attributes=mask_attributes(original.attributes, masker), exemplars=exemplars
+        )
+
+    def metric(original: Metric) -> Metric:
+        points = [point(each) for each in original.data.data_points]
+        return dataclasses.replace(original, data=dataclasses.replace(original.data, data_points=points))
+
+    def scope(original: ScopeMetrics) -> ScopeMetrics:
+        return dataclasses.replace(original, metrics=[metric(each) for each in original.metrics])
+
+    def resource(original: ResourceMetrics) -> ResourceMetrics:
+        return dataclasses.replace(original, scope_metrics=[scope(each) for each in original.scope_metrics])
+
+    return MetricsData([resource(each) for each in data.resource_metrics])
