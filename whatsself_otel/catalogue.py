@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -139,7 +140,9 @@ def prometheus_label(name: str) -> str:
 
 def bucket_label(bound: float, way: Way) -> str:
     """Spell a histogram bound as its ``le`` label: ``120`` by OTLP, ``120.0`` by scrape (rules match both)."""
-    return f"{bound:g}" if way is Way.OTLP else repr(float(bound))
+    if math.isinf(bound):
+        return "+Inf"
+    return f"{bound:f}".rstrip("0").rstrip(".") if way is Way.OTLP else repr(float(bound))
 
 
 def _text(en: str, pt: str) -> Text:

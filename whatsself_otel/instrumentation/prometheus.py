@@ -1,0 +1,291 @@
+"""
+``/metrics`` in the application (extra ``[prometheus]``): the same names as by OTLP, with exemplars.
+
+A reader of our own renders the SDK's metrics through prometheus-client's exposition: the contrib exporter is no
+dependency, writes no exemplars, and its scrape fails on an exponential histogram.
+
+One process answers a scrape. With several workers each scrape meets another one; then scrape the collector's
+Prometheus endpoint instead, and let the workers push to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import math
+import multiprocessing
+import os
+import sys
+import threading
+from bisect import bisect_left
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.metrics import (
+    Counter,
+    Histogram,
+    ObservableCounter,
+    ObservableUpDownCounter,
+    UpDownCounter,
+)
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    ExponentialHistogram,
+    MetricReader,
+    Sum,
+)
+from opentelemetry.sdk.metrics.export import Histogram as HistogramData
+
+from whatsself_otel.catalogue import Kind, Way, bucket_label, prometheus_label, prometheus_name
+from whatsself_otel.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
+
+    from opentelemetry.sdk.metrics.export import (
+        ExponentialHistogramDataPoint,
+        HistogramDataPoint,
+        Metric,
+        MetricsData,
+        NumberDataPoint,
+    )
+    from prometheus_client.metrics_core import Metric as Family
+
+_logger: Final = logging.getLogger(__name__)
+
+MAX_RENDERS: Final = 2
+"""Scrapes answered at one time; a further one gets 503, so that a flood takes no threads from the application."""
+
+
+class PrometheusReader(MetricReader):
+    """Reads the SDK's metrics on demand; one added to a provider later lacks what was recorded before."""
+
+    def __init__(self) -> None:
+        cumulative = AggregationTemporality.CUMULATIVE
+        kinds = (Counter, UpDownCounter, Histogram, ObservableCounter, ObservableUpDownCounter)
+        super().__init__(preferred_temporality=dict.fromkeys(kinds, cumulative))
+        self._lock = threading.Lock()
+        self._data: MetricsData | None = None
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """
+        Return the exposition and its content type.
+
+        Args:
+            accept: The ``Accept`` header; OpenMetrics, which alone carries exemplars, where it asks for it.
+        """
+        from prometheus_client.exposition import choose_encoder
+
+        with self._lock:
+            self.collect()
+            data, self._data = self._data, None
+        encode, content_type = choose_encoder(accept)
+        return encode(_Collector(list(_families(data)))), content_type
+
+    def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_: Any) -> None:
+        del timeout_millis
+        self._data = metrics_data
+
+    def shutdown(self, timeout_millis: float = 30_000, **_: Any) -> None:
+        """Nothing to end: nothing runs between two scrapes."""
+
+
+class MetricsApp:
+    """
+    An ASGI application that answers a scrape.
+
+    Args:
+        reader: Whose metrics to show.
+        bearer_token: What ``Authorization: Bearer`` must hold; None where the network is the only guard.
+
+    Raises:
+        ConfigError: If the extra is not installed, or the token is empty.
+    """
+
+    def __init__(self, reader: PrometheusReader, *, bearer_token: str | None = None) -> None:
+        if problems := list(_problems(bearer_token)):
+            raise ConfigError(problems)
+        self._reader = reader
+        self._authorization = None if bearer_token is None else f"Bearer {bearer_token}".encode()
+        self._renders = 0
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ) -> None:
+        """Answer one request."""
+        del receive
+        if scope["type"] != "http":
+            return
+        answer = await self._answer(scope["method"], _header_values(scope["headers"]))
+        headers = [(b"content-type", answer.content_type.encode()), (b"cache-control", b"no-store"), *answer.headers]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        body = b"" if scope["method"] == "HEAD" else answer.body
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, method: str, headers: Mapping[bytes, bytes]) -> _Answer:
+        if not self._is_allowed(headers.get(b"authorization", b"")):
+            return _Answer(
+                status=401, body=b"a bearer token is required\n", headers=((b"www-authenticate", b"Bearer"),)
+            )
+        if method not in {"GET", "HEAD"}:
+            return _Answer(status=405, body=b"GET only\n", headers=((b"allow", b"GET, HEAD"),))
+        if self._renders >= MAX_RENDERS:
+            return _Answer(status=503, body=b"other scrapes are being answered\n", headers=((b"retry-after", b"1"),))
+        return await self._render(headers.get(b"accept", b"").decode("latin-1"))
+
+    async def _render(self, accept: str) -> _Answer:
+        self._renders += 1
+        try:
+            body, content_type = await asyncio.to_thread(self._reader.render, accept)
+        except Exception:
+            _logger.exception("whatsself_otel could not render /metrics")
+            return _Answer(status=500, body=b"the metrics could not be read\n")
+        finally:
+            self._renders -= 1
+        return _Answer(status=200, body=body, content_type=content_type)
+
+    def _is_allowed(self, authorization: bytes) -> bool:
+        return self._authorization is None or hmac.compare_digest(authorization, self._authorization)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    status: int
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+def several_workers_problem(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return what is wrong with ``/metrics`` in this process if it is one of several workers, else None."""
+    concurrency = environ.get("WEB_CONCURRENCY", "1")
+    many = concurrency.isdigit() and int(concurrency) > 1
+    if not many and multiprocessing.parent_process() is None and "gunicorn.arbiter" not in sys.modules:
+        return None
+    return (
+        "/metrics shows one worker only, a different one at each scrape; with several workers scrape the collector's "
+        "Prometheus endpoint, which holds them all."
+    )
+
+
+class _Collector:
+    """What prometheus-client's encoders ask for: something that can be collected."""
+
+    def __init__(self, families: list[Family]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Family]:
+        return self._families
+
+
+def _problems(bearer_token: str | None) -> Iterator[str]:
+    if bearer_token is not None and not bearer_token.strip():
+        yield "the bearer token of /metrics must not be empty; pass None for none."
+    try:
+        import prometheus_client  # noqa: F401 - only whether it is there
+    except ImportError:
+        yield "/metrics needs prometheus-client; install whatsself-otel[prometheus]."
+
+
+def _header_values(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    return {name.lower(): value for name, value in headers}
+
+
+def _families(data: MetricsData | None) -> Iterator[Family]:
+    families: dict[str, _FamilyBuilder] = {}
+    for resource in data.resource_metrics if data else ():
+        for scope in resource.scope_metrics:
+            for metric in scope.metrics:
+                kind = _kind(metric)
+                name = prometheus_name(metric.name, unit=metric.unit or "", kind=kind)
+                builder = families.setdefault(name, _FamilyBuilder(name, kind, metric.description or ""))
+                if builder.kind is kind:  # two scopes may disagree about one name; a family has one type
+                    builder.add(metric)
+    return (builder.family for builder in families.values())
+
+
+def _kind(metric: Metric) -> Kind:
+    data = metric.data
+    if isinstance(data, HistogramData | ExponentialHistogram):
+        return Kind.HISTOGRAM
+    return Kind.COUNTER if isinstance(data, Sum) and data.is_monotonic else Kind.GAUGE
+
+
+class _FamilyBuilder:
+    """Gathers one family's samples; of two points with equal labels the first stays, as a scrape allows only one."""
+
+    def __init__(self, name: str, kind: Kind, description: str) -> None:
+        from prometheus_client.metrics_core import Metric as PrometheusMetric
+
+        self.kind = kind
+        self._name = name
+        self._seen: set[tuple[tuple[str, str], ...]] = set()
+        self.family: Family = PrometheusMetric(name.removesuffix("_total"), description, kind.value)
+
+    def add(self, metric: Metric) -> None:
+        for point in metric.data.data_points:
+            labels = _labels(point.attributes or {})
+            identity = tuple(sorted(labels.items()))
+            if identity not in self._seen:
+                self._seen.add(identity)
+                self._add_point(metric, point, labels)
+
+    def _add_point(self, metric: Metric, point: Any, labels: dict[str, str]) -> None:
+        if isinstance(metric.data, HistogramData):
+            self._add_histogram(point, labels)
+        elif isinstance(metric.data, ExponentialHistogram):
+            self._add_exponential(point, labels)
+        else:
+            self._add_number(point, labels)
+
+    def _add_number(self, point: NumberDataPoint, labels: dict[str, str]) -> None:
+        exemplars = list(point.exemplars) if self.kind is Kind.COUNTER else []
+        exemplar = _exemplar(exemplars[-1]) if exemplars else None
+        self.family.add_sample(self._name, labels, point.value, exemplar=exemplar)
+
+    def _add_histogram(self, point: HistogramDataPoint, labels: dict[str, str]) -> None:
+        bounds = [*point.explicit_bounds, math.inf]
+        exemplars = {bisect_left(bounds, exemplar.value): exemplar for exemplar in point.exemplars}
+        for index, count in enumerate(accumulate(point.bucket_counts)):
+            exemplar = _exemplar(exemplars[index]) if index in exemplars else None
+            self._add_bucket(bounds[index], count, labels, exemplar)
+        self._add_totals(point, labels)
+
+    def _add_exponential(self, point: ExponentialHistogramDataPoint, labels: dict[str, str]) -> None:
+        """Without fixed buckets there is no classic histogram to show but its totals."""
+        self._add_bucket(math.inf, point.count, labels, None)
+        self._add_totals(point, labels)
+
+    def _add_bucket(self, bound: float, count: int, labels: dict[str, str], exemplar: Any) -> None:
+        bucket_labels = {**labels, "le": bucket_label(bound, Way.SCRAPE)}
+        self.family.add_sample(f"{self._name}_bucket", bucket_labels, count, exemplar=exemplar)
+
+    def _add_totals(self, point: HistogramDataPoint | ExponentialHistogramDataPoint, labels: dict[str, str]) -> None:
+        self.family.add_sample(f"{self._name}_count", labels, point.count)
+        self.family.add_sample(f"{self._name}_sum", labels, point.sum)
+
+
+def _labels(attributes: Mapping[str, Any]) -> dict[str, str]:
+    labels: dict[str, str] = {}
+    for name in sorted(attributes):
+        label, value = prometheus_label(name), _label_value(attributes[name])
+        labels[label] = f"{labels[label]};{value}" if label in labels else value
+    return labels
+
+
+def _label_value(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _exemplar(exemplar: Any) -> Any:
+    from prometheus_client.samples import Exemplar
+
+    if not exemplar.trace_id:
+        return None
+    labels = {"trace_id": f"{exemplar.trace_id:032x}", "span_id": f"{exemplar.span_id:016x}"}
+    return Exemplar(labels, exemplar.value, exemplar.time_unix_nano / 1e9)
