@@ -24,6 +24,7 @@ import os
 import re
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -339,4 +340,6 @@ def main(argv: Sequence[str] | None = None, work: Workspace | None = None) -> in
 
 
 if __name__ == "__main__":
+    # Asked to end, it ends Go as well, as it does on Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     sys.exit(main())
