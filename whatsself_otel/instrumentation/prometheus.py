@@ -23,15 +23,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.metrics import (
-    Counter,
-    Histogram,
-    ObservableCounter,
-    ObservableUpDownCounter,
-    UpDownCounter,
-)
 from opentelemetry.sdk.metrics.export import (
-    AggregationTemporality,
     ExponentialHistogram,
     MetricReader,
     Sum,
@@ -63,9 +55,7 @@ class PrometheusReader(MetricReader):
     """Reads the SDK's metrics on demand; one added to a provider later lacks what was recorded before."""
 
     def __init__(self) -> None:
-        cumulative = AggregationTemporality.CUMULATIVE
-        kinds = (Counter, UpDownCounter, Histogram, ObservableCounter, ObservableUpDownCounter)
-        super().__init__(preferred_temporality=dict.fromkeys(kinds, cumulative))
+        super().__init__()  # cumulative, the SDK's default
         self._lock = threading.Lock()
         self._data: MetricsData | None = None
 
