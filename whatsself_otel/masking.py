@@ -1,8 +1,11 @@
 """
 Hide phones, message text and secrets before anything leaves the process.
 
-Two kinds of rule work together: a key rule masks what stands under a known name, whatever it is; a detector masks
-what it recognises in free text. Everything here is a pure function of its input and the configuration.
+Two kinds of rule work together. A key rule masks what stands under a known name, whatever it is; a detector masks what
+it recognises in any text. docs/masking.md lists both, generated from the rules themselves.
+
+Everything is a pure function of its input and the configuration: nothing given is changed, nothing raises, and an error
+inside masking replaces the value.
 """
 
 from __future__ import annotations
@@ -10,47 +13,131 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
-from whatsself_otel import phones
+from whatsself_otel.detection import phones
+from whatsself_otel.detection.detectors import MASKED_PHONE, Detectors, Finding
+from whatsself_otel.detection.keys import KEY_RULES, KeyBook, KeyPlan, normal_key
+from whatsself_otel.detection.sql import without_literals
 from whatsself_otel.errors import ConfigError
 
-MAX_TEXT: Final = 262_144
-MAX_DEPTH: Final = 32
-MAX_ITEMS: Final = 10_000
+_Item = TypeVar("_Item")
 
-_STARS: Final = "*" * 8
+MAX_TEXT_CHARS: Final = 262_144
+"""A longer text is cut here, and says so: Loki takes no longer line."""
+MAX_DEPTH: Final = 32
+"""Containers nested deeper are replaced."""
+MAX_ITEMS: Final = 10_000
+"""Items read of one value, over all its containers; the rest is left out, and said."""
+MAX_SHOWN_DIGITS: Final = 4
+PSEUDONYM_DIGITS: Final = 24
+MIN_KEY_BYTES: Final = 16
+
+STARS: Final = "*" * 8
+"""Always eight, so that the length of a number does not show."""
+REDACTED_USERINFO: Final = "REDACTED:REDACTED"
+"""What OpenTelemetry's conventions put for the credentials of a URL; brackets would not parse there."""
+
+_RULE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_CUT_NUMBER: Final = re.compile(r"[0-9 ()+.%@\w-]{0,64}\Z")
+_BUILT_IN: Final = frozenset(rule.rule for rule in KEY_RULES) | {"card", "credentials", "jid", "sql"}
+_PERSON: Final = re.compile(r"(p_[0-9a-f]{24})(?:[._][0-9]{1,3})?(?::[0-9]{1,4})?@(?:s\.whatsapp\.net|c\.us|lid|hosted|hosted\.lid)")
+_NESTED_REPEAT: Final = re.compile(r"[+*}]\??\)(?:[+*]|\{[0-9]*,[0-9]*\})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskRule:
-    """One more rule of the user's own: a pattern, keys, or both."""
+    """
+    A rule of the user's own: a pattern, a function, names, or several of them.
+
+    Checked by :class:`MaskingConfig`, which reports every problem at once.
+    """
 
     name: str
+    """Shown in the token, ``[masked:<name>]``, and in the counter; lower snake case, at most 32 characters."""
     pattern: str = ""
+    """Regular expression; what it matches in any text is replaced. No repeat inside a repeat."""
+    find: Callable[[str], Iterable[tuple[int, int]]] | None = None
+    """Gives the start and end of what to replace in a text. If it raises, the whole text is replaced."""
     keys: tuple[str, ...] = ()
+    """Names, in any case style, whose values are replaced whatever they are."""
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong with this rule, one sentence each."""
+        if not _RULE_NAME.fullmatch(self.name):
+            yield f"MaskRule name {self.name!r} is not lower snake case of at most 32 characters; rename it, as in 'order_note'"
+        elif self.name in _BUILT_IN:
+            yield f"MaskRule name {self.name!r} is taken by a built-in rule; choose another"
+        if not (self.pattern or self.find or self.keys):
+            yield f"MaskRule {self.name!r} has neither pattern, find nor keys and would never apply; give one"
+        if self.pattern:
+            yield from self._pattern_problems()
+
+    def _pattern_problems(self) -> Iterator[str]:
+        try:
+            compiled = re.compile(self.pattern)
+        except re.error as error:
+            yield f"MaskRule {self.name!r}: the pattern does not compile ({error}); correct it"
+            return
+        if compiled.search("") is not None:
+            yield f"MaskRule {self.name!r}: the pattern matches the empty text and so every text; make it need a character"
+        if _NESTED_REPEAT.search(self.pattern):
+            yield f"MaskRule {self.name!r}: the pattern repeats a repeat, which can take for ever; bound the inner one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskingConfig:
-    """What is masked beyond the built-in rules, and how much of a phone stays."""
+    """
+    What is masked beyond the built-in rules, and how much of a phone stays.
 
-    mask_last: int = 4
+    Raises:
+        ConfigError: With every problem found.
+    """
+
+    mask_last: int = MAX_SHOWN_DIGITS
+    """Digits of a phone that stay, 0 to 4. Four still tell most contacts of a small business apart; 0 hides all."""
     extra_keys: tuple[str, ...] = ()
+    """More names whose values are replaced by ``[masked:key]``, in any case style."""
     allow_keys: tuple[str, ...] = ()
+    """Names freed from their key rule (``"to"`` where it means a state). Detectors still read their values."""
     allow_values: tuple[str, ...] = ()
+    """Exact phones or addresses that are no secret, such as the business's own; only that part of a text stays."""
     rules: tuple[MaskRule, ...] = ()
+    """Rules of the user's own; they apply before the built-in ones."""
     pseudonym_key_file: Path | None = None
+    """File of secret keys, one a line of at least 16 characters; the first writes, older ones still resolve."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.mask_last <= 4:  # noqa: PLR2004
-            raise ConfigError([f"mask_last must be 0 to 4, got {self.mask_last!r}"])
+        if problems := list(self._problems()):
+            raise ConfigError(problems)
+
+    def _problems(self) -> Iterator[str]:
+        if not 0 <= self.mask_last <= MAX_SHOWN_DIGITS:
+            yield f"mask_last must be 0 to {MAX_SHOWN_DIGITS}, got {self.mask_last!r}; more would show the number"
+        for key in (*self.extra_keys, *self.allow_keys):
+            if not normal_key(key).strip("."):
+                yield f"masking key {key!r} has no letters; write it as in 'order_note'"
+        yield from (problem for rule in self.rules for problem in rule.problems())
+        yield from self._allow_problems()
+        if self.pseudonym_key_file is not None:
+            yield from _key_file_problems(self.pseudonym_key_file)
+
+    def _allow_problems(self) -> Iterator[str]:
+        book = KeyBook({}, frozenset())
+        for key in self.allow_keys:
+            if book.plan(key).rule in {"secret", "qr"}:
+                yield f"allow_keys: {key!r} names a secret, which always stays masked; remove it"
+        if any(len(value.strip()) < phones.SHORTEST_DIGITS for value in self.allow_values):
+            yield f"allow_values holds a value shorter than {phones.SHORTEST_DIGITS} characters; write the whole number"
 
 
 def token(rule: str) -> str:
@@ -58,119 +145,111 @@ def token(rule: str) -> str:
     return f"[masked:{rule}]"
 
 
-_KEYS: Final = {
-    "phone": "phone number msisdn mobile cellphone telefone celular to from jid lid recipient sender participant wa_id "
-    "remote_jid chat_id",
-    "body": "body message content caption text quoted transcript conversation",
-    "name": "name push_name pushname notify vcard full_name first_name last_name display_name contact_name",
-    "email": "email e_mail mail",
-    "qr": "qr qr_code pairing_code",
-    "secret": "password passwd pwd secret token authorization cookie set_cookie dsn api_key apikey private_key "
-    "credential credentials session_key access_token refresh_token id_token jwt",
-    "document": "cpf cnpj rg pix pix_key",
-}
-_HEADS: Final = {word: rule for rule, words in _KEYS.items() for word in words.split()}
-_AMBIGUOUS: Final = frozenset(
-    "number mobile to from lid recipient sender participant message content text quoted name notify mail body".split()
-)
-_QUALIFIED: Final = {
-    "number": "phone mobile cell contact whatsapp from to",
-    "name": "contact push customer user first last full display sender recipient profile client person lead",
-    "message": "text last quoted inbound outbound incoming outgoing reply",
-    "text": "message body reply quoted",
-    "content": "message body",
-    "to": "sent message reply",
-    "from": "sent message forwarded",
-    "body": "*",
-    "mobile": "*",
-    "sender": "message",
-    "recipient": "message",
-}
-_NAMESPACES: Final = frozenset(
-    "http url db net network server client service telemetry otel process host os thread code exception error "
-    "messaging rpc faas k8s container cloud deployment user_agent tls log event scope".split()
-)
-_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_SEPARATED: Final = r"[ \t.()-]{0,3}"
-_ANCHOR: Final = re.compile(r"[0-9+(@=:](?:(?<=[+@=:])|(?<![0-9A-Za-z*].)(?:" + _SEPARATED + r"[0-9]){7})")
-_CHUNK: Final = re.compile(r"\(?[0-9](?:[ \t.()-]{0,3}[0-9]){7,24}")
-_PLUS: Final = re.compile(r"\+[ \t.()-]{0,3}[0-9](?:[ \t.()/-]{0,3}[0-9]){6,17}")
-_RUN: Final = re.compile(r"[0-9]+")
-_LOCAL: Final = re.compile(r"[\w.+%:-]{1,80}$")
-_DOMAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}(?:\.[A-Za-z0-9-]{1,63}){1,8}|[a-z]{1,10}")
-_JIDS: Final = frozenset(["s.whatsapp.net", "c.us", "g.us", "lid", "broadcast", "newsletter"])
-_NUMERIC: Final = re.compile(r"([0-9]{5,20})(?:-[0-9]{5,16})?(:[0-9]{1,4})?$")
-_KEY_BEFORE: Final = re.compile(r"(?<![\w.-])([A-Za-z_][\w.-]{0,63})(?:\[\])?\\?[\"']? {0,2}$")
-_VALUE: Final = re.compile(r" {0,2}(?:\\?\"(?P<d>[^\"\\]{0,65536})\\?\"?|'(?P<s>[^']{0,65536})'?|(?P<w>[^\s,;&)}\]\"']+))")
-_BEARER: Final = re.compile(r"\b(bearer|basic) +([A-Za-z0-9._~+/=-]{8,})", re.IGNORECASE)
-_JWT: Final = re.compile(r"eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?")
-_USERINFO: Final = re.compile(r"(?<=://)[^\s/@\"']{1,256}@")
-_SQL_LITERAL: Final = re.compile(r"'(?:[^']|'')*(?:'|$)|(?<![\w$.:@%])[0-9]+(?:\.[0-9]+)?(?!\w)")
-_SQL: Final = re.compile(r"\[(SQL|parameters): .*?\](?=\n|$|\s*\()", re.DOTALL)
-
-
 class Masker:
     """
-    Apply every rule of *config*.
+    Apply every rule of *config*. No method raises, and none changes what it is given.
 
     Args:
         config: What to mask beyond the built-in rules.
-        on_masked: Told the rule and how often it applied; whatever it raises is ignored.
+        on_masked: Told the rule and how often it applied; what it raises is ignored.
     """
 
     def __init__(
-        self, config: MaskingConfig = MaskingConfig(), *, on_masked: Callable[[str, int], None] | None = None
+        self,
+        config: MaskingConfig = MaskingConfig(),  # noqa: B008 - frozen
+        *,
+        on_masked: Callable[[str, int], None] | None = None,
     ) -> None:
-        self._config = config
         self._on_masked = on_masked
-        self._key_rule = lru_cache(maxsize=4096)(self._find_key_rule)
-        self._secrets = _read_keys(config.pseudonym_key_file)
+        self._last = config.mask_last
+        extra = {normal_key(key): "key" for key in config.extra_keys}
+        extra |= {normal_key(key): rule.name for rule in config.rules for key in rule.keys}
+        book = KeyBook(extra, frozenset(map(normal_key, config.allow_keys)))
+        self._plan = lru_cache(maxsize=4096)(book.plan)
+        self._detectors = Detectors(self._plan)
+        self._allowed = frozenset(map(_comparable, config.allow_values))
+        self._own = tuple(
+            (rule.name, _spans_of(rule.pattern)) for rule in config.rules if rule.pattern
+        ) + tuple((rule.name, rule.find) for rule in config.rules if rule.find)
+        self._keys = _read_keys(config.pseudonym_key_file)
 
     def text(self, value: str) -> str:
-        """*value* with everything the detectors know replaced."""
+        """*value* with everything the detectors recognise replaced."""
         try:
-            return self._text(value, self._phone)
+            return self._text(value)
         except Exception:  # noqa: BLE001 - a failure must not let the value through
             return self._failed()
-
-    def value(self, key: str | None, value: object) -> object:
-        """*value* masked by the rule of *key*, else by the detectors, through containers; its type kept if it can be."""
-        try:
-            return self._value(key, value, depth=0, seen=frozenset())
-        except Exception:  # noqa: BLE001 - a failure must not let the value through
-            return self._failed()
-
-    def attributes(self, attributes: Mapping[str, object] | None) -> dict[str, object]:
-        """Every attribute masked, its key too."""
-        try:
-            return {self.text(key): self.value(key, value) for key, value in (attributes or {}).items()}
-        except Exception:  # noqa: BLE001 - a failure must not let the value through
-            return {"masking": self._failed()}
 
     def url(self, value: str) -> str:
-        """A URL or a part of one, raw or percent-encoded."""
+        """A URL or a part of one, raw or percent-encoded any number of times: path, parameters, credentials."""
         try:
-            return self._text(_percent_decoded(value), self._phone)
+            return self._text(value, is_url=True)
         except Exception:  # noqa: BLE001 - a failure must not let the value through
             return self._failed()
 
     def sql(self, value: str) -> str:
-        """A statement with its literals replaced by ``?``."""
+        """A statement with every literal replaced by ``?``, and what is left read by the detectors."""
         try:
-            return self._text(_SQL_LITERAL.sub("?", value), self._phone)
+            return self._sql(value)
         except Exception:  # noqa: BLE001 - a failure must not let the value through
             return self._failed()
+
+    def value(self, key: str | None, value: object) -> object:
+        """*value* masked by the rule of *key*, else by the detectors, through containers; its type kept where it can be."""
+        try:
+            return _Walk(self).value(key, value)
+        except Exception:  # noqa: BLE001 - a failure must not let the value through
+            return self._failed()
+
+    def attributes(self, attributes: Mapping[str, object] | None) -> dict[str, object]:
+        """Every attribute masked, and its key where that holds something personal."""
+        if not attributes:
+            return {}
+        try:
+            masked = _Walk(self).mapping(attributes, KeyPlan())
+        except Exception:  # noqa: BLE001 - a failure must not let the value through
+            return {"masking": self._failed()}
+        return {key if isinstance(key, str) else str(key): value for key, value in masked.items()}
 
     def identifier(self, value: str) -> str:
-        """An internal id as it is; a phone or JID as its keyed pseudonym, or masked where no key is set."""
+        """
+        An internal id as it is; a phone, address or mail address as its keyed pseudonym, or masked where no key is set.
+
+        The same contact has the same pseudonym however its number is written.
+        """
         try:
-            return self._text(value, self._pseudonym)
+            return self._identifier(value, self._keys[:1])
         except Exception:  # noqa: BLE001 - a failure must not let the value through
             return self._failed()
 
+    def pseudonyms(self, value: str) -> tuple[str, ...]:
+        """What :meth:`identifier` gives under each key of the file, the writing one first: to find older telemetry."""
+        try:
+            return tuple(self._identifier(value, (key,)) for key in self._keys)
+        except Exception:  # noqa: BLE001 - a failure must not let the value through
+            return (self._failed(),)
+
+    def under(self, rule: str, value: str) -> str:
+        """What stands for *value* under a key of *rule*."""
+        if not value or value == token(rule):
+            return value
+        if rule != "phone":
+            return self._counted(rule)
+        return self._phone_value(value)
+
+    def _phone_value(self, value: str) -> str:
+        masked = self.text(value)
+        if MASKED_PHONE.fullmatch(masked):
+            return masked
+        self._count("phone")
+        return self._shown(*phones.under_key(value))
+
     def _failed(self) -> str:
-        self._count("error")
-        return token("error")
+        return self._counted("error")
+
+    def _counted(self, rule: str) -> str:
+        self._count(rule)
+        return token(rule)
 
     def _count(self, rule: str) -> None:
         if self._on_masked is None:
@@ -180,234 +259,239 @@ class Masker:
         except Exception:  # noqa: BLE001, S110 - the counter is never worth the record
             pass
 
-    def _phone(self, digits: str, country: str) -> str:
-        last = self._config.mask_last
-        return f"+{country}{_STARS}{digits[-last:] if last else ''}" if country else token("phone")
+    def _text(self, value: str, *, is_url: bool = False) -> str:
+        if len(value) > MAX_TEXT_CHARS:
+            return self._text(_cut(value), is_url=is_url) + token("size")
+        for rule, spans in self._own:
+            value = self._replaced(value, [Finding(start, end, rule) for start, end in spans(value)])
+        found = self._detectors.find(value, is_url=is_url)
+        return self._replaced(value, found) if found else value
 
-    def _pseudonym(self, digits: str, country: str) -> str:
-        if not self._secrets:
-            return self._phone(digits, country)
-        whole = digits if digits.startswith(country) and len(digits) > 11 else country + digits  # noqa: PLR2004
-        digest = hmac.new(self._secrets[0], phones.canonical(whole).encode(), hashlib.sha256).hexdigest()
-        return f"p_{digest[:24]}"
-
-    def _text(self, value: str, phone: Callable[[str, str], str]) -> str:
-        if len(value) > MAX_TEXT:
-            value = value[:MAX_TEXT].rstrip("+0123456789 ().-") + token("size")
-        if "earer " in value or "asic " in value:
-            value = _BEARER.sub(lambda m: f"{m[1]} {self._counted('secret')}", value)
-        if "eyJ" in value:
-            value = _JWT.sub(lambda _: self._counted("secret"), value)
-        if "://" in value and "@" in value:
-            value = _USERINFO.sub(lambda _: self._hidden("credentials", "REDACTED:REDACTED@"), value)
-        if "[SQL: " in value or "[parameters: " in value:
-            value = _SQL.sub(lambda m: f"[{m[1]}: {self._counted('sql')}]", value)
-        if _ANCHOR.search(value) is None:
-            return value
-        return self._masked(value, phone)
-
-    def _counted(self, rule: str) -> str:
-        self._count(rule)
-        return token(rule)
-
-    def _hidden(self, rule: str, replacement: str) -> str:
-        self._count(rule)
-        return replacement
-
-    def _masked(self, value: str, phone: Callable[[str, str], str]) -> str:
-        out: list[str] = []
+    def _replaced(self, value: str, findings: list[Finding], keys: tuple[bytes, ...] = ()) -> str:
+        parts: list[str] = []
         done = 0
-        for anchor in _ANCHOR.finditer(value):
-            at = anchor.start()
-            if at < done:
+        for found in findings:
+            original = value[found.start : found.end]
+            if found.start < done or (self._allowed and _comparable(original) in self._allowed):
                 continue
-            found = self._at(value, at, done, phone)
-            if found is not None:
-                start, end, replacement = found
-                out += value[done:start], replacement
-                done = end
-        return "".join([*out, value[done:]]) if out else value
+            parts += value[done : found.start], self._stand_in(found, original, keys)
+            done = found.end
+        parts.append(value[done:])
+        return "".join(parts)
 
-    def _at(self, value: str, at: int, done: int, phone: Callable[[str, str], str]) -> tuple[int, int, str] | None:
-        char = value[at]
-        if char == "@":
-            return self._at_sign(value, at, done, phone)
-        if char in "=:":
-            return self._pair(value, at)
-        if char == "+":
-            return self._plus(value, at, phone)
-        return self._number(value, at, phone)
+    def _stand_in(self, found: Finding, original: str, keys: tuple[bytes, ...]) -> str:
+        self._count(found.rule)
+        if keys and found.rule in {"phone", "jid", "email", "document"}:
+            return _pseudonym(keys[0], found, original) + found.kept
+        if found.rule == "statement":
+            return found.kept
+        if found.rule == "credentials":
+            return REDACTED_USERINFO
+        if found.rule in {"phone", "jid"} and found.country:
+            return self._shown(found.digits, found.country) + found.kept
+        return token(found.rule) + found.kept
 
-    def _at_sign(self, value: str, at: int, done: int, phone: Callable[[str, str], str]) -> tuple[int, int, str] | None:
-        domain = _DOMAIN.match(value, at + 1)
-        local = _LOCAL.search(value, max(done, at - 80), at)
-        if domain is None or local is None:
-            return None
-        host = domain[0].rstrip(".")
-        numeric = _NUMERIC.search(value, local.start(), at)
-        jid = next((name for name in _JIDS if host.startswith(name)), "")
-        if jid:
-            if numeric is None or value[numeric.start() - 1 : numeric.start()] == "*":
-                return None
-            self._count("jid")
-            digits, device = numeric[1], numeric[2] or ""
-            country = phones.international(digits)
-            return numeric.start(), at, (phone(digits, country) if country else token("jid")) + device
-        if "." not in host or value.startswith("REDACTED:REDACTED", at - 17):
-            return None
-        self._count("email")
-        return local.start(), at + 1 + len(host), token("email")
+    def _shown(self, digits: str, country: str) -> str:
+        if not country:
+            return token("phone")
+        return f"+{country}{STARS}{digits[-self._last :] if self._last else ''}"
 
-    def _pair(self, value: str, at: int) -> tuple[int, int, str] | None:
-        key = _KEY_BEFORE.search(value, max(0, at - 72), at)
-        if key is None:
-            return None
-        rule = self._key_rule(key[1])
-        found = _VALUE.match(value, at + 1)
-        if rule is None or found is None or found.lastgroup is None:
-            return None
-        group = found.lastgroup
-        if (group == "w" and value[at] == ":" and rule not in {"secret", "qr"}) or "[masked:" in found[group]:
-            return None
-        if rule == "phone" and "********" in found[group]:
-            return None
-        return found.start(group), found.end(group), self._under(rule, found[group], self._phone)
+    def _identifier(self, value: str, keys: tuple[bytes, ...]) -> str:
+        if len(value) > MAX_TEXT_CHARS or not keys:
+            return self._text(value)
+        masked = self._replaced(value, self._detectors.find(value), keys)
+        person = _PERSON.fullmatch(masked)
+        return self._text(person[1] if person else masked)
 
-    def _plus(self, value: str, at: int, phone: Callable[[str, str], str]) -> tuple[int, int, str] | None:
-        chunk = _PLUS.match(value, at)
-        if chunk is None:
-            return None
-        runs = [run.span() for run in _RUN.finditer(value, at, chunk.end())]
-        fallback: tuple[int, int, str] | None = None
-        for size in range(len(runs), 0, -1):
-            end = runs[size - 1][1]
-            digits = "".join(value[a:b] for a, b in runs[:size])
-            if not phones.SHORTEST_DIGITS <= len(digits):
-                break
-            code = phones.calling_code(digits)
-            if code and len(digits) in phones.calling_codes()[code]:
-                self._count("phone")
-                return at, end, phone(digits, code)
-            if fallback is None and len(digits) <= phones.E164_MAX_DIGITS:
-                fallback = at, end, phone(digits, code)
-        if fallback:
-            self._count("phone")
-        return fallback
+    def _sql(self, value: str) -> str:
+        if len(value) > MAX_TEXT_CHARS:
+            return self._sql(_cut(value)) + token("size")
+        plain = without_literals(value)
+        if plain != value:
+            self._count("sql")
+        return self._text(plain)
 
-    def _number(self, value: str, at: int, phone: Callable[[str, str], str]) -> tuple[int, int, str] | None:
-        chunk = _CHUNK.match(value, at)
-        if chunk is None:
-            return None
-        runs = [run.span() for run in _RUN.finditer(value, at, chunk.end())]
-        for size in range(len(runs), 0, -1):
-            end = runs[size - 1][1]
-            if value[end : end + 1].isalnum():
-                continue
-            digits = "".join(value[a:b] for a, b in runs[:size])
-            country, national = _written_number(digits, [b - a for a, b in runs[:size]])
-            if country:
-                self._count("phone")
-                return at, end, phone(national, country)
-        return None
 
-    def _under(self, rule: str, value: str, phone: Callable[[str, str], str]) -> str:
-        """What stands for *value* under a key of *rule*."""
-        self._count(rule)
-        if rule != "phone":
-            return token(rule)
-        masked = self._text(value, phone)
-        if masked != value:
-            return masked
-        digits = re.sub(r"\D", "", value)
-        if phones.is_brazilian(digits):
-            return phone(digits, phones.BRAZIL)
-        return phone(digits, phones.international(digits))
+class _Walk:
+    """One walk through one value: it remembers where it is and how much it may still read."""
 
-    def _value(self, key: str | None, value: object, *, depth: int, seen: frozenset[int]) -> object:
-        if value is None or isinstance(value, bool):
+    __slots__ = ("_inside", "_left", "_masker")
+
+    def __init__(self, masker: Masker) -> None:
+        self._masker = masker
+        self._left = MAX_ITEMS
+        self._inside: set[int] = set()
+
+    def value(self, key: str | None, value: object) -> object:
+        """*value* under *key*."""
+        if value is None or value is True or value is False:
             return value
-        rule = self._key_rule(key) if key else None
+        plan = _NO_PLAN if key is None else self._masker._plan(key)  # noqa: SLF001 - one unit in two classes
+        return self._planned(plan, value)
+
+    def _planned(self, plan: KeyPlan, value: object) -> object:
         if isinstance(value, str):
-            return self._string(key, rule, value)
-        if depth > MAX_DEPTH:
-            return token("depth")
-        if id(value) in seen:
-            return token("cycle")
-        inner = seen | {id(value)}
-        if isinstance(value, Mapping):
-            return {
-                (self.text(k) if isinstance(k, str) else k): self._value(
-                    k if isinstance(k, str) and rule is None else key if rule else None, v, depth=depth + 1, seen=inner
-                )
-                for k, v in list(value.items())[:MAX_ITEMS]
-            }
-        if isinstance(value, (list, tuple, Set)):
-            items = [self._value(key, item, depth=depth + 1, seen=inner) for item in list(value)[:MAX_ITEMS]]
-            return tuple(items) if isinstance(value, tuple) else items if isinstance(value, list) else set(items)
-        return self._scalar(rule, value)
+            return self._string(plan, value)
+        if isinstance(value, (int, float, Decimal)):
+            return self._number(plan, value)
+        if isinstance(value, (Mapping, list, tuple, Set)):
+            return self._container(plan, value)
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return self._bytes(plan, value)
+        if isinstance(value, (date, time, timedelta, UUID)):
+            return value if plan.rule is None else token(plan.rule)
+        return self._other(plan, value)
 
-    def _string(self, key: str | None, rule: str | None, value: str) -> str:
-        if rule is not None:
-            return self._under(rule, value, self._phone)
-        if key in {"db.statement", "db.query.text"}:
-            return self.sql(value)
-        if key in {"url.full", "url.path", "url.query", "http.url", "http.target", "path"}:
-            return self.url(value)
-        return self.text(value)
+    def _string(self, plan: KeyPlan, value: str) -> str:
+        masker = self._masker
+        if plan.rule is not None:
+            return masker.under(plan.rule, value)
+        if plan.reader == "text":
+            return masker.text(value)
+        return masker.sql(value) if plan.reader == "sql" else masker.url(value)
 
-    def _scalar(self, rule: str | None, value: object) -> object:
-        if isinstance(value, (bytes, bytearray)):
-            decoded = bytes(value).decode("utf-8", "surrogateescape")
-            masked = self._string(None, rule, decoded)
-            return value if masked == decoded else masked.encode("utf-8", "surrogateescape")
-        if isinstance(value, (date, time, timedelta, UUID)) and rule is None:
+    def _number(self, plan: KeyPlan, value: float | Decimal) -> object:
+        if value is True or value is False or plan.numbers_pass:
             return value
-        shown = str(value)
-        masked = self._string(None, rule, shown)
-        return value if masked == shown and isinstance(value, (int, float, complex)) else masked
+        if plan.rule is None and -_SMALLEST_NUMBER < value < _SMALLEST_NUMBER:
+            return value
+        if plan.rule is None and isinstance(value, int) and not -_LARGEST_NUMBER < value < _LARGEST_NUMBER:
+            return value
+        shown = _whole(value)
+        masked = self._string(plan, shown)
+        return value if masked == shown else masked
 
-    def _find_key_rule(self, key: str) -> str | None:
-        if key in self._config.allow_keys:
-            return None
-        *parents, last = key.split(".")
-        words = [word.lower() for word in _WORDS.findall(last)]
-        whole = "_".join(words)
-        if key in self._config.extra_keys or whole in self._config.extra_keys:
-            return "key"
-        if not words:
-            return None
-        ambiguous = words[-1] in _AMBIGUOUS
-        if parents and parents[0] in _NAMESPACES and ambiguous:
-            return None
-        if whole in _HEADS:
-            return _HEADS[whole]
-        if len(words) > 1 and "_".join(words[-2:]) in _HEADS:
-            return _HEADS["_".join(words[-2:])]
-        if ambiguous and not {"*", words[-2]} & set(_QUALIFIED.get(words[-1], "").split()):
-            return None
-        return _HEADS.get(words[-1])
+    def _bytes(self, plan: KeyPlan, value: bytes | bytearray | memoryview) -> object:
+        decoded = bytes(value[: 4 * MAX_TEXT_CHARS]).decode("utf-8", "surrogateescape")
+        masked = self._string(plan, decoded)
+        if masked == decoded:
+            return value
+        encoded = masked.encode("utf-8", "surrogateescape")
+        return bytearray(encoded) if isinstance(value, bytearray) else encoded
+
+    def _other(self, plan: KeyPlan, value: object) -> object:
+        if isinstance(value, Enum) and self._planned(plan, value.value) == value.value:
+            return value
+        try:
+            shown = repr(value) if not isinstance(value, BaseException) else str(value)
+        except Exception:  # noqa: BLE001 - an object that cannot be shown costs itself only
+            shown = f"<{type(value).__name__}: repr failed>"
+        return self._string(plan, shown)
+
+    def _container(self, plan: KeyPlan, value: Collection[object]) -> object:
+        if id(value) in self._inside:
+            return token("cycle")
+        if len(self._inside) >= MAX_DEPTH:
+            return token("depth")
+        self._inside.add(id(value))
+        try:
+            return self.mapping(value, plan) if isinstance(value, Mapping) else self._items(plan, value)
+        finally:
+            self._inside.discard(id(value))
+
+    def mapping(self, value: Mapping[object, object] | Mapping[str, object], plan: KeyPlan) -> dict[object, object]:
+        """A copy of *value*, keys and values masked; values without a rule of their own inherit *plan*."""
+        masked: dict[object, object] = {}
+        for key, item in self._limited(value.items(), len(value)):
+            name = key if isinstance(key, str) else None
+            own = _NO_PLAN if name is None else self._masker._plan(name)  # noqa: SLF001 - one unit in two classes
+            inherits = plan.rule is not None and own.rule is None and not (own.numbers_pass or _is_identifier(name))
+            masked[self._key(key)] = self._planned_or_constant(plan if inherits else own, item)
+        if len(masked) < len(value) and self._left <= 0:
+            masked["masking"] = token("size")
+        return masked
+
+    def _key(self, key: object) -> object:
+        if isinstance(key, str):
+            return self._masker.text(key)
+        masked = self._planned_or_constant(_NO_PLAN, key)
+        try:
+            hash(masked)
+        except TypeError:
+            return token("error")
+        return masked
+
+    def _planned_or_constant(self, plan: KeyPlan, value: object) -> object:
+        if value is None or value is True or value is False:
+            return value
+        return self._planned(plan, value)
+
+    def _items(self, plan: KeyPlan, value: Collection[object]) -> object:
+        masked = [self._planned_or_constant(plan, item) for item in self._limited(value, len(value))]
+        if len(masked) < len(value):
+            masked.append(token("size"))
+        if isinstance(value, tuple):
+            return _like_tuple(value, masked)
+        if isinstance(value, Set):
+            return frozenset(masked) if isinstance(value, frozenset) else set(masked)
+        return masked
+
+    def _limited(self, items: Iterable[_Item], size: int) -> Iterator[_Item]:
+        allowed = max(0, min(size, self._left))
+        self._left -= allowed
+        return islice(items, allowed)
 
 
-def _written_number(digits: str, sizes: list[int]) -> tuple[str, str]:
-    """Country and digits of a number written without plus, or two empty strings."""
-    if rest := phones.without_exit(digits):
-        return phones.calling_code(rest), rest
-    if rest := phones.without_trunk(digits):
-        return phones.BRAZIL, rest
-    bare = len(sizes) == 1
-    if phones.is_brazilian(digits) and (phones.is_brazilian_mobile(digits) if bare else sizes[0] == 2):  # noqa: PLR2004
-        return phones.BRAZIL, digits
-    country = phones.international(digits)
-    if country and len(digits) > 10 and (bare or sizes[0] == len(country)):  # noqa: PLR2004
-        return country, digits
-    return "", ""
+_NO_PLAN: Final = KeyPlan()
+_SMALLEST_NUMBER: Final = 10_000_000_000
+_LARGEST_NUMBER: Final = 10**20
 
 
-def _percent_decoded(value: str) -> str:
-    return re.sub(r"%(?:25)*(2[Bb]|40|3[Aa])", lambda m: chr(int(m[1], 16)), value)
+def _whole(value: float | Decimal) -> str:
+    """*value* in plain digits when it is whole, so that a float phone is seen as one."""
+    try:
+        return str(int(value)) if value == int(value) else str(value)
+    except (OverflowError, ValueError):
+        return str(value)
+
+
+def _is_identifier(name: str | None) -> bool:
+    return name is not None and normal_key(name).endswith(("id", "ids", "type", "kind", "status"))
+
+
+def _like_tuple(original: tuple[object, ...], items: list[object]) -> tuple[object, ...]:
+    make = getattr(original, "_make", None)
+    if make is not None and len(items) == len(original):
+        named: tuple[object, ...] = make(items)
+        return named
+    return tuple(items)
+
+
+def _comparable(value: str) -> str:
+    digits = re.sub(r"[^0-9]", "", value)
+    return digits if len(digits) >= phones.SHORTEST_DIGITS and "@" not in value else value.strip().lower()
+
+
+def _cut(value: str) -> str:
+    """The longest part that may be read, less what may be half a number at its end."""
+    return _CUT_NUMBER.sub("", value[:MAX_TEXT_CHARS])
+
+
+def _spans_of(pattern: str) -> Callable[[str], Iterable[tuple[int, int]]]:
+    compiled = re.compile(pattern)
+    return lambda text: [found.span() for found in compiled.finditer(text)]
+
+
+def _pseudonym(key: bytes, found: Finding, original: str) -> str:
+    kind = "" if found.country else f"{found.rule}:"
+    subject = kind + (phones.canonical(found.digits) if found.digits else original.lower())
+    return f"p_{hmac.new(key, subject.encode(errors='replace'), hashlib.sha256).hexdigest()[:PSEUDONYM_DIGITS]}"
 
 
 def _read_keys(path: Path | None) -> tuple[bytes, ...]:
     if path is None:
         return ()
-    return tuple(line.strip().encode() for line in path.read_text().splitlines() if line.strip())
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return tuple(line.strip().encode() for line in lines if line.strip() and not line.startswith("#"))
+
+
+def _key_file_problems(path: Path) -> Iterator[str]:
+    try:
+        keys = _read_keys(path)
+    except (OSError, UnicodeDecodeError) as error:
+        yield f"pseudonym_key_file cannot be read ({type(error).__name__}); give a text file the application may read"
+        return
+    if not keys:
+        yield "pseudonym_key_file holds no key; write one line of random text, as from `openssl rand -hex 32`"
+    if any(len(key) < MIN_KEY_BYTES for key in keys):
+        yield f"pseudonym_key_file holds a key shorter than {MIN_KEY_BYTES} characters; make one by `openssl rand -hex 32`"

@@ -47,6 +47,8 @@ _BRAZILIAN_MOBILE: Final = re.compile(_AREA + r"9[0-9]{8}")
 _BRAZILIAN_SERVICE: Final = re.compile(r"(?:[3589]00[0-9]{6,7}|[34]00[0-9]{5})")
 _BRAZILIAN_TRUNK: Final = re.compile(r"0(?:[1-9][0-9])?(?=" + _AREA + r")")
 _NORTH_AMERICAN: Final = re.compile(r"[2-9][0-9]{2}[2-9][0-9]{6}")
+_ONE_NUMBER: Final = re.compile(r"[ (]{0,3}\+?[0-9xX().+ \t/-]{6,40}")
+_DIGITS: Final = re.compile(r"[0-9]+")
 # Written with their national zero after the calling code.
 _KEEP_ZERO: Final = frozenset("39 47 225 227 229 241 242 267 268 378 501 676 679 687 853".split())
 
@@ -86,6 +88,11 @@ def _fits_plan(code: str, national: str) -> bool:
     return national[0] != "0" or code in _KEEP_ZERO
 
 
+def has_length(code: str, size: int) -> bool:
+    """Whether the plan of *code* knows numbers of *size* digits, *code* included."""
+    return size in calling_codes()[code]
+
+
 def is_brazilian(digits: str) -> bool:
     """Whether *digits* are area code and subscriber, mobile or fixed."""
     return _BRAZILIAN.fullmatch(digits) is not None
@@ -115,6 +122,22 @@ def without_exit(digits: str) -> str:
     if digits[:2] != "00":
         return ""
     return next((digits[start:] for start in (2, 4) if international(digits[start:])), "")
+
+
+def under_key(value: str) -> tuple[str, str]:
+    """Digits and calling code of *value*, known to be a phone by its name; no digits when it is not one number."""
+    if _ONE_NUMBER.fullmatch(value) is None:
+        return "", ""
+    digits = "".join(_DIGITS.findall(value))
+    if value.lstrip(" (").startswith("+") and len(digits) <= E164_MAX_DIGITS:
+        return digits, calling_code(digits)
+    if rest := without_exit(digits):
+        return rest, calling_code(rest)
+    national = without_trunk(digits) or digits
+    if is_brazilian(national) or (national[0] == "9" and len(national) == 9):  # noqa: PLR2004 - mobile, no area code
+        return BRAZIL + national, BRAZIL
+    country = international(digits)
+    return (digits, country) if country else ("", "")
 
 
 def canonical(digits: str) -> str:

@@ -1,0 +1,1 @@
+"""How personal data and secrets are recognised; :mod:`whatsself_otel.masking` decides what becomes of them."""

@@ -1,0 +1,550 @@
+"""
+What in a text is a phone, an address, a document or a secret, and where.
+
+One compiled pattern finds anchors (a run of digits, ``+``, ``@``, ``=``, ``:``); a function for each decides what stands
+there. Text without anchors costs one pass. Every pattern is bounded, so that time grows with the text and no faster.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+from whatsself_otel.detection import documents, phones
+from whatsself_otel.detection.keys import SEARCH_PARAMETERS, KeyPlan
+from whatsself_otel.detection.noise import View, look
+from whatsself_otel.detection.sql import without_literals
+
+
+class Finding(NamedTuple):
+    """One piece of a text that must not leave, in positions of the text itself."""
+
+    start: int
+    end: int
+    rule: str
+    digits: str = ""
+    """The number, calling code included, of a phone or JID."""
+    country: str = ""
+    """Calling code; empty where it is not known."""
+    kept: str = ""
+    """What stays of it: a device suffix, the part of a statement without literals."""
+
+
+class DetectorRule(NamedTuple):
+    """A row of the documentation: what a detector recognises and what becomes of it."""
+
+    rule: str
+    recognises: str
+    example: str
+
+
+DETECTOR_RULES: Final = (
+    DetectorRule("phone", "`+` and 7 to 15 digits, any separators", "+55 (11) 98765-4321"),
+    DetectorRule("phone", "`00`, calling code, a length of that country's plan", "00 351 912 345 678"),
+    DetectorRule("phone", "11 to 15 digits that begin with a calling code and have a length of its plan", "5511987654321"),
+    DetectorRule("phone", "calling code as a group of its own, 11 digits and more", "44 20 7946 0958"),
+    DetectorRule("phone", "Brazilian mobile, area code first, with or without separators", "11 98765-4321"),
+    DetectorRule("phone", "Brazilian fixed line, area code first, with separators", "(11) 3456-7890"),
+    DetectorRule("phone", "Brazilian number behind `0`, `0xx` or a carrier code", "0xx11 98765-4321"),
+    DetectorRule("phone", "Brazilian mobile without area code, hyphen in its place", "98765-4321"),
+    DetectorRule("phone", "after `tel:`, `sms:`, `wa.me/`, `phone=`", "https://wa.me/5511987654321"),
+    DetectorRule("jid", "WhatsApp address; its domain, device and message id stay", "true_5511987654321@c.us_3EB0A1"),
+    DetectorRule("email", "mail address", "joao@example.com"),
+    DetectorRule("document", "CPF: formatted, or 11 digits with right check digits", "529.982.247-25"),
+    DetectorRule("document", "CNPJ, alphanumeric too: formatted, or 14 with right check digits", "12.ABC.345/01DE-35"),
+    DetectorRule("card", "13 to 19 digits of a known issuer that pass the Luhn check", "4111 1111 1111 1111"),
+    DetectorRule("secret", "JSON web token", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"),
+    DetectorRule("secret", "`Bearer` and `Basic` credentials", "Bearer 9f8e7d6c5b4a"),
+    DetectorRule("secret", "WhatsApp Business access token, private key block", "EAAG0123456789abcdefghijklmnopqrstuv"),
+    DetectorRule("credentials", "user and password of a URL or DSN", "postgresql://app:pw@db/app"),
+    DetectorRule("qr", "WhatsApp pairing string, base64 image", "2@Ab3dEf6hIj9lMn2pQr5tUv8xYz,aGVsbG8=,d29ybGQ="),
+    DetectorRule("sql", "parameters, rows and values that drivers write into errors", "Key (phone)=(5511987654321) already exists."),
+)
+
+# Anchors: a number of nine digits and more, a plus and six, an address, a pair, an authority, an alphanumeric CNPJ.
+# Each takes one character, so that none hides the next.
+ANCHOR: Final = re.compile(
+    r"[0-9+(@=:A-Z](?:"
+    r"(?<=[0-9(])(?<![0-9*].)(?=(?:0? ?[xX]{2})?(?:[ \t.()-]{0,3}[0-9]){8})"
+    r"|(?<=[A-Za-z\"'\]` ][=:])"
+    r"|(?<=@)"
+    r"|(?<=:)(?=//)"
+    r"|(?<=\+)(?=[ \t.()-]{0,3}[0-9](?:[ \t.()/-]{0,3}[0-9]){5})"
+    r"|(?<=[0-9A-Z])(?<![0-9A-Za-z].)(?=[0-9A-Z]{11}[0-9]{2}(?![0-9A-Za-z])|[0-9A-Z]\.[0-9A-Z]{3}\.[0-9A-Z]{3}/)"
+    r")"
+)
+_NUMBER: Final = re.compile(r"\(?[0-9](?: ?[xX]{2})?(?:[ \t.()-]{0,3}[0-9]){8,24}")
+_PLUS: Final = re.compile(r"\+[ \t.()-]{0,3}[0-9](?:[ \t.()/-]{0,3}[0-9]){5,18}")
+_RUN: Final = re.compile(r"[0-9]+")
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
+_DATE: Final = re.compile(r"(?<![0-9])(?:(?:19|20)[0-9]{2}([.-])[0-9]{2}\1[0-9]{2}|[0-9]{2}([.-])[0-9]{2}\2(?:19|20)[0-9]{2})(?![0-9])")
+_UNIT: Final = re.compile(r" ?(?:bytes?|octets|[kKMG]i?B|B|ns|us|ms|µs)\b")
+_NAMED_NUMBER: Final = re.compile(
+    r"(?:tel|fone|phone|cel|celular|mobile|whats|whatsapp|zap|wpp|contato|contact|numero|number|user|jid)$", re.IGNORECASE
+)
+_LINK: Final = re.compile(r"(?:wa\.me/|signal\.me/\#p/|[?&]phone=|\b(?:tel|sms|callto|whatsapp):)(\+?[ ]?[0-9][0-9 ().-]{4,20}[0-9])", re.IGNORECASE)
+_CNPJ: Final = re.compile(r"[0-9A-Z]{2}\.[0-9A-Z]{3}\.[0-9A-Z]{3}/[0-9A-Z]{4}-[0-9]{2}(?![0-9])|[0-9A-Z]{12}[0-9]{2}(?![0-9A-Za-z])")
+
+_BRAZILIAN_SHAPES: Final = frozenset({(5, 4), (9,), (1, 4, 4), (1, 8), (3, 3, 3), (4, 5), (4, 4), (8,)})
+_TRUNK_SHAPES: Final = frozenset({(1, 2), (3,), (1, 2, 2), (3, 2), (5,), (1, 4)})
+_CARD_SHAPES: Final = frozenset({(4, 4, 4, 4), (4, 6, 5), (4, 4, 4, 4, 3), (4, 6, 4), (6, 10)})
+
+_REVERSED_LOCAL: Final = re.compile(r"[\w.%+-]{1,64}")
+_DOMAIN: Final = re.compile(r"[^\W_](?:[^\W_]|-){0,62}(?:\.[^\W_](?:[^\W_]|-){0,62}){0,8}")
+_TOP_LEVEL: Final = re.compile(r"(?:[^\W\d_]{2,24}|xn--[a-z0-9-]{2,59})$", re.IGNORECASE)
+_JID_DOMAINS: Final = frozenset(
+    {"s.whatsapp.net", "c.us", "g.us", "lid", "broadcast", "newsletter", "hosted", "hosted.lid", "call", "bot", "msgr"}
+)
+_JID_USER: Final = re.compile(r"([0-9]{3,24})(?:-[0-9]{4,16})?((?:[._][0-9]{1,3})?(?::[0-9]{1,4})?)$")
+_WHOLE_JID: Final = re.compile(r"(?:status|[0-9]{3,24}(?:-[0-9]{4,16})?(?:[._][0-9]{1,3})?(?::[0-9]{1,4})?)@[a-z.]{3,15}")
+_JID_AHEAD: Final = re.compile(
+    r"(?:-[0-9]{4,16})?(?:[._][0-9]{1,3})?(?::[0-9]{1,4})?@(?:s\.whatsapp\.net|c\.us|g\.us|lid|broadcast|hosted|newsletter)",
+    re.IGNORECASE,
+)
+_DEVICE: Final = re.compile(r"(?:[._][0-9]{1,3})?(?::[0-9]{1,4})?")
+_WORD_BEFORE: Final = re.compile(r"(?:lid:)?[A-Za-z0-9.:-]{1,64}$")
+_PAIRING: Final = re.compile(r"[A-Za-z0-9+/=]{16,512}(?:,[A-Za-z0-9+/=]{4,512}){1,6}")
+
+_AUTHORITY: Final = re.compile(r"://(?!REDACTED:REDACTED@)([^\s/?\#\"'<>]{0,256})@")
+_LOOSE_AUTHORITY: Final = re.compile(r"://(?!REDACTED:REDACTED@)([^\s\"'<>:@/]{0,128}:[^\s\"'<>]{0,256}|[^\s/?\#\"'<>]{0,256})@")
+_WEB_SCHEMES: Final = ("http", "https", "ws", "wss", "ftp")
+
+_KEY_BEFORE: Final = re.compile(r"(?<![\w.-])([^\W\d][\w.-]{0,63})(?:\[\w{0,16}\]){0,2}(\\{0,3}[\"'`]?) {0,2}$")
+_QUOTED: Final = re.compile(r"[ ]{0,2}[bruf]?(\\{0,3}[\"'])")
+_PLAIN_WORD: Final = re.compile(r"[ \t]{0,2}([^\s,;&)}\]\"'<>]+)")
+_REST_OF_LINE: Final = re.compile(r"[ \t]{0,2}([^\n\"<>]{1,8192})")
+_PLAIN_TEXT: Final = re.compile(r"[ \t]{0,2}([^\n\"<>]*?)(?= [\w.-]{1,40}=|[\n\"<>]|$)")
+_PARAMETER: Final = re.compile(r"[^&;\#\s\"'<>]*")
+_PHONE_LIKE: Final = re.compile(r"[0-9][^0-9\n]{0,3}[0-9][^0-9\n]{0,3}[0-9][^0-9\n]{0,3}[0-9]|@")
+MASKED_PHONE: Final = re.compile(
+    r"(?:\+[0-9]{1,3}\*{8}[0-9]{0,4}|\[masked:(?:phone|jid|email|error)\]|status|p_[0-9a-f]{24})(?:[._][0-9]{1,3})?(?::[0-9]{1,4})?(?:@[a-z.]{3,15})?"
+)
+"""What masking leaves of a phone or address: it is not masked again."""
+_MASKED: Final = re.compile(r"\[masked:[a-z0-9_]{1,40}\]|REDACTED:REDACTED|\?(?=[\s,;)\]}&'\"]|\Z)")
+
+
+class Literal(NamedTuple):
+    """A detector that is only worth its pattern when one of its needles is there."""
+
+    needles: tuple[str, ...]
+    pattern: re.Pattern[str]
+    rule: str
+
+
+_LITERALS: Final = (
+    Literal(("eyJ",), re.compile(r"(?<![A-Za-z0-9-])eyJ[\w-]{5,4096}(?:\.[\w-]{2,8192}){0,4}"), "secret"),
+    Literal(
+        ("earer", "EARER"),
+        re.compile(r"(?<![A-Za-z])bearer[ \t:=]{1,3}(?!\[masked)([\w.~+/=-]{6,8192})", re.IGNORECASE),
+        "secret",
+    ),
+    Literal(("asic ", "ASIC "), re.compile(r"(?<![A-Za-z])basic +([A-Za-z0-9+/]{6,4096}={0,2})", re.IGNORECASE), "secret"),
+    Literal(("EAA",), re.compile(r"(?<![A-Za-z0-9])EAA[A-Za-z0-9]{24,1024}"), "secret"),
+    Literal(("PRIVATE KEY-----",), re.compile(r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^-]{0,16384}(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?"), "secret"),
+    Literal(("base64,",), re.compile(r"data:image/[\w.+-]{1,32};base64,(?!\[masked)([A-Za-z0-9+/=]{1,262144})"), "qr"),
+    Literal(("[parameters: ", "parameters: ["), re.compile(r"\[?parameters: (?!\[masked)([^\n]{1,65536}?)(?=\]?(?:\n|\Z))"), "sql"),
+    Literal(("[SQL: ",), re.compile(r"(?!)"), "sql"),
+    Literal(("ow contains (",), re.compile(r"[Rr]ow contains \((?!\[masked)([^\n]{0,65536})"), "sql"),
+    Literal(("Key (",), re.compile(r"Key \([^)\n]{1,256}\)=\((?!\[masked)([^\n]{0,4096}?)(?=\) (?:already|is |conflicts|,)|\)?\.?(?:\n|$))"), "sql"),
+    Literal(("Duplicate entry '",), re.compile(r"Duplicate entry '(?!\[masked)([^\n]{0,4096}?)(?=' for key|\n|$)"), "sql"),
+    Literal(("invalid input",), re.compile(r"invalid input[^\n:]{0,80}: (?!\[masked)([^\n]{1,4096})"), "sql"),
+)
+_STATEMENT: Final = re.compile(r"\[SQL: ([\s\S]{1,65536}?)(?=\]\s*(?:\[parameters|\(Background|\Z)|\Z)")
+_LINKS: Final = ("wa.me/", "signal.me/", "phone=", "tel:", "sms:", "callto:", "whatsapp:")
+
+
+class Detectors:
+    """
+    Find what is personal in texts.
+
+    Args:
+        plan: What the key rules say about a name; used for ``key=value`` and JSON inside a text.
+    """
+
+    def __init__(self, plan: Callable[[str], KeyPlan]) -> None:
+        self._plan = plan
+
+    def find(self, text: str, *, is_url: bool = False) -> list[Finding]:
+        """What is in *text*, in order, never overlapping."""
+        view = look(text)
+        plain = view.text
+        if is_url and "+" in plain:
+            view = View(_PLUS_AS_SPACE.sub(" ", plain), view.starts, view.ends)
+            plain = view.text
+        literals = [literal for literal in _LITERALS if any(needle in plain for needle in literal.needles)]
+        links = any(link in plain for link in _LINKS)
+        if not literals and not links and not is_url and ANCHOR.search(plain) is None:
+            return []
+        scan = _Scan(text, view, self._plan, is_url=is_url)
+        scan.read(literals, links=links)
+        return scan.findings
+
+
+_PLUS_AS_SPACE: Final = re.compile(r"(?<=[0-9()-])\+(?=[0-9()-])")
+
+
+class _Scan:
+    """One reading of one text."""
+
+    __slots__ = ("_done", "_is_url", "_plan", "_raw", "_text", "_view", "findings")
+
+    def __init__(self, raw: str, view: View, plan: Callable[[str], KeyPlan], *, is_url: bool) -> None:
+        self._raw = raw
+        self._view = view
+        self._text = view.text
+        self._plan = plan
+        self._is_url = is_url
+        self._done = 0
+        self.findings: list[Finding] = []
+
+    def read(self, literals: list[Literal], *, links: bool) -> None:
+        """Fill the findings."""
+        taken = sorted(self._literal_findings(literals, links=links), reverse=True)
+        first = self._first_parameter()
+        if first is not None:
+            self._add(first)
+        for anchor in ANCHOR.finditer(self._text):
+            at = anchor.start()
+            while taken and taken[-1].start <= at:
+                self._add(taken.pop())
+            found = self._at(at) if at >= self._done else None
+            if found is not None and not (taken and taken[-1].start < found.end < taken[-1].end):
+                self._add(found)
+        for found in reversed(taken):
+            self._add(found)
+        if self._view.starts is not None:
+            self.findings = [found._replace(**dict(zip(("start", "end"), self._view.span(found.start, found.end), strict=True))) for found in self.findings]
+
+    def _add(self, found: Finding) -> None:
+        if found.start >= self._done and found.end > found.start:
+            self.findings.append(found)
+            self._done = found.end
+
+    # -- needles ------------------------------------------------------------------------------------------------------
+
+    def _literal_findings(self, literals: list[Literal], *, links: bool) -> Iterator[Finding]:
+        if "[SQL: " in self._text:
+            yield from self._statements()
+        for literal in literals:
+            for found in literal.pattern.finditer(self._text):
+                start, end = found.span(found.lastindex or 0)
+                if _is_credential(literal, self._text[start:end]):
+                    yield Finding(start, end, literal.rule)
+        if links:
+            for found in _LINK.finditer(self._text):
+                digits = _digits(found[1])
+                country = phones.international(digits) or phones.calling_code(digits)
+                yield Finding(found.start(1), found.end(1), "phone", digits, country)
+
+    def _statements(self) -> Iterator[Finding]:
+        for found in _STATEMENT.finditer(self._text):
+            plain = without_literals(found[1])
+            if plain != found[1]:
+                yield Finding(*found.span(1), "statement", kept=plain)
+
+    # -- anchors ------------------------------------------------------------------------------------------------------
+
+    def _at(self, at: int) -> Finding | None:
+        char = self._text[at]
+        if char == "@":
+            return self._address(at)
+        if char in "=:":
+            return self._authority(at) if self._text.startswith("://", at) else self._pair(at)
+        if char == "+":
+            return self._plus(at)
+        return self._number(at) or self._cnpj(at)
+
+    def _cnpj(self, at: int) -> Finding | None:
+        found = _CNPJ.match(self._text, at)
+        if found is None or not ("/" in found[0] or documents.is_cnpj(found[0])):
+            return None
+        return Finding(at, found.end(), "document")
+
+    # -- numbers ------------------------------------------------------------------------------------------------------
+
+    def _plus(self, at: int) -> Finding | None:
+        chunk = _PLUS.match(self._text, at)
+        if chunk is None:
+            return None
+        runs = [run.span() for run in _RUN.finditer(self._text, at, chunk.end())]
+        cut: Finding | None = None
+        for size in range(len(runs), 0, -1):
+            digits = "".join([self._text[a:b] for a, b in runs[:size]])
+            code = phones.calling_code(digits)
+            if code and phones.has_length(code, len(digits)):
+                return Finding(at, runs[size - 1][1], "phone", digits, code)
+            if cut is None and phones.SHORTEST_DIGITS <= len(digits) <= phones.E164_MAX_DIGITS + 1 and digits[0] != "0":
+                cut = Finding(at, runs[size - 1][1], "phone", digits, code)
+        return cut
+
+    def _number(self, at: int) -> Finding | None:
+        text = self._text
+        chunk = _NUMBER.match(text, at)
+        if chunk is None or self._is_inside_word(at):
+            return None
+        runs = [run.span() for run in _RUN.finditer(text, at, chunk.end())]
+        if _JID_AHEAD.match(text, runs[0][1]):
+            return None
+        for size in range(len(runs), 0, -1):
+            end = runs[size - 1][1]
+            if _is_alphanumeric(text[end : end + 1]):
+                continue
+            judged = self._judge(at, runs[:size])
+            if judged is not None and not self._is_in_uuid(at, end):
+                rule, digits, country = judged
+                start = at + 1 if text[at] == "(" and ")" not in text[at:end] else at
+                return Finding(start, end, rule, digits, country)
+        return None
+
+    def _is_inside_word(self, at: int) -> bool:
+        before = self._text[at - 1 : at]
+        return _is_alphanumeric(before) and _NAMED_NUMBER.search(self._text, max(0, at - 10), at) is None
+
+    def _is_in_uuid(self, at: int, end: int) -> bool:
+        low = max(0, at - 36)
+        return any(
+            uuid.start() <= at < uuid.end() or at <= uuid.start() < end
+            for uuid in _UUID.finditer(self._text, low, end + 36)
+        )
+
+    def _judge(self, at: int, runs: list[tuple[int, int]]) -> tuple[str, str, str] | None:
+        text = self._text
+        digits = "".join([text[a:b] for a, b in runs])
+        if len(runs) == 1:
+            return None if self._is_measure(*runs[0]) else _bare(digits)
+        sizes = tuple([b - a for a, b in runs])
+        gaps = [text[end:start] for (_, end), (start, _) in zip(runs, runs[1:], strict=False)]
+        if self._is_time_or_figure(at, sizes, gaps) or _DATE.search(text, at, runs[-1][1]):
+            return None
+        return _grouped(digits, sizes, gaps)
+
+    def _is_measure(self, start: int, end: int) -> bool:
+        """Whether the run is a part of a decimal fraction or carries a unit."""
+        text = self._text
+        if _UNIT.match(text, end):
+            return True
+        fraction = _RUN.match(text, end + 1) if text[end : end + 1] == "." else None
+        if fraction is not None and len(fraction[0]) < 11 and fraction[0].strip("0"):  # noqa: PLR2004 - floats have 17 digits at most
+            return True
+        if start < 2 or text[start - 1] != "." or not text[start - 2].isdigit():  # noqa: PLR2004 - room for a digit and a point
+            return False
+        return not text[max(0, start - 12) : start - 1].isdigit() or start < 12  # noqa: PLR2004 - eleven digits before the point
+
+    def _is_time_or_figure(self, at: int, sizes: tuple[int, ...], gaps: list[str]) -> bool:
+        text = self._text
+        if sizes[0] <= 2 and at > 1 and text[at - 1] == ":" and text[at - 2].isdigit():  # noqa: PLR2004 - hours, minutes
+            return True
+        dotted = set(gaps) == {"."}
+        return dotted and (all(size == 3 for size in sizes[1:]) or (len(sizes) == 4 and max(sizes) <= 3))  # noqa: PLR2004
+
+    # -- addresses ----------------------------------------------------------------------------------------------------
+
+    def _address(self, at: int) -> Finding | None:
+        domain = _DOMAIN.match(self._text, at + 1)
+        if domain is None:
+            return None
+        host = domain[0].lower()
+        if host in _JID_DOMAINS:
+            return self._jid(at, host)
+        pairing = _PAIRING.match(self._text, at + 1)
+        if pairing is not None and self._text[at - 1 : at].isdigit():
+            return Finding(at - 1, pairing.end(), "qr")
+        if "." not in host or _TOP_LEVEL.search(host) is None:
+            return None
+        local = _REVERSED_LOCAL.match(self._text[max(self._done, at - 64) : at][::-1])
+        if local is None or self._text.endswith("REDACTED", 0, at):
+            return None
+        return Finding(at - local.end(), domain.end(), "email")
+
+    def _jid(self, at: int, host: str) -> Finding | None:
+        low = max(self._done, at - 48)
+        user = _JID_USER.search(self._text, low, at)
+        if user is None:
+            if low == self._done and _DEVICE.fullmatch(self._text, low, at):
+                return None
+            word = _WORD_BEFORE.search(self._text, low, at)
+            if word is None or word[0] in {"status", "p"} or self._text[word.start() - 1 : word.start()] in {"*", "_"}:
+                return None
+            return Finding(word.start(), at, "jid")
+        if self._text[user.start() - 1 : user.start()] in {"*", "]"}:
+            return None
+        is_phone = host in {"s.whatsapp.net", "c.us", "hosted"} or "-" in user[0]
+        country = phones.international(user[1]) or (phones.calling_code(user[1]) if is_phone else "")
+        return Finding(user.start(), at, "jid", user[1], country if is_phone else "", kept=user[2])
+
+    def _authority(self, at: int) -> Finding | None:
+        scheme = re.search(r"[A-Za-z][A-Za-z0-9+.-]{0,30}$", self._text[max(0, at - 32) : at])
+        web = scheme is None or scheme[0].lower() in _WEB_SCHEMES
+        found = (_AUTHORITY if web else _LOOSE_AUTHORITY).match(self._text, at)
+        return None if found is None or not found[1] else Finding(found.start(1), found.end(1), "credentials")
+
+    # -- pairs --------------------------------------------------------------------------------------------------------
+
+    def _first_parameter(self) -> Finding | None:
+        """A query string on its own starts with a name."""
+        name = re.match(r"\w{1,64}(?==)", self._text) if self._is_url else None
+        return None if name is None else self._pair(name.end())
+
+    def _pair(self, at: int) -> Finding | None:
+        text = self._text
+        key = _KEY_BEFORE.search(text, max(0, at - 72), at)
+        if key is None:
+            return None
+        is_parameter = text[at] == "=" and (text[key.start() - 1 : key.start()] in {"?", "&", ";", "#"} or (self._is_url and not key.start()))
+        plan = self._plan(key[1])
+        rule = plan.rule
+        if rule is None and is_parameter and key[1].lower() in SEARCH_PARAMETERS:
+            rule = "body"
+        if rule is None:
+            return None
+        span = self._parameter(at) if is_parameter else self._written_value(at, key[2], plan)
+        if span is None:
+            return None
+        if rule == "phone" and (found := self._number_at(span[0])) is not None and found.end >= span[1]:
+            return found
+        return self._pair_finding(rule, *span)
+
+    def _number_at(self, at: int) -> Finding | None:
+        if self._text[at : at + 1] == "+":
+            return self._plus(at)
+        return self._number(at) if _NUMBER.match(self._text, at) else None
+
+    def _pair_finding(self, rule: str, start: int, end: int) -> Finding | None:
+        value = self._text[start:end]
+        if not value.strip() or _MASKED.match(self._text, start) or (rule == "phone" and MASKED_PHONE.fullmatch(value)):
+            return None
+        if rule != "phone":
+            return Finding(start, end, rule)
+        if _WHOLE_JID.fullmatch(value):
+            return None
+        digits, country = phones.under_key(value)
+        return Finding(start, end, "phone", digits, country)
+
+    def _parameter(self, at: int) -> tuple[int, int] | None:
+        """The whole raw value: what is decoded in the view may look like its end."""
+        start = at + 1
+        if start >= len(self._text):
+            return None
+        found = _PARAMETER.match(self._raw, self._view.span(start, start + 1)[0])
+        if found is None or not found[0]:
+            return None
+        return start, found.end() if self._view.starts is None else bisect_left(self._view.starts, found.end())
+
+    def _written_value(self, at: int, quote: str, plan: KeyPlan) -> tuple[int, int] | None:
+        text = self._text
+        is_loose = text[at] == ":" and not quote
+        if is_loose and plan.ambiguous:
+            return None
+        opening = _QUOTED.match(text, at + 1)
+        if opening is not None:
+            return self._quoted(opening)
+        pattern = _PLAIN_WORD
+        if plan.rule == "secret" and _is_header(text, at):
+            pattern = _REST_OF_LINE
+        elif plan.rule in {"body", "name"}:
+            pattern = _PLAIN_TEXT
+        found = pattern.match(text, at + 1)
+        if found is None or found[1][:1] in set("={[(:"):
+            return None
+        if plan.rule == "phone" and not quote and not _PHONE_LIKE.search(found[1]):
+            return None
+        return found.span(1)
+
+    def _quoted(self, opening: re.Match[str]) -> tuple[int, int]:
+        """The text up to the mark that opened it; to the end if it never closes."""
+        mark = opening[1]
+        end = self._text.find(mark, opening.end())
+        while end >= 0 and len(mark) == 1 and _slashes_before(self._text, end) % 2:
+            end = self._text.find(mark, end + 1)
+        return opening.end(), end if end >= 0 else len(self._text)
+
+
+def _slashes_before(text: str, at: int) -> int:
+    count = 0
+    while count < 8 and text[at - count - 1 : at - count] == "\\":  # noqa: PLR2004 - more is noise
+        count += 1
+    return count
+
+
+def _is_header(text: str, at: int) -> bool:
+    return text[max(0, at - 13) : at].lower().endswith(("authorization", "cookie"))
+
+
+def _is_alphanumeric(char: str) -> bool:
+    return char.isascii() and char.isalnum()
+
+
+def _digits(text: str) -> str:
+    return "".join(_RUN.findall(text))
+
+
+def _is_credential(literal: Literal, value: str) -> bool:
+    if literal.needles[0] == "earer":
+        return len(value) >= 20 or any(char.isdigit() for char in value)  # noqa: PLR2004 - longer than any word
+    if literal.needles[0] == "asic ":
+        return _is_user_and_password(value)
+    return True
+
+
+def _is_user_and_password(value: str) -> bool:
+    try:
+        return b":" in binascii.a2b_base64(value)
+    except binascii.Error:
+        return False
+
+
+def _bare(digits: str) -> tuple[str, str, str] | None:
+    """What one run of digits is."""
+    size = len(digits)
+    if size < 11:  # noqa: PLR2004 - shorter ones cannot be told from order numbers
+        return None
+    if size == 14 and documents.is_cnpj(digits):  # noqa: PLR2004
+        return "document", "", ""
+    if size >= 15 and documents.is_card(digits):  # noqa: PLR2004
+        return "card", "", ""
+    if digits[0] == "0":
+        return _prefixed(digits) or (("document", "", "") if documents.is_cpf(digits) else None)
+    if phones.is_brazilian_mobile(digits):
+        return "phone", phones.BRAZIL + digits, phones.BRAZIL
+    if documents.is_cpf(digits):
+        return "document", "", ""
+    if country := phones.international(digits):
+        return "phone", digits, country
+    return ("card", "", "") if documents.is_card(digits) else None
+
+
+def _prefixed(digits: str) -> tuple[str, str, str] | None:
+    if rest := phones.without_exit(digits):
+        return "phone", rest, phones.calling_code(rest)
+    if rest := phones.without_trunk(digits):
+        return "phone", phones.BRAZIL + rest, phones.BRAZIL
+    return None
+
+
+def _grouped(digits: str, sizes: tuple[int, ...], gaps: list[str]) -> tuple[str, str, str] | None:
+    """What groups of digits are together."""
+    if sizes == (3, 3, 3, 2) and (gaps == [".", ".", "-"] or documents.is_cpf(digits)):
+        return "document", "", ""
+    if sizes == (2, 3, 3, 4, 2) and documents.is_cnpj(digits):
+        return "document", "", ""
+    if sizes in _CARD_SHAPES and documents.is_card(digits):
+        return "card", "", ""
+    if digits.startswith("00"):
+        return _prefixed(digits)
+    if digits[0] == "0":
+        return _prefixed(digits) if _has_trunk_shape(sizes) else None
+    if sizes[0] == 2 and sizes[1:] in _BRAZILIAN_SHAPES and phones.is_brazilian(digits):  # noqa: PLR2004 - area code
+        return "phone", phones.BRAZIL + digits, phones.BRAZIL
+    if sizes == (5, 4) and gaps == ["-"] and digits[0] == "9":
+        return "phone", phones.BRAZIL + digits, phones.BRAZIL
+    country = phones.international(digits)
+    if len(digits) >= 11 and country and sizes[0] in ({2, 4} if country == phones.BRAZIL else {len(country)}):  # noqa: PLR2004
+        return "phone", digits, country
+    return None
+
+
+def _has_trunk_shape(sizes: tuple[int, ...]) -> bool:
+    return any(sizes[:at] in _TRUNK_SHAPES and sizes[at:] in _BRAZILIAN_SHAPES for at in range(1, len(sizes)))
