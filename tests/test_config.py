@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from whatsself_otel import ConfigError, TelemetryConfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class TestPrecedence:
@@ -80,7 +83,7 @@ class TestArguments:
         assert "987654321" not in str(caught.value)
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1, "15", None])
-    def test_seconds_must_be_a_finite_positive_number(self, value: object) -> None:
+    def test_seconds_must_be_a_finite_positive_number(self, value: Any) -> None:
         with pytest.raises(ConfigError, match="metric_interval_s must be a number of seconds above 0, at most 3600"):
             TelemetryConfig(metric_interval_s=value, environ={})
 
@@ -91,8 +94,10 @@ class TestEnvironment:
 
         assert config.metric_interval_s == 15
         assert config.problems == (
-            "OTEL_METRIC_EXPORT_INTERVAL must be a number of seconds above 0, at most 3600, got 'soon'; "
-            "15.0 is used instead. Correct the variable or unset it.",
+            (
+                "OTEL_METRIC_EXPORT_INTERVAL must be a number of seconds above 0, at most 3600, got 'soon'; "
+                "15.0 is used instead. Correct the variable or unset it."
+            ),
         )
 
     def test_an_unknown_variable_of_ours_is_reported_with_the_nearest_known_one(self) -> None:

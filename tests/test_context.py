@@ -106,7 +106,7 @@ class TestStoredContext:
         )
     )
     def test_anything_else_is_ignored(self, carrier: object) -> None:
-        with resume_context(carrier):  # type: ignore[arg-type]
+        with resume_context(carrier):
             assert isinstance(dict(current_attributes()), dict)
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from whatsself_otel.export import MAX_ATTEMPTS, BatchQueue, QueueLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Backend:
@@ -135,7 +138,12 @@ class TestLoss:
         self, backend: Backend, dropped: list[tuple[str, int]]
     ) -> None:
         queue = make_queue(backend, dropped, items=50, batch_items=7)
-        threads = [threading.Thread(target=lambda: [queue.put(item) for item in range(500)]) for _ in range(4)]
+
+        def put_many() -> None:
+            for item in range(500):
+                queue.put(item)
+
+        threads = [threading.Thread(target=put_many) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -6,18 +6,20 @@ import asyncio
 import contextvars
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from fastapi import BackgroundTasks, FastAPI, HTTPException, WebSocket
 from fastapi.responses import StreamingResponse
-from otlp_sink import Sink, Span
 from opentelemetry.propagate import inject
 
 from whatsself_otel import Telemetry, message_context
+
+if TYPE_CHECKING:
+    from otlp_sink import Sink, Span
 
 SERVER = 2
 Start = Callable[..., Telemetry]
@@ -186,7 +188,9 @@ class TestServerSpan:
 
         start(app)
         scope = {"type": "websocket", "path": "/ws", "headers": [], "query_string": b"", "subprotocols": []}
-        incoming = iter([{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1000}])
+        incoming: Iterator[dict[str, Any]] = iter(
+            [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1000}]
+        )
         sent: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:

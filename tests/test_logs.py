@@ -9,14 +9,16 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from otlp_sink import Sink
 
 from whatsself_otel import Telemetry, message_context
 from whatsself_otel.logs import LogSettings, TelemetryHandler, clean_text, plain
 from whatsself_otel.masking import Masker
+
+if TYPE_CHECKING:
+    from otlp_sink import Sink
 
 Start = Callable[..., Telemetry]
 
@@ -37,7 +39,7 @@ def lines() -> io.StringIO:
 
 @pytest.fixture
 def log(lines: io.StringIO) -> logging.Logger:
-    logger = logging.Logger("shop", 1)
+    logger = logging.Logger("shop", 1)  # noqa: LOG001 - not one that the process knows
     logger.addHandler(TelemetryHandler(Masker(), LogSettings(stream=lines, service="shop", environment="test"), None))
     return logger
 

@@ -60,7 +60,7 @@ class TestWheel:
 
 def direct(name: str) -> set[str]:
     """Normalised names that the installed distribution *name* needs without extras."""
-    environment = {**default_environment(), "extra": ""}
+    environment: dict[str, str] = {**default_environment(), "extra": ""}  # type: ignore[dict-item]
     found = [Requirement(text) for text in requires(name) or ()]
     return {
         re.sub(r"[-_.]+", "-", item.name).lower()

@@ -5,16 +5,20 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from otlp_sink import Sink
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from whatsself_otel import Telemetry, message_context
 from whatsself_otel.instrumentation import sqlalchemy as instrumentation
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otlp_sink import Sink
 
 Start = Callable[..., Telemetry]
 

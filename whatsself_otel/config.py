@@ -251,6 +251,10 @@ class TelemetryConfig:
     """auto is pretty on a terminal and JSON elsewhere."""
     log_to_stdout: bool = _switch(True, "WHATSSELF_OTEL_LOG_TO_STDOUT")
     """Write log lines to standard output as well."""
+    prometheus: bool = _switch(False, "WHATSSELF_OTEL_PROMETHEUS")
+    """Answer ``/metrics`` in instrumented applications; needs the extra ``whatsself-otel[prometheus]``."""
+    prometheus_token_file: Path | None = _file("WHATSSELF_OTEL_PROMETHEUS_TOKEN_FILE")
+    """File with the bearer token that a scrape must show; without it ``/metrics`` is open."""
     excluded_paths: tuple[str, ...] = _setting(
         ("/health", "/healthz", "/livez", "/readyz", "/metrics"),
         "WHATSSELF_OTEL_EXCLUDED_PATHS",

@@ -155,7 +155,7 @@ def capture_context() -> dict[str, str]:
 
 
 @contextmanager
-def resume_context(carrier: Mapping[str, object] | None) -> Generator[None, None, None]:
+def resume_context(carrier: object) -> Generator[None, None, None]:
     """
     Continue the trace and the ids that `capture_context` stored.
 
@@ -164,8 +164,8 @@ def resume_context(carrier: Mapping[str, object] | None) -> Generator[None, None
     Args:
         carrier: What `capture_context` returned, as it came back from storage.
     """
-    known = carrier if isinstance(carrier, Mapping) else _NOTHING
-    strings = {key: value for key, value in known.items() if isinstance(key, str) and isinstance(value, str)}
+    known: Mapping[object, object] = carrier if isinstance(carrier, Mapping) else {}
+    strings = {str(key): value for key, value in known.items() if isinstance(value, str)}
     context = _PROPAGATOR.extract(strings, Context())
     bound = _as_attributes({key: strings.get(key) for key in CORRELATION_KEYS})
     token = otel_context.attach(otel_context.set_value(_ATTRIBUTES, bound, context))

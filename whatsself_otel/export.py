@@ -289,7 +289,7 @@ def _http_options(config: TelemetryConfig, signal: str) -> dict[str, Any]:
 
 
 def _grpc_options(config: TelemetryConfig, signal: str) -> dict[str, Any]:
-    import grpc
+    import grpc  # type: ignore[import-untyped]
 
     options: dict[str, Any] = {
         "endpoint": config.target(signal),

@@ -180,7 +180,7 @@ class TelemetryHandler(logging.Handler):
         bound: dict[str, Any] = {**current_attributes(), **given}
         if request is not None and request.route and ROUTE not in bound:
             bound[ROUTE] = request.route
-        ordered = {}
+        ordered: dict[str, str] = {}
         for key in (REQUEST_ID, ROUTE, *CORRELATION_KEYS[1:]):
             if key in bound:
                 ordered[key] = clean_text(self._masker.identifier(str(bound[key])))

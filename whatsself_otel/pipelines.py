@@ -12,7 +12,12 @@ from opentelemetry import trace as trace_api
 from opentelemetry._logs import _internal as logs_api
 from opentelemetry.metrics import _internal as metrics_internal
 from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
-from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import (
+    MetricExporter,
+    MetricExportResult,
+    MetricReader,
+    PeriodicExportingMetricReader,
+)
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
 from opentelemetry.util._once import Once
 
@@ -47,6 +52,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
     from whatsself_otel.config import TelemetryConfig
+    from whatsself_otel.instrumentation.prometheus import PrometheusReader
     from whatsself_otel.masking import Masker
 
 _logger = logging.getLogger("whatsself_otel")
@@ -81,6 +87,7 @@ class Pipelines:
         self.logger_provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
         if self._logs is not None:
             self.logger_provider.add_log_record_processor(ExportLogProcessor(self._logs))
+        self.prometheus = self._prometheus_reader() if config.prometheus else None
         self.meter_provider = BoundedMeterProvider(
             self._metric_readers(config.metric_interval_s), resource=resource, shutdown_on_exit=False
         )
@@ -144,10 +151,16 @@ class Pipelines:
         logs_api.set_logger_provider(self.logger_provider)
         return None
 
-    def _metric_readers(self, interval_s: float) -> list[PeriodicExportingMetricReader]:
-        if self._metric_exporter is None:
-            return []
-        return [PeriodicExportingMetricReader(self._metric_exporter, interval_s * 1000)]
+    def _prometheus_reader(self) -> PrometheusReader:
+        from whatsself_otel.instrumentation.prometheus import PrometheusReader
+
+        return PrometheusReader(lambda data: mask_metrics(data, self._masker))
+
+    def _metric_readers(self, interval_s: float) -> list[MetricReader]:
+        readers: list[MetricReader] = [] if self.prometheus is None else [self.prometheus]
+        if self._metric_exporter is not None:
+            readers.append(PeriodicExportingMetricReader(self._metric_exporter, interval_s * 1000))
+        return readers
 
     def _queues(self) -> list[BatchQueue[Any]]:
         return [queue for queue in (self._spans, self._logs) if queue is not None]

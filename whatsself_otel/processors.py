@@ -247,8 +247,9 @@ def mask_metrics(data: MetricsData, masker: Masker) -> MetricsData:
         )
 
     def metric(original: Metric) -> Metric:
-        points = [point(each) for each in original.data.data_points]
-        return dataclasses.replace(original, data=dataclasses.replace(original.data, data_points=points))
+        data: Any = original.data
+        points = [point(each) for each in data.data_points]
+        return dataclasses.replace(original, data=dataclasses.replace(data, data_points=points))
 
     def scope(original: ScopeMetrics) -> ScopeMetrics:
         return dataclasses.replace(original, metrics=[metric(each) for each in original.metrics])

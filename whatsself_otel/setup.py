@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import dataclasses
+import functools
 import logging
 import threading
 import time
@@ -18,6 +19,8 @@ from opentelemetry.trace import NoOpTracerProvider
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.instrumentation.fastapi import FastAPIOptions, instrument_app, uninstrument_app
+from whatsself_otel.instrumentation.pool import PoolMetrics
+from whatsself_otel.instrumentation.runtime import RuntimeMetrics
 from whatsself_otel.instrumentation.sqlalchemy import instrument_engine, uninstrument_engine, version_problem
 from whatsself_otel.logs import LEVEL_NUMBERS, LoggingInstallation, LogSettings, TelemetryHandler, make_settings
 from whatsself_otel.masking import Masker
@@ -67,9 +70,10 @@ class Telemetry:
         self._requests = OpenRequests()
         self._masker = Masker(config.masking_rules, on_masked=self._count_masked)
         self._pipelines = Pipelines(config, self._masker, self._requests) if config.enabled else None
-        self._metrics = WhatsSelfMetrics(
-            self.meter_provider.get_meter(_SCOPE), identifier=self._masker.identifier
-        )
+        self._metrics = WhatsSelfMetrics(self.meter_provider.get_meter(_SCOPE), identifier=self._masker.identifier)
+        meter = self.meter_provider.get_meter(_SCOPE)
+        self._runtime = RuntimeMetrics(meter)
+        self._pools = PoolMetrics(meter)
         if self._pipelines is not None:
             self._pipelines.on_dropped = self._count_dropped
 
@@ -114,7 +118,9 @@ class Telemetry:
             masker=self._masker,
             excluded_paths=tuple(self.config.excluded_paths),
             return_trace_id=self.config.return_trace_id,
+            on_start=self._runtime.watch_event_loop,
             on_shutdown=lambda: self.force_flush(self.config.shutdown_timeout_s),
+            metrics_app=self._metrics_app(),
         )
         if instrument_app(app, options):
             self._undo.append(lambda: uninstrument_app(app))
@@ -133,9 +139,27 @@ class Telemetry:
         if problem and problem not in self._problems:
             self._problems.append(problem)
             _logger.warning(problem)
+        self._pools.watch(engine, name)
         if instrument_engine(engine, self.tracer_provider):
             traced = weakref.ref(getattr(engine, "sync_engine", engine))
-            self._undo.append(lambda: (found := traced()) is not None and uninstrument_engine(found))
+            self._undo.append(functools.partial(self._release_engine, traced))
+
+    def _release_engine(self, engine: weakref.ref[Any]) -> None:
+        if (alive := engine()) is not None:
+            uninstrument_engine(alive)
+            self._pools.unwatch(alive)
+
+    def _metrics_app(self) -> Any:
+        if self._pipelines is None or self._pipelines.prometheus is None:
+            return None
+        from whatsself_otel.instrumentation.prometheus import MetricsApp, several_workers_problem
+
+        problem = several_workers_problem()
+        if problem and problem not in self._problems:
+            self._problems.append(problem)
+            _logger.warning(problem)
+        file = self.config.prometheus_token_file
+        return MetricsApp(self._pipelines.prometheus, bearer_token=file.read_text().strip() if file else None)
 
     def health(self) -> Health:
         """Return how the telemetry of this process fares; cheap, never raises."""
@@ -181,6 +205,7 @@ class Telemetry:
         deadline_s = self.config.shutdown_timeout_s if timeout_s is None else timeout_s
         self._requests.finish_all()
         drained = self._pipelines.shutdown(deadline_s) if self._pipelines is not None else True
+        self._runtime.close()
         for undo in reversed(self._undo):
             with contextlib.suppress(Exception):
                 undo()
@@ -304,4 +329,3 @@ def _difference(running: TelemetryConfig, wanted: TelemetryConfig) -> str:
         f"setup_telemetry() already runs with other settings ({', '.join(names)}); "
         "use the handle it returned, or call its shutdown() first."
     )
-

@@ -27,7 +27,7 @@ def stable_conventions() -> Generator[None, None, None]:
     try:
         from opentelemetry.instrumentation._semconv import _OpenTelemetrySemanticConventionStability
 
-        _OpenTelemetrySemanticConventionStability._initialize()  # noqa: SLF001 - see above
+        _OpenTelemetrySemanticConventionStability._initialize()  # type: ignore[no-untyped-call]  # noqa: SLF001
         yield
     finally:
         os.environ.pop(_VARIABLE, None)

@@ -56,7 +56,9 @@ class FastAPIOptions:
         masker: Judges request ids that come from outside.
         excluded_paths: Paths without spans and durations.
         return_trace_id: Answer with headers that name the trace.
+        on_start: Called once in the event loop of the server.
         on_shutdown: Called, in a thread, when the server ends the application.
+        metrics_app: Answers ``/metrics``; None: nobody does.
     """
 
     tracer_provider: TracerProvider
@@ -65,7 +67,9 @@ class FastAPIOptions:
     masker: Masker
     excluded_paths: tuple[str, ...] = ()
     return_trace_id: bool = True
+    on_start: Callable[[], object] = lambda: None
     on_shutdown: Callable[[], object] = lambda: None
+    metrics_app: Any = None
 
 
 def instrument_app(app: Any, options: FastAPIOptions) -> bool:
@@ -89,6 +93,8 @@ def instrument_app(app: Any, options: FastAPIOptions) -> bool:
             exclude_spans=["receive", "send"],
             server_request_hook=lambda span, scope: _enter_request(span, scope, options.requests),
         )
+    if options.metrics_app is not None:
+        app.add_route("/metrics", options.metrics_app, include_in_schema=False)
     build_stack = app.build_middleware_stack
 
     def build_with_request(_self: Any) -> ASGIApp:
@@ -162,9 +168,13 @@ class RequestMiddleware:
         self.app = app
         self._options = options
         self._duration = _duration_histogram(options.meter)
+        self._started = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
+        if not self._started:
+            self._started = True
+            self._options.on_start()
         if scope["type"] == "lifespan":
             await self.app(scope, receive, self._flush_at_shutdown(send))
             return
@@ -186,7 +196,7 @@ class RequestMiddleware:
         """Take the caller's X-Request-ID only if it is short, plain and holds no personal data; else make one."""
         for name, value in scope.get("headers") or ():
             if name == b"x-request-id":
-                given = value.decode("ascii", "replace")
+                given: str = value.decode("ascii", "replace")
                 if _REQUEST_ID.fullmatch(given) and self._options.masker.text(given) == given:
                     return given
         return secrets.token_hex(16)

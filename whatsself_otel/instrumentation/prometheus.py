@@ -52,10 +52,16 @@ MAX_RENDERS: Final = 2
 
 
 class PrometheusReader(MetricReader):
-    """Reads the SDK's metrics on demand; one added to a provider later lacks what was recorded before."""
+    """
+    Reads the SDK's metrics on demand; one added to a provider later lacks what was recorded before.
 
-    def __init__(self) -> None:
+    Args:
+        mask: Hides personal data in what was read.
+    """
+
+    def __init__(self, mask: Callable[[MetricsData], MetricsData] = lambda data: data) -> None:
         super().__init__()  # cumulative, the SDK's default
+        self._mask = mask
         self._lock = threading.Lock()
         self._data: MetricsData | None = None
 
@@ -76,7 +82,7 @@ class PrometheusReader(MetricReader):
 
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_: Any) -> None:
         del timeout_millis
-        self._data = metrics_data
+        self._data = self._mask(metrics_data)
 
     def shutdown(self, timeout_millis: float = 30_000, **_: Any) -> None:
         """Nothing to end: nothing runs between two scrapes."""

@@ -46,7 +46,8 @@ def instrument_engine(engine: Any, tracer_provider: TracerProvider) -> bool:
         from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
 
         tracer = tracer_provider.get_tracer("opentelemetry.instrumentation.sqlalchemy", _contrib_version())
-        EngineTracer(tracer, sync_engine, NoOpMeter("unused").create_up_down_counter("unused"))
+        unused = NoOpMeter("unused").create_up_down_counter("unused")
+        EngineTracer(tracer, sync_engine, unused)  # type: ignore[no-untyped-call]
     _ENGINES.add(sync_engine)
     return True
 
