@@ -25,12 +25,13 @@ from whatsself_otel.cli.supervisor import Limits, Process, Supervisor, tail
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from whatsself_otel.demo.traffic import Journal
 
 STACKS: Final = ("docker", "native", "python")
-_APP: Final = "demo"
+APP: Final = "demo"
+"""What the supervisor calls the application."""
 _FULL_STACK: Final = (
     "For the real backends: `whatsself-otel stack up` (Docker, or built natively with Go), then this command again."
 )
@@ -132,7 +133,9 @@ class RunningApp:
 
 
 @contextlib.contextmanager
-def demo_app(otlp_endpoint: str, *, workers: int = 1) -> Iterator[RunningApp]:
+def demo_app(
+    otlp_endpoint: str, *, workers: int = 1, environment: Mapping[str, str] | None = None
+) -> Iterator[RunningApp]:
     """
     Run the demo application in processes of its own, on a free port and with an empty database.
 
@@ -141,19 +144,20 @@ def demo_app(otlp_endpoint: str, *, workers: int = 1) -> Iterator[RunningApp]:
     Args:
         otlp_endpoint: Where it sends OTLP over HTTP.
         workers: How many processes.
+        environment: Further variables, which win over the demo's own.
     """
     port = _free_port()
     url = f"http://{HOST}:{port}"
     # On Windows a database file that somebody still holds cannot be removed; it is in the temporary folder anyway.
     with tempfile.TemporaryDirectory(prefix="whatsself-demo-", ignore_cleanup_errors=True) as folder:
         process = Process(
-            name=_APP,
+            name=APP,
             command=[
                 sys.executable, "-m", "uvicorn", "whatsself_otel.demo.app:create_app", "--factory",
                 "--host", HOST, "--port", str(port), "--workers", str(workers),
             ],
             ready_url=f"{url}/health",
-            environment=_environment(otlp_endpoint, Path(folder)),
+            environment={**_environment(otlp_endpoint, Path(folder)), **(environment or {})},
         )  # fmt: skip
         with Supervisor([process], logs=Path(folder), limits=Limits(ready_s=60, stop_s=20)) as supervisor:
             yield RunningApp(url=url, supervisor=supervisor)
@@ -186,7 +190,7 @@ def send(app: RunningApp, messages: int) -> Journal:
     journal = asyncio.run(send_traffic(TrafficPlan(url=app.url, messages=messages, settle_s=30, retry_s=10)))
     summary = journal.summary()
     if summary["settled"] != messages:
-        ending = tail(app.supervisor.log(_APP))
+        ending = tail(app.supervisor.log(APP))
         raise CommandError(f"{summary['settled']} of {messages} messages were answered. The log ends with:\n{ending}")
     return journal
 

@@ -24,7 +24,7 @@ from whatsself_otel.cli.supervisor import answers
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from whatsself_otel.cli.demo import Choice
     from whatsself_otel.demo.traffic import Entry
@@ -54,8 +54,8 @@ class Question:
     what: str
     """What is counted: spans, log lines or exemplars."""
     url: str
-    count: Callable[[Any, str], int]
-    """Counts in the answer what belongs to the trace."""
+    count: Callable[[Any, Collection[str]], int]
+    """Counts in the answer what belongs to the traces."""
     page: str | None = None
     """The same for people, where the program has pages."""
 
@@ -88,7 +88,7 @@ def run_stack(arguments: argparse.Namespace, choice: Choice) -> int:
         with demo.demo_app(stack.addresses.otlp_http) as app:
             journal = demo.send(app, arguments.messages)
         entry = journal.entries[0]
-        replies = ask(stack, entry.trace_id or "", since=started)
+        replies = ask(stack, [each.trace_id or "" for each in journal.entries], since=started)
         if arguments.json:
             print(json.dumps({"stack": choice.stack, **_ids(entry), "answers": [reply.as_json() for reply in replies]}))
         else:
@@ -125,19 +125,19 @@ def _containers() -> Iterator[None]:
         docker.compose("down")
 
 
-def ask(stack: LiveStack, trace_id: str, *, since: float) -> list[Answer]:
+def ask(stack: LiveStack, trace_ids: Sequence[str], *, since: float) -> list[Answer]:
     """
-    Ask every backend of *stack* about one trace, each until it knows everything or patience ends.
+    Ask every backend of *stack* about the first of *trace_ids*, each until it knows everything or patience ends.
 
     Args:
         stack: Where to ask.
-        trace_id: 32 hexadecimal digits.
+        trace_ids: Traces of every message that was sent: a series keeps an exemplar of only some of them.
         since: Seconds since the epoch when sending began.
     """
     with httpx.Client(trust_env=False, timeout=10) as client:
         return [
-            Answer(question=question, found=_settled(client, question, trace_id))
-            for question in questions(stack.addresses, trace_id, since=since)
+            Answer(question=question, found=_settled(client, question, trace_ids))
+            for question in questions(stack.addresses, trace_ids[0], since=since)
             if question.program in stack.programs
         ]
 
@@ -170,7 +170,7 @@ def questions(at: Addresses, trace_id: str, *, since: float) -> list[Question]:
         Question(
             signal="metrics",
             program="prometheus",
-            what="exemplars of messages_inbound_total that lead to the trace",
+            what="exemplars of messages_inbound_total that lead to what was sent",
             url=f"{at.prometheus}/api/v1/query_exemplars?{urlencode(exemplars)}",
             count=_count_exemplars,
             page=f"{at.prometheus}/query?{urlencode({'g0.expr': 'messages_outbound_total'})}",
@@ -178,11 +178,11 @@ def questions(at: Addresses, trace_id: str, *, since: float) -> list[Question]:
     ]
 
 
-def _settled(client: httpx.Client, question: Question, trace_id: str) -> int:
+def _settled(client: httpx.Client, question: Question, trace_ids: Collection[str]) -> int:
     """Return what is found once it is more than nothing and no longer grows."""
     deadline, before = time.monotonic() + _PATIENCE_S, 0
     while time.monotonic() < deadline:
-        now = _found(client, question, trace_id)
+        now = _found(client, question, trace_ids)
         if now and now == before:
             return now
         before = now
@@ -190,31 +190,31 @@ def _settled(client: httpx.Client, question: Question, trace_id: str) -> int:
     return before
 
 
-def _found(client: httpx.Client, question: Question, trace_id: str) -> int:
+def _found(client: httpx.Client, question: Question, trace_ids: Collection[str]) -> int:
     # A backend that has not seen the trace yet answers 404, one that is busy 5xx or nothing.
     try:
         answer = client.get(question.url, headers={"accept": "application/json"}).raise_for_status().json()
-        return question.count(answer, trace_id)
+        return question.count(answer, trace_ids)
     except (httpx.HTTPError, ValueError, LookupError):
         return 0
 
 
-def _count_tempo(answer: Any, _trace_id: str) -> int:
+def _count_tempo(answer: Any, _trace_ids: Collection[str]) -> int:
     scopes = _flatten(batch["scopeSpans"] for batch in answer["batches"])
     return sum(len(scope["spans"]) for scope in scopes)
 
 
-def _count_jaeger(answer: Any, _trace_id: str) -> int:
+def _count_jaeger(answer: Any, _trace_ids: Collection[str]) -> int:
     return sum(len(trace["spans"]) for trace in answer["data"])
 
 
-def _count_loki(answer: Any, _trace_id: str) -> int:
+def _count_loki(answer: Any, _trace_ids: Collection[str]) -> int:
     return sum(len(stream["values"]) for stream in answer["data"]["result"])
 
 
-def _count_exemplars(answer: Any, trace_id: str) -> int:
+def _count_exemplars(answer: Any, trace_ids: Collection[str]) -> int:
     exemplars = _flatten(series["exemplars"] for series in answer["data"])
-    return sum(exemplar["labels"].get("trace_id") == trace_id for exemplar in exemplars)
+    return sum(exemplar["labels"].get("trace_id") in trace_ids for exemplar in exemplars)
 
 
 def _flatten(lists: Iterable[list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
