@@ -202,6 +202,7 @@ def _up_here(arguments: argparse.Namespace, data: Path) -> int:
             _say("Stopping ...")
         finally:
             _state_file(data).unlink(missing_ok=True)
+            _stop_file(data).unlink(missing_ok=True)
     _say("Stopped; nothing is left running.")
     return 0
 
