@@ -44,19 +44,20 @@ class EventLog:
     Counts events so that their number in any window up to a horizon can be told.
 
     One append an event serves every window over it: the log holds running totals, and a reading is the difference of
-    two of them. Past its capacity the older half is thinned by pairs, so that an event there leaves a window late by
-    at most the gap to its neighbour; the total stays right.
+    two of them. Past its capacity the newer half stays exact, and in the older one events less than
+    ``4 * horizon_s / capacity`` seconds apart share a time: such an event may leave a window that much late.
 
     Args:
         horizon_s: The longest window asked for, in seconds.
         capacity: Distinct times kept, 16 bytes each.
     """
 
-    __slots__ = ("_before", "_capacity", "_horizon_s", "_times_s", "_totals")
+    __slots__ = ("_before", "_capacity", "_cell_s", "_horizon_s", "_times_s", "_totals")
 
     def __init__(self, *, horizon_s: float, capacity: int = 32_768) -> None:
         self._horizon_s = horizon_s
         self._capacity = capacity
+        self._cell_s = 4 * horizon_s / capacity
         self._before = 0
         self._times_s = array("d")
         self._totals = array("q")
@@ -87,16 +88,21 @@ class EventLog:
 
     def _shrink(self, now_s: float) -> None:
         self._forget(bisect_right(self._times_s, now_s - self._horizon_s))
-        if len(self._times_s) > self._capacity // 2:
-            half = self._capacity // 2
-            self._times_s = self._times_s[1:half:2] + self._times_s[half:]
-            self._totals = self._totals[1:half:2] + self._totals[half:]
+        if len(self._times_s) > self._capacity * 3 // 4:
+            self._thin(len(self._times_s) - self._capacity // 2)
 
     def _forget(self, expired: int) -> None:
         if expired:
             self._before = self._totals[expired - 1]
             del self._times_s[:expired]
             del self._totals[:expired]
+
+    def _thin(self, older: int) -> None:
+        """Of the *older* entries keep the last in each cell of a fixed grid; thinning again then loses nothing more."""
+        cells = [int(time_s / self._cell_s) for time_s in self._times_s[: older + 1]]
+        kept = [index for index in range(older) if cells[index] != cells[index + 1]]
+        self._times_s = array("d", [self._times_s[index] for index in kept]) + self._times_s[older:]
+        self._totals = array("q", [self._totals[index] for index in kept]) + self._totals[older:]
 
 
 class KeyedWindow:
