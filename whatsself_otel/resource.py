@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.resources import Resource
@@ -24,6 +25,8 @@ def build_resource(config: TelemetryConfig, masker: Masker) -> Resource:
         "service.namespace": config.service_namespace,
         "service.version": config.service_version,
         "deployment.environment.name": config.environment,
+        "telemetry.distro.name": "whatsself_otel",
+        "telemetry.distro.version": version("whatsself-otel"),
     }
     resource = Resource.create({key: value for key, value in own.items() if value})
     return Resource(mask_attributes(resource.attributes, masker), resource.schema_url)
