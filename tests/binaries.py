@@ -9,14 +9,17 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from whatsself_otel.cli.native import find_binary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).parent.parent
 COLLECTOR = "otelcol-whatsself"
@@ -91,7 +94,7 @@ def running(program: Program) -> Iterator[subprocess.Popen[bytes]]:
 def get(url: str, timeout_s: float = 5.0) -> bytes | None:
     """Return what *url* answers, or None when it does not answer well."""
     try:
-        with urllib.request.urlopen(url, timeout=timeout_s) as answer:
+        with urllib.request.urlopen(url, timeout=timeout_s) as answer:  # noqa: S310 - loopback only
             body: bytes = answer.read()
     except (urllib.error.URLError, OSError):
         return None
@@ -130,16 +133,19 @@ def config_arguments(*vendors: str) -> list[str]:
 
 @contextmanager
 def run_collector(
-    *vendors: str, folder: Path | None = None, settings: Sequence[str] = (), **environ: str
+    *vendors: str,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    settings: Sequence[str] = (),
 ) -> Iterator[Collector]:
     """
     Run the real collector with the base and *vendors* on free ports.
 
     Args:
         vendors: Names of files in collector/vendors.
+        environ: Variables for the vendor files.
         folder: Where its queue and log go; a new temporary folder if None.
         settings: Single settings over all files, for example ``exporters::otlp_http/otlp::timeout: 1s``.
-        environ: Variables for the vendor files.
     """
     binary = need(COLLECTOR)
     grpc, http, health, metrics = free_ports(4)
@@ -155,7 +161,7 @@ def run_collector(
         program = Program(
             command=[binary, *config_arguments(*vendors), *(f"--config=yaml:{each}" for each in settings)],
             ready_url=f"http://127.0.0.1:{health}/",
-            environ={**ports, **environ},
+            environ={**ports, **(environ or {})},
             log=home / "collector.log",
         )
         with running(program) as process:
@@ -171,6 +177,6 @@ def run_collector(
 def post_otlp(url: str, message: object) -> None:
     """Send one OTLP request message to *url* as protobuf over HTTP."""
     body: bytes = message.SerializeToString()  # type: ignore[attr-defined]
-    request = urllib.request.Request(url, body, {"content-type": "application/x-protobuf"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    request = urllib.request.Request(url, body, {"content-type": "application/x-protobuf"})  # noqa: S310 - loopback only
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback only
         assert answer.status == 200

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from binaries import Collector, post_otlp, run_collector
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -15,9 +15,11 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationSc
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
-
-from binaries import Collector, post_otlp, run_collector
 from otlp_sink import Received, Sink, run_sink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.collector
 
@@ -121,7 +123,7 @@ def sink() -> Iterator[Sink]:
 @pytest.fixture(scope="module")
 def collector(sink: Sink, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
     folder: Path = tmp_path_factory.mktemp("collector")
-    with run_collector("otlp", folder=folder, settings=QUICK, OTLP_ENDPOINT=sink.url) as running:
+    with run_collector("otlp", environ={"OTLP_ENDPOINT": sink.url}, folder=folder, settings=QUICK) as running:
         yield running
 
 
@@ -342,8 +344,6 @@ class TestEveryForm:
             "messageBody",
             "message.text",
             "caption",
-        ]
-        + [
             "pushName",
             "contact.name",
             "email",
@@ -352,8 +352,12 @@ class TestEveryForm:
             "password",
             "access_token",
             "http.request.header.cookie",
-        ]
-        + ["http.request.header.authorization", "x-api-key", "DATABASE_URL", "remoteJid", "cpf"],
+            "http.request.header.authorization",
+            "x-api-key",
+            "DATABASE_URL",
+            "remoteJid",
+            "cpf",
+        ],
     )
     def test_known_keys_are_masked_whatever_they_hold(self, wire: Wire, key: str) -> None:
         out = wire.spans(span(attributes=[text(key, "any thing\nat all")]))
@@ -393,9 +397,9 @@ class TestWhatIsHarmless:
         request.ParseFromString(out)
         scoped = request.resource_spans[0].scope_spans[0]
         back = scoped.spans[0]
-        assert ("POST /api/send", "timeout", "ot=th:8") == (back.name, back.status.message, back.trace_state)
-        assert ("exception", "whatsself", "1.0") == (back.events[0].name, scoped.scope.name, scoped.scope.version)
-        assert [] == list(back.attributes)
+        assert (back.name, back.status.message, back.trace_state) == ("POST /api/send", "timeout", "ot=th:8")
+        assert (back.events[0].name, scoped.scope.name, scoped.scope.version) == ("exception", "whatsself", "1.0")
+        assert list(back.attributes) == []
 
 
 class TestOrigin:

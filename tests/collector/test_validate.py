@@ -1,0 +1,220 @@
+"""Any set of vendor files leaves the base whole, and the real collector takes it."""
+
+from __future__ import annotations
+
+import re
+from itertools import chain, combinations
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from binaries import COLLECTOR, ROOT, config_arguments, need, run_once
+from vendor_files import HEADER_KEYS, SAMPLE_VALUES, VENDORS, header, listed, merge, read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+FORWARDS = {"traces": "forward/traces", "metrics": "forward/metrics", "logs": "forward/logs"}
+
+
+def all_sets() -> Iterator[tuple[str, ...]]:
+    """Every set of vendor files: 2 to the power of their number."""
+    return chain.from_iterable(combinations(VENDORS, size) for size in range(len(VENDORS) + 1))
+
+
+def covering_sets() -> list[tuple[str, ...]]:
+    """None, each alone, every pair, all: two files that disturb each other do so in a pair."""
+    return [(), *((name,) for name in VENDORS), *combinations(VENDORS, 2), VENDORS]
+
+
+def merged(vendors: Iterable[str]) -> dict[str, Any]:
+    config = read(None)
+    for vendor in vendors:
+        config = merge(config, read(vendor))
+    return config
+
+
+def differences(before: Any, after: Any, path: str = "") -> list[str]:
+    """Return where *after* lacks or changes something of *before*."""
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return [] if before == after else [path]
+    return [found for key in before for found in differences(before[key], after.get(key), f"{path}/{key}")]
+
+
+def bypasses(config: dict[str, Any], base: dict[str, Any]) -> list[str]:
+    """Return the pipelines, other than the base's, that receive from anything but the forward of their signal."""
+    added = config["service"]["pipelines"].keys() - base["service"]["pipelines"].keys()
+    pipelines = config["service"]["pipelines"]
+    return [name for name in added if pipelines[name]["receivers"] != [FORWARDS[name.split("/")[0]]]]
+
+
+class TestMergedConfiguration:
+    """What the files say together, for every set of them."""
+
+    def test_no_set_of_vendors_changes_anything_of_the_base(self) -> None:
+        base = read(None)
+
+        broken = {vendors: found for vendors in all_sets() if (found := differences(base, merged(vendors)))}
+
+        assert broken == {}
+
+    def test_no_set_of_vendors_gets_past_the_masking(self) -> None:
+        base = read(None)
+
+        broken = {vendors: found for vendors in all_sets() if (found := bypasses(merged(vendors), base))}
+
+        assert broken == {}
+
+    def test_a_vendor_takes_no_pipeline_or_exporter_of_another(self) -> None:
+        for section in ("exporters", "processors"):
+            names = [name for vendor in VENDORS for name in read(vendor).get(section, {})]
+            assert len(names) == len(set(names)), section
+        pipelines = [name for vendor in VENDORS for name in read(vendor)["service"]["pipelines"]]
+        assert len(pipelines) == len(set(pipelines))
+
+    def test_the_checks_see_a_vendor_that_does_harm(self) -> None:
+        base = read(None)
+        edits_a_list = {"service": {"pipelines": {"traces/in": {"exporters": ["debug"]}}}}
+        reads_raw = {"service": {"pipelines": {"traces/x": {"receivers": ["otlp"], "exporters": ["debug"]}}}}
+        deletes = {"service": {"extensions": None}}
+
+        assert differences(base, merge(base, edits_a_list)) == ["/service/pipelines/traces/in/exporters"]
+        assert bypasses(merge(base, reads_raw), base) == ["traces/x"]
+        assert differences(base, merge(base, deletes)) == ["/service/extensions"]
+
+
+class TestBase:
+    """What must hold for the base itself."""
+
+    def test_every_signal_is_masked_before_it_is_forwarded(self) -> None:
+        expected = ["memory_limiter", "transform/expose", "redaction", "transform/restore"]
+
+        pipelines = read(None)["service"]["pipelines"]
+
+        assert [pipelines[f"{signal}/in"]["processors"] for signal in FORWARDS] == [expected] * 3
+
+    def test_only_the_first_pipelines_receive_from_outside(self) -> None:
+        pipelines = read(None)["service"]["pipelines"]
+
+        inside = {*FORWARDS.values(), "forward/traces_all", "span_metrics"}
+        assert [name for name, each in pipelines.items() if set(each["receivers"]) - inside] == [
+            "traces/in",
+            "metrics/in",
+            "logs/in",
+        ]
+
+    def test_a_failing_masking_statement_stops_the_data(self) -> None:
+        processors = read(None)["processors"]
+
+        assert [processors[name]["error_mode"] for name in ("transform/expose", "transform/restore")] == [
+            "propagate"
+        ] * 2
+
+    def test_it_listens_on_the_loopback_unless_told_otherwise(self) -> None:
+        text = (ROOT / "collector/config.yaml").read_text("utf-8")
+
+        assert "0.0.0.0" not in text  # noqa: S104 - looked for, not bound
+        assert len(re.findall(r"\$\{env:OTELCOL_BIND:-127\.0\.0\.1\}", text)) == 4
+
+    def test_its_receiver_limits_size_streams_and_time_and_answers_no_browser(self) -> None:
+        protocols = read(None)["receivers"]["otlp"]["protocols"]
+
+        assert protocols["grpc"].keys() >= {"max_recv_msg_size_mib", "max_concurrent_streams", "keepalive"}
+        assert protocols["http"].keys() >= {
+            "max_request_body_size",
+            "read_header_timeout",
+            "read_timeout",
+            "idle_timeout",
+        }
+        assert "cors" not in protocols["http"]
+
+    def test_its_queues_survive_a_power_cut(self) -> None:
+        storage = read(None)["extensions"]["file_storage/queue"]
+
+        assert (storage["fsync"], storage["recreate"]) == (True, True)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+class TestVendorFile:
+    """What must hold for each file of collector/vendors."""
+
+    def test_adds_nothing_but_exporters_processors_and_pipelines(self, vendor: str) -> None:
+        assert read(vendor).keys() <= {"exporters", "processors", "service"}
+        assert read(vendor)["service"].keys() == {"pipelines"}
+
+    def test_names_its_pipelines_by_signal(self, vendor: str) -> None:
+        signals = {name.split("/")[0] for name in read(vendor)["service"]["pipelines"]}
+
+        assert sorted(listed(header(vendor)["signals"])) == sorted(signals)
+
+    def test_header_is_complete(self, vendor: str) -> None:
+        found = header(vendor)
+
+        assert tuple(found) == HEADER_KEYS
+        assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", found["checked"])
+        assert all(url.startswith("https://") for url in listed(found["source"]))
+        assert found["temporality"] in {"cumulative", "delta", "none"}
+
+    def test_header_names_every_variable_the_file_reads(self, vendor: str) -> None:
+        text = (ROOT / f"collector/vendors/{vendor}.yaml").read_text("utf-8")
+        without_default = set(re.findall(r"\$\{env:([A-Z_]+)\}", text))
+        with_default = set(re.findall(r"\$\{env:([A-Z_]+):-", text)) - {"OTELCOL_BIND", "OTELCOL_QUEUE_BYTES"}
+        optional = re.findall(r"([A-Z_]{4,})=", header(vendor)["optional"])
+
+        assert set(listed(header(vendor)["requires"])) == without_default
+        assert set(optional) == with_default
+
+    def test_every_exporter_keeps_what_it_cannot_send(self, vendor: str) -> None:
+        for name, exporter in read(vendor)["exporters"].items():
+            if name.split("/")[0] in {"debug", "prometheus"}:
+                continue  # neither sends anything anywhere
+            queue = exporter["sending_queue"]
+            assert queue["storage"] == "file_storage/queue", name
+            assert queue["sizer"] == "bytes", name
+            assert queue.keys() >= {"queue_size", "batch"}, name
+            assert queue["batch"]["max_size"] <= 2_000_000, name
+            assert exporter["retry_on_failure"] == {"max_elapsed_time": 0}, name
+
+    def test_converts_to_delta_exactly_when_the_vendor_wants_it(self, vendor: str) -> None:
+        pipelines = read(vendor)["service"]["pipelines"].items()
+        converts = any("cumulative_to_delta" in str(each.get("processors")) for _, each in pipelines)
+
+        assert converts == (header(vendor)["temporality"] == "delta")
+
+
+@pytest.mark.collector
+class TestRealCollector:
+    """The collector's own ``validate`` builds the whole graph of components without starting it."""
+
+    @staticmethod
+    def refused(vendors: Iterable[str], queue: Path) -> str:
+        """Return what the collector says against *vendors*, or nothing."""
+        environ = {**SAMPLE_VALUES, "OTELCOL_QUEUE_DIR": str(queue)}
+        done = run_once([need(COLLECTOR), "validate", *config_arguments(*vendors)], environ)
+        return done.stderr or f"exit {done.returncode}" if done.returncode else ""
+
+    def test_takes_the_base_each_vendor_every_pair_and_all(self, tmp_path: Path) -> None:
+        refused = {vendors: said for vendors in covering_sets() if (said := self.refused(vendors, tmp_path))}
+
+        assert refused == {}
+
+    @pytest.mark.proof
+    def test_takes_every_set(self, tmp_path: Path) -> None:
+        refused = {vendors: said for vendors in all_sets() if (said := self.refused(vendors, tmp_path))}
+
+        assert refused == {}
+
+    def test_refuses_a_forward_that_nobody_receives(self, tmp_path: Path) -> None:
+        only_sink = "yaml:service::pipelines::logs/sink::receivers: [forward/metrics]"
+        arguments = [*config_arguments(), f"--config={only_sink}"]
+
+        done = run_once([need(COLLECTOR), "validate", *arguments], {"OTELCOL_QUEUE_DIR": str(tmp_path)})
+
+        assert "not used in any supported receiver pipeline" in done.stderr
+
+    def test_says_nothing_of_old_names(self, tmp_path: Path) -> None:
+        environ = {**SAMPLE_VALUES, "OTELCOL_QUEUE_DIR": str(tmp_path)}
+
+        done = run_once([need(COLLECTOR), "validate", *config_arguments(*VENDORS)], environ)
+
+        assert done.stderr == ""

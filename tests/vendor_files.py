@@ -1,0 +1,56 @@
+"""The collector's files as data: what the tests about them share."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import yaml
+from binaries import ROOT
+
+BASE = ROOT / "collector/config.yaml"
+VENDORS = tuple(sorted(path.stem for path in (ROOT / "collector/vendors").glob("*.yaml")))
+HEADER_KEYS = ("signals", "requires", "optional", "temporality", "limits", "source", "checked")
+SAMPLE_VALUES = {
+    "DD_API_KEY": "key",
+    "ELASTIC_API_KEY": "key",
+    "ELASTIC_OTLP_ENDPOINT": "https://elastic.invalid",
+    "GRAFANA_CLOUD_BASIC_AUTH": "a2V5",
+    "GRAFANA_CLOUD_OTLP_ENDPOINT": "https://grafana.invalid/otlp",
+    "HONEYCOMB_API_KEY": "key",
+    "OTLP_ENDPOINT": "https://otlp.invalid",
+}
+"""A value for every variable that a vendor file requires."""
+
+
+@cache
+def read(vendor: str | None) -> dict[str, Any]:
+    """Return the base (None) or a vendor file as data; do not change it."""
+    path = BASE if vendor is None else ROOT / f"collector/vendors/{vendor}.yaml"
+    data: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
+    return data
+
+
+def header(vendor: str) -> dict[str, str]:
+    """Return the ``# key: value`` lines that a vendor file starts with."""
+    lines = (ROOT / f"collector/vendors/{vendor}.yaml").read_text("utf-8").splitlines()
+    pairs = (line[2:].partition(": ") for line in lines if line.startswith("# "))
+    return {key: value for key, _, value in pairs if key in HEADER_KEYS}
+
+
+def listed(value: str) -> list[str]:
+    """Return the items of a header line; ``none`` is no item. A comma inside brackets does not part."""
+    return [] if value == "none" else [item.strip() for item in value.split(", ")]
+
+
+def merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """
+    Merge as the collector does: maps deeply, everything else replaced, an empty section deletes.
+
+    Source: https://github.com/open-telemetry/opentelemetry-collector/blob/v0.161.0/confmap/README.md
+    """
+    merged = dict(first)
+    for key, value in second.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
