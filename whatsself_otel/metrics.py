@@ -108,7 +108,6 @@ class WhatsSelfMetrics:
         self._label = functools.lru_cache(maxsize=4096)(functools.partial(_label, identifier or Masker().identifier))
         self._said: set[tuple[str, str]] = set()
         self._state = MetricsState(self.config, self._steady_clock)
-        self._create_counters(meter)
         self._gauges = Gauges(
             state=lambda: self._state,
             config=self.config,
@@ -116,6 +115,7 @@ class WhatsSelfMetrics:
             on_error=functools.partial(self.error, "metrics"),
         )
         self._gauges.register(meter)
+        self._create_counters(meter)  # after the gauges, so that an export tells of its own failed readings
         self._add_zeros()
         _restart_after_fork(self)
 
