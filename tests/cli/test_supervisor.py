@@ -99,9 +99,7 @@ class TestStop:
 
         assert journal()[-4:] == ["late told to stop", "late stopped", "early told to stop", "early stopped"]
 
-    def test_stops_everything_when_the_block_raises(
-        self, server: Server, tmp_path: Path, left_running: Names
-    ) -> None:
+    def test_stops_everything_when_the_block_raises(self, server: Server, tmp_path: Path, left_running: Names) -> None:
         with pytest.raises(ZeroDivisionError), Supervisor([server("one")], logs=tmp_path):
             _ = 1 / 0
 
@@ -219,9 +217,7 @@ class TestDeath:
         supervisor.wait()
         assert journal()[-4:] == ["late told to stop", "late stopped", "early told to stop", "early stopped"]
 
-    def test_a_second_ctrl_c_kills(
-        self, server: Server, journal: Names, tmp_path: Path, left_running: Names
-    ) -> None:
+    def test_a_second_ctrl_c_kills(self, server: Server, journal: Names, tmp_path: Path, left_running: Names) -> None:
         supervisor = _supervise([server("one", "stubborn")], tmp_path)
 
         os.killpg(supervisor.pid, signal.SIGINT)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
@@ -33,6 +35,11 @@ PORTS: Final[Mapping[str, int]] = {
 }
 
 
+# Below the ports that any system gives to outgoing connections and to listeners that ask for any port: one of those
+# may take a port of theirs between the choice and the start of its program.
+_QUIET_PORTS: Final = range(20_000, 32_000)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
     """The ports of one stack, and the URLs made of them."""
@@ -59,11 +66,7 @@ class Addresses:
     @classmethod
     def free(cls) -> Self:
         """Return ports that are free right now, for a stack beside another one."""
-        with_sockets = [(name, socket.create_server((HOST, 0))) for name in PORTS]
-        ports = {name: opened.getsockname()[1] for name, opened in with_sockets}
-        for _, opened in with_sockets:
-            opened.close()
-        return cls(ports=ports)
+        return cls(ports=dict(zip(PORTS, free_ports(len(PORTS)), strict=True)))
 
     def at(self, variable: str) -> str:
         """Return ``host:port`` of the port that *variable* names."""
@@ -118,6 +121,17 @@ class Addresses:
     def jaeger(self) -> str:
         """Jaeger's API."""
         return f"http://{self.at('JAEGER_QUERY_PORT')}"
+
+
+def free_ports(count: int) -> list[int]:
+    """Return *count* ports of the loopback that are free, and stay so while the program that uses one restarts."""
+    found: list[int] = []
+    for port in random.sample(_QUIET_PORTS, len(_QUIET_PORTS)):
+        if len(found) == count:
+            break
+        with contextlib.suppress(OSError), socket.create_server((HOST, port)):
+            found.append(port)
+    return found
 
 
 def _port(name: str, value: str) -> int:

@@ -1,0 +1,99 @@
+"""Finding the real programs."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from whatsself_otel.cli import native
+from whatsself_otel.cli.errors import MISSING, CommandError
+from whatsself_otel.cli.paths import executable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _program(folder: Path, name: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / executable(name)
+    path.write_text("", "utf-8")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """An empty cache and an empty PATH."""
+    return {"WHATSSELF_OTEL_CACHE": str(tmp_path / "cache"), "PATH": str(tmp_path / "path")}
+
+
+class TestFindBinary:
+    """Variable, cache, PATH."""
+
+    def test_finds_nothing_where_there_is_nothing(self, environ: dict[str, str]) -> None:
+        assert native.find_binary("loki", environ) is None
+
+    def test_path_is_the_last_resort(self, environ: dict[str, str], tmp_path: Path) -> None:
+        on_path = _program(tmp_path / "path", "loki")
+
+        assert native.find_binary("loki", environ) == on_path
+
+    def test_the_cache_comes_before_path(self, environ: dict[str, str], tmp_path: Path) -> None:
+        _program(tmp_path / "path", "loki")
+        cached = _program(tmp_path / "cache" / "native" / "loki" / "1.0-abc", "loki")
+
+        assert native.find_binary("loki", environ) == cached
+
+    def test_the_newest_build_counts(self, environ: dict[str, str], tmp_path: Path) -> None:
+        builds = [_program(tmp_path / "cache" / "native" / "loki" / key, "loki") for key in ("9-new", "1-old", "5-mid")]
+        for age, build in zip((0, 20, 10), builds, strict=True):
+            os.utime(build.parent, (time.time() - age,) * 2)
+
+        assert native.find_binary("loki", environ) == builds[0]
+
+    def test_an_unfinished_build_is_no_build(self, environ: dict[str, str], tmp_path: Path) -> None:
+        _program(tmp_path / "cache" / "native" / "loki" / ".unfinished-1.0-abc", "loki")
+
+        assert native.find_binary("loki", environ) is None
+
+    @pytest.mark.parametrize(
+        ("name", "variable"),
+        [("otelcol-whatsself", "OTELCOL_BIN"), ("tempo", "TEMPO_BIN"), ("prometheus", "PROMETHEUS_BIN")],
+    )
+    def test_the_variable_comes_first(self, environ: dict[str, str], tmp_path: Path, name: str, variable: str) -> None:
+        _program(tmp_path / "cache" / "native" / "x" / "1.0-abc", name)
+        mine = _program(tmp_path / "mine", name)
+
+        assert native.find_binary(name, environ | {variable: str(mine)}) == mine
+
+    def test_a_variable_that_names_nothing_is_an_error(self, environ: dict[str, str]) -> None:
+        with pytest.raises(CommandError, match="TEMPO_BIN names '/nowhere/tempo', which is not a file"):
+            native.find_binary("tempo", environ | {"TEMPO_BIN": "/nowhere/tempo"})
+
+    def test_the_official_collector_serves_too(self, environ: dict[str, str], tmp_path: Path) -> None:
+        official = _program(tmp_path / "path", "otelcol-contrib")
+
+        assert native.find_binary(native.COLLECTOR, environ) == official
+
+
+class TestMissing:
+    """What to do without them."""
+
+    def test_a_missing_program_is_said_with_the_remedy_and_its_own_status(self, environ: dict[str, str]) -> None:
+        with pytest.raises(
+            CommandError, match=r"loki is not on this machine\. Run `python native/build\.py`"
+        ) as caught:
+            native.need_binary("loki", environ)
+
+        assert caught.value.status == MISSING
+
+    def test_lists_what_is_missing(self, environ: dict[str, str], tmp_path: Path) -> None:
+        _program(tmp_path / "path", "loki")
+
+        assert native.missing(("loki", "jaeger"), environ) == ("jaeger",)
+
+    def test_tempo_is_downloaded_and_not_built(self) -> None:
+        assert "https://github.com/grafana/tempo/releases" in native.remedy("tempo")
