@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whatsself_otel.export import MAX_ATTEMPTS, BatchQueue, QueueLimits
+from whatsself_otel.export import MAX_ATTEMPTS, BatchQueue, Deadline, QueueLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +66,7 @@ class TestDelivery:
         for item in range(95):
             queue.put(item)
 
-        assert queue.flush(5)
+        assert queue.flush(Deadline(5))
         assert backend.items == list(range(95))
         assert max(map(len, backend.batches)) == 10
         assert (queue.counts.exported, queue.counts.dropped, dropped) == (95, 0, [])
@@ -91,7 +91,7 @@ class TestDelivery:
             time.sleep(0.01)
         backend.fails = False
 
-        assert queue.flush(10)
+        assert queue.flush(Deadline(10))
         assert (sorted(backend.items), dropped) == (list(range(5)), [])
 
     def test_a_sender_that_raises_is_a_failed_send(self, backend: Backend, dropped: list[tuple[str, int]]) -> None:
@@ -102,7 +102,7 @@ class TestDelivery:
             time.sleep(0.01)
         backend.raises = False
 
-        assert queue.flush(10)
+        assert queue.flush(Deadline(10))
         assert backend.items == [1]
 
 
@@ -117,7 +117,7 @@ class TestLoss:
             queue.put(item)
         backend.gate.set()
 
-        assert queue.flush(5)
+        assert queue.flush(Deadline(5))
         assert backend.items == [-1, *range(15, 25)]
         assert (sum(count for _, count in dropped), {reason for reason, _ in dropped}) == (15, {"queue_full"})
 
@@ -149,13 +149,30 @@ class TestLoss:
         for thread in threads:
             thread.join()
         queue.close()
-        queue.join(5)
+        queue.join(Deadline(5))
 
         assert queue.counts.exported + sum(count for _, count in dropped) == 2000
         assert len(backend.items) == queue.counts.exported
 
 
 class TestDeadlines:
+    def test_a_slow_collector_gets_the_whole_time_and_a_dead_one_half_of_it(
+        self, backend: Backend, dropped: list[tuple[str, int]]
+    ) -> None:
+        queue = make_queue(backend, dropped, batch_items=1)
+        send = backend.send
+
+        def send_slowly(batch: list[int]) -> bool:
+            time.sleep(0.1)
+            return send(batch)
+
+        queue._send = send_slowly
+        for item in range(15):
+            queue.put(item)
+
+        assert queue.flush(Deadline(2.5))
+        assert len(backend.items) == 15
+
     def test_a_flush_that_cannot_finish_returns_false_in_time(
         self, backend: Backend, dropped: list[tuple[str, int]]
     ) -> None:
@@ -164,7 +181,7 @@ class TestDeadlines:
         queue.put(1)
         start_s = time.monotonic()
 
-        assert not queue.flush(0.3)
+        assert not queue.flush(Deadline(0.3))
         assert time.monotonic() - start_s < 1.5
 
     def test_a_shutdown_that_cannot_finish_counts_what_is_left(
@@ -176,7 +193,7 @@ class TestDeadlines:
             queue.put(item)
         queue.close()
 
-        assert not queue.join(0.3)
+        assert not queue.join(Deadline(0.3))
         assert dropped == [("shutdown", 3)]
 
     def test_after_a_shutdown_items_are_dropped_and_counted(
@@ -184,7 +201,7 @@ class TestDeadlines:
     ) -> None:
         queue = make_queue(backend, dropped)
         queue.close()
-        assert queue.join(1)
+        assert queue.join(Deadline(1))
         queue.put(1)
 
         assert (backend.items, dropped) == ([], [("shutdown", 1)])
@@ -202,13 +219,13 @@ class TestFork:
         child = os.fork()
         if child == 0:
             queue.put(2)
-            done = queue.flush(5)
+            done = queue.flush(Deadline(5))
             os.write(write, repr((done, backend.items)).encode())
             os._exit(0)
         os.waitpid(child, 0)
 
         assert os.read(read, 100) == b"(True, [2])"
-        assert queue.flush(5)
+        assert queue.flush(Deadline(5))
         assert backend.items == [1]
         os.close(read)
         os.close(write)

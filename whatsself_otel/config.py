@@ -242,8 +242,8 @@ class TelemetryConfig:
     """Seconds a log record waits at most for its batch."""
     queue_size: int = _count(8192, 1_000_000, "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BLRP_MAX_QUEUE_SIZE")
     """Spans, and log records, held while the collector is away; the oldest go first."""
-    shutdown_timeout_s: float = _seconds(3.0, 60, "WHATSSELF_OTEL_SHUTDOWN_TIMEOUT_S")
-    """Seconds that shutdown, with its last exports, may take in all."""
+    shutdown_timeout_s: float = _seconds(4.0, 60, "WHATSSELF_OTEL_SHUTDOWN_TIMEOUT_S")
+    """Seconds that shutdown, with its last exports, may take in all; half of it when the collector takes nothing."""
 
     log_level: str = _choice("info", LOG_LEVELS, "WHATSSELF_OTEL_LOG_LEVEL")
     """Lowest level that is written and exported."""

@@ -51,6 +51,30 @@ class QueueLimits:
     delay_s: float = 1.0
 
 
+class Deadline:
+    """
+    How long a flush or shutdown of all signals together may take.
+
+    It ends early when nothing arrives anywhere for half of the time: nobody listens.
+
+    Args:
+        timeout_s: Seconds from now.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self.patience_s = timeout_s / 2
+        self._end_s = time.monotonic() + timeout_s
+        self._progress_s = time.monotonic()
+
+    def note_progress(self) -> None:
+        """Say that something arrived."""
+        self._progress_s = time.monotonic()
+
+    def left_s(self) -> float:
+        """Return the seconds that are left to wait, 0 when there are none."""
+        return max(min(self._end_s, self._progress_s + self.patience_s) - time.monotonic(), 0.0)
+
+
 @dataclass(slots=True)
 class ExportCounts:
     """What became of one signal's items in this process."""
@@ -101,9 +125,9 @@ class BatchQueue(Generic[_T]):
         if full:
             self._drop("queue_full", 1)
 
-    def flush(self, timeout_s: float) -> bool:
-        """Send what is queued; return whether all of it left within *timeout_s*."""
-        return self._drain(timeout_s, close=False)
+    def flush(self, limit: Deadline) -> bool:
+        """Send what is queued; return whether all of it left within *limit*."""
+        return self._drain(limit, close=False)
 
     def close(self) -> None:
         """Take nothing more and let the sender drain; `join` waits for it."""
@@ -111,9 +135,9 @@ class BatchQueue(Generic[_T]):
             self._closed = True
             self._changed.notify_all()
 
-    def join(self, timeout_s: float) -> bool:
-        """Wait for a closed queue to drain; what has not left within *timeout_s* is dropped and counted."""
-        drained = self._drain(timeout_s, close=True)
+    def join(self, limit: Deadline) -> bool:
+        """Wait for a closed queue to drain; what has not left within *limit* is dropped and counted."""
+        drained = self._drain(limit, close=True)
         with self._changed:
             self._abandoned = True
             left = len(self._items) + self._in_flight
@@ -142,7 +166,7 @@ class BatchQueue(Generic[_T]):
         except RuntimeError:  # the interpreter is shutting down
             self._thread = None
 
-    def _drain(self, timeout_s: float, *, close: bool) -> bool:
+    def _drain(self, limit: Deadline, *, close: bool) -> bool:
         with self._changed:
             self._closed = self._closed or close
             self._flushing += 1
@@ -150,9 +174,18 @@ class BatchQueue(Generic[_T]):
             try:
                 if self._thread is None:
                     return not self._items
-                return self._changed.wait_for(lambda: not self._items and not self._in_flight, max(timeout_s, 0.0))
+                return self._wait_until_empty(limit)
             finally:
                 self._flushing -= 1
+
+    def _wait_until_empty(self, limit: Deadline) -> bool:
+        """Wait while batches arrive; a collector that takes nothing for the whole patience is given up on."""
+        while self._items or self._in_flight:
+            seen = self.counts.exported
+            if not self._changed.wait_for(lambda: self.counts.exported != seen, limit.left_s()):  # noqa: B023 - waited for here
+                return False
+            limit.note_progress()
+        return True
 
     def _run(self) -> None:
         otel_context.attach(otel_context.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))

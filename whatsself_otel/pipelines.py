@@ -25,6 +25,7 @@ from whatsself_otel.birth import BirthExporter
 from whatsself_otel.cardinality import BoundedMeterProvider
 from whatsself_otel.export import (
     BatchQueue,
+    Deadline,
     ExportCounts,
     QueueLimits,
     build_log_exporter,
@@ -94,29 +95,29 @@ class Pipelines:
 
     def flush(self, timeout_s: float) -> bool:
         """Send what is queued within *timeout_s* for all signals together; return whether all of it left."""
-        deadline_s = time.monotonic() + timeout_s
+        limit = Deadline(timeout_s)
         metrics_done: list[bool] = []
         flusher = threading.Thread(target=self._flush_metrics, args=(timeout_s, metrics_done), daemon=True)
         started = _start(flusher)
-        queues_done = [queue.flush(deadline_s - time.monotonic()) for queue in self._queues()]
+        queues_done = [queue.flush(limit) for queue in self._queues()]
         if started:
-            flusher.join(max(deadline_s - time.monotonic(), 0.0))
+            flusher.join(limit.left_s())
         return all(queues_done) and started and metrics_done == [True]
 
     def shutdown(self, timeout_s: float) -> bool:
         """End the exports within *timeout_s*; return whether everything left."""
-        deadline_s = time.monotonic() + timeout_s
+        limit = Deadline(timeout_s)
         for queue in self._queues():
             queue.close()
-        ender = threading.Thread(target=self._end_metrics, args=(timeout_s,), daemon=True)
+        ender = threading.Thread(target=self._end_metrics, args=(limit.patience_s,), daemon=True)
         started = _start(ender)
         if not started:
-            self._end_metrics(timeout_s)
-        drained = [queue.join(deadline_s - time.monotonic()) for queue in self._queues()]
+            self._end_metrics(limit.patience_s)
+        drained = [queue.join(limit) for queue in self._queues()]
         for exporter in self._exporters:
             _end(exporter)
         if started:
-            ender.join(max(deadline_s - time.monotonic(), 0.0))
+            ender.join(limit.left_s())
         return all(drained) and not (started and ender.is_alive())
 
     def status(self) -> dict[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor
 from opentelemetry.trace import Link, SpanContext, Status, TraceState
 
 from whatsself_otel.context import CORRELATION_KEYS, RequestScope, current_attributes
+from whatsself_otel.export import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -148,7 +149,7 @@ class ExportLogProcessor(LogRecordProcessor):
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Send what is queued within *timeout_millis*."""
-        return self._queue.flush(timeout_millis / 1000)
+        return self._queue.flush(Deadline(timeout_millis / 1000))
 
 
 def with_attributes(span: ReadableSpan, attributes: Mapping[str, str]) -> ReadableSpan:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("whatsself_otel")
 _SCOPE: Final = "whatsself_otel"
+_LAST_TRY_S: Final = 0.3
+"""Seconds a shutdown gets when the flush just before it has failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,7 @@ class Telemetry:
         self.config = config
         self._problems = list(config.problems)
         self._closed = False
+        self._gave_up = False
         self._undo: list[Callable[[], object]] = []
         self._requests = OpenRequests()
         self._masker = Masker(config.masking_rules, on_masked=self._count_masked)
@@ -122,7 +125,7 @@ class Telemetry:
             excluded_paths=tuple(self.config.excluded_paths),
             return_trace_id=self.config.return_trace_id,
             on_start=self._runtime.watch_event_loop,
-            on_shutdown=lambda: self.force_flush(self.config.shutdown_timeout_s),
+            on_shutdown=self._flush_at_end,
             metrics_app=self._metrics_app(),
         )
         if instrument_app(app, options):
@@ -205,7 +208,8 @@ class Telemetry:
             return True
         self._closed = True
         _HANDLE.forget(self)
-        deadline_s = self.config.shutdown_timeout_s if timeout_s is None else timeout_s
+        default_s = _LAST_TRY_S if self._gave_up else self.config.shutdown_timeout_s
+        deadline_s = default_s if timeout_s is None else timeout_s
         self._requests.finish_all()
         drained = self._pipelines.shutdown(deadline_s) if self._pipelines is not None else True
         self._runtime.close()
@@ -214,6 +218,10 @@ class Telemetry:
                 undo()
         self._undo.clear()
         return drained
+
+    def _flush_at_end(self) -> None:
+        """Flush for a server that ends; when nobody listens, the shutdown that follows does not wait as long again."""
+        self._gave_up = not self.force_flush(self.config.shutdown_timeout_s)
 
     def __enter__(self) -> Self:
         return self
