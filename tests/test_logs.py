@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from whatsself_otel import Telemetry, message_context
+from whatsself_otel import ConfigError, Telemetry, message_context
 from whatsself_otel.logs import LogSettings, TelemetryHandler, clean_text, plain
 from whatsself_otel.masking import Masker
 
@@ -276,3 +276,18 @@ class TestPlain:
 
     def test_half_characters_are_replaced(self) -> None:
         assert clean_text("a\ud83db") == "a\ufffdb"
+
+
+class TestLevel:
+    def test_can_be_changed_while_running(self, start: Start, sink: Sink) -> None:
+        telemetry = start(log_level="error")
+        logging.getLogger("shop").info("before")
+        telemetry.set_log_level("info")
+        logging.getLogger("shop").info("after")
+        assert telemetry.force_flush(5)
+
+        assert [record.body for record in sink.logs()] == ["after"]
+
+    def test_a_wrong_level_is_an_error_that_names_the_right_ones(self, start: Start) -> None:
+        with pytest.raises(ConfigError, match="one of trace, debug, info, warn, error, fatal, got 'loud'"):
+            start().set_log_level("loud")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from whatsself_otel.catalogue import LOG_LEVELS
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.masking import Masker, MaskingConfig
 
@@ -25,7 +26,6 @@ OWN_PREFIX: Final = "WHATSSELF_OTEL_"
 SIGNALS: Final = ("traces", "metrics", "logs")
 EXPORTERS: Final = ("otlp", "console", "none")
 PROTOCOLS: Final = ("http/protobuf", "grpc")
-LOG_LEVELS: Final = ("trace", "debug", "info", "warn", "error", "fatal")
 LOG_FORMATS: Final = ("auto", "json", "pretty")
 FOREIGN_OWN_VARIABLES: Final = ("WHATSSELF_OTEL_CACHE", "WHATSSELF_OTEL_DATA")
 """Variables with our prefix that the command line reads, not the package."""

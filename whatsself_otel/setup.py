@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
 
+from whatsself_otel.catalogue import LOG_LEVELS
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.instrumentation.fastapi import FastAPIOptions, instrument_app, uninstrument_app
@@ -27,6 +28,7 @@ from whatsself_otel.masking import Masker
 from whatsself_otel.metrics import WhatsSelfMetrics
 from whatsself_otel.pipelines import Pipelines
 from whatsself_otel.processors import OpenRequests
+from whatsself_otel.propagation import install_propagator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +70,7 @@ class Telemetry:
         self.config = config
         self._problems = list(config.problems)
         self._closed = False
+        self._log_handler: logging.Handler = logging.NullHandler()
         self._gave_up = False
         self._undo: list[Callable[[], object]] = []
         self._requests = OpenRequests()
@@ -107,6 +110,25 @@ class Telemetry:
     def masker(self) -> Masker:
         """The masking in force, for text that leaves by another way than telemetry."""
         return self._masker
+
+    @property
+    def log_handler(self) -> logging.Handler:
+        """The handler that masks, writes and exports: for libraries that take one, as loguru's ``logger.add`` does."""
+        return self._log_handler
+
+    def set_log_level(self, level: str) -> None:
+        """
+        Change the lowest level that is written and exported, from now on.
+
+        Args:
+            level: trace, debug, info, warn, error or fatal.
+
+        Raises:
+            ConfigError: If *level* is none of them.
+        """
+        if level not in LEVEL_NUMBERS:
+            raise ConfigError([f"log level must be one of {', '.join(LOG_LEVELS)}, got {level!r}."])
+        logging.getLogger().setLevel(LEVEL_NUMBERS[level])
 
     def instrument_app(self, app: Any) -> None:
         """
@@ -238,6 +260,7 @@ class Telemetry:
         self._install_logging(self._pipelines)
         atexit.register(self.shutdown)
         self._undo.append(lambda: atexit.unregister(self.shutdown))
+        self._undo.append(install_propagator())
         problem = self._pipelines.install_globals()
         if problem:
             self._problems.append(problem)
@@ -253,6 +276,7 @@ class Telemetry:
         handler = TelemetryHandler(
             self._masker, make_settings(settings, self.config.log_format), pipelines.logger_provider, self._count_error
         )
+        self._log_handler = handler
         installation = LoggingInstallation(handler, LEVEL_NUMBERS[self.config.log_level])
         installation.install()
         self._undo.append(installation.uninstall)
