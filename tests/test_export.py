@@ -68,6 +68,18 @@ class TestDelivery:
 
         assert queue.flush(Deadline(5))
         assert backend.items == list(range(95))
+
+    def test_items_put_after_a_pause_leave_without_a_flush(
+        self, backend: Backend, dropped: list[tuple[str, int]]
+    ) -> None:
+        queue = make_queue(backend, dropped)
+        for item in range(3):
+            queue.put(item)
+            deadline_s = time.monotonic() + 10
+            while len(backend.items) <= item and time.monotonic() < deadline_s:
+                time.sleep(0.01)
+
+        assert backend.items == [0, 1, 2]
         assert max(map(len, backend.batches)) == 10
         assert (queue.counts.exported, queue.counts.dropped, dropped) == (95, 0, [])
 

@@ -120,7 +120,8 @@ class BatchQueue(Generic[_T]):
             self._items.append(item)
             if self._thread is None:
                 self._start()
-            if len(self._items) >= self._limits.batch_items:
+            # The sender sleeps without a limit while the queue is empty, so the first item has to wake it.
+            if len(self._items) == 1 or len(self._items) >= self._limits.batch_items:
                 self._changed.notify_all()
         if full:
             self._drop("queue_full", 1)
