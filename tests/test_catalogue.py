@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import re
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
@@ -24,9 +23,6 @@ from whatsself_otel.catalogue import (
     prometheus_label,
     prometheus_name,
 )
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 ROOT = Path(__file__).parent.parent
 
@@ -73,14 +69,10 @@ DOCUMENTED_NAMES = [
 """The design's table, spelled by hand on purpose: dashboards and alerts live by these names."""
 
 
-def load_generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate_docs", ROOT / "tools" / "generate_docs.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up there
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def generator(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    return importlib.import_module("generate_docs")
 
 
 class TestNames:
@@ -176,11 +168,12 @@ class TestEntries:
 
 
 class TestDocumentation:
-    def test_is_what_the_catalogue_says(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert load_generator().main(["--check"]) == 0, capsys.readouterr().out
+    def test_is_what_the_catalogue_says(self, generator: Any, capsys: pytest.CaptureFixture[str]) -> None:
+        assert generator.main(["--check"]) == 0, capsys.readouterr().out
 
-    def test_is_found_stale_when_it_is(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        generator = load_generator()
+    def test_is_found_stale_when_it_is(
+        self, generator: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert generator.main([], tmp_path) == 0
         assert generator.main(["--check"], tmp_path) == 0
         page = tmp_path / "metrics.md"
