@@ -68,6 +68,8 @@ class TestDelivery:
 
         assert queue.flush(Deadline(5))
         assert backend.items == list(range(95))
+        assert max(map(len, backend.batches)) == 10
+        assert (queue.counts.exported, queue.counts.dropped, dropped) == (95, 0, [])
 
     def test_items_put_after_a_pause_leave_without_a_flush(
         self, backend: Backend, dropped: list[tuple[str, int]]
@@ -80,8 +82,6 @@ class TestDelivery:
                 time.sleep(0.01)
 
         assert backend.items == [0, 1, 2]
-        assert max(map(len, backend.batches)) == 10
-        assert (queue.counts.exported, queue.counts.dropped, dropped) == (95, 0, [])
 
     def test_a_single_item_leaves_after_the_delay(self, backend: Backend, dropped: list[tuple[str, int]]) -> None:
         queue = make_queue(backend, dropped)
