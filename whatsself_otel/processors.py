@@ -11,8 +11,9 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord
 from opentelemetry.sdk.metrics.export import Metric, MetricsData, ResourceMetrics, ScopeMetrics
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor
-from opentelemetry.trace import Link, SpanContext, Status, TraceState
+from opentelemetry.trace import Link, SpanContext, Status
 
+from whatsself_otel import propagation
 from whatsself_otel.context import CORRELATION_KEYS, RequestScope, current_attributes
 from whatsself_otel.export import Deadline
 
@@ -221,13 +222,7 @@ def _mask_status(status: Status, masker: Masker) -> Status:
 
 
 def _mask_span_context(context: SpanContext | None, masker: Masker) -> SpanContext | None:
-    """Drop a tracestate that holds personal data: it comes from outside and its values cannot be masked in part."""
-    if context is None or not context.trace_state:
-        return context
-    header = context.trace_state.to_header()
-    if masker.text(header) == header:
-        return context
-    return SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags, TraceState())
+    return None if context is None else propagation.clean_tracestate(context, masker)
 
 
 def mask_spans(spans: Sequence[ReadableSpan], masker: Masker) -> list[ReadableSpan]:

@@ -260,7 +260,7 @@ class Telemetry:
         self._install_logging(self._pipelines)
         atexit.register(self.shutdown)
         self._undo.append(lambda: atexit.unregister(self.shutdown))
-        self._undo.append(install_propagator())
+        self._undo.append(install_propagator(self._masker))
         problem = self._pipelines.install_globals()
         if problem:
             self._problems.append(problem)

@@ -1,0 +1,263 @@
+"""A canary through every way in; not one comes out, and each hook that stops one is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from opentelemetry import metrics, trace
+from opentelemetry._logs import LogRecord, get_logger
+from opentelemetry.propagate import inject
+from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags, TraceState
+from otlp_sink import Sink
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from whatsself_otel import (
+    Masker,
+    TelemetryConfig,
+    message_context,
+    pipelines,
+    processors,
+    propagation,
+    resource,
+    setup,
+    setup_telemetry,
+)
+from whatsself_otel.catalogue import CONTACT_ID
+from whatsself_otel.logs import TelemetryHandler
+
+BODY = "oi quero cancelar meu pedido secreto"
+PASSWORD = "s3nh4-do-adm1n"  # noqa: S105 - a canary
+
+
+class Canaries:
+    """A phone of its own for every way in, so that a leak names its door."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, str] = {}
+
+    def __call__(self, door: str) -> str:
+        return self._numbers.setdefault(door, f"55119{70000000 + 1111 * (len(self._numbers) + 1):08d}")
+
+    def leaks(self, *outputs: bytes) -> set[str]:
+        """The doors whose canary is in any of *outputs*, whole or without its country code, and other secrets."""
+        everything = b"\n".join(outputs)
+        found = {door for door, number in self._numbers.items() if number[2:].encode() in everything}
+        return found | {word for word in (BODY, PASSWORD) if word.encode() in everything}
+
+
+class Contact:
+    """An object whose repr shows what it should not."""
+
+    def __init__(self, phone: str) -> None:
+        self.phone = phone
+
+    def __repr__(self) -> str:
+        return f"Contact(phone='{self.phone}', name='Maria')"
+
+
+def build_app(canary: Canaries, engine: Any, outgoing: dict[str, str]) -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/contacts/{phone}")
+    async def read(phone: str) -> None:
+        del phone
+        message_id = f"true_{canary('serialised id')}@c.us_3EB0A1_out"
+        with message_context(contact_id=canary("context"), message_id=message_id):
+            inject(outgoing)
+            use_logs(canary)
+            use_spans(canary)
+            use_database(canary, engine)
+
+    @app.get("/fail")
+    async def fail() -> None:
+        try:
+            raise KeyError(f"cause {canary('exception cause')}")
+        except KeyError as cause:
+            error = ValueError(f"to +{canary('exception message')}")
+            error.add_note(f"note {canary('exception note')}")
+            raise error from cause
+
+    return app
+
+
+def use_logs(canary: Canaries) -> None:
+    log = logging.getLogger("shop")
+    log.info("to %s", canary("log argument"))
+    log.info(f"to +{canary('log message')}")  # noqa: G004 - as users write it
+    log.info("%r", Contact(canary("log repr")))
+    log.info({"to": canary("log dictionary"), "body": BODY})
+    log.info("%s", canary("log bytes").encode())
+    log.info("number %d", int(canary("log integer")))
+    log.info("extra", extra={"phone": canary("extra")})
+    log.info("deep", extra={"deep": [{"jid": f"{canary('deep extra')}@s.whatsapp.net", "caption": BODY}]})
+    log.info("set", extra={"people": {canary("set extra")}, "who": Contact(canary("extra repr"))})
+    log.info("key", extra={canary("extra key"): 1})
+    log.info("secret", extra={"password": PASSWORD, "url": f"postgresql://app:{PASSWORD}@db/shop"})
+    logging.getLogger(f"shop.{canary('logger name')}").info("x")
+    logging.getLogger("uvicorn.access").info('"GET /contacts/%s HTTP/1.1" 200', canary("access line"))
+    try:
+        raise RuntimeError(f"failed for {canary('logged exception')}")
+    except RuntimeError:
+        log.exception("failed")
+    get_logger("library").emit(LogRecord(body=f"to {canary('logs api')}", attributes={"phone": canary("logs api key")}))
+
+
+def use_spans(canary: Canaries) -> None:
+    tracer = trace.get_tracer("shop")
+    state = TraceState([("shop", canary("tracestate of a link"))])
+    linked = SpanContext(1, 1, is_remote=True, trace_flags=TraceFlags(1), trace_state=state)
+    link = Link(linked, {"note": f"+{canary('link attribute')}"})
+    with tracer.start_as_current_span(f"send to +{canary('span name')}", links=[link]) as span:
+        span.set_attribute("note", f"+{canary('span attribute')}")
+        span.set_attribute("list", [f"+{canary('span list')}"])
+        span.set_attribute("phone.number", int(canary("span integer")))
+        span.set_attribute("url.full", f"https://api.example/send?to=%2B{canary('outgoing url')}&token={PASSWORD}")
+        span.set_attribute(CONTACT_ID, canary("id attribute"))
+        span.add_event(f"called +{canary('event name')}", {"note": f"+{canary('event attribute')}"})
+        span.record_exception(ValueError(f"+{canary('recorded exception')}"))
+        span.set_status(Status(StatusCode.ERROR, f"no answer from +{canary('status')}"))
+        histogram = metrics.get_meter("shop").create_histogram("shop.sizes")
+        histogram.record(1, {"note": f"+{canary('metric attribute')}"})
+
+
+def use_database(canary: Canaries, engine: Any) -> None:
+    with engine.connect() as connection:
+        connection.execute(text(f"select '{canary('sql literal')}'"))
+        connection.execute(text("create table if not exists contact (phone text primary key)"))
+        for _ in range(2):
+            try:
+                connection.execute(text("insert into contact values (:phone)"), {"phone": canary("sql parameter")})
+            except SQLAlchemyError as error:
+                logging.getLogger("shop").warning("%s", error)
+        try:
+            connection.execute(text(f'select * from "{canary("driver message")}"'))  # noqa: S608 - that is the leak under test
+        except SQLAlchemyError:
+            logging.getLogger("shop").exception("database")
+
+
+def raise_in_thread(canary: Canaries) -> None:
+    def fail() -> None:
+        raise RuntimeError(f"thread for +{canary('thread exception')}")
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+
+
+async def raise_in_task(canary: Canaries) -> None:
+    async def fail() -> None:
+        raise RuntimeError(f"task for +{canary('task exception')}")
+
+    task = asyncio.get_running_loop().create_task(fail())
+    await asyncio.wait([task])
+    del task
+
+
+async def walk_every_door(canary: Canaries, app: FastAPI) -> bytes:
+    """Use everything; return what a scrape of /metrics shows."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+        path = f"/contacts/%2B{canary('path')}?phone=%252B{canary('query')}&text=call+{canary('query text')}"
+        headers = {
+            "user-agent": f"bot {canary('user agent')}",
+            "x-request-id": canary("request id"),
+            "baggage": f"phone={canary('baggage')}",
+            "traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01",
+            "tracestate": f"shop={canary('tracestate')}",
+        }
+        answer = await client.get(path, headers=headers)
+        failed = await client.get("/fail")
+        assert (answer.status_code, failed.status_code) == (200, 500)
+        raise_in_thread(canary)
+        await raise_in_task(canary)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.showwarning(f"old +{canary('warning')}", UserWarning, "shop.py", 1)
+        scrape = await client.get("/metrics", headers={"accept": "application/openmetrics-text"})
+        return scrape.content + repr(sorted((*answer.headers.raw, *failed.headers.raw))).encode()
+
+
+@dataclass
+class TaintRun:
+    """Walks every door once and says which canaries came out."""
+
+    sink: Sink
+    capfd: pytest.CaptureFixture[str]
+    canary: Canaries = field(default_factory=Canaries)
+
+    def leaks(self) -> set[str]:
+        outgoing: dict[str, str] = {}
+        engine = create_engine("sqlite://")
+        app = build_app(self.canary, engine, outgoing)
+        config = TelemetryConfig(endpoint=self.sink.url, log_format="json", log_level="debug", prometheus=True)
+        telemetry = setup_telemetry(app, engine, config=config)
+        try:
+            shown = asyncio.run(walk_every_door(self.canary, app))
+            telemetry.metrics.trigger_hit(trigger_id=f"{self.canary('trigger id')}@c.us")
+            assert telemetry.force_flush(5)
+            shown += repr((telemetry.health(), telemetry.config, outgoing)).encode()
+        finally:
+            telemetry.shutdown()
+            engine.dispose()
+        console = self.capfd.readouterr()
+        exported = b"".join(export.body + repr(export.headers).encode() for export in self.sink.received)
+        return self.canary.leaks(exported, console.out.encode(), console.err.encode(), shown)
+
+
+@pytest.fixture
+def run(sink: Sink, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> TaintRun:
+    taint = TaintRun(sink, capfd)
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", f"host.owner=+{taint.canary('resource')}")
+    return taint
+
+
+HOOKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
+    "attributes of spans": (processors, "mask_attributes", lambda attributes, _masker: dict(attributes or {})),
+    "events": (processors, "_mask_event", lambda event, _masker: event),
+    "links": (processors, "_mask_link", lambda link, _masker: link),
+    "status": (processors, "_mask_status", lambda status, _masker: status),
+    "tracestate": (propagation, "clean_tracestate", lambda context, _masker: context),
+    "metrics": (pipelines, "mask_metrics", lambda data, _masker: data),
+    "the logs api": (pipelines, "mask_log", lambda record, _masker: record),
+    "resource": (resource, "mask_attributes", lambda attributes, _masker: dict(attributes)),
+    "text of log records": (TelemetryHandler, "_text", lambda _self, words: words),
+    "extras of log records": (
+        TelemetryHandler,
+        "_extra",
+        lambda _self, record: {key: str(value) for key, value in vars(record).items() if key in {"phone", "deep"}},
+    ),
+    "propagation": (setup, "install_propagator", lambda _masker: lambda: None),
+    "all detectors": (Masker, "text", lambda _self, words: words),
+    "all keys": (Masker, "attributes", lambda _self, attributes: dict(attributes or {})),
+    "identifiers": (Masker, "identifier", lambda _self, value: value),
+}
+"""Every place that stops a canary, and the same place doing nothing."""
+
+
+class TestTaint:
+    def test_no_canary_comes_out(self, run: TaintRun) -> None:
+        assert run.leaks() == set()
+
+    def test_enough_came_out_to_judge_by(self, run: TaintRun) -> None:
+        run.leaks()
+
+        assert len(run.sink.spans()) >= 8
+        assert len(run.sink.logs()) >= 20
+        assert "shop.sizes" in run.sink.metrics()
+
+    @pytest.mark.parametrize("hook", HOOKS)
+    def test_without_a_hook_a_canary_comes_out(self, hook: str, run: TaintRun, monkeypatch: pytest.MonkeyPatch) -> None:
+        owner, name, nothing = HOOKS[hook]
+        monkeypatch.setattr(owner, name, nothing)
+
+        assert run.leaks() != set()
