@@ -103,7 +103,7 @@ class TestClaim:
         first = await claim(queue)
 
         assert await queue.claim() is None
-        await queue.finish(first, Outcome(provider_id="p"))
+        await queue.finish(first, Outcome())
         assert (await claim(queue)).message_id == "a-1"
 
     async def test_a_blocked_contact_is_passed_over(self, sessions: Sessions, queue: SendQueue) -> None:
@@ -142,9 +142,9 @@ class TestLease:
         clock.now_s += 31
         holder = await claim(queue)
 
-        assert await queue.finish(late, Outcome(provider_id="late")) is None
-        assert await queue.finish(holder, Outcome(provider_id="p")) is not None
-        assert await queue.finish(holder, Outcome(provider_id="p")) is None
+        assert await queue.finish(late, Outcome()) is None
+        assert await queue.finish(holder, Outcome()) is not None
+        assert await queue.finish(holder, Outcome()) is None
 
 
 class TestPace:
@@ -154,7 +154,7 @@ class TestPace:
         queue = SendQueue(sessions, pace=PaceConfig(per_min=12, per_contact=None), lease_s=30, clock=clock)
         await fill(sessions, queue, [f"c{number}" for number in range(13)])
         for _ in range(12):
-            await queue.finish(await claim(queue), Outcome(provider_id="p"))
+            await queue.finish(await claim(queue), Outcome())
 
         assert await queue.claim() is None
         clock.now_s += 61
@@ -164,7 +164,7 @@ class TestPace:
         queue = SendQueue(sessions, pace=PaceConfig(per_min=None, per_contact=2), lease_s=30, clock=clock)
         await fill(sessions, queue, ["a", "a", "a", "b"])
         for _ in range(2):
-            await queue.finish(await claim(queue), Outcome(provider_id="p"))
+            await queue.finish(await claim(queue), Outcome())
 
         assert (await claim(queue)).contact_id == "b"
         clock.now_s += 301
@@ -180,17 +180,15 @@ class TestFinish:
         await fill(sessions, queue, ["a", "a"])
         async with sessions.begin() as session:
             (await session.get_one(Contact, "a")).waiting_since = clock.now_s - 7
-        first = await queue.finish(await claim(queue), Outcome(provider_id="p"))
-        second = await queue.finish(await claim(queue), Outcome(provider_id="q"))
+        first = await queue.finish(await claim(queue), Outcome())
+        second = await queue.finish(await claim(queue), Outcome())
 
         assert first is not None
         assert second is not None
         assert first.first_response_s == pytest.approx(7)
         assert second.first_response_s is None
 
-    @pytest.mark.parametrize(
-        ("origin", "outcome"), [("broadcast", Outcome(provider_id="p")), ("reply", Outcome(reason="timeout"))]
-    )
+    @pytest.mark.parametrize(("origin", "outcome"), [("broadcast", Outcome()), ("reply", Outcome(reason="timeout"))])
     async def test_a_broadcast_or_a_failure_leaves_the_contact_waiting(
         self, sessions: Sessions, queue: SendQueue, clock: Clock, origin: str, outcome: Outcome
     ) -> None:
@@ -208,7 +206,7 @@ class TestFinish:
         self, sessions: Sessions, queue: SendQueue, clock: Clock
     ) -> None:
         await fill(sessions, queue, ["a", "b"])
-        await queue.finish(await claim(queue), Outcome(provider_id="p"))
+        await queue.finish(await claim(queue), Outcome())
         await claim(queue)
         clock.now_s += 5
         size = await queue.measure()
@@ -232,7 +230,7 @@ async def main():
     queue = SendQueue(open_sessions(engine), pace=PaceConfig(per_min=None, per_contact=None), lease_s=60)
     while claim := await queue.claim():
         print(claim.message_id, flush=True)
-        if await queue.finish(claim, Outcome(provider_id=claim.message_id)) is None:
+        if await queue.finish(claim, Outcome()) is None:
             raise SystemExit("a row was taken from its holder")
     await engine.dispose()
 

@@ -31,7 +31,13 @@ class Received:
 
     spans: list[Span] = field(default_factory=list)
     logs: list[LogRecord] = field(default_factory=list)
-    metrics: list[Metric] = field(default_factory=list)
+    metrics_by_instance: dict[str, list[Metric]] = field(default_factory=dict)
+    """By ``service.instance.id``: every worker counts for itself."""
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics of every instance, one after the other."""
+        return [metric for metrics in list(self.metrics_by_instance.values()) for metric in list(metrics)]
 
     def add(self, path: str, body: bytes) -> bool:
         """Keep one request; return whether *path* is one of OTLP's."""
@@ -40,7 +46,8 @@ class Received:
         elif path == "/v1/logs":
             self.logs.extend(_logs(ExportLogsServiceRequest.FromString(body)))
         elif path == "/v1/metrics":
-            self.metrics.extend(_metrics(ExportMetricsServiceRequest.FromString(body)))
+            for instance, metric in _metrics(ExportMetricsServiceRequest.FromString(body)):
+                self.metrics_by_instance.setdefault(instance, []).append(metric)
         else:
             return False
         return True
@@ -120,7 +127,8 @@ def _logs(request: ExportLogsServiceRequest) -> Iterator[LogRecord]:
             yield from scope.log_records
 
 
-def _metrics(request: ExportMetricsServiceRequest) -> Iterator[Metric]:
+def _metrics(request: ExportMetricsServiceRequest) -> Iterator[tuple[str, Metric]]:
     for resource in request.resource_metrics:
+        attributes = {pair.key: pair.value.string_value for pair in resource.resource.attributes}
         for scope in resource.scope_metrics:
-            yield from scope.metrics
+            yield from ((attributes.get("service.instance.id", ""), metric) for metric in scope.metrics)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import JSON, Double, ForeignKey, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from whatsself_otel.demo.identifiers import new_id
+from whatsself_otel.demo.identifiers import new_id, new_provider_id
 
 
 class Base(DeclarativeBase):
@@ -68,7 +68,8 @@ class Job(Base):
     leased_until: Mapped[float | None] = mapped_column(Double, default=None)
     attempts: Mapped[int] = mapped_column(default=0)
     finished_at: Mapped[float | None] = mapped_column(Double, index=True, default=None)
-    provider_id: Mapped[str | None] = mapped_column(String(128), index=True, default=None)
+    provider_id: Mapped[str] = mapped_column(String(128), unique=True, default=new_provider_id)
+    """WhatsApp's id, chosen here: an acknowledgement may come before the attempt is recorded."""
 
 
 class Trigger(Base):

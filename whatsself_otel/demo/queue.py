@@ -41,14 +41,15 @@ class Claim:
     phone: str
     body: str
     fails_with: str | None
+    provider_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How an attempt ended: with WhatsApp's own id, or with a reason."""
+    """How an attempt ended."""
 
-    provider_id: str | None = None
     reason: str | None = None
+    """Why it failed; ``None`` if it did not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,11 +118,12 @@ class SendQueue:
             What changed, or ``None`` if the lease had run out and the row is now another worker's to finish.
         """
         async with self._sessions.begin() as session:
-            changes = {"finished_at": self._clock(), "provider_id": outcome.provider_id}
-            if not await _end_lease(session, claim, changes):
+            if not await _end_lease(session, claim, {"finished_at": self._clock()}):
                 return None
-            message = await session.get_one(Message, claim.message_id)
-            message.status = "failed" if outcome.reason else "sent"
+            message = await session.get_one(Message, claim.message_id, with_for_update=True)
+            # An acknowledgement may have been faster.
+            if message.status == "queued":
+                message.status = "failed" if outcome.reason else "sent"
             message.failure_reason = outcome.reason
             if outcome.reason or claim.origin == "broadcast":
                 return Finished()
@@ -209,6 +211,7 @@ async def _load_claim(session: AsyncSession, job: Job) -> Claim:
         phone=contact.phone,
         body=message.body,
         fails_with=contact.fails_with,
+        provider_id=job.provider_id,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,11 +55,12 @@ class WhatsAppClient:
         """Whether a message could be sent now."""
         return self._is_connected()
 
-    async def send(self, *, phone: str, body: str, fails_with: str | None = None) -> str:
+    async def send(self, *, provider_id: str, phone: str, body: str, fails_with: str | None = None) -> None:
         """
-        Send *body* to *phone* and return WhatsApp's id of the message.
+        Send *body* to *phone*.
 
         Args:
+            provider_id: The id that acknowledgements will name.
             phone: E.164 number.
             body: Text, not empty.
             fails_with: Reason with which this message is refused.
@@ -74,11 +74,9 @@ class WhatsAppClient:
         await asyncio.sleep(self._send_s)
         if fails_with or not (phone and body):
             raise SendError(fails_with or "not_on_whatsapp")
-        provider_id = "3EB0" + secrets.token_hex(9).upper()
         promise = asyncio.create_task(self._acknowledge(provider_id))
         self._promised.add(promise)
         promise.add_done_callback(self._promised.discard)
-        return provider_id
 
     async def drain(self) -> None:
         """Wait until every acknowledgement promised so far is in `acks` and was taken out of it."""

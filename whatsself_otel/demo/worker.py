@@ -108,12 +108,14 @@ class Worker:
             "send whatsapp", kind=SpanKind.CLIENT, record_exception=False, set_status_on_exception=False
         ) as span:
             try:
-                provider_id = await self.client.send(phone=claim.phone, body=claim.body, fails_with=claim.fails_with)
+                await self.client.send(
+                    provider_id=claim.provider_id, phone=claim.phone, body=claim.body, fails_with=claim.fails_with
+                )
             except SendError as error:
                 span.set_status(Status(StatusCode.ERROR, error.reason))
                 span.set_attribute("error.type", error.reason)
                 return Outcome(reason=error.reason)
-            return Outcome(provider_id=provider_id)
+            return Outcome()
 
     def _count(self, claim: Claim, outcome: Outcome, first_response_s: float | None) -> None:
         if outcome.reason:
