@@ -1,0 +1,196 @@
+"""The demo command, as a process of its own: what it prints, what it chooses, and what it leaves behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from whatsself_otel.cli import demo, docker, native
+from whatsself_otel.cli.errors import MISSING, CommandError
+
+COMMAND = [sys.executable, "-m", "whatsself_otel.cli", "demo"]
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, **variables},
+    )
+
+
+@pytest.fixture(scope="module")
+def shown() -> str:
+    done = run("--stack", "python")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def told() -> dict[str, Any]:
+    done = run("--stack", "python", "--json")
+    assert done.returncode == 0, done.stderr
+    story: dict[str, Any] = json.loads(done.stdout)
+    return story
+
+
+class TestPythonStack:
+    def test_the_trace_its_logs_and_its_metrics_name_the_same_trace(self, told: dict[str, Any]) -> None:
+        trace_id = told["traceId"]
+
+        assert len(trace_id) == 32
+        assert {span["traceId"] for span in told["spans"]} == {trace_id}
+        assert {log["traceId"] for log in told["logs"]} == {trace_id}
+        assert trace_id in {each for point in told["metrics"] for each in point["traceIds"]}
+
+    def test_every_span_and_log_carries_the_request_that_started_it(self, told: dict[str, Any]) -> None:
+        items = [*told["spans"], *told["logs"]]
+
+        assert len(told["logs"]) >= 6
+        assert {item["attributes"].get("requestId") for item in items} == set(told["ids"]["requestId"])
+
+    def test_the_tree_hangs_together(self, told: dict[str, Any]) -> None:
+        spans = {span["spanId"] for span in told["spans"]}
+        roots = [span["title"] for span in told["spans"] if span["parentSpanId"] is None]
+
+        assert roots == ["POST /webhook/messages"]
+        assert {span["parentSpanId"] for span in told["spans"]} - {None} <= spans
+
+    def test_the_message_was_counted_once(self, told: dict[str, Any]) -> None:
+        values = {(point["name"], *point["labels"].values()): point["value"] for point in told["metrics"]}
+
+        assert values["messages_inbound_total", "text"] == 1
+        assert values["messages_outbound_total", "reply"] == 1
+        assert values["messages_delivered_total", "read"] == 1
+
+    def test_it_shows_tree_logs_and_metrics_with_the_trace_id(self, shown: str) -> None:
+        trace_id = re.search(r"^Trace +([0-9a-f]{32})$", shown, re.MULTILINE)
+
+        assert trace_id is not None
+        assert re.search(r"^ +0\.0ms +[0-9.]+ms  POST /webhook/messages", shown, re.MULTILINE)
+        assert re.search(r"└─ .*acknowledge whatsapp", shown)
+        assert "Message sent to +55********0000" in shown
+        assert re.search(rf'^  messages_outbound_total{{origin="reply"}} 1 +<- {trace_id[1]}$', shown, re.MULTILINE)
+
+    def test_it_says_what_it_took_and_how_to_get_more(self, shown: str) -> None:
+        assert shown.startswith("Stack: python, because it was asked for\n")
+        assert "whatsself-otel stack up" in shown
+
+    def test_it_prints_no_colours_into_a_pipe_and_no_phone_anywhere(self, shown: str) -> None:
+        assert "\x1b" not in shown
+        assert "11900000000" not in shown
+
+    def test_settings_of_the_shell_do_not_send_its_telemetry_elsewhere(self) -> None:
+        done = run(
+            "--stack",
+            "python",
+            OTEL_SDK_DISABLED="true",
+            OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1",
+            OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="http://127.0.0.1:1",
+            OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
+        )
+
+        assert "POST /webhook/messages" in done.stdout
+
+
+class TestArguments:
+    def test_no_messages_is_refused(self) -> None:
+        done = run("--stack", "python", "--messages", "0")
+
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "--messages must be 1 or more, got 0." in done.stderr
+
+
+class TestChoose:
+    """Which machines exist cannot be changed by a test, so what they answer is replaced."""
+
+    @pytest.fixture(autouse=True)
+    def nothing_runs(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("WHATSSELF_OTEL_DATA", str(tmp_path))
+
+    @pytest.fixture
+    def no_docker(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(docker, "problem", lambda: "The Docker engine does not answer.")
+
+    @pytest.fixture
+    def no_native(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(native, "missing", lambda: ("loki",))
+
+    def test_docker_comes_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(docker, "problem", lambda: None)
+
+        assert demo.choose(None).stack == "docker"
+
+    @pytest.mark.usefixtures("no_docker")
+    def test_then_native_programs_that_are_built(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(native, "missing", tuple)
+        choice = demo.choose(None)
+
+        assert choice.stack == "native"
+        assert "The Docker engine does not answer." in choice.why
+
+    @pytest.mark.usefixtures("no_docker", "no_native")
+    def test_then_python_alone_with_both_reasons(self) -> None:
+        choice = demo.choose(None)
+
+        assert choice.stack == "python"
+        assert "The Docker engine does not answer." in choice.why
+        assert "Not on this machine: loki." in choice.why
+
+    @pytest.mark.usefixtures("no_docker", "no_native")
+    @pytest.mark.parametrize("wanted", ["docker", "native"])
+    def test_what_was_asked_for_and_is_not_there_is_said_with_a_remedy(self, wanted: str) -> None:
+        with pytest.raises(CommandError, match=f"The {wanted} stack cannot be used.*--stack python") as raised:
+            demo.choose(wanted)
+
+        assert raised.value.status == MISSING
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to see what is left")
+class TestInterrupt:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.parametrize("moment", ["starting", "serving"])
+    def test_nothing_is_left_running(self, number: signal.Signals, moment: str) -> None:
+        marker = f"{os.getpid()}-{number}-{moment}"
+        process = subprocess.Popen(
+            [*COMMAND, "--stack", "python", "--messages", "500"],
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "TEST_MARKER": marker},
+        )
+        wait_for(lambda: len(marked(marker)) > 1)
+        if moment == "serving":
+            time.sleep(3)
+        process.send_signal(number)
+
+        assert process.wait(timeout=40) == 130
+        assert marked(marker) == []
+
+
+def marked(marker: str) -> list[str]:
+    """Return the command line of every process that inherited *marker*."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"TEST_MARKER={marker}".encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found.append((folder / "cmdline").read_text())
+    return found
+
+
+def wait_for(happened: Any) -> None:
+    deadline = time.monotonic() + 20
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
