@@ -52,11 +52,11 @@ def journal(tmp_path: Path) -> Callable[[], list[str]]:
 
 
 @pytest.fixture
-def left_running(tmp_path: Path) -> Callable[[], list[str]]:
+def left_running(tmp_path: Path) -> Callable[..., list[str]]:
     """Return the command lines of what a test started and still runs, after giving it a moment to go."""
 
-    def wait_for_none() -> list[str]:
-        deadline = time.monotonic() + 5
+    def wait_for_none(wait_s: float = 5.0) -> list[str]:
+        deadline = time.monotonic() + wait_s
         while (found := _marked(str(tmp_path))) and time.monotonic() < deadline:
             time.sleep(0.05)
         return found

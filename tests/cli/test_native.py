@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from whatsself_otel.cli import native
 from whatsself_otel.cli.errors import MISSING, CommandError
 from whatsself_otel.cli.paths import executable
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

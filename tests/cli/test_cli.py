@@ -1,0 +1,77 @@
+"""The entry point."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import whatsself_otel
+from whatsself_otel.cli import COMMANDS, main, parser
+from whatsself_otel.cli.errors import INTERRUPTED, CommandError
+
+
+def _exit_status(*argv: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+class TestMain:
+    """Arguments in, exit status out."""
+
+    def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert _exit_status("--version") == 0
+        assert capsys.readouterr().out == f"whatsself-otel {whatsself_otel.__version__}\n"
+
+    @pytest.mark.parametrize("command", ["stack", "collector", "vendors"])
+    def test_commands_with_actions_have_examples(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert _exit_status(command, "--help") == 0
+        assert f"whatsself-otel {command}" in capsys.readouterr().out.partition("examples:")[2]
+
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_every_command_has_help(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert _exit_status(command, "--help") == 0
+        assert capsys.readouterr().out.startswith(f"usage: whatsself-otel {command} ")
+
+    def test_help_documents_the_exit_statuses(self, capsys: pytest.CaptureFixture[str]) -> None:
+        _exit_status("--help")
+
+        documented = capsys.readouterr().out.partition("exit status:")[2].partition("\n\n")[0]
+        assert [line.split()[0] for line in documented.strip().splitlines()] == ["0", "1", "2", "3", "130"]
+
+    @pytest.mark.parametrize("argv", [(), ("nonsense",), ("stack",), ("stack", "up", "--native", "--docker")])
+    def test_wrong_use_is_status_2(self, argv: tuple[str, ...]) -> None:
+        assert _exit_status(*argv) == 2
+
+    def test_a_command_error_is_one_line_on_stderr_and_its_status(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        _let_run_raise(monkeypatch, CommandError("No engine. Start one.", status=3))
+
+        assert main(["vendors", "list"]) == 3
+        assert capsys.readouterr() == ("", "whatsself-otel: No engine. Start one.\n")
+
+    def test_ctrl_c_is_status_130_without_a_traceback(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        _let_run_raise(monkeypatch, KeyboardInterrupt())
+
+        assert main(["vendors", "list"]) == INTERRUPTED
+
+    def test_runs_as_a_module_too(self) -> None:
+        asked = subprocess.run(
+            [sys.executable, "-m", "whatsself_otel.cli", "--version"], capture_output=True, text=True, check=True
+        )
+
+        assert asked.stdout == f"whatsself-otel {whatsself_otel.__version__}\n"
+
+    def test_output_is_plain_ascii_for_every_console(self) -> None:
+        assert parser().format_help().isascii()
+
+
+def _let_run_raise(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def fail() -> list[str]:
+        raise error
+
+    monkeypatch.setattr("whatsself_otel.cli.vendor_files.names", fail)

@@ -1,0 +1,347 @@
+"""``whatsself-otel stack``: which way is taken, and the real backends from up to down."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from whatsself_otel.cli import docker, main, stack
+from whatsself_otel.cli.addresses import Addresses
+from whatsself_otel.cli.errors import MISSING, CommandError
+from whatsself_otel.cli.links import links, table
+from whatsself_otel.cli.native import missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _arguments(*flags: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    stack.add_parser(parser.add_subparsers())
+    return parser.parse_args(["stack", "up", *flags])
+
+
+@pytest.fixture
+def nothing_built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine with nothing on it: no programs, no Go, no Docker. Returns its PATH."""
+    path = tmp_path / "path"
+    path.mkdir()
+    for name in list(os.environ):
+        if name.endswith("_BIN"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("WHATSSELF_OTEL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("WHATSSELF_OTEL_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("PATH", str(path))
+    return path
+
+
+def _stand_in(path: Path, name: str, script: str) -> None:
+    """Put a program on PATH; an engine or a Compose that fails on purpose is not to be had otherwise."""
+    (path / name).write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+    (path / name).chmod(0o755)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="shell scripts stand in for Docker")
+class TestWay:
+    """Docker, native, or a clear word."""
+
+    def test_nothing_at_all_names_both_ways_and_their_remedies(self, nothing_built: Path) -> None:
+        with pytest.raises(CommandError) as caught:
+            stack.use_docker(_arguments())
+
+        assert caught.value.status == MISSING
+        assert "Docker: " in str(caught.value)
+        assert "Native: not on this machine: otelcol-whatsself, prometheus, loki, jaeger, alertmanager." in str(
+            caught.value
+        )
+
+    def test_docker_asked_for_and_missing_is_an_error_even_where_native_would_do(self, nothing_built: Path) -> None:
+        _stand_in(nothing_built, "go", "exit 0")
+
+        with pytest.raises(CommandError, match=docker.problem() or "cannot be"):
+            stack.use_docker(_arguments("--docker"))
+
+    def test_go_alone_means_native(self, nothing_built: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        _stand_in(nothing_built, "go", "exit 0")
+
+        assert not stack.use_docker(_arguments())
+        assert capsys.readouterr().out.startswith("Native stack, because: ")
+
+    @pytest.mark.parametrize("flags", [("--native",), ("--jaeger",), ("--tempo",), ("--vendor", "debug")])
+    def test_what_only_the_native_stack_has_means_native(self, flags: tuple[str, ...], nothing_built: Path) -> None:
+        assert not stack.use_docker(_arguments(*flags))
+
+
+@pytest.fixture
+def compose_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A compose file, whatever the checkout has."""
+    (tmp_path / "docker-compose.yml").write_text("services: {}\n", "utf-8")
+    monkeypatch.setattr(docker, "shipped", lambda name: tmp_path / name)
+    return tmp_path / "docker-compose.yml"
+
+
+@pytest.mark.usefixtures("compose_file")
+@pytest.mark.skipif(sys.platform == "win32", reason="shell scripts stand in for Docker")
+class TestDocker:
+    """What is asked of Docker."""
+
+    def test_no_docker(self, nothing_built: Path) -> None:
+        assert str(docker.problem()).startswith("Docker is not installed.")
+
+    def test_an_engine_that_does_not_answer(self, nothing_built: Path) -> None:
+        _stand_in(nothing_built, "docker", '[ "$1" = compose ]')
+
+        assert docker.problem() == "The Docker engine does not answer. Start Docker."
+
+    def test_no_compose(self, nothing_built: Path) -> None:
+        _stand_in(nothing_built, "docker", '[ "$1" = version ]')
+
+        assert str(docker.problem()).startswith("Docker has no Compose plugin.")
+
+    def test_all_there_is_taken_first(self, nothing_built: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        _stand_in(nothing_built, "docker", "exit 0")
+
+        assert stack.use_docker(_arguments())
+        assert "Docker answers" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("argv", "wanted"),
+        [
+            (("up",), "up"),
+            (("up", "--detach"), "up --detach --wait"),
+            (("down",), "down"),
+            (("status", "--json"), "ps --format json"),
+            (("logs", "--lines", "5", "loki"), "logs --tail=5 loki"),
+        ],
+    )
+    def test_commands_become_composes(
+        self,
+        argv: tuple[str, ...],
+        wanted: str,
+        nothing_built: Path,
+        compose_file: Path,
+        tmp_path: Path,
+    ) -> None:
+        _stand_in(nothing_built, "docker", f'echo "$@" >> {tmp_path}/asked')
+
+        assert main(["stack", *argv]) == 0
+        assert (tmp_path / "asked").read_text("utf-8").splitlines()[-1] == f"compose --file {compose_file} {wanted}"
+
+    def test_composes_exit_status_is_passed_on(self, nothing_built: Path) -> None:
+        _stand_in(nothing_built, "docker", "exit 17")
+
+        assert docker.compose("up") == 17
+
+
+class TestNothingRuns:
+    """Before the first start."""
+
+    @pytest.fixture(autouse=True)
+    def _nothing(self, nothing_built: Path) -> None:
+        """No stack, no Docker."""
+
+    def test_status_is_1(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["stack", "status", "--data", str(tmp_path), "--json"]) == 1
+        assert json.loads(capsys.readouterr().out)["running"] is False
+
+    def test_down_is_no_error(self, tmp_path: Path) -> None:
+        assert main(["stack", "down", "--data", str(tmp_path)]) == 0
+
+    def test_logs_of_an_unknown_program_is_an_error_that_names_the_known(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "logs").mkdir()
+        (tmp_path / "logs" / "loki.log").write_text("one\ntwo\n", "utf-8")
+
+        assert main(["stack", "logs", "lokki", "--data", str(tmp_path)]) == 1
+        assert "There is: loki." in capsys.readouterr().err
+
+    def test_logs_shows_the_last_lines_with_the_programs_name(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "logs").mkdir()
+        (tmp_path / "logs" / "loki.log").write_text("one\ntwo\n", "utf-8")
+
+        assert main(["stack", "logs", "--data", str(tmp_path), "--lines", "1"]) == 0
+        assert capsys.readouterr().out == "loki          two\n"
+
+
+class TestLinks:
+    """Where to look."""
+
+    def test_every_signal_has_a_query_for_the_message(self) -> None:
+        shown = links(Addresses(), ("jaeger", "tempo", "loki", "prometheus"), message_id="m-1")
+
+        assert [link.signal for link in shown] == ["traces", "traces", "logs", "metrics"]
+        assert ["m-1" in urllib.parse.unquote(link.query) for link in shown] == [True, True, True, False]
+
+    def test_what_does_not_run_is_not_shown(self) -> None:
+        assert [link.program for link in links(Addresses(), ("loki",))] == ["loki"]
+
+    def test_the_table_says_where_to_send(self) -> None:
+        assert "http://127.0.0.1:4318" in table(Addresses(), [])
+
+
+absent = missing()
+needs_backends = pytest.mark.skipif(bool(absent), reason=f"not built (`make native`): {', '.join(absent)}")
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Free ports, and a mark by which leftovers are found."""
+    return {**os.environ, **Addresses.free().environment, "WHATSSELF_TEST_MARK": str(tmp_path)}
+
+
+def _command(tmp_path: Path, *words: str) -> list[str]:
+    return [sys.executable, "-m", "whatsself_otel.cli", "stack", *words, "--data", str(tmp_path / "data")]
+
+
+def _up(tmp_path: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Start the stack in the foreground, as a terminal would, and return when it says that it is ready."""
+    log = tmp_path / "up.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            _command(tmp_path, "up", "--native"),
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + 120
+    while "Ctrl-C stops everything." not in log.read_text("utf-8"):
+        assert process.poll() is None, log.read_text("utf-8")
+        assert time.monotonic() < deadline, log.read_text("utf-8")
+        time.sleep(0.1)
+    return process
+
+
+def _get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=5) as response:
+        return json.load(response)
+
+
+@needs_backends
+@pytest.mark.backend
+@pytest.mark.skipif(sys.platform != "linux", reason="finds leftovers in /proc")
+class TestRealBackends:
+    """Collector, Prometheus, Loki, Jaeger and Alertmanager."""
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+    def test_leaves_no_process_however_it_ends(
+        self,
+        number: signal.Signals,
+        tmp_path: Path,
+        environment: dict[str, str],
+        left_running: Callable[..., list[str]],
+    ) -> None:
+        up = _up(tmp_path, environment)
+        running = len(left_running(wait_s=0))
+
+        os.killpg(up.pid, number)
+
+        assert up.wait(60) == (-signal.SIGKILL if number == signal.SIGKILL else 0)
+        assert running >= 6
+        assert left_running() == []
+
+    def test_detached_from_up_to_down(
+        self, tmp_path: Path, environment: dict[str, str], left_running: Callable[..., list[str]]
+    ) -> None:
+        def run(*words: str) -> subprocess.CompletedProcess[str]:
+            command = _command(tmp_path, *words)
+            return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+        up = run("up", "--native", "--detach")
+        status = run("status", "--json")
+        again = run("up", "--native", "--detach")
+        logs = run("logs", "prometheus", "--lines", "3")
+        down = run("down")
+        after = run("status", "--json")
+
+        assert up.returncode == 0, up.stderr
+        assert status.returncode == 0
+        assert set(json.loads(status.stdout)["ready"]) >= {"collector", "prometheus", "loki", "jaeger", "alertmanager"}
+        assert again.stdout.startswith("Already running")
+        assert len(logs.stdout.splitlines()) == 3
+        assert (down.returncode, after.returncode) == (0, 1)
+        assert left_running() == []
+
+    def test_a_taken_port_is_said_with_its_variable(
+        self, tmp_path: Path, environment: dict[str, str], left_running: Callable[..., list[str]]
+    ) -> None:
+        with socket.create_server(("127.0.0.1", int(environment["LOKI_HTTP_PORT"]))):
+            up = subprocess.run(
+                _command(tmp_path, "up", "--native"), env=environment, capture_output=True, text=True, check=False
+            )
+
+        assert up.returncode == 1
+        assert f"Port {environment['LOKI_HTTP_PORT']}, which loki needs, is taken" in up.stderr
+        assert "set LOKI_HTTP_PORT to a free port" in up.stderr
+        assert left_running() == []
+
+    def test_every_link_of_the_table_answers_with_what_was_sent(
+        self, tmp_path: Path, environment: dict[str, str]
+    ) -> None:
+        up = _up(tmp_path, environment)
+        try:
+            addresses = Addresses.from_environment(environment)
+            _send(addresses.otlp_http, message_id="m-1")
+            queries = {
+                link.program: link.query
+                for link in links(addresses, ("jaeger", "loki", "prometheus"), message_id="m-1")
+            }
+
+            found = {program: _wait_for(query) for program, query in queries.items()}
+        finally:
+            os.killpg(up.pid, signal.SIGINT)
+            up.wait(60)
+
+        assert found == {"jaeger": 1, "loki": 1, "prometheus": 1}
+
+
+def _wait_for(query: str) -> int:
+    """Return how many traces, streams or series *query* finds, once it finds any."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        data = _get(query)["data"]
+        if results := data["result"] if isinstance(data, dict) else data:
+            return len(results)
+        time.sleep(0.3)
+    return 0
+
+
+def _send(endpoint: str, *, message_id: str) -> None:
+    """Send one span, one log line and one count, as plain OTLP JSON."""
+    now = str(time.time_ns())
+    attributes = [{"key": "messageId", "value": {"stringValue": message_id}}]
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "whatsself"}}]}
+    span = {"traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": "b7ad6b7169203331", "name": "send"}
+    span |= {"startTimeUnixNano": now, "endTimeUnixNano": now}
+    point = {"asInt": "1", "startTimeUnixNano": now, "timeUnixNano": now}
+    counted = {"aggregationTemporality": 2, "isMonotonic": True, "dataPoints": [point]}
+    record = {"timeUnixNano": now, "body": {"stringValue": "sent"}, "attributes": attributes}
+    spans = {"scopeSpans": [{"spans": [{**span, "attributes": attributes}]}]}
+    logs = {"scopeLogs": [{"logRecords": [record]}]}
+    metrics = {"scopeMetrics": [{"metrics": [{"name": "messages.outbound", "sum": counted}]}]}
+    signals = {
+        "traces": {"resourceSpans": [{"resource": resource, **spans}]},
+        "logs": {"resourceLogs": [{"resource": resource, **logs}]},
+        "metrics": {"resourceMetrics": [{"resource": resource, **metrics}]},
+    }
+    for signal_name, body in signals.items():
+        request = urllib.request.Request(
+            f"{endpoint}/v1/{signal_name}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=5) as response:
+            assert response.status == 200
