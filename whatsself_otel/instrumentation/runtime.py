@@ -51,6 +51,10 @@ class EventLoopSampler:
         """Whether the loop runs, in this process."""
         return self._pid == os.getpid() and self._loop.is_running()
 
+    def watches(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether it is this loop that is sampled."""
+        return self._loop is loop
+
     def lag_s(self) -> float:
         """Return the worst delay of the last minute in seconds, one under way included."""
         now_s = self._clock()
@@ -97,9 +101,7 @@ class RuntimeMetrics:
         self._clock = clock
         self._pid = os.getpid()
         self._started_s = clock()
-        self._samplers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, EventLoopSampler] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._samplers: weakref.WeakSet[EventLoopSampler] = weakref.WeakSet()  # a loop's own timer keeps its sampler
         _observe(meter, PROCESS_UPTIME, self._uptime)
         _observe(meter, EVENT_LOOP_LAG, self._lag)
         if hasattr(os, "register_at_fork"):
@@ -112,12 +114,12 @@ class RuntimeMetrics:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return
-        if loop not in self._samplers:
-            self._samplers[loop] = EventLoopSampler(loop, clock=self._clock)
+        if not any(sampler.watches(loop) for sampler in list(self._samplers)):
+            self._samplers.add(EventLoopSampler(loop, clock=self._clock))
 
     def close(self) -> None:
         """Take the samplers off their loops."""
-        for sampler in list(self._samplers.values()):
+        for sampler in list(self._samplers):
             sampler.stop()
         self._samplers.clear()
 
@@ -129,7 +131,7 @@ class RuntimeMetrics:
         return [Observation(self._clock() - self._started_s)]
 
     def _lag(self, _: CallbackOptions) -> Iterable[Observation]:
-        lags_s = [sampler.lag_s() for sampler in list(self._samplers.values()) if sampler.is_alive]
+        lags_s = [sampler.lag_s() for sampler in list(self._samplers) if sampler.is_alive]
         return [Observation(max(lags_s))] if lags_s else []
 
 
