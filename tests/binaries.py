@@ -179,4 +179,4 @@ def post_otlp(url: str, message: object) -> None:
     body: bytes = message.SerializeToString()  # type: ignore[attr-defined]
     request = urllib.request.Request(url, body, {"content-type": "application/x-protobuf"})  # noqa: S310 - loopback only
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback only
-        assert answer.status == 200
+        assert answer.status < 300
