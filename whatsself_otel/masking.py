@@ -166,7 +166,7 @@ class Masker:
         extra |= {normal_key(key): rule.name for rule in config.rules for key in rule.keys}
         book = KeyBook(extra, frozenset(map(normal_key, config.allow_keys)))
         self._plan = lru_cache(maxsize=4096)(book.plan)
-        self._detectors = Detectors(self._plan)
+        self._detectors = Detectors(self._plan, book)
         self._allowed = frozenset(map(_comparable, config.allow_values))
         self._own = tuple(
             (rule.name, _spans_of(rule.pattern)) for rule in config.rules if rule.pattern

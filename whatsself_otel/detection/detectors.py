@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from whatsself_otel.detection import documents, phones
-from whatsself_otel.detection.keys import SEARCH_PARAMETERS, KeyPlan
+from whatsself_otel.detection.keys import SEARCH_PARAMETERS, KeyBook, KeyPlan
 from whatsself_otel.detection.noise import View, look
 from whatsself_otel.detection.sql import without_literals
 
@@ -64,29 +64,38 @@ DETECTOR_RULES: Final = (
     DetectorRule("sql", "parameters, rows and values that drivers write into errors", "Key (phone)=(5511987654321) already exists."),
 )
 
-# Anchors: a number of nine digits and more, a plus and six, an address, a pair, an authority, an alphanumeric CNPJ.
-# Each takes one character, so that none hides the next.
-ANCHOR: Final = re.compile(
-    r"[0-9+(@=:A-Z](?:"
-    r"(?<=[0-9(])(?<![0-9*].)(?=(?:0? ?[xX]{2})?(?:[ \t.()-]{0,3}[0-9]){8})"
-    r"|(?<=[A-Za-z\"'\]` ][=:])"
+# Two passes that cost little where nothing is: spans wide enough for a number, and signs.
+_SPAN: Final = re.compile(r"[0-9(][0-9 .()xX\t-]{8,}+")
+# What no phone is, is dropped first: epochs in milli- and microseconds, dates before a time.
+_START: Final = re.compile(
+    r"[0-9(](?<![0-9*a-fA-F].)"
+    r"(?!(?<=1)[0-9]{12}(?:[0-9]{3})?(?![0-9]))"
+    r"(?!(?<=[12])[09][0-9]{2}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:)"
+    r"(?=(?:0? ?[xX]{2})?(?:[ \t.()-]{0,3}[0-9]){8}|[0-9]\.[0-9]{3}\.[0-9]{3}/)"
+)
+_SIGN: Final = (
+    r"[+@=:A-Z](?:"
+    r"(?<=[\"'\]` ][=:])|(?<=[A-Za-z_][0-9_][=:])|(?<=(?:%s)[=:])|(?<=(?:%s)[=:])"
+    r"|(?<=[A-Z])(?![0-9]{2}:[0-9]{2})(?=[0-9A-Z./]{0,16}-?[0-9]{2}(?![0-9A-Za-z]))"
     r"|(?<=@)"
     r"|(?<=:)(?=//)"
     r"|(?<=\+)(?=[ \t.()-]{0,3}[0-9](?:[ \t.()/-]{0,3}[0-9]){5})"
-    r"|(?<=[0-9A-Z])(?<![0-9A-Za-z].)(?=[0-9A-Z]{11}[0-9]{2}(?![0-9A-Za-z])|[0-9A-Z]\.[0-9A-Z]{3}\.[0-9A-Z]{3}/)"
     r")"
 )
 _NUMBER: Final = re.compile(r"\(?[0-9](?: ?[xX]{2})?(?:[ \t.()-]{0,3}[0-9]){8,24}")
 _PLUS: Final = re.compile(r"\+[ \t.()-]{0,3}[0-9](?:[ \t.()/-]{0,3}[0-9]){5,18}")
 _RUN: Final = re.compile(r"[0-9]+")
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
+_UUID_TAIL: Final = 24
 _DATE: Final = re.compile(r"(?<![0-9])(?:(?:19|20)[0-9]{2}([.-])[0-9]{2}\1[0-9]{2}|[0-9]{2}([.-])[0-9]{2}\2(?:19|20)[0-9]{2})(?![0-9])")
 _UNIT: Final = re.compile(r" ?(?:bytes?|octets|[kKMG]i?B|B|ns|us|ms|µs)\b")
 _NAMED_NUMBER: Final = re.compile(
-    r"(?:tel|fone|phone|cel|celular|mobile|whats|whatsapp|zap|wpp|contato|contact|numero|number|user|jid)$", re.IGNORECASE
+    r"(?:tel|cel|celular|whats|whatsapp|zap|wpp|contato|contact|numero|number|user)$", re.IGNORECASE
 )
-_LINK: Final = re.compile(r"(?:wa\.me/|signal\.me/\#p/|[?&]phone=|\b(?:tel|sms|callto|whatsapp):)(\+?[ ]?[0-9][0-9 ().-]{4,20}[0-9])", re.IGNORECASE)
-_CNPJ: Final = re.compile(r"[0-9A-Z]{2}\.[0-9A-Z]{3}\.[0-9A-Z]{3}/[0-9A-Z]{4}-[0-9]{2}(?![0-9])|[0-9A-Z]{12}[0-9]{2}(?![0-9A-Za-z])")
+_LINK: Final = re.compile(r"(?:wa\.me/|signal\.me/\#p/)(\+?[ ]?[0-9][0-9 ().-]{4,20}[0-9])", re.IGNORECASE)
+_CNPJ: Final = re.compile(
+    r"(?<![0-9A-Za-z])(?:[0-9A-Z]{2}\.[0-9A-Z]{3}\.[0-9A-Z]{3}/[0-9A-Z]{4}-[0-9]{2}(?![0-9])|[0-9A-Z]{12}[0-9]{2}(?![0-9A-Za-z]))"
+)
 
 _BRAZILIAN_SHAPES: Final = frozenset({(5, 4), (9,), (1, 4, 4), (1, 8), (3, 3, 3), (4, 5), (4, 4), (8,)})
 _TRUNK_SHAPES: Final = frozenset({(1, 2), (3,), (1, 2, 2), (3, 2), (5,), (1, 4)})
@@ -112,12 +121,14 @@ _AUTHORITY: Final = re.compile(r"://(?!REDACTED:REDACTED@)([^\s/?\#\"'<>]{0,256}
 _LOOSE_AUTHORITY: Final = re.compile(r"://(?!REDACTED:REDACTED@)([^\s\"'<>:@/]{0,128}:[^\s\"'<>]{0,256}|[^\s/?\#\"'<>]{0,256})@")
 _WEB_SCHEMES: Final = ("http", "https", "ws", "wss", "ftp")
 
-_KEY_BEFORE: Final = re.compile(r"(?<![\w.-])([^\W\d][\w.-]{0,63})(?:\[\w{0,16}\]){0,2}(\\{0,3}[\"'`]?) {0,2}$")
+# Read backwards from the sign: a key has one end and many possible starts.
+_KEY_REVERSED: Final = re.compile(r" {0,2}([\"'`]?\\{0,3})(?:\]\w{0,16}\[){0,2}([\w.-]{0,63}[^\W\d])(?![\w.-])")
 _QUOTED: Final = re.compile(r"[ ]{0,2}[bruf]?(\\{0,3}[\"'])")
 _PLAIN_WORD: Final = re.compile(r"[ \t]{0,2}([^\s,;&)}\]\"'<>]+)")
 _REST_OF_LINE: Final = re.compile(r"[ \t]{0,2}([^\n\"<>]{1,8192})")
 _PLAIN_TEXT: Final = re.compile(r"[ \t]{0,2}([^\n\"<>]*?)(?= [\w.-]{1,40}=|[\n\"<>]|$)")
 _PARAMETER: Final = re.compile(r"[^&;\#\s\"'<>]*")
+_PARAMETER_STARTS: Final = frozenset("?&;#")
 _PHONE_LIKE: Final = re.compile(r"[0-9][^0-9\n]{0,3}[0-9][^0-9\n]{0,3}[0-9][^0-9\n]{0,3}[0-9]|@")
 MASKED_PHONE: Final = re.compile(
     r"(?:\+[0-9]{1,3}\*{8}[0-9]{0,4}|\[masked:(?:phone|jid|email|error)\]|status|p_[0-9a-f]{24})(?:[._][0-9]{1,3})?(?::[0-9]{1,4})?(?:@[a-z.]{3,15})?"
@@ -145,15 +156,15 @@ _LITERALS: Final = (
     Literal(("EAA",), re.compile(r"(?<![A-Za-z0-9])EAA[A-Za-z0-9]{24,1024}"), "secret"),
     Literal(("PRIVATE KEY-----",), re.compile(r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^-]{0,16384}(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?"), "secret"),
     Literal(("base64,",), re.compile(r"data:image/[\w.+-]{1,32};base64,(?!\[masked)([A-Za-z0-9+/=]{1,262144})"), "qr"),
-    Literal(("[parameters: ", "parameters: ["), re.compile(r"\[?parameters: (?!\[masked)([^\n]{1,65536}?)(?=\]?(?:\n|\Z))"), "sql"),
-    Literal(("[SQL: ",), re.compile(r"(?!)"), "sql"),
+    Literal(("arameters: ",), re.compile(r"\[?parameters: (?!\[masked)([^\n]{1,65536}?)(?=\]?(?:\n|\Z))"), "sql"),
     Literal(("ow contains (",), re.compile(r"[Rr]ow contains \((?!\[masked)([^\n]{0,65536})"), "sql"),
     Literal(("Key (",), re.compile(r"Key \([^)\n]{1,256}\)=\((?!\[masked)([^\n]{0,4096}?)(?=\) (?:already|is |conflicts|,)|\)?\.?(?:\n|$))"), "sql"),
     Literal(("Duplicate entry '",), re.compile(r"Duplicate entry '(?!\[masked)([^\n]{0,4096}?)(?=' for key|\n|$)"), "sql"),
     Literal(("invalid input",), re.compile(r"invalid input[^\n:]{0,80}: (?!\[masked)([^\n]{1,4096})"), "sql"),
 )
 _STATEMENT: Final = re.compile(r"\[SQL: ([\s\S]{1,65536}?)(?=\]\s*(?:\[parameters|\(Background|\Z)|\Z)")
-_LINKS: Final = ("wa.me/", "signal.me/", "phone=", "tel:", "sms:", "callto:", "whatsapp:")
+_LINKS: Final = (".me/", ".ME/")
+_NEEDLES: Final = (*(needle for literal in _LITERALS for needle in literal.needles), *_LINKS, "[SQL: ")
 
 
 class Detectors:
@@ -162,27 +173,59 @@ class Detectors:
 
     Args:
         plan: What the key rules say about a name; used for ``key=value`` and JSON inside a text.
+        book: The same rules, for the endings of their names.
     """
 
-    def __init__(self, plan: Callable[[str], KeyPlan]) -> None:
+    def __init__(self, plan: Callable[[str], KeyPlan], book: KeyBook) -> None:
         self._plan = plan
+        self._sign = re.compile(_SIGN % (_alternatives(book.endings(3)), _alternatives(book.endings(2))))
 
     def find(self, text: str, *, is_url: bool = False) -> list[Finding]:
         """What is in *text*, in order, never overlapping."""
         view = look(text)
+        if is_url and "+" in view.text:
+            view = View(_PLUS_AS_SPACE.sub(" ", view.text), view.starts, view.ends)
         plain = view.text
-        if is_url and "+" in plain:
-            view = View(_PLUS_AS_SPACE.sub(" ", plain), view.starts, view.ends)
-            plain = view.text
-        literals = [literal for literal in _LITERALS if any(needle in plain for needle in literal.needles)]
-        links = any(link in plain for link in _LINKS)
-        if not literals and not links and not is_url and ANCHOR.search(plain) is None:
+        has_needle = False
+        for needle in _NEEDLES:
+            if needle in plain:
+                has_needle = True
+                break
+        anchors = _anchors(self._sign, plain)
+        if is_url and "=" in plain:
+            anchors = sorted({*anchors, *(sign.start() for sign in _EQUALS.finditer(plain))})
+        if not anchors and not has_needle:
             return []
         scan = _Scan(text, view, self._plan, is_url=is_url)
-        scan.read(literals, links=links)
+        scan.read(anchors, has_needle=has_needle)
         return scan.findings
 
 
+
+def _anchors(signs: re.Pattern[str], text: str) -> list[int]:
+    """Where something may begin, in order."""
+    anchors = [sign.start() for sign in signs.finditer(text)]
+    numbers = [
+        start.start()
+        for span in _SPAN.finditer(text)
+        for start in _START.finditer(text, span.start(), span.end() + 1)
+    ]
+    return sorted(anchors + numbers) if numbers else anchors
+
+
+def _alternatives(endings: frozenset[str]) -> str:
+    """The endings of masked names, in any case, as one pattern that is quick to say no."""
+    groups: dict[str, list[str]] = {}
+    for ending in sorted(endings):
+        groups.setdefault(ending[0], []).append("".join(map(_any_case, ending[1:])))
+    return "|".join(f"{_any_case(first)}(?:{'|'.join(rest)})" for first, rest in groups.items())
+
+
+def _any_case(char: str) -> str:
+    return f"[{char.lower()}{char.upper()}]" if char.isalpha() and char.isascii() else re.escape(char)
+
+
+_EQUALS: Final = re.compile("=")
 _PLUS_AS_SPACE: Final = re.compile(r"(?<=[0-9()-])\+(?=[0-9()-])")
 
 
@@ -200,14 +243,13 @@ class _Scan:
         self._done = 0
         self.findings: list[Finding] = []
 
-    def read(self, literals: list[Literal], *, links: bool) -> None:
+    def read(self, anchors: list[int], *, has_needle: bool) -> None:
         """Fill the findings."""
-        taken = sorted(self._literal_findings(literals, links=links), reverse=True)
+        taken = sorted(self._literal_findings(), reverse=True) if has_needle else []
         first = self._first_parameter()
         if first is not None:
             self._add(first)
-        for anchor in ANCHOR.finditer(self._text):
-            at = anchor.start()
+        for at in anchors:
             while taken and taken[-1].start <= at:
                 self._add(taken.pop())
             found = self._at(at) if at >= self._done else None
@@ -216,7 +258,8 @@ class _Scan:
         for found in reversed(taken):
             self._add(found)
         if self._view.starts is not None:
-            self.findings = [found._replace(**dict(zip(("start", "end"), self._view.span(found.start, found.end), strict=True))) for found in self.findings]
+            span = self._view.span
+            self.findings = [Finding(*span(found.start, found.end), *found[2:]) for found in self.findings]
 
     def _add(self, found: Finding) -> None:
         if found.start >= self._done and found.end > found.start:
@@ -225,19 +268,19 @@ class _Scan:
 
     # -- needles ------------------------------------------------------------------------------------------------------
 
-    def _literal_findings(self, literals: list[Literal], *, links: bool) -> Iterator[Finding]:
-        if "[SQL: " in self._text:
+    def _literal_findings(self) -> Iterator[Finding]:
+        text = self._text
+        for literal in _LITERALS:
+            if any(needle in text for needle in literal.needles):
+                for found in literal.pattern.finditer(text):
+                    start, end = found.span(found.lastindex or 0)
+                    if _is_credential(literal, text[start:end]):
+                        yield Finding(start, end, literal.rule)
+        if "[SQL: " in text:
             yield from self._statements()
-        for literal in literals:
-            for found in literal.pattern.finditer(self._text):
-                start, end = found.span(found.lastindex or 0)
-                if _is_credential(literal, self._text[start:end]):
-                    yield Finding(start, end, literal.rule)
-        if links:
-            for found in _LINK.finditer(self._text):
-                digits = _digits(found[1])
-                country = phones.international(digits) or phones.calling_code(digits)
-                yield Finding(found.start(1), found.end(1), "phone", digits, country)
+        for found in _LINK.finditer(text):
+            digits = _digits(found[1])
+            yield Finding(*found.span(1), "phone", digits, phones.international(digits) or phones.calling_code(digits))
 
     def _statements(self) -> Iterator[Finding]:
         for found in _STATEMENT.finditer(self._text):
@@ -255,13 +298,14 @@ class _Scan:
             return self._authority(at) if self._text.startswith("://", at) else self._pair(at)
         if char == "+":
             return self._plus(at)
-        return self._number(at) or self._cnpj(at)
+        return self._cnpj(at) if "A" <= char <= "Z" else self._number(at) or self._cnpj(at)
 
     def _cnpj(self, at: int) -> Finding | None:
-        found = _CNPJ.match(self._text, at)
-        if found is None or not ("/" in found[0] or documents.is_cnpj(found[0])):
-            return None
-        return Finding(at, found.end(), "document")
+        low = max(self._done, at - 17)
+        for found in _CNPJ.finditer(self._text, low, at + 20):
+            if found.start() <= at < found.end() and ("/" in found[0] or documents.is_cnpj(found[0])):
+                return Finding(*found.span(), "document")
+        return None
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 
@@ -285,6 +329,8 @@ class _Scan:
         chunk = _NUMBER.match(text, at)
         if chunk is None or self._is_inside_word(at):
             return None
+        if text[at - 1 : at] == "-" and at >= _UUID_TAIL and _UUID.match(text, at - _UUID_TAIL):
+            return None
         runs = [run.span() for run in _RUN.finditer(text, at, chunk.end())]
         if _JID_AHEAD.match(text, runs[0][1]):
             return None
@@ -304,10 +350,12 @@ class _Scan:
         return _is_alphanumeric(before) and _NAMED_NUMBER.search(self._text, max(0, at - 10), at) is None
 
     def _is_in_uuid(self, at: int, end: int) -> bool:
-        low = max(0, at - 36)
+        text = self._text
+        if "-" not in text[max(0, at - 1) : end + 1]:
+            return False
         return any(
             uuid.start() <= at < uuid.end() or at <= uuid.start() < end
-            for uuid in _UUID.finditer(self._text, low, end + 36)
+            for uuid in _UUID.finditer(text, max(0, at - 36), end + 36)
         )
 
     def _judge(self, at: int, runs: list[tuple[int, int]]) -> tuple[str, str, str] | None:
@@ -390,17 +438,19 @@ class _Scan:
 
     def _pair(self, at: int) -> Finding | None:
         text = self._text
-        key = _KEY_BEFORE.search(text, max(0, at - 72), at)
+        key = _KEY_REVERSED.match(text[max(0, at - 72) : at][::-1])
         if key is None:
             return None
-        is_parameter = text[at] == "=" and (text[key.start() - 1 : key.start()] in {"?", "&", ";", "#"} or (self._is_url and not key.start()))
-        plan = self._plan(key[1])
+        name = key[2][::-1]
+        plan = self._plan(name)
         rule = plan.rule
-        if rule is None and is_parameter and key[1].lower() in SEARCH_PARAMETERS:
-            rule = "body"
-        if rule is None:
+        if rule is None and (not self._is_url or name.lower() not in SEARCH_PARAMETERS):
             return None
-        span = self._parameter(at) if is_parameter else self._written_value(at, key[2], plan)
+        before = text[at - key.end() - 1 : at - key.end()]
+        is_parameter = text[at] == "=" and (before in _PARAMETER_STARTS if before else self._is_url)
+        if rule is None:
+            rule = "body"
+        span = self._parameter(at) if is_parameter else self._written_value(at, key[1], plan)
         if span is None:
             return None
         if rule == "phone" and (found := self._number_at(span[0])) is not None and found.end >= span[1]:

@@ -213,6 +213,11 @@ class KeyBook:
             word: (rule.rule, frozenset(before.split())) for rule in KEY_RULES for word, before in rule.qualified
         }
 
+    def endings(self, size: int) -> frozenset[str]:
+        """The last *size* letters of the masked names that have them, for a cheap test before a lookup."""
+        names = [*self._strict, *self._exact, *self._whole, *self._qualified, *self._extra]
+        return frozenset(name[-size:] for name in names if len(name) == size or (len(name) > size > 2))  # noqa: PLR2004
+
     def plan(self, key: str) -> KeyPlan:
         """What happens to values under *key*."""
         normal = normal_key(key)

@@ -40,6 +40,7 @@ Source: ITU list of assigned country codes, lengths as the plans published there
 
 BRAZIL: Final = "55"
 NORTH_AMERICA: Final = "1"
+_ONE_DIGIT_CODES: Final = frozenset({NORTH_AMERICA, "7"})
 
 _AREA = r"(?:1[1-9]|2[12478]|3[1-578]|4[1-9]|5[1345]|6[1-9]|7[134579]|8[1-9]|9[1-9])"
 _BRAZILIAN: Final = re.compile(_AREA + r"(?:9[0-9]{8}|[2-9][0-9]{7})")
@@ -68,8 +69,10 @@ def _lengths(code: str, spans: str) -> frozenset[int]:
 
 def calling_code(digits: str) -> str:
     """The calling code *digits* begin with, or an empty string."""
+    if digits[:1] in _ONE_DIGIT_CODES:
+        return digits[0]
     codes = calling_codes()
-    return next((digits[:size] for size in (1, 2, 3) if digits[:size] in codes), "")
+    return digits[:2] if digits[:2] in codes else digits[:3] if digits[:3] in codes else ""
 
 
 def international(digits: str) -> str:
