@@ -1,39 +1,27 @@
-"""The three providers and their exporters, built together, flushed together, ended together."""
+"""The three providers and what sends for them, built together, flushed together, ended together."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from opentelemetry import metrics as metrics_api
 from opentelemetry import trace as trace_api
 from opentelemetry._logs import _internal as logs_api
 from opentelemetry.metrics import _internal as metrics_internal
 from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
-from opentelemetry.sdk.metrics.export import (
-    MetricExporter,
-    MetricExportResult,
-    MetricReader,
-    PeriodicExportingMetricReader,
-)
-from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.util._once import Once
 
+from whatsself_otel.batch_queue import BatchQueue, Deadline, ExportCounts, QueueLimits
 from whatsself_otel.birth import BirthExporter
 from whatsself_otel.cardinality import BoundedMeterProvider
-from whatsself_otel.export import (
-    BatchQueue,
-    Deadline,
-    ExportCounts,
-    QueueLimits,
-    build_log_exporter,
-    build_metric_exporter,
-    build_span_exporter,
-    is_success,
-)
+from whatsself_otel.export import Sender, build_log_sender, build_metric_exporter, build_span_sender
 from whatsself_otel.logs import MaskedLogRecord, plain
+from whatsself_otel.metric_export import CountingMetricExporter, MaskingMetricExporter
 from whatsself_otel.processors import (
     CorrelationProcessor,
     ExportLogProcessor,
@@ -41,22 +29,19 @@ from whatsself_otel.processors import (
     OpenRequests,
     mask_attributes,
     mask_metrics,
-    mask_spans,
+    mask_span,
 )
 from whatsself_otel.resource import build_resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from opentelemetry.sdk._logs.export import LogRecordExporter
-    from opentelemetry.sdk.metrics.export import MetricsData
-    from opentelemetry.sdk.trace.export import SpanExporter
-
     from whatsself_otel.config import TelemetryConfig
     from whatsself_otel.instrumentation.prometheus import PrometheusReader
     from whatsself_otel.masking import Masker
 
 _logger = logging.getLogger("whatsself_otel")
+_T = TypeVar("_T")
 
 
 class Pipelines:
@@ -71,27 +56,27 @@ class Pipelines:
 
     def __init__(self, config: TelemetryConfig, masker: Masker, requests: OpenRequests) -> None:
         self.on_dropped: Callable[[str, str, int], None] = lambda _signal, _reason, _count: None
+        self._config = config
         self._masker = masker
-        self._exporters: list[SpanExporter | LogRecordExporter] = []
-        resource = build_resource(config, masker)
-        self._spans = self._span_queue(config)
-        self._logs = self._log_queue(config)
-        self._metric_exporter = self._build_metric_exporter(config)
-        self.tracer_provider = TracerProvider(
-            resource=resource,
-            shutdown_on_exit=False,
-            span_limits=SpanLimits(max_attribute_length=SpanLimits.UNSET, max_span_attribute_length=SpanLimits.UNSET),
-        )
+        self._senders: list[Sender[Any]] = []
+        self._spans = self._queue("traces", build_span_sender(config), mask_span, config.span_delay_s)
+        self._logs = self._queue("logs", build_log_sender(config), mask_log, config.log_delay_s)
+        self._metric_exporter = self._build_metric_exporter()
+        self.prometheus = self._build_prometheus_reader() if config.prometheus else None
+        self._build_providers(requests)
+
+    def _build_providers(self, requests: OpenRequests) -> None:
+        resource = build_resource(self._config, self._masker)
+        # Values are cut after masking, by nobody but us: a phone cut in half is a phone that no detector finds.
+        unlimited = SpanLimits(max_attribute_length=SpanLimits.UNSET, max_span_attribute_length=SpanLimits.UNSET)
+        self.tracer_provider = TracerProvider(resource=resource, shutdown_on_exit=False, span_limits=unlimited)
         self.tracer_provider.add_span_processor(CorrelationProcessor())
         if self._spans is not None:
             self.tracer_provider.add_span_processor(ExportProcessor(self._spans, requests))
         self.logger_provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
         if self._logs is not None:
             self.logger_provider.add_log_record_processor(ExportLogProcessor(self._logs))
-        self.prometheus = self._prometheus_reader() if config.prometheus else None
-        self.meter_provider = BoundedMeterProvider(
-            self._metric_readers(config.metric_interval_s), resource=resource, shutdown_on_exit=False
-        )
+        self.meter_provider = BoundedMeterProvider(self._metric_readers(), resource=resource, shutdown_on_exit=False)
 
     def flush(self, timeout_s: float) -> bool:
         """Send what is queued within *timeout_s* for all signals together; return whether all of it left."""
@@ -114,8 +99,8 @@ class Pipelines:
         if not started:
             self._end_metrics(limit.patience_s)
         drained = [queue.join(limit) for queue in self._queues()]
-        for exporter in self._exporters:
-            _end(exporter)
+        for sender in self._senders:
+            _close(sender)
         if started:
             ender.join(limit.left_s())
         return all(drained) and not (started and ender.is_alive())
@@ -152,19 +137,38 @@ class Pipelines:
         logs_api.set_logger_provider(self.logger_provider)
         return None
 
-    def _prometheus_reader(self) -> PrometheusReader:
+    def _queues(self) -> list[BatchQueue[Any]]:
+        return [queue for queue in (self._spans, self._logs) if queue is not None]
+
+    def _queue(
+        self, signal: str, sender: Sender[_T] | None, mask: Callable[[_T, Masker], _T], delay_s: float
+    ) -> BatchQueue[_T] | None:
+        if sender is None:
+            return None
+        self._senders.append(sender)
+        return BatchQueue(
+            lambda batch: sender.send([mask(item, self._masker) for item in batch]),
+            QueueLimits(items=self._config.queue_size, delay_s=delay_s),
+            lambda reason, count: self.on_dropped(signal, reason, count),
+        )
+
+    def _build_metric_exporter(self) -> CountingMetricExporter | None:
+        exporter = build_metric_exporter(self._config)
+        if exporter is None:
+            return None
+        return CountingMetricExporter(exporter, lambda count: self.on_dropped("metrics", "export_failed", count))
+
+    def _build_prometheus_reader(self) -> PrometheusReader:
         from whatsself_otel.instrumentation.prometheus import PrometheusReader
 
         return PrometheusReader(lambda data: mask_metrics(data, self._masker))
 
-    def _metric_readers(self, interval_s: float) -> list[MetricReader]:
+    def _metric_readers(self) -> list[MetricReader]:
         readers: list[MetricReader] = [] if self.prometheus is None else [self.prometheus]
         if self._metric_exporter is not None:
-            readers.append(PeriodicExportingMetricReader(self._metric_exporter, interval_s * 1000))
+            exporter = BirthExporter(MaskingMetricExporter(self._metric_exporter, self._masker))
+            readers.append(PeriodicExportingMetricReader(exporter, self._config.metric_interval_s * 1000))
         return readers
-
-    def _queues(self) -> list[BatchQueue[Any]]:
-        return [queue for queue in (self._spans, self._logs) if queue is not None]
 
     def _flush_metrics(self, timeout_s: float, done: list[bool]) -> None:
         try:
@@ -178,105 +182,6 @@ class Pipelines:
         except Exception:  # noqa: BLE001 - the SDK raises when a reader fails
             _logger.debug("the meter provider did not end cleanly")
 
-    def _span_queue(self, config: TelemetryConfig) -> BatchQueue[ReadableSpan] | None:
-        exporter = build_span_exporter(config)
-        if exporter is None:
-            return None
-        self._exporters.append(exporter)
-        limits = QueueLimits(items=config.queue_size, delay_s=config.span_delay_s)
-        return BatchQueue(
-            lambda batch: is_success(exporter.export(mask_spans(batch, self._masker))),
-            limits,
-            lambda reason, count: self.on_dropped("traces", reason, count),
-        )
-
-    def _log_queue(self, config: TelemetryConfig) -> BatchQueue[ReadableLogRecord] | None:
-        exporter = build_log_exporter(config)
-        if exporter is None:
-            return None
-        self._exporters.append(exporter)
-        limits = QueueLimits(items=config.queue_size, delay_s=config.log_delay_s)
-        return BatchQueue(
-            lambda batch: is_success(exporter.export([mask_log(record, self._masker) for record in batch])),
-            limits,
-            lambda reason, count: self.on_dropped("logs", reason, count),
-        )
-
-    def _build_metric_exporter(self, config: TelemetryConfig) -> CountingMetricExporter | None:
-        exporter = build_metric_exporter(config)
-        if exporter is None:
-            return None
-        return CountingMetricExporter(
-            BirthExporter(MaskingMetricExporter(exporter, self._masker)),
-            lambda count: self.on_dropped("metrics", "export_failed", count),
-        )
-
-
-class CountingMetricExporter(MetricExporter):
-    """
-    Counts what a metric exporter delivers.
-
-    Args:
-        exporter: Who does the work.
-        on_failed: Told how many data points an export that failed held.
-    """
-
-    def __init__(self, exporter: MetricExporter, on_failed: Callable[[int], None]) -> None:
-        super().__init__(exporter._preferred_temporality, exporter._preferred_aggregation)  # noqa: SLF001 - as readers do
-        self.counts = ExportCounts()
-        self._exporter = exporter
-        self._on_failed = on_failed
-
-    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
-        """Export and count."""
-        points = _count_points(metrics_data)
-        result = self._exporter.export(metrics_data, timeout_millis=timeout_millis, **kwargs)
-        if result is MetricExportResult.SUCCESS:
-            self.counts.exported += points
-            self.counts.last_success_s = time.time()
-            self.counts.last_error = None
-        else:
-            self.counts.dropped += points
-            self.counts.last_error = "not delivered"
-            self._on_failed(points)
-        return result
-
-    def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        """Flush the exporter."""
-        return self._exporter.force_flush(timeout_millis)
-
-    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
-        """End the exporter."""
-        self._exporter.shutdown(timeout_millis, **kwargs)
-
-
-class MaskingMetricExporter(MetricExporter):
-    """
-    Masks the attributes of every data point and of its exemplars, which a view does not clean.
-
-    Args:
-        exporter: Who sends.
-        masker: What hides personal data.
-    """
-
-    def __init__(self, exporter: MetricExporter, masker: Masker) -> None:
-        super().__init__(exporter._preferred_temporality, exporter._preferred_aggregation)  # noqa: SLF001 - as readers do
-        self._exporter = exporter
-        self._masker = masker
-
-    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
-        """Mask and export."""
-        masked = mask_metrics(metrics_data, self._masker)
-        return self._exporter.export(masked, timeout_millis=timeout_millis, **kwargs)
-
-    def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        """Flush the exporter."""
-        return self._exporter.force_flush(timeout_millis)
-
-    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
-        """End the exporter."""
-        self._exporter.shutdown(timeout_millis, **kwargs)
-
 
 def mask_log(record: ReadableLogRecord, masker: Masker) -> ReadableLogRecord:
     """Return *record* masked, unless it came from our own handler and is masked already."""
@@ -288,20 +193,12 @@ def mask_log(record: ReadableLogRecord, masker: Masker) -> ReadableLogRecord:
     return record
 
 
-def _count_points(metrics_data: MetricsData) -> int:
-    return sum(
-        len(metric.data.data_points)
-        for resource in metrics_data.resource_metrics
-        for scope in resource.scope_metrics
-        for metric in scope.metrics
-    )
-
-
 def _describe(counts: ExportCounts, queued: int) -> dict[str, Any]:
     age_s = None if counts.last_success_s is None else round(time.time() - counts.last_success_s, 1)
     return {
         "exported": counts.exported,
         "dropped": counts.dropped,
+        "retried": counts.retried,
         "queued": queued,
         "last_success_age_s": age_s,
         "last_error": counts.last_error,
@@ -312,11 +209,11 @@ def _is_ours(provider: object) -> bool:
     return bool(getattr(provider, "_whatsself_otel", False))
 
 
-def _end(exporter: SpanExporter | LogRecordExporter) -> None:
+def _close(sender: Sender[Any]) -> None:
     try:
-        exporter.shutdown()
-    except Exception:  # noqa: BLE001 - an exporter that cannot end must not stop the application
-        _logger.debug("an exporter did not end cleanly")
+        sender.close()
+    except Exception:  # noqa: BLE001 - a sender that cannot end must not stop the application
+        _logger.debug("a sender did not end cleanly")
 
 
 def _start(thread: threading.Thread) -> bool:

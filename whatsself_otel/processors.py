@@ -14,17 +14,17 @@ from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor
 from opentelemetry.trace import Link, SpanContext, Status
 
 from whatsself_otel import propagation
+from whatsself_otel.batch_queue import Deadline
 from whatsself_otel.context import CORRELATION_KEYS, RequestScope, current_attributes
-from whatsself_otel.export import Deadline
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from opentelemetry.context import Context
     from opentelemetry.sdk._logs import ReadWriteLogRecord
     from opentelemetry.sdk.trace import Span
 
-    from whatsself_otel.export import BatchQueue
+    from whatsself_otel.batch_queue import BatchQueue
     from whatsself_otel.masking import Masker
 
 MAX_PARKED_S: Final = 30.0
@@ -223,11 +223,6 @@ def _mask_status(status: Status, masker: Masker) -> Status:
 
 def _mask_span_context(context: SpanContext | None, masker: Masker) -> SpanContext | None:
     return None if context is None else propagation.clean_tracestate(context, masker)
-
-
-def mask_spans(spans: Sequence[ReadableSpan], masker: Masker) -> list[ReadableSpan]:
-    """Return *spans* masked."""
-    return [mask_span(span, masker) for span in spans]
 
 
 def mask_metrics(data: MetricsData, masker: Masker) -> MetricsData:

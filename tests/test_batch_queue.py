@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whatsself_otel.export import MAX_ATTEMPTS, BatchQueue, Deadline, QueueLimits
+from whatsself_otel.batch_queue import MAX_ATTEMPTS, BatchQueue, Deadline, QueueLimits
+from whatsself_otel.otlp import SendResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,19 +23,27 @@ class Backend:
         self.batches: list[list[int]] = []
         self.attempts = 0
         self.fails = False
+        self.refuses = False
+        self.rejects = 0
+        self.most_items = 1_000_000
+        self.poison = -1_000
         self.raises = False
         self.gate = threading.Event()
         self.gate.set()
 
-    def send(self, batch: list[int]) -> bool:
+    def send(self, batch: list[int]) -> SendResult:
         self.attempts += 1
         self.gate.wait()
         if self.raises:
             raise RuntimeError
         if self.fails:
-            return False
+            return SendResult(error="HTTP 503", retry=True)
+        if self.refuses:
+            return SendResult(error="HTTP 401")
+        if len(batch) > self.most_items or self.poison in batch:
+            return SendResult(error="HTTP 413", too_large=True)
         self.batches.append(batch)
-        return True
+        return SendResult(rejected=self.rejects)
 
     @property
     def items(self) -> list[int]:
@@ -136,7 +145,7 @@ class TestLoss:
     def test_a_batch_nobody_takes_is_dropped_and_counted(
         self, backend: Backend, dropped: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("whatsself_otel.export.MAX_BACKOFF_S", 0.01)
+        monkeypatch.setattr("whatsself_otel.batch_queue.MAX_BACKOFF_S", 0.01)
         queue = make_queue(backend, dropped)
         backend.fails = True
         queue.put(1)
@@ -145,6 +154,43 @@ class TestLoss:
             time.sleep(0.01)
 
         assert (dropped, backend.attempts) == ([("export_failed", 1)], MAX_ATTEMPTS)
+
+    def test_a_refused_batch_is_not_sent_again(self, backend: Backend, dropped: list[tuple[str, int]]) -> None:
+        queue = make_queue(backend, dropped)
+        backend.refuses = True
+        queue.put(1)
+        queue.flush(Deadline(2))
+
+        assert (dropped, backend.attempts, queue.counts.last_error) == ([("rejected", 1)], 1, "HTTP 401")
+
+    def test_a_partial_success_counts_what_was_rejected(self, backend: Backend, dropped: list[tuple[str, int]]) -> None:
+        queue = make_queue(backend, dropped)
+        backend.rejects = 3
+        for item in range(10):
+            queue.put(item)
+        queue.flush(Deadline(2))
+
+        assert (queue.counts.exported, dropped) == (7, [("rejected", 3)])
+
+    def test_a_batch_that_is_too_large_is_sent_in_parts(self, backend: Backend, dropped: list[tuple[str, int]]) -> None:
+        queue = make_queue(backend, dropped)
+        backend.most_items = 3
+        for item in range(20):
+            queue.put(item)
+        queue.flush(Deadline(5))
+
+        assert (backend.items, dropped) == (list(range(20)), [])
+
+    def test_one_item_that_nobody_can_take_costs_only_itself(
+        self, backend: Backend, dropped: list[tuple[str, int]]
+    ) -> None:
+        queue = make_queue(backend, dropped)
+        backend.poison = 7
+        for item in range(20):
+            queue.put(item)
+        queue.flush(Deadline(5))
+
+        assert (backend.items, dropped) == ([item for item in range(20) if item != 7], [("too_large", 1)])
 
     def test_everything_is_either_exported_or_counted_as_dropped(
         self, backend: Backend, dropped: list[tuple[str, int]]
@@ -174,7 +220,7 @@ class TestDeadlines:
         queue = make_queue(backend, dropped, batch_items=1)
         send = backend.send
 
-        def send_slowly(batch: list[int]) -> bool:
+        def send_slowly(batch: list[int]) -> SendResult:
             time.sleep(0.1)
             return send(batch)
 

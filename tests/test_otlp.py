@@ -1,0 +1,166 @@
+"""OTLP over HTTP: every answer a receiver, a proxy or a login page may give, taken for what it is."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceResponse,
+)
+from otlp_sink import Sink
+
+from whatsself_otel import Telemetry
+from whatsself_otel.otlp import MAX_RETRY_AFTER_S, HttpTarget, OtlpHttpClient, SendResult, parse_retry_after
+
+Start = Callable[..., Telemetry]
+PROTOBUF = "application/x-protobuf"
+
+
+@contextmanager
+def answering(status: int, body: bytes = b"", **headers: str) -> Iterator[str]:
+    """A receiver that always gives this answer."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1/traces"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def post(url: str, timeout_s: float = 2.0) -> SendResult:
+    target = HttpTarget(url=url, headers={}, timeout_s=timeout_s, compress=True)
+    client = OtlpHttpClient(target, ExportTraceServiceResponse)
+    try:
+        return client.post(b"")
+    finally:
+        client.close()
+
+
+class TestAnswers:
+    def test_an_empty_success_is_a_success(self) -> None:
+        with answering(200) as url:
+            assert post(url) == SendResult()
+
+    def test_a_partial_success_says_how_many_were_rejected(self) -> None:
+        partial = ExportTracePartialSuccess(rejected_spans=7, error_message="too old")
+        body = ExportTraceServiceResponse(partial_success=partial).SerializeToString()
+        with answering(200, body, content_type=PROTOBUF) as url:
+            assert post(url) == SendResult(rejected=7)
+
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    def test_a_redirect_is_a_failure_and_is_not_followed(self, status: int) -> None:
+        with answering(200) as elsewhere, answering(status, location=elsewhere) as url:
+            assert post(url) == SendResult(error=f"HTTP {status}", retry=True)
+
+    def test_a_login_page_is_a_failure(self) -> None:
+        with answering(200, b"<html>log in</html>", content_type="text/html") as url:
+            assert post(url) == SendResult(error="the answer is not OTLP: something else listens there", retry=True)
+
+    @pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 501])
+    def test_these_are_final(self, status: int) -> None:
+        with answering(status) as url:
+            assert post(url) == SendResult(error=f"HTTP {status}")
+
+    @pytest.mark.parametrize("status", [429, 502, 503, 504])
+    def test_these_may_be_tried_again(self, status: int) -> None:
+        with answering(status, retry_after="3") as url:
+            assert post(url) == SendResult(error=f"HTTP {status}", retry=True, retry_after_s=3.0)
+
+    def test_413_asks_for_less(self) -> None:
+        with answering(413) as url:
+            assert post(url) == SendResult(error="HTTP 413", too_large=True)
+
+    def test_a_refusal_names_its_kind_and_not_the_url(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            url = f"http://127.0.0.1:{probe.getsockname()[1]}/v1/traces?token=s3cret"
+
+        assert post(url) == SendResult(error="NewConnectionError", retry=True)
+
+    def test_silence_ends_at_the_timeout(self) -> None:
+        with socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))
+            silent.listen()
+            result = post(f"http://127.0.0.1:{silent.getsockname()[1]}/v1/traces", timeout_s=0.2)
+
+        assert (result.error, result.retry) == ("ReadTimeoutError", True)
+
+
+class TestRetryAfter:
+    @pytest.mark.parametrize(
+        ("value", "expected"),
+        [
+            ("1", 1.0),
+            ("0", 0.0),
+            ("-5", 0.0),
+            ("3600", MAX_RETRY_AFTER_S),
+            ("inf", None),
+            ("nan", None),
+            ("soon", None),
+            ("", None),
+            (None, None),
+            ("Mon, 23 Nov 2026 12:00:10 GMT", 10.0),
+            ("Mon, 23 Nov 2020 12:00:10 GMT", 0.0),
+        ],
+    )
+    def test_seconds_dates_and_nonsense(self, value: str | None, expected: float | None) -> None:
+        noon_s = 1795435200.0
+
+        assert parse_retry_after(value, noon_s) == expected
+
+    @given(st.text())
+    def test_no_text_raises(self, value: str) -> None:
+        seconds = parse_retry_after(value)
+
+        assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER_S
+
+
+class TestWhole:
+    def test_a_rejecting_collector_is_not_mistaken_for_a_good_one(self, start: Start) -> None:
+        partial = ExportTracePartialSuccess(rejected_spans=1)
+        body = ExportTraceServiceResponse(partial_success=partial).SerializeToString()
+        with answering(200, body, content_type=PROTOBUF) as url:
+            telemetry = start(traces_endpoint=url)
+            with telemetry.tracer.start_as_current_span("lost"):
+                pass
+            telemetry.force_flush(2)
+            health = telemetry.health()
+
+        assert not health.ok
+        assert health.signals["traces"]["dropped"] == 1
+
+    def test_headers_and_gzip_reach_the_collector(self, start: Start, sink: Sink) -> None:
+        telemetry = start(headers={"authorization": "Bearer t"})
+        with telemetry.tracer.start_as_current_span("sent"):
+            pass
+        assert telemetry.force_flush(5)
+
+        headers = next(export.headers for export in sink.received if export.path == "/v1/traces")
+        assert (headers["authorization"], headers["content-encoding"]) == ("Bearer t", "gzip")
+        assert headers["content-type"] == PROTOBUF

@@ -1,0 +1,286 @@
+"""
+A queue between the application and the network: bounded, true to its deadlines, and honest about what it loses.
+
+The SDK's batch processor ignores flush timeouts (opentelemetry-python#4568), drops a batch after one failed export and
+counts neither that nor a full queue; `BatchQueue` replaces it for spans and log records.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
+
+from whatsself_otel.otlp import SendResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
+
+MAX_ATTEMPTS: Final = 9
+"""Sends of one batch before it is dropped and counted: about 60 s of a collector that refuses at once."""
+
+MAX_BACKOFF_S: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueLimits:
+    """
+    Bounds of one queue.
+
+    Args:
+        items: Most items held; the oldest go first.
+        batch_items: Most items in one export.
+        delay_s: Seconds an item waits at most for its batch to fill.
+    """
+
+    items: int = 8192
+    batch_items: int = 512
+    delay_s: float = 1.0
+
+
+class Deadline:
+    """
+    How long a flush or shutdown of all signals together may take.
+
+    It ends early when nothing arrives anywhere for half of the time: nobody listens.
+
+    Args:
+        timeout_s: Seconds from now.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self.patience_s = timeout_s / 2
+        self._end_s = time.monotonic() + timeout_s
+        self._progress_s = time.monotonic()
+
+    def note_progress(self) -> None:
+        """Say that something arrived."""
+        self._progress_s = time.monotonic()
+
+    def left_s(self) -> float:
+        """Return the seconds that are left to wait, 0 when there are none."""
+        return max(min(self._end_s, self._progress_s + self.patience_s) - time.monotonic(), 0.0)
+
+
+@dataclass(slots=True)
+class ExportCounts:
+    """What became of one signal's items in this process."""
+
+    exported: int = 0
+    dropped: int = 0
+    retried: int = 0
+    last_success_s: float | None = None
+    last_error: str | None = None
+
+
+class BatchQueue(Generic[_T]):
+    """
+    A bounded queue with one background sender.
+
+    `put` never blocks and never raises. A batch that could not be sent is tried again while there is room, so a
+    collector may be away for about a minute without loss; one that is refused for good, or too large, is not.
+
+    Args:
+        send: Sends one batch and says what became of it; may block, runs on the queue's own thread.
+        limits: Bounds of the queue.
+        on_dropped: Told the reason and the number of items lost.
+    """
+
+    def __init__(
+        self, send: Callable[[list[_T]], SendResult], limits: QueueLimits, on_dropped: Callable[[str, int], None]
+    ) -> None:
+        self.counts = ExportCounts()
+        self._send = send
+        self._limits = limits
+        self._on_dropped = on_dropped
+        self._reset()
+        _reset_in_child(self)
+
+    def put(self, item: _T) -> None:
+        """Queue *item*; when the queue is full or closed an item is dropped and counted."""
+        if self._closed:
+            self._drop("shutdown", 1)
+            return
+        with self._changed:
+            full = len(self._items) >= self._limits.items
+            if full:
+                self._items.popleft()
+            self._items.append(item)
+            if self._thread is None:
+                self._start()
+            # The sender sleeps without a limit while the queue is empty, so the first item has to wake it.
+            if len(self._items) == 1 or len(self._items) >= self._limits.batch_items:
+                self._changed.notify_all()
+        if full:
+            self._drop("queue_full", 1)
+
+    def flush(self, limit: Deadline) -> bool:
+        """Send what is queued; return whether all of it left within *limit*."""
+        return self._drain(limit, close=False)
+
+    def close(self) -> None:
+        """Take nothing more and let the sender drain; `join` waits for it."""
+        with self._changed:
+            self._closed = True
+            self._asked += 1
+            self._changed.notify_all()
+
+    def join(self, limit: Deadline) -> bool:
+        """Wait for a closed queue to drain; what has not left within *limit* is dropped and counted."""
+        drained = self._drain(limit, close=True)
+        with self._changed:
+            self._abandoned = True
+            left = len(self._items) + self._in_flight
+            self._items.clear()
+            self._changed.notify_all()
+        if left:
+            self._drop("shutdown", left)
+        return drained
+
+    def __len__(self) -> int:
+        return len(self._items) + self._in_flight
+
+    def _reset(self) -> None:
+        self._items: deque[_T] = deque()
+        self._changed = threading.Condition(threading.Lock())
+        self._thread: threading.Thread | None = None
+        self._in_flight = 0
+        self._flushing = 0
+        self._asked = 0
+        """Flushes and closes so far: each ends a pause, for somebody waits."""
+        self._closed = False
+        self._abandoned = False
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="whatsself-otel-export", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:  # the interpreter is shutting down
+            self._thread = None
+
+    def _drain(self, limit: Deadline, *, close: bool) -> bool:
+        with self._changed:
+            self._closed = self._closed or close
+            self._flushing += 1
+            self._asked += 1
+            self._changed.notify_all()
+            try:
+                if self._thread is None:
+                    return not self._items
+                return self._wait_until_empty(limit)
+            finally:
+                self._flushing -= 1
+
+    def _wait_until_empty(self, limit: Deadline) -> bool:
+        """Wait while batches arrive; a collector that takes nothing for the whole patience is given up on."""
+        while self._items or self._in_flight:
+            seen = self.counts.exported
+            if not self._changed.wait_for(lambda: self.counts.exported != seen, limit.left_s()):  # noqa: B023 - waited for here
+                return False
+            limit.note_progress()
+        return True
+
+    def _run(self) -> None:
+        otel_context.attach(otel_context.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+        attempts = 0
+        while batch := self._next_batch():
+            result = self._try_to_send(batch)
+            if result.accepted:
+                attempts = 0
+                self._note_accepted(batch, result)
+            elif result.too_large and len(batch) > 1:
+                self._send_in_halves(batch)
+            elif result.retry and attempts + 1 < MAX_ATTEMPTS:
+                attempts += 1
+                self._keep(batch, result, pause_s=result.retry_after_s or min(2.0**attempts / 4, MAX_BACKOFF_S))
+            else:
+                attempts = 0
+                self._give_up(batch, result)
+
+    def _next_batch(self) -> list[_T]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._items or self._closed)
+            self._changed.wait_for(self._is_due, self._limits.delay_s)
+            batch = [self._items.popleft() for _ in range(min(len(self._items), self._limits.batch_items))]
+            self._in_flight = len(batch)
+            self._changed.notify_all()
+            return batch
+
+    def _is_due(self) -> bool:
+        return len(self._items) >= self._limits.batch_items or self._closed or self._flushing > 0
+
+    def _try_to_send(self, batch: list[_T]) -> SendResult:
+        try:
+            return self._send(batch)
+        except Exception as error:  # noqa: BLE001 - an exporter that raises must not end the sender
+            return SendResult(error=type(error).__name__, retry=True)
+
+    def _note_accepted(self, batch: list[_T], result: SendResult) -> None:
+        rejected = min(result.rejected, len(batch))
+        with self._changed:
+            self._in_flight = 0
+            self.counts.exported += len(batch) - rejected
+            self.counts.last_success_s = time.time()
+            self.counts.last_error = f"{rejected} items were rejected" if rejected else None
+            self._changed.notify_all()
+        if rejected:
+            self._drop("rejected", rejected)
+
+    def _send_in_halves(self, batch: list[_T]) -> None:
+        """Send what was too large in smaller requests, down to the single item that alone is to blame."""
+        middle = len(batch) // 2
+        for half in (batch[:middle], batch[middle:]):
+            result = self._try_to_send(half)
+            if result.accepted:
+                self._note_accepted(half, result)
+            elif result.too_large and len(half) > 1:
+                self._send_in_halves(half)
+            else:
+                self._give_up(half, result)
+
+    def _keep(self, batch: list[_T], result: SendResult, *, pause_s: float) -> None:
+        with self._changed:
+            self._in_flight = 0
+            self.counts.last_error = result.error
+            self.counts.retried += 1
+            lost = 0 if self._abandoned else self._give_back(batch)
+            self._changed.notify_all()
+            asked = self._asked
+            self._changed.wait_for(lambda: self._abandoned or self._asked != asked, pause_s)
+        if lost:
+            self._drop("queue_full", lost)
+
+    def _give_up(self, batch: list[_T], result: SendResult) -> None:
+        with self._changed:
+            self._in_flight = 0
+            self.counts.last_error = result.error
+            abandoned = self._abandoned  # then `join` has counted it
+            self._changed.notify_all()
+        if not abandoned:
+            self._drop("too_large" if result.too_large else "export_failed" if result.retry else "rejected", len(batch))
+
+    def _give_back(self, batch: list[_T]) -> int:
+        room = max(self._limits.items - len(self._items), 0)
+        kept = batch[len(batch) - room :] if room < len(batch) else batch
+        self._items.extendleft(reversed(kept))
+        return len(batch) - len(kept)
+
+    def _drop(self, reason: str, count: int) -> None:
+        self.counts.dropped += count
+        self._on_dropped(reason, count)
+
+
+def _reset_in_child(queue: BatchQueue[Any]) -> None:
+    """Give a forked child its own queue: the parent still holds, and sends, what was queued before the fork."""
+    if hasattr(os, "register_at_fork"):
+        reset = weakref.WeakMethod(queue._reset)  # noqa: SLF001 - the hook belongs to the class above
+        os.register_at_fork(after_in_child=lambda: (method := reset()) and method())

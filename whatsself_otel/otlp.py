@@ -1,0 +1,171 @@
+"""
+OTLP over HTTP, with the answer read for what it says.
+
+The official exporter takes every status below 400 for success, a login page behind a redirect included, never reads a
+partial success, and drops a whole batch when one record cannot be encoded (opentelemetry-python#2882, #4803).
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import urllib3
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RETRYABLE: Final = frozenset({429, 502, 503, 504})
+"""Statuses after which the same request may succeed. Source: https://opentelemetry.io/docs/specs/otlp/#failures-1"""
+
+TOO_LARGE: Final = 413
+MAX_RETRY_AFTER_S: Final = 60.0
+"""A receiver that asks for a longer pause is asked again after this one."""
+
+_MAX_ANSWER_BYTES: Final = 65_536
+_OTLP_TYPES: Final = ("application/x-protobuf", "application/json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendResult:
+    """
+    What became of one request.
+
+    Args:
+        error: Why it failed, without any payload; None when it was accepted.
+        retry: The same request may succeed later.
+        retry_after_s: Seconds the receiver asked to wait.
+        too_large: A smaller request may succeed.
+        rejected: Items that an accepting receiver refused.
+    """
+
+    error: str | None = None
+    retry: bool = False
+    retry_after_s: float | None = None
+    too_large: bool = False
+    rejected: int = 0
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the request arrived."""
+        return self.error is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpTarget:
+    """
+    Where and how one signal is sent.
+
+    Args:
+        url: Whole URL, path included.
+        headers: Sent with every request; may hold credentials.
+        timeout_s: Seconds for one request.
+        compress: Send gzip.
+        certificate_file: CA certificate the receiver is checked against; None: the system's.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    timeout_s: float
+    compress: bool
+    certificate_file: str | None = None
+
+
+class OtlpHttpClient:
+    """
+    Posts encoded requests to one receiver.
+
+    Args:
+        target: Where and how.
+        answer: The protobuf class of the receiver's answer, for its partial success.
+    """
+
+    def __init__(self, target: HttpTarget, answer: type[Any]) -> None:
+        self._target = target
+        self._answer = answer
+        self._headers = {**target.headers, "content-type": "application/x-protobuf", "user-agent": "whatsself-otel"}
+        if target.compress:
+            self._headers["content-encoding"] = "gzip"
+        self._pool = urllib3.PoolManager(
+            maxsize=2, retries=False, timeout=target.timeout_s, ca_certs=target.certificate_file
+        )
+
+    def post(self, body: bytes) -> SendResult:
+        """Send one encoded request; never raises."""
+        try:
+            response = self._pool.request(
+                "POST",
+                self._target.url,
+                body=gzip.compress(body, 3) if self._target.compress else body,
+                headers=self._headers,
+                redirect=False,
+                preload_content=False,
+            )
+            content = response.read(_MAX_ANSWER_BYTES)
+            response.drain_conn()
+            response.release_conn()
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            return SendResult(error=_reason(error), retry=True)
+        return self._judge(response.status, response.headers, content)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.clear()
+
+    def _judge(self, status: int, headers: Mapping[str, str], content: bytes) -> SendResult:
+        if 200 <= status < 300:
+            return self._judge_success(headers.get("content-type", ""), content)
+        return SendResult(
+            error=f"HTTP {status}",
+            retry=status in RETRYABLE or 300 <= status < 400,
+            retry_after_s=parse_retry_after(headers.get("retry-after")) if status in RETRYABLE else None,
+            too_large=status == TOO_LARGE,
+        )
+
+    def _judge_success(self, content_type: str, content: bytes) -> SendResult:
+        if content and not content_type.startswith(_OTLP_TYPES):
+            return SendResult(error="the answer is not OTLP: something else listens there", retry=True)
+        if not content or not content_type.startswith("application/x-protobuf"):
+            return SendResult()
+        try:
+            partial = self._answer.FromString(content).partial_success
+        except Exception:  # noqa: BLE001 - protobuf raises its own error, the answer was accepting all the same
+            return SendResult()
+        rejected = next((int(value) for name, value in _numbers(partial) if name.startswith("rejected_")), 0)
+        return SendResult(rejected=max(rejected, 0))
+
+
+def parse_retry_after(value: str | None, now_s: float | None = None) -> float | None:
+    """
+    Return the seconds of a ``Retry-After`` header, 60 at most; None when it says nothing usable.
+
+    Args:
+        value: Seconds or an HTTP date.
+        now_s: Unix time; default: now.
+
+    Source: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+    """
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - (time.time() if now_s is None else now_s)
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S) if math.isfinite(seconds) else None
+
+
+def _numbers(message: Any) -> list[tuple[str, Any]]:
+    return [(field.name, value) for field, value in message.ListFields()]
+
+
+def _reason(error: Exception) -> str:
+    """Name the error without its text, which holds the URL and so perhaps a credential."""
+    cause = getattr(error, "reason", None)
+    return type(cause if isinstance(cause, Exception) else error).__name__
