@@ -12,6 +12,7 @@ import pytest
 from whatsself_otel import Telemetry, TelemetryConfig, setup_telemetry
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 
 from otlp_sink import Sink, run_sink
 

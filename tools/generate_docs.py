@@ -7,11 +7,12 @@ Writes docs/metrics.md and docs/metrics.pt-BR.md from the catalogue.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from pages import table, write_or_check
 
 from whatsself_otel.catalogue import (
     LOG_FIELDS,
@@ -29,7 +30,7 @@ from whatsself_otel.catalogue import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 
@@ -135,23 +136,18 @@ def render(language: Language) -> str:
         f"<!-- {language.generated} -->",
         language.intro,
         f"## {language.metrics_heading}",
-        _table(language.metric_columns, (_metric_row(spec, language) for spec in METRICS)),
+        table(language.metric_columns, (_metric_row(spec, language) for spec in METRICS)),
         f"## {language.buckets_heading}",
-        _table(language.bucket_columns, _bucket_rows()),
+        table(language.bucket_columns, _bucket_rows()),
         f"## {language.attributes_heading}",
-        _table(language.attribute_columns, _attribute_rows(language)),
+        table(language.attribute_columns, _attribute_rows(language)),
         f"## {language.fields_heading}",
-        _table(
+        table(
             language.field_columns,
             ((f"`{it.name}`", language.pii[it.pii], language.read(it.description)) for it in LOG_FIELDS),
         ),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _metric_row(spec: MetricSpec, language: Language) -> Sequence[str]:
@@ -190,18 +186,8 @@ def _attribute_rows(language: Language) -> Iterator[Sequence[str]]:
 
 def main(arguments: Sequence[str] | None = None, docs: Path = DOCS) -> int:
     """Write the pages, or check them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is out of date")
-    check: bool = parser.parse_args(arguments).check
-    stale = 0
-    for language in (ENGLISH, PORTUGUESE):
-        path, page = docs / language.file, render(language)
-        if check and (not path.exists() or path.read_text(encoding="utf-8") != page):
-            print(f"docs/{language.file} is not what the catalogue says; run python tools/generate_docs.py")
-            stale = 1
-        elif not check:
-            path.write_text(page, encoding="utf-8")
-    return stale
+    pages = {docs / language.file: render(language) for language in (ENGLISH, PORTUGUESE)}
+    return write_or_check(__doc__, pages, arguments)
 
 
 if __name__ == "__main__":

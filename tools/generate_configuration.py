@@ -1,0 +1,134 @@
+"""
+Writes docs/configuration.md from `TelemetryConfig`, `MaskingConfig` and the ports of the stack.
+
+    python tools/generate_configuration.py            # write
+    python tools/generate_configuration.py --check    # exit 1 if the page is not what would be written
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import itertools
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pages import table, write_or_check
+
+from whatsself_otel.cli.addresses import PORTS
+from whatsself_otel.config import TelemetryConfig
+from whatsself_otel.masking import MaskingConfig, MaskRule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
+
+_INTRO: Final = """\
+# Configuration
+
+<!-- Generated from `whatsself_otel/config.py`, `masking.py` and `cli/addresses.py` by
+`tools/generate_configuration.py`; do not edit. -->
+
+Every setting is a field of `TelemetryConfig`. It takes, in this order, the argument, the first of its environment
+variables that is set (an empty one counts as unset), its default.
+
+A wrong argument raises one `ConfigError` that lists every problem. A wrong variable never stops the application: the
+problem is logged with its remedy, the default applies, and `telemetry.health()` shows it. A variable that begins with
+`WHATSSELF_OTEL_` and is not known is reported with the nearest known one."""
+
+_PORTS_INTRO: Final = """\
+Read by the collector's and the backends' files and by the command line; all of them listen on the loopback.
+`WHATSSELF_OTEL_CACHE` and `WHATSSELF_OTEL_DATA` say where the native stack keeps its programs and its data."""
+
+
+def render() -> str:
+    """Return the whole page."""
+    meanings = field_docs(TelemetryConfig)
+    return (
+        "\n\n".join(
+            (
+                _INTRO,
+                "## TelemetryConfig",
+                table(
+                    ("Field", "Variable", "Default", "Rule", "Meaning"),
+                    (_setting_row(field, meanings[field.name]) for field in _settings()),
+                ),
+                "## MaskingConfig",
+                "The field `masking` takes one; it replaces `mask_last` and `pseudonym_key_file` then.",
+                table(("Field", "Default", "Meaning"), _plain_rows(MaskingConfig)),
+                "## MaskRule",
+                table(("Field", "Default", "Meaning"), _plain_rows(MaskRule)),
+                "## Ports of the stack",
+                _PORTS_INTRO,
+                table(("Variable", "Default"), ((f"`{name}`", f"`{port}`") for name, port in PORTS.items())),
+            )
+        )
+        + "\n"
+    )
+
+
+def field_docs(kind: type) -> dict[str, str]:
+    """
+    Return the literal that stands under each field of the dataclass *kind*.
+
+    Raises:
+        ValueError: A field that a caller may set has none.
+    """
+    (definition,) = ast.parse(inspect.getsource(kind)).body
+    body = getattr(definition, "body", [])
+    found: dict[str, str] = {}
+    for field, below in itertools.pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            text = _literal(below)
+            if text is not None:
+                found[field.target.id] = " ".join(text.split()).replace("``", "`")
+    if silent := [field.name for field in dataclasses.fields(kind) if field.init and field.name not in found]:
+        raise ValueError(f"{kind.__name__}: no docstring literal under {', '.join(silent)}; write one sentence there.")
+    return found
+
+
+def _literal(statement: ast.stmt) -> str | None:
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else None
+
+
+def _settings() -> Iterator[dataclasses.Field[Any]]:
+    return (field for field in dataclasses.fields(TelemetryConfig) if field.init)
+
+
+def _setting_row(field: dataclasses.Field[Any], meaning: str) -> Sequence[str]:
+    setting = field.metadata.get("setting")
+    if setting is None:
+        return f"`{field.name}`", "", _default(field.default), "", meaning
+    variables = ", ".join(f"`{name}`" for name in setting.variables)
+    return f"`{field.name}`", variables, _default(setting.default), setting.rule, meaning
+
+
+def _plain_rows(kind: type) -> Iterator[Sequence[str]]:
+    meanings = field_docs(kind)
+    for field in dataclasses.fields(kind):
+        default = "required" if field.default is dataclasses.MISSING else _default(field.default)
+        yield f"`{field.name}`", default, meanings[field.name]
+
+
+def _default(value: object) -> str:
+    if value is None or value in ("", ()) or (isinstance(value, Mapping) and not value):
+        return "none"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, tuple):
+        return f"`{','.join(map(str, value))}`"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+def main(arguments: Sequence[str] | None = None, docs: Path = DOCS) -> int:
+    """Write the page, or check it."""
+    return write_or_check(__doc__, {docs / "configuration.md": render()}, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
