@@ -81,6 +81,15 @@ class TestProcesses:
 
         assert folders == dict.fromkeys(stack.processes, True)
 
+    def test_no_backend_sends_traces_of_its_own(self, config: StackConfig) -> None:
+        samplers = {
+            name: process.environment.get("OTEL_TRACES_SAMPLER")
+            for name, process in Stack(config).processes.items()
+            if name != "collector"
+        }
+
+        assert samplers == dict.fromkeys(samplers, "always_off")
+
     def test_the_collector_starts_last(self, config: StackConfig) -> None:
         stages = {name: process.stage for name, process in Stack(config).processes.items()}
 

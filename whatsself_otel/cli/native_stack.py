@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 _BACKENDS: Final = 0
 _COLLECTOR: Final = 1
 
+# Some backends trace themselves, to whatever OTEL_* names or to port 4317, which is the collector's; and Jaeger then
+# takes 10 s to stop.
+_UNTRACED: Final = {"OTEL_TRACES_SAMPLER": "always_off", "OTEL_TRACES_EXPORTER": "none"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackConfig:
@@ -176,6 +180,7 @@ def _prometheus(config: StackConfig) -> Process:
         ],
         ready_url=f"{config.addresses.prometheus}/-/ready",
         ports=_ports(config, "PROMETHEUS_PORT"),
+        environment=_UNTRACED,
         stage=_BACKENDS,
     )
 
@@ -212,7 +217,7 @@ def _loki(config: StackConfig) -> Process:
         ],
         ready_url=f"{config.addresses.loki}/ready",
         ports=_ports(config, "LOKI_HTTP_PORT", "LOKI_GRPC_PORT"),
-        environment=config.addresses.environment | {"LOKI_DATA": str(config.data / "loki")},
+        environment=_UNTRACED | config.addresses.environment | {"LOKI_DATA": str(config.data / "loki")},
         stage=_BACKENDS,
     )
 
@@ -227,7 +232,7 @@ def _tempo(config: StackConfig) -> Process:
         ],
         ready_url=f"{config.addresses.tempo}/ready",
         ports=_ports(config, "TEMPO_HTTP_PORT", "TEMPO_GRPC_PORT", "TEMPO_OTLP_PORT"),
-        environment=config.addresses.environment | {"TEMPO_DATA": str(config.data / "tempo")},
+        environment=_UNTRACED | config.addresses.environment | {"TEMPO_DATA": str(config.data / "tempo")},
         stage=_BACKENDS,
     )
 
@@ -267,7 +272,7 @@ def _jaeger(config: StackConfig) -> Process:
         ],
         ready_url=f"http://{at('JAEGER_ADMIN_PORT')}",
         ports=_ports(config, "JAEGER_QUERY_PORT", "JAEGER_OTLP_PORT", "JAEGER_ADMIN_PORT"),
-        environment={"SPAN_STORAGE_TYPE": "badger"},
+        environment=_UNTRACED | {"SPAN_STORAGE_TYPE": "badger"},
         stage=_BACKENDS,
     )
 
@@ -284,5 +289,6 @@ def _alertmanager(config: StackConfig) -> Process:
         ],
         ready_url=f"{config.addresses.alertmanager}/-/ready",
         ports=_ports(config, "ALERTMANAGER_PORT"),
+        environment=_UNTRACED,
         stage=_BACKENDS,
     )
