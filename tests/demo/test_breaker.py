@@ -1,26 +1,14 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 
 from whatsself_otel.demo.breaker import Breaker, BreakerBoard, BreakerState
 from whatsself_otel.demo.settings import BreakerConfig
 
-
-@dataclass
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    now_s: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+if TYPE_CHECKING:
+    from demo_parts import Clock
 
 
 @pytest.fixture

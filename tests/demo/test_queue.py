@@ -5,51 +5,21 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
 from whatsself_otel import capture_context, message_context
-from whatsself_otel.demo.database import Sessions, create_schema, open_database, open_sessions
 from whatsself_otel.demo.models import Contact, Message
 from whatsself_otel.demo.queue import Claim, Outcome, QueueSize, SendQueue
 from whatsself_otel.demo.settings import PaceConfig
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
+    from demo_parts import Clock
+
+    from whatsself_otel.demo.database import Sessions
 
 UNLIMITED = PaceConfig(per_min=None, per_contact=None)
-
-
-@dataclass
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    now_s: float = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{(tmp_path / 'queue.db').as_posix()}"
-
-
-@pytest.fixture
-async def sessions(url: str) -> AsyncIterator[Sessions]:
-    engine = open_database(url)
-    factory = open_sessions(engine)
-    await create_schema(factory)
-    yield factory
-    await engine.dispose()
 
 
 @pytest.fixture
