@@ -173,7 +173,6 @@ def _prometheus(config: StackConfig) -> Process:
             _program(config, "prometheus"),
             f"--config.file={_prometheus_folder(config) / 'prometheus.yml'}",
             f"--storage.tsdb.path={config.data / 'prometheus'}",
-            "--storage.tsdb.retention.time=40d",
             f"--web.listen-address={config.addresses.at('PROMETHEUS_PORT')}",
             "--web.enable-otlp-receiver",
             "--enable-feature=exemplar-storage",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsself_otel.cli import docker, native
-from whatsself_otel.cli.addresses import Addresses
+from whatsself_otel.cli.addresses import HOST, Addresses
 from whatsself_otel.cli.errors import FAILED, MISSING, CommandError
 from whatsself_otel.cli.links import links, table
 from whatsself_otel.cli.native_stack import Stack, StackConfig, lock_file, logs
@@ -175,6 +175,7 @@ def _up_docker(*, detach: bool) -> int:
     if detach and status == 0:
         addresses = Addresses.from_environment()
         _say(table(addresses, links(addresses, ("tempo", "loki", "prometheus", "alertmanager"))))
+        _say(f"  all      http://{HOST}:{os.environ.get('GRAFANA_PORT') or 3000}  (grafana)")
     return status
 
 
