@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from whatsself_otel.cli import demo, docker, native
+from whatsself_otel.cli import containers, demo, native
 from whatsself_otel.cli.errors import MISSING, CommandError
 
 COMMAND = [sys.executable, "-m", "whatsself_otel.cli", "demo"]
@@ -123,14 +123,14 @@ class TestChoose:
 
     @pytest.fixture
     def no_docker(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(docker, "problem", lambda: "The Docker engine does not answer.")
+        monkeypatch.setattr(containers, "problem", lambda: "The Docker engine does not answer.")
 
     @pytest.fixture
     def no_native(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(native, "missing", lambda: ("loki",))
 
     def test_docker_comes_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(docker, "problem", lambda: None)
+        monkeypatch.setattr(containers, "problem", lambda: None)
 
         assert demo.choose(None).stack == "docker"
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from whatsself_otel.cli import docker, native
+from whatsself_otel.cli import containers, native
 from whatsself_otel.cli.addresses import HOST
 from whatsself_otel.cli.console_view import Paint, render, tell
 from whatsself_otel.cli.errors import MISSING, CommandError
@@ -102,13 +102,13 @@ def choose(wanted: str | None) -> Choice:
     if wanted == "python":
         return Choice(stack="python", why="it was asked for")
     if wanted is not None:
-        problem = docker.problem() if wanted == "docker" else _native_problem()
+        problem = containers.problem() if wanted == "docker" else _native_problem()
         if problem:
             raise CommandError(f"The {wanted} stack cannot be used. {problem} Or: --stack python.", status=MISSING)
         return Choice(stack=wanted, why="it was asked for")
     if Running.read(data_dir()) is not None:
         return Choice(stack="native", why="it runs already")
-    no_docker = docker.problem()
+    no_docker = containers.problem()
     if no_docker is None:
         return Choice(stack="docker", why="a Docker engine with Compose answers")
     no_native = _native_problem()

@@ -12,15 +12,14 @@ from urllib.parse import urlencode
 
 import httpx
 
-from whatsself_otel.cli import demo, docker
+from whatsself_otel.cli import containers, demo
 from whatsself_otel.cli.addresses import Addresses
 from whatsself_otel.cli.console_view import Paint
-from whatsself_otel.cli.errors import FAILED, CommandError
+from whatsself_otel.cli.errors import FAILED
 from whatsself_otel.cli.links import links, table
 from whatsself_otel.cli.native_stack import Stack
 from whatsself_otel.cli.paths import data_dir
 from whatsself_otel.cli.stack import Running
-from whatsself_otel.cli.supervisor import answers
 
 if TYPE_CHECKING:
     import argparse
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 _PATIENCE_S: Final = 60.0
 """How long a backend may take to show what it was sent; each waits some seconds for more."""
 _PAUSE_S: Final = 0.5
-_CONTAINERS: Final = ("tempo", "loki", "prometheus", "alertmanager")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,30 +97,31 @@ def run_stack(arguments: argparse.Namespace, choice: Choice) -> int:
 
 @contextlib.contextmanager
 def _stack(choice: Choice, say: Callable[[str], None]) -> Iterator[LiveStack]:
-    addresses = Addresses.from_environment()
-    running = Running.read(data_dir()) if choice.stack == "native" else None
-    if running is not None:
-        yield LiveStack(
-            addresses=Addresses(ports=running.ports), programs=tuple(running.ready_urls), started_here=False
-        )
-    elif choice.stack == "native":
-        with Stack(say=say) as stack:
-            yield LiveStack(addresses=stack.addresses, programs=tuple(stack.processes), started_here=True)
-    elif answers(addresses.collector_health):
-        yield LiveStack(addresses=addresses, programs=_CONTAINERS, started_here=False)
-    else:
-        with _containers():
-            yield LiveStack(addresses=addresses, programs=_CONTAINERS, started_here=True)
+    with _containers() if choice.stack == "docker" else _programs(say) as stack:
+        yield stack
 
 
 @contextlib.contextmanager
-def _containers() -> Iterator[None]:
+def _programs(say: Callable[[str], None]) -> Iterator[LiveStack]:
+    running = Running.read(data_dir())
+    if running is not None:
+        addresses = Addresses(ports=running.ports)
+        yield LiveStack(addresses=addresses, programs=tuple(running.ready_urls), started_here=False)
+        return
+    with Stack(say=say) as stack:
+        yield LiveStack(addresses=stack.addresses, programs=tuple(stack.processes), started_here=True)
+
+
+@contextlib.contextmanager
+def _containers() -> Iterator[LiveStack]:
+    addresses = containers.running()
+    if addresses is not None:
+        yield LiveStack(addresses=addresses, programs=containers.PROGRAMS, started_here=False)
+        return
     try:
-        if docker.compose("up", "--detach", "--wait") != 0:
-            raise CommandError("The containers did not start; the lines above say why. Or: --stack python.")
-        yield
+        yield LiveStack(addresses=containers.start(), programs=containers.PROGRAMS, started_here=True)
     finally:
-        docker.compose("down")
+        containers.stop()
 
 
 def ask(stack: LiveStack, trace_ids: Sequence[str], *, since: float) -> list[Answer]:
