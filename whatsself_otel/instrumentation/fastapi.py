@@ -8,6 +8,7 @@ while a middleware outside it returns the ids to the caller and sees the request
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import secrets
 import time
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
 _SCOPE_KEY: Final = "whatsself_otel.request"
+_ORIGINAL_KEY: Final = "whatsself_otel.scope"
+_ENTERED_KEY: Final = "whatsself_otel.entered"
+_logger = logging.getLogger(__name__)
 _MARK: Final = "_whatsself_otel_instrumented"
 
 
@@ -82,6 +86,8 @@ def instrument_app(app: Any, options: FastAPIOptions) -> bool:
     """
     if getattr(app, _MARK, False):
         return False
+    below = _Below()
+    _wrap_stack(app, below.wrap)
     with stable_conventions():
         from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
@@ -95,12 +101,7 @@ def instrument_app(app: Any, options: FastAPIOptions) -> bool:
         )
     if options.metrics_app is not None:
         app.add_route("/metrics", options.metrics_app, include_in_schema=False)
-    build_stack = app.build_middleware_stack
-
-    def build_with_request(_self: Any) -> ASGIApp:
-        return RequestMiddleware(build_stack(), options)
-
-    app.build_middleware_stack = types.MethodType(build_with_request, app)
+    _wrap_stack(app, lambda stack: RequestMiddleware(stack, options, below))
     if app.middleware_stack is not None:
         app.middleware_stack = app.build_middleware_stack()
     setattr(app, _MARK, True)
@@ -118,6 +119,65 @@ def uninstrument_app(app: Any) -> None:
     if app.middleware_stack is not None:
         app.middleware_stack = app.build_middleware_stack()
     setattr(app, _MARK, False)
+
+
+def _wrap_stack(app: Any, wrap: Callable[[Any], Any]) -> None:
+    build = app.build_middleware_stack
+    app.build_middleware_stack = types.MethodType(lambda _self: wrap(build()), app)
+
+
+class _Below:
+    """
+    The application below contrib's middleware: it gets the request as it came, and is reached even if contrib fails.
+
+    Contrib decodes queries and headers in ways that raise (a query byte 0xFF, a header with a broken escape), and the
+    error would answer the request.
+    """
+
+    def __init__(self) -> None:
+        self.stack: Any = None
+
+    def wrap(self, stack: Any) -> Any:
+        self.stack = stack
+        inner = stack.app
+
+        async def enter(scope: Scope, receive: Receive, send: Send) -> None:
+            original = scope.get(_ORIGINAL_KEY) or scope
+            original[_ENTERED_KEY] = True
+            await inner(original, receive, send)
+
+        stack.app = enter
+        return stack
+
+    async def serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve by *app*, contrib included; without it where it fails before the application saw the request."""
+
+        async def send_of_application(message: Message) -> None:
+            if scope.get(_ENTERED_KEY):  # contrib answers its own failures with 500 before it raises them
+                await send(message)
+
+        try:
+            await app(_readable(scope), receive, send_of_application)
+        except Exception:
+            if scope.get(_ENTERED_KEY):
+                raise
+            _logger.debug("contrib's middleware failed; the request is served without it")
+            await self.stack(scope, receive, send)
+
+
+def _readable(scope: Scope) -> Scope:
+    """Return *scope*, or for contrib's eyes a copy of it that can be decoded."""
+    query = scope.get("query_string") or b""
+    headers = scope.get("headers") or ()
+    if query.isascii() and all(value.isascii() for _, value in headers):
+        return scope
+    readable = [(name, value.decode("latin-1").encode("ascii", "replace")) for name, value in headers]
+    return {
+        **scope,
+        "query_string": query.decode("utf-8", "replace").encode(),
+        "headers": readable,
+        _ORIGINAL_KEY: scope,
+    }
 
 
 def _enter_request(span: trace.Span, scope: Scope, requests: OpenRequests) -> None:
@@ -160,13 +220,15 @@ class RequestMiddleware:
     Args:
         app: The rest of the stack, contrib's middleware first.
         options: What it works with.
+        below: The application under contrib's middleware.
     """
 
-    def __init__(self, app: ASGIApp, options: FastAPIOptions) -> None:
+    def __init__(self, app: ASGIApp, options: FastAPIOptions, below: _Below) -> None:
         # This name is how FastAPI (0.160 and newer) looks through the stack for contrib's middleware; when it finds it,
         # its own native telemetry stands back and does not record every request a second time.
         self.app = app
         self._options = options
+        self._below = below
         self._duration = _duration_histogram(options.meter)
         self._started = False
 
@@ -186,7 +248,7 @@ class RequestMiddleware:
         response = _Response(scope, request, self._options, self._duration)
         token = otel_context.attach(bind_request(request))
         try:
-            await self.app(scope, receive, response.wrap(send))
+            await self._below.serve(self.app, scope, receive, response.wrap(send))
         finally:
             otel_context.detach(token)
             response.end()
