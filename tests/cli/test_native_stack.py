@@ -100,6 +100,10 @@ class TestProcesses:
 
         assert _vendors(stack) == ["local", "debug"]
 
+    def test_a_vendor_without_its_variable_is_an_error_before_anything_starts(self, config: StackConfig) -> None:
+        with pytest.raises(CommandError, match="honeycomb: HONEYCOMB_API_KEY is not set"):
+            Stack(StackConfig(data=config.data, environ=config.environ, vendors=("honeycomb",)))
+
 
 class TestPrometheusConfig:
     """Targets at this stack's ports."""

@@ -58,7 +58,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def validation(vendors: Sequence[Vendor]) -> list[str]:
     """Return what the collector has against the base with *vendors*, as its own lines; nothing when it is valid."""
-    command = [str(need_binary(COLLECTOR)), "validate", *collector_arguments(tuple(vendor.name for vendor in vendors))]
+    command = [str(need_binary(COLLECTOR)), "validate", *collector_arguments(vendor.name for vendor in vendors)]
     asked = subprocess.run(  # noqa: S603
         command, env=_environment(vendors), capture_output=True, text=True, encoding="utf-8", check=False
     )
@@ -67,21 +67,20 @@ def validation(vendors: Sequence[Vendor]) -> list[str]:
 
 def _vendors(arguments: argparse.Namespace) -> list[Vendor]:
     vendors = [vendor_files.load(name) for name in dict.fromkeys(arguments.vendor)]
-    if found := vendor_files.problems(vendors):
-        raise CommandError("The collector was not started:\n  " + "\n  ".join(found), status=WRONG_USE)
+    vendor_files.check(vendors)
     return vendors
 
 
 def _command(arguments: argparse.Namespace, vendors: Sequence[Vendor], action: str = "") -> list[str]:
     if absent := [str(path) for path in arguments.config if not path.is_file()]:
         raise CommandError(f"No such file: {', '.join(absent)}.", status=WRONG_USE)
-    shipped = collector_arguments(tuple(vendor.name for vendor in vendors))
+    shipped = collector_arguments(vendor.name for vendor in vendors)
     own = [f"--config={path}" for path in arguments.config]
     return [str(need_binary(COLLECTOR)), *([action] if action else []), *shipped, *own]
 
 
 def _environment(vendors: Sequence[Vendor]) -> dict[str, str]:
-    return {"OTELCOL_QUEUE_DIR": str(data_dir() / "queue")} | vendor_files.environment(vendors)
+    return {"OTELCOL_QUEUE_DIR": str(data_dir() / "queue"), **os.environ, **vendor_files.variables(vendors)}
 
 
 def _validate(arguments: argparse.Namespace) -> int:

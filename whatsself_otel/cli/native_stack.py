@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from whatsself_otel.cli import vendor_files
 from whatsself_otel.cli.addresses import HOST, Addresses
 from whatsself_otel.cli.errors import CommandError
 from whatsself_otel.cli.files import shipped
@@ -15,7 +16,7 @@ from whatsself_otel.cli.paths import data_dir, locked
 from whatsself_otel.cli.supervisor import Limits, Process, Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -115,7 +116,7 @@ def logs(data: Path) -> Path:
     return data / "logs"
 
 
-def collector_arguments(vendors: tuple[str, ...]) -> list[str]:
+def collector_arguments(vendors: Iterable[str]) -> list[str]:
     """Return the ``--config`` list: the base, then one file a vendor."""
     names = ("config.yaml", *(f"vendors/{vendor}.yaml" for vendor in vendors))
     return [f"--config={shipped(f'collector/{name}')}" for name in names]
@@ -149,12 +150,15 @@ def _collector(config: StackConfig, *, tempo: bool) -> Process:
     # Without Tempo the trace exporter of local.yaml goes to Jaeger; left alone it would fill its queue for nobody.
     stores = {"TEMPO_OTLP_ENDPOINT": at("TEMPO_OTLP_PORT" if tempo else "JAEGER_OTLP_PORT")}
     vendors = ("local", *(("jaeger",) if tempo else ()), *config.vendors)
+    loaded = [vendor_files.load(name) for name in dict.fromkeys(vendors)]
+    vendor_files.check(loaded, config.environ)
     return Process(
         name="collector",
-        command=[_program(config, COLLECTOR), *collector_arguments(vendors)],
+        command=[_program(config, COLLECTOR), *collector_arguments([vendor.name for vendor in loaded])],
         ready_url=config.addresses.collector_health,
         ports=_ports(config, "OTELCOL_GRPC_PORT", "OTELCOL_HTTP_PORT", "OTELCOL_HEALTH_PORT", "OTELCOL_METRICS_PORT"),
-        environment=config.addresses.environment
+        environment=vendor_files.variables(loaded, config.environ)
+        | config.addresses.environment
         | stores
         | {
             "JAEGER_OTLP_ENDPOINT": at("JAEGER_OTLP_PORT"),

@@ -147,15 +147,23 @@ def problems(vendors: Iterable[Vendor], environ: Mapping[str, str] = os.environ)
     ]
 
 
-def environment(vendors: Iterable[Vendor], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def check(vendors: Iterable[Vendor], environ: Mapping[str, str] = os.environ) -> None:
     """
-    Return *environ* as the collector needs it for *vendors*: files read, and values taken literally.
+    Make sure that *vendors* have what they need, before anything starts.
+
+    Raises:
+        CommandError: Variables are missing, empty or placeholders; the message names each.
+    """
+    if found := problems(vendors, environ):
+        raise CommandError("The collector was not started:\n  " + "\n  ".join(found), status=WRONG_USE)
+
+
+def variables(vendors: Iterable[Vendor], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """
+    Return the variables of *vendors* that are set, as the collector needs them: files read, values taken literally.
 
     The collector expands ``$`` once more inside what a variable holds; doubled, it arrives as it is.
     """
-    variables = {variable for vendor in vendors for variable in (*vendor.requires, *vendor.optional)}
-    values = {variable: value_of(variable, environ) for variable in variables}
-    return {
-        **environ,
-        **{variable: value.replace("$", "$$") for variable, value in values.items() if value is not None},
-    }
+    names = {name for vendor in vendors for name in (*vendor.requires, *vendor.optional)}
+    values = {name: value_of(name, environ) for name in names}
+    return {name: value.replace("$", "$$") for name, value in values.items() if value is not None}
