@@ -188,6 +188,8 @@ class TelemetryHandler(logging.Handler):
 
     def _extra(self, record: logging.LogRecord) -> dict[str, Any]:
         found = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        if isinstance(found.get("extra"), dict):  # where loguru puts what was bound
+            found |= found.pop("extra")
         kept = dict(list(found.items())[:_MAX_EXTRAS])
         named = {f"extra_{key}" if key in _RESERVED else key: value for key, value in kept.items()}
         ids = {key: named[key] for key in (*CORRELATION_KEYS, ROUTE) if key in named}
