@@ -532,6 +532,12 @@ class TestTheApplicationNeverSuffers:
         assert bench.value("messages.outbound", origin="reply") == 2000
         assert bench.value("rate.global_per_min") == 2000
 
+    def test_by_a_finalizer_that_counts_while_this_thread_counts(self, bench: Bench) -> None:
+        with bench.metrics._state.lock, bench.metrics._masked._lock:
+            bench.metrics.masked("phone")
+            bench.metrics.message_sent(contact_id="a")
+        assert bench.value("telemetry.masked_values", rule="phone") == 1
+
     def test_dropping_the_instruments_frees_them(self) -> None:
         bench = Bench()
         gone = weakref.ref(bench.metrics)
@@ -589,8 +595,21 @@ class TestFork:
             bench.metrics.error("logs")
             return bool(bench.value("messages.outbound", origin="reply") == 1)
 
-        with bench.metrics._state.lock, bench.metrics._errors._lock:
+        held, release = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with bench.metrics._state.lock, bench.metrics._errors._lock:
+                held.set()
+                release.wait(30)
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        held.wait(10)
+        try:
             assert in_child(check)
+        finally:
+            release.set()
+            holder.join()
 
 
 class TestConfig:

@@ -31,7 +31,7 @@ class Tally:
         self._names = tuple(attribute.name for attribute in spec.attributes)
         self._limit = limit
         self._counts: dict[tuple[str, ...], int] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer may log, be masked and count here while this thread holds it
         meter.create_observable_counter(spec.name, [self._observe], spec.unit, spec.description.en)
 
     def add(self, count: int, *values: str) -> None:
@@ -44,7 +44,7 @@ class Tally:
 
     def clear(self) -> None:
         """Begin again at nothing, in a forked child; the parent's lock may be held for ever."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._counts = {}
 
     def _observe(self, _: CallbackOptions) -> Iterable[Observation]:

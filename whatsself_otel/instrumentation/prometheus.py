@@ -161,7 +161,8 @@ def several_workers_problem(environ: Mapping[str, str] = os.environ) -> str | No
     """Return what is wrong with ``/metrics`` in this process if it is one of several workers, else None."""
     concurrency = environ.get("WEB_CONCURRENCY", "1")
     many = concurrency.isdigit() and int(concurrency) > 1
-    if not many and multiprocessing.parent_process() is None and "gunicorn.arbiter" not in sys.modules:
+    spawned = multiprocessing.parent_process() is not None and "--reload" not in sys.argv
+    if not many and not spawned and "gunicorn.arbiter" not in sys.modules:
         return None
     return (
         "/metrics shows one worker only, a different one at each scrape; with several workers scrape the collector's "
