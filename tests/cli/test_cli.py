@@ -59,6 +59,16 @@ class TestMain:
 
         assert main(["vendors", "list"]) == INTERRUPTED
 
+    @pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
+    def test_a_reader_that_has_enough_gets_no_traceback(self) -> None:
+        command = [sys.executable, "-u", "-m", "whatsself_otel.cli", "vendors", "list"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as listing:
+            assert listing.stdout is not None
+            assert listing.stderr is not None
+            listing.stdout.close()
+
+            assert listing.stderr.read() == b""
+
     def test_runs_as_a_module_too(self) -> None:
         asked = subprocess.run(
             [sys.executable, "-m", "whatsself_otel.cli", "--version"], capture_output=True, text=True, check=True

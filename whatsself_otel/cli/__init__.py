@@ -9,11 +9,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import os
 import sys
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel import __version__
-from whatsself_otel.cli.errors import INTERRUPTED, CommandError
+from whatsself_otel.cli.errors import FAILED, INTERRUPTED, CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,4 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.status
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:
+        # The reader had enough, as `| head` does; Python must not try to flush the rest at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     return status

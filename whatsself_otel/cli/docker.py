@@ -21,8 +21,8 @@ def problem() -> str | None:
     """Return why the stack cannot run in containers here, with the remedy, or None when it can."""
     try:
         shipped("docker-compose.yml")
-    except CommandError as error:
-        return str(error)
+    except CommandError:
+        return "docker-compose.yml comes with a clone of the project, not with the installed package."
     if shutil.which("docker") is None:
         return "Docker is not installed. See https://docs.docker.com/get-docker/."
     if not _succeeds("docker", "version", "--format", "{{.Server.Version}}"):
