@@ -39,6 +39,8 @@ MAX_DEPTH: Final = 32
 MAX_ITEMS: Final = 10_000
 """Items read of one value, over all its containers; the rest is left out, and said."""
 MAX_SHOWN_DIGITS: Final = 4
+MIN_NATIONAL_DIGITS: Final = 7
+"""Of a shorter number no digit is shown: four of five would be no mask."""
 PSEUDONYM_DIGITS: Final = 24
 MIN_KEY_BYTES: Final = 16
 
@@ -50,7 +52,9 @@ REDACTED_USERINFO: Final = "REDACTED:REDACTED"
 _RULE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _CUT_NUMBER: Final = re.compile(r"[0-9 ()+.%@\w-]{0,64}\Z")
 _BUILT_IN: Final = frozenset(rule.rule for rule in KEY_RULES) | {"card", "credentials", "jid", "sql"}
-_PERSON: Final = re.compile(r"(p_[0-9a-f]{24})(?:[._][0-9]{1,3})?(?::[0-9]{1,4})?@(?:s\.whatsapp\.net|c\.us|lid|hosted|hosted\.lid)")
+_PERSON: Final = re.compile(
+    r"(p_[0-9a-f]{24})(?:[._][0-9]{1,3})?(?::[0-9]{1,4})?@(?:s\.whatsapp\.net|c\.us|lid|hosted|hosted\.lid)"
+)
 _NESTED_REPEAT: Final = re.compile(r"[+*}]\??\)(?:[+*]|\{[0-9]*,[0-9]*\})")
 
 
@@ -156,7 +160,7 @@ class Masker:
 
     def __init__(
         self,
-        config: MaskingConfig = MaskingConfig(),  # noqa: B008 - frozen
+        config: MaskingConfig = MaskingConfig(),
         *,
         on_masked: Callable[[str, int], None] | None = None,
     ) -> None:
@@ -168,9 +172,9 @@ class Masker:
         self._plan = lru_cache(maxsize=4096)(book.plan)
         self._detectors = Detectors(self._plan, book)
         self._allowed = frozenset(map(_comparable, config.allow_values))
-        self._own = tuple(
-            (rule.name, _spans_of(rule.pattern)) for rule in config.rules if rule.pattern
-        ) + tuple((rule.name, rule.find) for rule in config.rules if rule.find)
+        self._own = tuple((rule.name, _spans_of(rule.pattern)) for rule in config.rules if rule.pattern) + tuple(
+            (rule.name, rule.find) for rule in config.rules if rule.find
+        )
         self._keys = _read_keys(config.pseudonym_key_file)
 
     def text(self, value: str) -> str:
@@ -294,7 +298,9 @@ class Masker:
     def _shown(self, digits: str, country: str) -> str:
         if not country:
             return token("phone")
-        return f"+{country}{STARS}{digits[-self._last :] if self._last else ''}"
+        if not self._last or len(digits) - len(country) < MIN_NATIONAL_DIGITS:
+            return f"+{country}{STARS}"
+        return f"+{country}{STARS}{digits[-self._last :]}"
 
     def _identifier(self, value: str, keys: tuple[bytes, ...]) -> str:
         if len(value) > MAX_TEXT_CHARS or not keys:

@@ -44,7 +44,9 @@ class DetectorRule(NamedTuple):
 DETECTOR_RULES: Final = (
     DetectorRule("phone", "`+` and 7 to 15 digits, any separators", "+55 (11) 98765-4321"),
     DetectorRule("phone", "`00`, calling code, a length of that country's plan", "00 351 912 345 678"),
-    DetectorRule("phone", "11 to 15 digits that begin with a calling code and have a length of its plan", "5511987654321"),
+    DetectorRule(
+        "phone", "11 to 15 digits that begin with a calling code and have a length of its plan", "5511987654321"
+    ),
     DetectorRule("phone", "calling code as a group of its own, 11 digits and more", "44 20 7946 0958"),
     DetectorRule("phone", "Brazilian mobile, area code first, with or without separators", "11 98765-4321"),
     DetectorRule("phone", "Brazilian fixed line, area code first, with separators", "(11) 3456-7890"),
@@ -61,17 +63,22 @@ DETECTOR_RULES: Final = (
     DetectorRule("secret", "WhatsApp Business access token, private key block", "EAAG0123456789abcdefghijklmnopqrstuv"),
     DetectorRule("credentials", "user and password of a URL or DSN", "postgresql://app:pw@db/app"),
     DetectorRule("qr", "WhatsApp pairing string, base64 image", "2@Ab3dEf6hIj9lMn2pQr5tUv8xYz,aGVsbG8=,d29ybGQ="),
-    DetectorRule("sql", "parameters, rows and values that drivers write into errors", "Key (phone)=(5511987654321) already exists."),
+    DetectorRule(
+        "sql",
+        "parameters, rows and values that drivers write into errors",
+        "Key (phone)=(5511987654321) already exists.",
+    ),
 )
 
 # Two passes that cost little where nothing is: spans wide enough for a number, and signs.
-_SPAN: Final = re.compile(r"[0-9(][0-9 .()xX\t-]{8,}+")
+_SPAN: Final = re.compile(r"[0-9(][0-9 .()xX\t-]{7,}+")
 # What no phone is, is dropped first: epochs in milli- and microseconds, dates before a time.
 _START: Final = re.compile(
     r"[0-9(](?<![0-9*a-fA-F].)"
     r"(?!(?<=1)[0-9]{12}(?:[0-9]{3})?(?![0-9]))"
     r"(?!(?<=[12])[09][0-9]{2}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:)"
-    r"(?=(?:0? ?[xX]{2})?(?:[ \t.()-]{0,3}[0-9]){8}|[0-9]\.[0-9]{3}\.[0-9]{3}/)"
+    r"(?=(?:0? ?[xX]{2})?(?:[ \t.()-]{0,3}[0-9]){8}|[0-9]\.[0-9]{3}\.[0-9]{3}/"
+    r"|(?<=0)0(?:[ \t.()-]{0,3}[0-9]){6})"
 )
 _SIGN: Final = (
     r"[+@=:A-Z](?:"
@@ -82,12 +89,15 @@ _SIGN: Final = (
     r"|(?<=\+)(?=[ \t.()-]{0,3}[0-9](?:[ \t.()/-]{0,3}[0-9]){5})"
     r")"
 )
-_NUMBER: Final = re.compile(r"\(?[0-9](?: ?[xX]{2})?(?:[ \t.()-]{0,3}[0-9]){8,24}")
+_NUMBER: Final = re.compile(r"\(?[0-9](?: ?[xX]{2})?(?:[ \t.()-]{0,3}[0-9]){6,24}")
 _PLUS: Final = re.compile(r"\+[ \t.()-]{0,3}[0-9](?:[ \t.()/-]{0,3}[0-9]){5,18}")
 _RUN: Final = re.compile(r"[0-9]+")
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _UUID_TAIL: Final = 24
-_DATE: Final = re.compile(r"(?<![0-9])(?:(?:19|20)[0-9]{2}([.-])[0-9]{2}\1[0-9]{2}|[0-9]{2}([.-])[0-9]{2}\2(?:19|20)[0-9]{2})(?![0-9])")
+_DATE: Final = re.compile(
+    r"(?<![0-9])(?:(?:19|20)[0-9]{2}([.-])[0-9]{2}\1[0-9]{2}|[0-9]{2}([.-])[0-9]{2}\2(?:19|20)[0-9]{2})(?![0-9])"
+)
 _UNIT: Final = re.compile(r" ?(?:bytes?|octets|[kKMG]i?B|B|ns|us|ms|µs)\b")
 _NAMED_NUMBER: Final = re.compile(
     r"(?:tel|cel|celular|whats|whatsapp|zap|wpp|contato|contact|numero|number|user)$", re.IGNORECASE
@@ -98,8 +108,9 @@ _CNPJ: Final = re.compile(
 )
 
 _BRAZILIAN_SHAPES: Final = frozenset({(5, 4), (9,), (1, 4, 4), (1, 8), (3, 3, 3), (4, 5), (4, 4), (8,)})
+_LOCAL_SHAPES: Final = frozenset({(5, 4), (1, 4, 4)})
 _TRUNK_SHAPES: Final = frozenset({(1, 2), (3,), (1, 2, 2), (3, 2), (5,), (1, 4)})
-_CARD_SHAPES: Final = frozenset({(4, 4, 4, 4), (4, 6, 5), (4, 4, 4, 4, 3), (4, 6, 4), (6, 10)})
+_CARD_SHAPES: Final = frozenset({(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (6, 10)})
 
 _REVERSED_LOCAL: Final = re.compile(r"[\w.%+-]{1,64}")
 _DOMAIN: Final = re.compile(r"[^\W_](?:[^\W_]|-){0,62}(?:\.[^\W_](?:[^\W_]|-){0,62}){0,8}")
@@ -108,7 +119,9 @@ _JID_DOMAINS: Final = frozenset(
     {"s.whatsapp.net", "c.us", "g.us", "lid", "broadcast", "newsletter", "hosted", "hosted.lid", "call", "bot", "msgr"}
 )
 _JID_USER: Final = re.compile(r"([0-9]{3,24})(?:-[0-9]{4,16})?((?:[._][0-9]{1,3})?(?::[0-9]{1,4})?)$")
-_WHOLE_JID: Final = re.compile(r"(?:status|[0-9]{3,24}(?:-[0-9]{4,16})?(?:[._][0-9]{1,3})?(?::[0-9]{1,4})?)@[a-z.]{3,15}")
+_WHOLE_JID: Final = re.compile(
+    r"(?:status|[0-9]{3,24}(?:-[0-9]{4,16})?(?:[._][0-9]{1,3})?(?::[0-9]{1,4})?)@[a-z.]{3,15}"
+)
 _JID_AHEAD: Final = re.compile(
     r"(?:-[0-9]{4,16})?(?:[._][0-9]{1,3})?(?::[0-9]{1,4})?@(?:s\.whatsapp\.net|c\.us|g\.us|lid|broadcast|hosted|newsletter)",
     re.IGNORECASE,
@@ -118,7 +131,9 @@ _WORD_BEFORE: Final = re.compile(r"(?:lid:)?[A-Za-z0-9.:-]{1,64}$")
 _PAIRING: Final = re.compile(r"[A-Za-z0-9+/=]{16,512}(?:,[A-Za-z0-9+/=]{4,512}){1,6}")
 
 _AUTHORITY: Final = re.compile(r"://(?!REDACTED:REDACTED@)([^\s/?\#\"'<>]{0,256})@")
-_LOOSE_AUTHORITY: Final = re.compile(r"://(?!REDACTED:REDACTED@)([^\s\"'<>:@/]{0,128}:[^\s\"'<>]{0,256}|[^\s/?\#\"'<>]{0,256})@")
+_LOOSE_AUTHORITY: Final = re.compile(
+    r"://(?!REDACTED:REDACTED@)([^\s\"'<>:@/]{0,128}:[^\s\"'<>]{0,256}|[^\s/?\#\"'<>]{0,256})@"
+)
 _WEB_SCHEMES: Final = ("http", "https", "ws", "wss", "ftp")
 
 # Read backwards from the sign: a key has one end and many possible starts.
@@ -152,14 +167,28 @@ _LITERALS: Final = (
         re.compile(r"(?<![A-Za-z])bearer[ \t:=]{1,3}(?!\[masked)([\w.~+/=-]{6,8192})", re.IGNORECASE),
         "secret",
     ),
-    Literal(("asic ", "ASIC "), re.compile(r"(?<![A-Za-z])basic +([A-Za-z0-9+/]{6,4096}={0,2})", re.IGNORECASE), "secret"),
+    Literal(
+        ("asic ", "ASIC "), re.compile(r"(?<![A-Za-z])basic +([A-Za-z0-9+/]{6,4096}={0,2})", re.IGNORECASE), "secret"
+    ),
     Literal(("EAA",), re.compile(r"(?<![A-Za-z0-9])EAA[A-Za-z0-9]{24,1024}"), "secret"),
-    Literal(("PRIVATE KEY-----",), re.compile(r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^-]{0,16384}(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?"), "secret"),
+    Literal(
+        ("PRIVATE KEY-----",),
+        re.compile(r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^-]{0,16384}(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?"),
+        "secret",
+    ),
     Literal(("base64,",), re.compile(r"data:image/[\w.+-]{1,32};base64,(?!\[masked)([A-Za-z0-9+/=]{1,262144})"), "qr"),
     Literal(("arameters: ",), re.compile(r"\[?parameters: (?!\[masked)([^\n]{1,65536}?)(?=\]?(?:\n|\Z))"), "sql"),
     Literal(("ow contains (",), re.compile(r"[Rr]ow contains \((?!\[masked)([^\n]{0,65536})"), "sql"),
-    Literal(("Key (",), re.compile(r"Key \([^)\n]{1,256}\)=\((?!\[masked)([^\n]{0,4096}?)(?=\) (?:already|is |conflicts|,)|\)?\.?(?:\n|$))"), "sql"),
-    Literal(("Duplicate entry '",), re.compile(r"Duplicate entry '(?!\[masked)([^\n]{0,4096}?)(?=' for key|\n|$)"), "sql"),
+    Literal(
+        ("Key (",),
+        re.compile(
+            r"Key \([^)\n]{1,256}\)=\((?!\[masked)([^\n]{0,4096}?)(?=\) (?:already|is |conflicts|,)|\)?\.?(?:\n|$))"
+        ),
+        "sql",
+    ),
+    Literal(
+        ("Duplicate entry '",), re.compile(r"Duplicate entry '(?!\[masked)([^\n]{0,4096}?)(?=' for key|\n|$)"), "sql"
+    ),
     Literal(("invalid input",), re.compile(r"invalid input[^\n:]{0,80}: (?!\[masked)([^\n]{1,4096})"), "sql"),
 )
 _STATEMENT: Final = re.compile(r"\[SQL: ([\s\S]{1,65536}?)(?=\]\s*(?:\[parameters|\(Background|\Z)|\Z)")
@@ -201,14 +230,11 @@ class Detectors:
         return scan.findings
 
 
-
 def _anchors(signs: re.Pattern[str], text: str) -> list[int]:
     """Where something may begin, in order."""
     anchors = [sign.start() for sign in signs.finditer(text)]
     numbers = [
-        start.start()
-        for span in _SPAN.finditer(text)
-        for start in _START.finditer(text, span.start(), span.end() + 1)
+        start.start() for span in _SPAN.finditer(text) for start in _START.finditer(text, span.start(), span.end() + 1)
     ]
     return sorted(anchors + numbers) if numbers else anchors
 
@@ -253,7 +279,7 @@ class _Scan:
             while taken and taken[-1].start <= at:
                 self._add(taken.pop())
             found = self._at(at) if at >= self._done else None
-            if found is not None and not (taken and taken[-1].start < found.end < taken[-1].end):
+            if found is not None and not (taken and _gives_way(found, taken[-1])):
                 self._add(found)
         for found in reversed(taken):
             self._add(found)
@@ -303,7 +329,7 @@ class _Scan:
     def _cnpj(self, at: int) -> Finding | None:
         low = max(self._done, at - 17)
         for found in _CNPJ.finditer(self._text, low, at + 20):
-            if found.start() <= at < found.end() and ("/" in found[0] or documents.is_cnpj(found[0])):
+            if found.start() <= at < found.end() and _is_written_cnpj(found[0]):
                 return Finding(*found.span(), "document")
         return None
 
@@ -339,7 +365,7 @@ class _Scan:
             if _is_alphanumeric(text[end : end + 1]):
                 continue
             judged = self._judge(at, runs[:size])
-            if judged is not None and not self._is_in_uuid(at, end):
+            if judged is not None and not self._is_in_identifier(at, end):
                 rule, digits, country = judged
                 start = at + 1 if text[at] == "(" and ")" not in text[at:end] else at
                 return Finding(start, end, rule, digits, country)
@@ -349,13 +375,16 @@ class _Scan:
         before = self._text[at - 1 : at]
         return _is_alphanumeric(before) and _NAMED_NUMBER.search(self._text, max(0, at - 10), at) is None
 
-    def _is_in_uuid(self, at: int, end: int) -> bool:
+    def _is_in_identifier(self, at: int, end: int) -> bool:
+        """Whether the number is a part of a UUID or a traceparent."""
         text = self._text
         if "-" not in text[max(0, at - 1) : end + 1]:
             return False
+        window = max(0, at - 55)
         return any(
-            uuid.start() <= at < uuid.end() or at <= uuid.start() < end
-            for uuid in _UUID.finditer(text, max(0, at - 36), end + 36)
+            identifier.start() <= at < identifier.end() or at <= identifier.start() < end
+            for pattern in (_UUID, _TRACEPARENT)
+            for identifier in pattern.finditer(text, window, end + 55)
         )
 
     def _judge(self, at: int, runs: list[tuple[int, int]]) -> tuple[str, str, str] | None:
@@ -375,18 +404,21 @@ class _Scan:
         if _UNIT.match(text, end):
             return True
         fraction = _RUN.match(text, end + 1) if text[end : end + 1] == "." else None
-        if fraction is not None and len(fraction[0]) < 11 and fraction[0].strip("0"):  # noqa: PLR2004 - floats have 17 digits at most
+        if fraction is not None and len(fraction[0]) < 11 and fraction[0].strip("0"):
             return True
-        if start < 2 or text[start - 1] != "." or not text[start - 2].isdigit():  # noqa: PLR2004 - room for a digit and a point
+        if start < 2 or text[start - 1] != "." or not text[start - 2].isdigit():
             return False
-        return not text[max(0, start - 12) : start - 1].isdigit() or start < 12  # noqa: PLR2004 - eleven digits before the point
+        return not text[max(0, start - 12) : start - 1].isdigit() or start < 12
 
     def _is_time_or_figure(self, at: int, sizes: tuple[int, ...], gaps: list[str]) -> bool:
         text = self._text
-        if sizes[0] <= 2 and at > 1 and text[at - 1] == ":" and text[at - 2].isdigit():  # noqa: PLR2004 - hours, minutes
+        if sizes[0] <= 2 and at > 1 and text[at - 1] == ":" and text[at - 2].isdigit():
             return True
-        dotted = set(gaps) == {"."}
-        return dotted and (all(size == 3 for size in sizes[1:]) or (len(sizes) == 4 and max(sizes) <= 3))  # noqa: PLR2004
+        if set(gaps) != {"."}:
+            return len(sizes) > 2 and set(sizes) == {2}  # noqa: PLR2004 - pairs, as in a dump
+        is_decimal = len(sizes) == 2  # noqa: PLR2004
+        is_address = len(sizes) == 4 and max(sizes) <= 3  # noqa: PLR2004
+        return is_decimal or is_address or all(size == 3 for size in sizes[1:])  # noqa: PLR2004 - thousands
 
     # -- addresses ----------------------------------------------------------------------------------------------------
 
@@ -453,8 +485,11 @@ class _Scan:
         span = self._parameter(at) if is_parameter else self._written_value(at, key[1], plan)
         if span is None:
             return None
-        if rule == "phone" and (found := self._number_at(span[0])) is not None and found.end >= span[1]:
-            return found
+        if rule == "phone":
+            found = self._number_at(span[0])
+            quoted = text[span[0] - 1] in "\"'"
+            if found is not None and (found.end >= span[1] or not quoted):
+                return found
         return self._pair_finding(rule, *span)
 
     def _number_at(self, at: int) -> Finding | None:
@@ -481,7 +516,8 @@ class _Scan:
         found = _PARAMETER.match(self._raw, self._view.span(start, start + 1)[0])
         if found is None or not found[0]:
             return None
-        return start, found.end() if self._view.starts is None else bisect_left(self._view.starts, found.end())
+        end = found.end() if self._view.starts is None else bisect_left(self._view.starts, found.end())
+        return start, start + len(self._text[start:end].rstrip(".,:!)")) or end
 
     def _written_value(self, at: int, quote: str, plan: KeyPlan) -> tuple[int, int] | None:
         text = self._text
@@ -492,12 +528,16 @@ class _Scan:
         if opening is not None:
             return self._quoted(opening)
         pattern = _PLAIN_WORD
-        if plan.rule == "secret" and _is_header(text, at):
+        if quote:
+            pattern = _PLAIN_WORD
+        elif plan.rule == "secret" and _is_header(text, at):
             pattern = _REST_OF_LINE
         elif plan.rule in {"body", "name"}:
             pattern = _PLAIN_TEXT
         found = pattern.match(text, at + 1)
         if found is None or found[1][:1] in set("={[(:"):
+            return None
+        if plan.numbers_pass and found[1].isdigit():
             return None
         if plan.rule == "phone" and not quote and not _PHONE_LIKE.search(found[1]):
             return None
@@ -512,9 +552,14 @@ class _Scan:
         return opening.end(), end if end >= 0 else len(self._text)
 
 
+def _gives_way(found: Finding, literal: Finding) -> bool:
+    """Whether *found* lies inside what a literal detector takes, or reaches into it."""
+    return literal.start < found.end and (found.start >= literal.start or found.end < literal.end)
+
+
 def _slashes_before(text: str, at: int) -> int:
     count = 0
-    while count < 8 and text[at - count - 1 : at - count] == "\\":  # noqa: PLR2004 - more is noise
+    while count < 8 and text[at - count - 1 : at - count] == "\\":
         count += 1
     return count
 
@@ -533,7 +578,7 @@ def _digits(text: str) -> str:
 
 def _is_credential(literal: Literal, value: str) -> bool:
     if literal.needles[0] == "earer":
-        return len(value) >= 20 or any(char.isdigit() for char in value)  # noqa: PLR2004 - longer than any word
+        return len(value) >= 20 or any(char.isdigit() for char in value)
     if literal.needles[0] == "asic ":
         return _is_user_and_password(value)
     return True
@@ -549,11 +594,13 @@ def _is_user_and_password(value: str) -> bool:
 def _bare(digits: str) -> tuple[str, str, str] | None:
     """What one run of digits is."""
     size = len(digits)
-    if size < 11:  # noqa: PLR2004 - shorter ones cannot be told from order numbers
+    if digits[:2] == "00":
+        return _prefixed(digits)
+    if size < 11:
         return None
-    if size == 14 and documents.is_cnpj(digits):  # noqa: PLR2004
+    if size == 14 and documents.is_cnpj(digits):
         return "document", "", ""
-    if size >= 15 and documents.is_card(digits):  # noqa: PLR2004
+    if size >= 15 and documents.is_card(digits):
         return "card", "", ""
     if digits[0] == "0":
         return _prefixed(digits) or (("document", "", "") if documents.is_cpf(digits) else None)
@@ -564,6 +611,10 @@ def _bare(digits: str) -> tuple[str, str, str] | None:
     if country := phones.international(digits):
         return "phone", digits, country
     return ("card", "", "") if documents.is_card(digits) else None
+
+
+def _is_written_cnpj(code: str) -> bool:
+    return "/" in code or (not code.isdigit() and documents.is_cnpj(code))
 
 
 def _prefixed(digits: str) -> tuple[str, str, str] | None:
@@ -586,12 +637,12 @@ def _grouped(digits: str, sizes: tuple[int, ...], gaps: list[str]) -> tuple[str,
         return _prefixed(digits)
     if digits[0] == "0":
         return _prefixed(digits) if _has_trunk_shape(sizes) else None
-    if sizes[0] == 2 and sizes[1:] in _BRAZILIAN_SHAPES and phones.is_brazilian(digits):  # noqa: PLR2004 - area code
+    if sizes[0] == 2 and sizes[1:] in _BRAZILIAN_SHAPES and phones.is_brazilian(digits):
         return "phone", phones.BRAZIL + digits, phones.BRAZIL
-    if sizes == (5, 4) and gaps == ["-"] and digits[0] == "9":
+    if sizes in _LOCAL_SHAPES and gaps[-1] == "-" and digits[0] == "9":
         return "phone", phones.BRAZIL + digits, phones.BRAZIL
     country = phones.international(digits)
-    if len(digits) >= 11 and country and sizes[0] in ({2, 4} if country == phones.BRAZIL else {len(country)}):  # noqa: PLR2004
+    if len(digits) >= 11 and country and sizes[0] in ({2, 4} if country == phones.BRAZIL else {len(country)}):
         return "phone", digits, country
     return None
 

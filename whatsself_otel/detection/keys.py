@@ -216,7 +216,7 @@ class KeyBook:
     def endings(self, size: int) -> frozenset[str]:
         """The last *size* letters of the masked names that have them, for a cheap test before a lookup."""
         names = [*self._strict, *self._exact, *self._whole, *self._qualified, *self._extra]
-        return frozenset(name[-size:] for name in names if len(name) == size or (len(name) > size > 2))  # noqa: PLR2004
+        return frozenset(name[-size:] for name in names if len(name) == size or (len(name) > size > 2))
 
     def plan(self, key: str) -> KeyPlan:
         """What happens to values under *key*."""

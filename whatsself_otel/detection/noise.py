@@ -15,10 +15,11 @@ from typing import Final
 # Everything of one, two or more layers: %40, %2540, %252540.
 _ESCAPE: Final = re.compile(
     r"(?:%(?:25)*[0-9A-Fa-f]{2})+"
-    r"|\\{1,8}(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrtfv0])"
+    r"|(?:\\{1,8}x[0-9A-Fa-f]{2})+"
+    r"|\\{1,8}(?:u[0-9A-Fa-f]{4}|[nrtfv0])"
     r"|&(?:\#(?:[xX][0-9A-Fa-f]{1,6}|[0-9]{1,7})|nbsp|plus|commat|shy|zwj|zwnj|lpar|rpar|period|hyphen|dash|equals|colon);"
 )
-_PERCENT: Final = re.compile(r"%(?:25)*([0-9A-Fa-f]{2})")
+_BYTE: Final = re.compile(r"(?:%(?:25)*|\\{1,8}x)([0-9A-Fa-f]{2})")
 _NAMED: Final = {
     "nbsp": " ",
     "plus": "+",
@@ -94,8 +95,8 @@ def _decoded(text: str) -> View:
 
 
 def _characters(escape: str) -> list[tuple[str, tuple[int, int]]]:
-    if escape[0] == "%":
-        return _percent_characters(escape)
+    if escape[0] == "%" or escape.lstrip("\\")[0] == "x":
+        return _byte_characters(escape)
     return [(_character(escape), (0, len(escape)))]
 
 
@@ -105,19 +106,19 @@ def _character(escape: str) -> str:
         if name[0] != "#":
             return _NAMED.get(name, _INVISIBLE)
         code = int(name[2:], 16) if name[1] in "xX" else int(name[1:])
-        return chr(code) if code <= 0x10FFFF else _INVISIBLE  # noqa: PLR2004 - the last code point
+        return chr(code) if code <= 0x10FFFF else _INVISIBLE
     letter = escape.lstrip("\\")
-    return chr(int(letter[1:], 16)) if letter[0] in "ux" else "\n"
+    return chr(int(letter[1:], 16)) if letter[0] == "u" else "\n"
 
 
-def _percent_characters(escape: str) -> list[tuple[str, tuple[int, int]]]:
-    """Each character of a run of percent triplets, with the triplets it was written as."""
-    found = [(int(triplet[1], 16), triplet.span()) for triplet in _PERCENT.finditer(escape)]
+def _byte_characters(escape: str) -> list[tuple[str, tuple[int, int]]]:
+    """Each character of a run of escaped bytes, with the escapes it was written as."""
+    found = [(int(byte[1], 16), byte.span()) for byte in _BYTE.finditer(escape)]
     result: list[tuple[str, tuple[int, int]]] = []
     at = 0
     while at < len(found):
         lead = found[at][0]
-        size = 1 if lead < 0xC0 else 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4  # noqa: PLR2004 - UTF-8 lead bytes
+        size = 1 if lead < 0xC0 else 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
         part = found[at : at + size]
         char = bytes(byte for byte, _ in part).decode("utf-8", "replace")
         if len(char) != 1:

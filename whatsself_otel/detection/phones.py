@@ -47,11 +47,15 @@ _BRAZILIAN: Final = re.compile(_AREA + r"(?:9[0-9]{8}|[2-9][0-9]{7})")
 _BRAZILIAN_MOBILE: Final = re.compile(_AREA + r"9[0-9]{8}")
 _BRAZILIAN_SERVICE: Final = re.compile(r"(?:[3589]00[0-9]{6,7}|[34]00[0-9]{5})")
 _BRAZILIAN_TRUNK: Final = re.compile(r"0(?:[1-9][0-9])?(?=" + _AREA + r")")
-_NORTH_AMERICAN: Final = re.compile(r"[2-9][0-9]{2}[2-9][0-9]{6}")
+_NORTH_AMERICAN: Final = re.compile(r"[2-9][0-9]{2}[2-9][0-9]{6}|310[0-9]{4}")
 _ONE_NUMBER: Final = re.compile(r"[ (]{0,3}\+?[0-9xX().+ \t/-]{6,40}")
 _DIGITS: Final = re.compile(r"[0-9]+")
+_SHORTEST_WITH_EXIT: Final = 9
+_SHORT_IRANIAN: Final = "009896"
 # Written with their national zero after the calling code.
-_KEEP_ZERO: Final = frozenset("39 47 225 227 229 241 242 267 268 378 501 676 679 687 853".split())
+_KEEP_ZERO: Final = frozenset(
+    ["39", "47", "225", "227", "229", "241", "242", "267", "268", "378", "501", "676", "679", "687", "853"]
+)
 
 
 @cache
@@ -62,9 +66,7 @@ def calling_codes() -> dict[str, frozenset[int]]:
 
 def _lengths(code: str, spans: str) -> frozenset[int]:
     bounds = [span.partition("-") for span in spans.split(",")]
-    return frozenset(
-        len(code) + length for low, _, high in bounds for length in range(int(low), int(high or low) + 1)
-    )
+    return frozenset(len(code) + length for low, _, high in bounds for length in range(int(low), int(high or low) + 1))
 
 
 def calling_code(digits: str) -> str:
@@ -122,6 +124,42 @@ def _trunks(digits: str) -> tuple[int, ...]:
 
 def without_exit(digits: str) -> str:
     """*digits* without the exit prefix 00 (and a Brazilian carrier), or an empty string if no number follows."""
+    if digits[:2] != "00" or (len(digits) < _SHORTEST_WITH_EXIT and not digits.startswith(_SHORT_IRANIAN)):
+        return ""
+    return next((digits[start:] for start in (2, 4) if international(digits[start:])), "")
+
+
+def has_length(code: str, size: int) -> bool:
+    """Whether the plan of *code* knows numbers of *size* digits, *code* included."""
+    return size in calling_codes()[code]
+
+
+def is_brazilian(digits: str) -> bool:
+    """Whether *digits* are area code and subscriber, mobile or fixed."""
+    return _BRAZILIAN.fullmatch(digits) is not None
+
+
+def is_brazilian_mobile(digits: str) -> bool:
+    """Whether *digits* are an area code and a nine-digit mobile number."""
+    return _BRAZILIAN_MOBILE.fullmatch(digits) is not None
+
+
+def without_trunk(digits: str) -> str:
+    """*digits* without the Brazilian trunk zero and carrier code, or an empty string if there is none."""
+    for start in _trunks(digits):
+        if is_brazilian(digits[start:]):
+            return digits[start:]
+    return ""
+
+
+def _trunks(digits: str) -> tuple[int, ...]:
+    if digits[:1] != "0" or digits[:2] == "00":
+        return ()
+    return (1, 3) if _BRAZILIAN_TRUNK.match(digits) else ()
+
+
+def without_exit(digits: str) -> str:
+    """*digits* without the exit prefix 00 (and a Brazilian carrier), or an empty string if no number follows."""
     if digits[:2] != "00":
         return ""
     return next((digits[start:] for start in (2, 4) if international(digits[start:])), "")
@@ -137,7 +175,7 @@ def under_key(value: str) -> tuple[str, str]:
     if rest := without_exit(digits):
         return rest, calling_code(rest)
     national = without_trunk(digits) or digits
-    if is_brazilian(national) or (national[0] == "9" and len(national) == 9):  # noqa: PLR2004 - mobile, no area code
+    if is_brazilian(national) or (national[0] == "9" and len(national) == 9):
         return BRAZIL + national, BRAZIL
     country = international(digits)
     return (digits, country) if country else ("", "")
