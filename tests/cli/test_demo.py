@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from whatsself_otel.cli import containers, demo, native
+from whatsself_otel.cli.addresses import Addresses
 from whatsself_otel.cli.errors import MISSING, CommandError
 
 COMMAND = [sys.executable, "-m", "whatsself_otel.cli", "demo"]
@@ -104,6 +105,21 @@ class TestPythonStack:
         )
 
         assert "POST /webhook/messages" in done.stdout
+
+
+@pytest.mark.backend
+@pytest.mark.skipif(
+    bool(native.missing()), reason=f"these native programs are not built: {', '.join(native.missing())}"
+)
+class TestNativeStack:
+    def test_every_backend_knows_the_message(self, tmp_path: Path) -> None:
+        done = run("--stack", "native", "--json", WHATSSELF_OTEL_DATA=str(tmp_path), **Addresses.free().environment)
+        assert done.returncode == 0, done.stderr
+        answers = {answer["program"]: answer["found"] for answer in json.loads(done.stdout)["answers"]}
+
+        assert answers["jaeger"] > 20
+        assert answers["loki"] >= 6
+        assert answers["prometheus"] >= 1
 
 
 class TestArguments:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -168,12 +168,8 @@ class _Tree:
     children: Mapping[bytes, Sequence[Span]]
     origin_ns: int
     paint: Paint
-    shown: set[bytes] = field(default_factory=set)
 
     def lines(self, span: Span, first: str, rest: str, known: Mapping[str, Any]) -> Iterator[str]:
-        if span.span_id in self.shown:
-            return
-        self.shown.add(span.span_id)
         ids = {key: value for key, value in _attributes(span.attributes).items() if key in _IDS}
         news = {key: value for key, value in ids.items() if known.get(key) != value}
         yield self._line(span, first, news)
@@ -230,9 +226,10 @@ def _point(name: str, labels: Mapping[str, str], point: NumberDataPoint | Histog
 
 
 def _children(spans: Sequence[Span]) -> Mapping[bytes, Sequence[Span]]:
-    known = {span.span_id for span in spans}
+    # The collector delivers at least once, so a span may come twice.
+    known = {span.span_id: span for span in spans}
     children: dict[bytes, list[Span]] = defaultdict(list)
-    for span in sorted(spans, key=_start):
+    for span in sorted(known.values(), key=_start):
         children[span.parent_span_id if span.parent_span_id in known else b""].append(span)
     return children
 
