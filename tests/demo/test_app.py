@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -270,6 +271,19 @@ UNMOVED = {
     catalogue.TELEMETRY_ERRORS.name: "nothing fails in a good run",
     catalogue.DB_POOL_OVERFLOW.name: "one worker never needs more connections than the pool has",
 }
+
+
+class TestScraping:
+    def test_metrics_can_be_scraped_where_it_is_switched_on(self) -> None:
+        with (
+            OtlpSink() as sink,
+            demo_app(sink.endpoint, environment={"WHATSSELF_OTEL_PROMETHEUS": "true"}) as app,
+            httpx.Client(base_url=app.url, trust_env=False) as client,
+        ):
+            client.post("/webhook/messages", json={"phone": new_phone(), "body": "precos"}).raise_for_status()
+            scraped = client.get("/metrics").raise_for_status().text
+
+        assert re.search(r'^messages_inbound_total\{.*kind="text".*\} 1\.0', scraped, re.MULTILINE)
 
 
 class TestEveryMetric:
