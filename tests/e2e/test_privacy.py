@@ -1,0 +1,61 @@
+"""Nothing that a customer could be known by is in anything that the backends answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+from job import WORDS, Job
+from stores import Loki, Prometheus, TraceStore
+
+pytestmark = pytest.mark.e2e
+
+
+class TestWhatTheBackendsReturn:
+    """Searched as text, whatever the field; each search first shows that it looks at the customers' messages."""
+
+    def test_no_log_names_a_customer(self, job: Job, loki: Loki) -> None:
+        text = loki.everything()
+        assert text.count("+55********") >= len(job.journal.entries)
+        assert list(_found_in(text, job)) == []
+
+    def test_no_trace_names_a_customer(self, job: Job, trace_store: TraceStore) -> None:
+        text = "".join(trace_store.raw(str(entry.trace_id)) for entry in job.journal.entries)
+        assert all(str(entry.message_id) in text for entry in job.journal.entries)
+        assert list(_found_in(text, job)) == []
+
+    def test_no_metric_names_a_customer(self, job: Job, prometheus: Prometheus) -> None:
+        text = prometheus.everything()
+        assert "messages_inbound_total" in text
+        assert list(_found_in(text, job)) == []
+
+    def test_no_request_to_a_vendor_names_a_customer(self, job: Job) -> None:
+        text = "".join(f"{request.headers} {request.message}" for request in job.saas.received)
+        assert all(str(entry.message_id) in text for entry in job.journal.entries)
+        assert list(_found_in(text, job)) == []
+
+    def test_neither_the_console_nor_a_program_of_the_stack_names_a_customer(self, job: Job) -> None:
+        console = job.console.read_text()
+        assert console.count("+55********") >= len(job.journal.entries)
+        assert list(_found_in(console, job)) == []
+        assert [name for name, text in job.program_logs().items() if list(_found_in(text, job))] == []
+
+
+def _found_in(text: str, job: Job) -> Iterator[str]:
+    """Yield what of the customers is in *text*: phones in any spelling, names, what they wrote and were answered."""
+    numbers = set(re.findall(r"[0-9]{8,}", text)) | set(re.findall(r"[0-9]{8,}", _without_spaces(text)))
+    joined = " ".join(numbers)
+    for entry in job.journal.entries:
+        phone = job.plan.phone(entry.number).removeprefix("+")
+        # With the country code, without it, and the subscriber's eight digits alone.
+        if phone in joined or phone[2:] in numbers or phone[-8:] in numbers:
+            yield f"phone {entry.number}"
+    for words in (WORDS, "Corte R$ 40", "Cliente "):
+        if words in text or quote(words) in text:
+            yield words
+
+
+def _without_spaces(text: str) -> str:
+    return re.sub(r"(?<=[0-9])[ ().-]{1,2}(?=[0-9])", "", text)
