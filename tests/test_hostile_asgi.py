@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,9 +11,8 @@ from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from otlp_sink import run_sink
 
-from whatsself_otel import Telemetry, TelemetryConfig, setup_telemetry
+from whatsself_otel import Telemetry
 from whatsself_otel.instrumentation.fastapi import _REQUEST_ID
 
 Start = Callable[..., Telemetry]
@@ -197,15 +196,6 @@ class TestSameAnswer:
         )
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[tuple[FastAPI, FastAPI]]:
-    plain, instrumented = build_app(), build_app()
-    with run_sink() as sink:
-        telemetry = setup_telemetry(instrumented, config=TelemetryConfig(endpoint=sink.url, log_to_stdout=False))
-        yield plain, instrumented
-        telemetry.shutdown()
-
-
 header = st.tuples(
     st.sampled_from(
         [b"host", b"user-agent", b"content-length", b"traceparent", b"tracestate", b"baggage", b"x-request-id"]
@@ -223,10 +213,10 @@ class TestFuzz:
         headers=st.lists(header, max_size=5),
     )
     def test_any_bytes_get_the_same_answer(
-        self, running: tuple[FastAPI, FastAPI], query: bytes, path: str, method: str, headers: list[tuple[bytes, bytes]]
+        self, apps: tuple[FastAPI, FastAPI], query: bytes, path: str, method: str, headers: list[tuple[bytes, bytes]]
     ) -> None:
         scope = http(f"/echo/{path}", query_string=query, method=method, headers=headers, raw_path=b"/echo/x")
-        plain, instrumented = running
+        plain, instrumented = apps
 
         assert asyncio.run(talk(instrumented, scope, BODY)) == asyncio.run(talk(plain, scope, BODY))
 
