@@ -114,9 +114,11 @@ class TestACounter:
 
     def test_attribute_values_of_different_types_are_different_series(self, line: Line) -> None:
         counter = line.meter.create_counter("c")
+        births = []
         for value in (1, "1", True):
             counter.add(1, {"k": value})
-        assert sorted(point.value for point in line.export()["c"]) == [0, 0, 0, 1, 1, 1]
+            births.append([point.value for point in line.export()["c"]].count(0))
+        assert births == [1, 1, 1]
 
     def test_observed_by_a_callback_gets_one_too(self, line: Line) -> None:
         from opentelemetry.metrics import Observation

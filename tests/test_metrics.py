@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+import signal
 import threading
 import time
 import weakref
@@ -285,6 +286,7 @@ class TestSession:
         bench.now_s += 45
         bench.metrics.session_state(session="main", state="starting")
         bench.metrics.session_state(session="main", state="connected")
+        bench.metrics.session_state(session="main", state="connected")
         assert bench.value("whatsapp.session.recovery", session="main") == (1, 45)
         assert bench.value("whatsapp.session.down_since_timestamp", session="main") == 0
         assert bench.value("whatsapp.session.connected", session="main") == 1
@@ -554,6 +556,7 @@ class TestFork:
         def run(check: Callable[[], bool]) -> bool:
             pid = os.fork()
             if pid == 0:
+                signal.alarm(20)  # a child that waits for a lock for ever fails the test instead
                 code = 1
                 try:
                     code = 0 if check() else 1

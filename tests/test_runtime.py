@@ -97,6 +97,18 @@ class TestEventLoopLag:
         assert bench.read("event_loop.lag") is None
         assert loop() is None
 
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+    @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+    async def test_of_the_parent_is_not_the_childs(self) -> None:
+        bench = Bench()
+        bench.runtime.watch_event_loop()
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0 if bench.read("event_loop.lag") is None else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0  # noqa: ASYNC222 - a short wait
+        assert bench.read("event_loop.lag") is not None
+        bench.runtime.close()
+
     async def test_watching_twice_samples_once(self) -> None:
         bench = Bench()
         bench.runtime.watch_event_loop()

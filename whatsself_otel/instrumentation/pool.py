@@ -125,14 +125,12 @@ class _WatchedEngine:
 
     def _time(self, pool: Any) -> None:
         """Shadow the pool's ``connect`` on the instance: SQLAlchemy has no event for a checkout that begins."""
-        weak_pool = weakref.ref(pool)
-        record, clock, name = self._record, self._clock, self.name
+        untimed, record, clock, name = pool.connect, self._record, self._clock, self.name
 
         def connect() -> Any:
             started_s = clock()
-            alive: Any = weak_pool()
             try:
-                return type(alive).connect(alive)
+                return untimed()
             finally:
                 record(clock() - started_s, name)
 

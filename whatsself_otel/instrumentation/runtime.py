@@ -40,7 +40,6 @@ class EventLoopSampler:
     def __init__(self, loop: asyncio.AbstractEventLoop, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._loop = loop
         self._clock = clock
-        self._pid = os.getpid()
         self._worst: deque[tuple[float, float]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._due_s = 0.0
@@ -48,8 +47,8 @@ class EventLoopSampler:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the loop runs, in this process."""
-        return self._pid == os.getpid() and self._loop.is_running()
+        """Whether the loop runs."""
+        return self._loop.is_running()
 
     def watches(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Whether it is this loop that is sampled."""
@@ -99,7 +98,6 @@ class RuntimeMetrics:
 
     def __init__(self, meter: Meter, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._pid = os.getpid()
         self._started_s = clock()
         self._samplers: weakref.WeakSet[EventLoopSampler] = weakref.WeakSet()  # a loop's own timer keeps its sampler
         _observe(meter, PROCESS_UPTIME, self._uptime)
