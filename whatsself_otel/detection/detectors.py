@@ -10,6 +10,7 @@ from __future__ import annotations
 import binascii
 import re
 from bisect import bisect_left
+from itertools import islice
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
@@ -72,11 +73,12 @@ DETECTOR_RULES: Final = (
 
 # Two passes that cost little where nothing is: spans wide enough for a number, and signs.
 _SPAN: Final = re.compile(r"[0-9(][0-9 .()xX\t-]{7,}+")
-# What no phone is, is dropped first: epochs in milli- and microseconds, dates before a time.
+# What no phone is, is dropped first: epochs in milli- and microseconds, dates before a time, rows of single digits.
 _START: Final = re.compile(
     r"[0-9(](?<![0-9*a-fA-F].)"
     r"(?!(?<=1)[0-9]{12}(?:[0-9]{3})?(?![0-9]))"
     r"(?!(?<=[12])[09][0-9]{2}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:)"
+    r"(?!(?:[ \t.()-]{0,3}[0-9](?![0-9])){5})"
     r"(?=(?:0? ?[xX]{2})?(?:[ \t.()-]{0,3}[0-9]){8}|[0-9]\.[0-9]{3}\.[0-9]{3}/"
     r"|(?<=0)0(?:[ \t.()-]{0,3}[0-9]){6})"
 )
@@ -107,6 +109,8 @@ _CNPJ: Final = re.compile(
     r"(?<![0-9A-Za-z])(?:[0-9A-Z]{2}\.[0-9A-Z]{3}\.[0-9A-Z]{3}/[0-9A-Z]{4}-[0-9]{2}(?![0-9])|[0-9A-Z]{12}[0-9]{2}(?![0-9A-Za-z]))"
 )
 
+_MOST_GROUPS: Final = 8
+_SHORTEST_NUMBER: Final = 8
 _BRAZILIAN_SHAPES: Final = frozenset({(5, 4), (9,), (1, 4, 4), (1, 8), (3, 3, 3), (4, 5), (4, 4), (8,)})
 _LOCAL_SHAPES: Final = frozenset({(5, 4), (1, 4, 4)})
 _TRUNK_SHAPES: Final = frozenset({(1, 2), (3,), (1, 2, 2), (3, 2), (5,), (1, 4)})
@@ -140,7 +144,7 @@ _WEB_SCHEMES: Final = ("http", "https", "ws", "wss", "ftp")
 _KEY_REVERSED: Final = re.compile(r" {0,2}([\"'`]?\\{0,3})(?:\]\w{0,16}\[){0,2}([\w.-]{0,63}[^\W\d])(?![\w.-])")
 _QUOTED: Final = re.compile(r"[ ]{0,2}[bruf]?(\\{0,3}[\"'])")
 _PLAIN_WORD: Final = re.compile(r"[ \t]{0,2}([^\s,;&)}\]\"'<>]+)")
-_REST_OF_LINE: Final = re.compile(r"[ \t]{0,2}([^\n\"<>]{1,8192})")
+_REST_OF_LINE: Final = re.compile(r"[ \t]{0,2}([^\n\"<>]+)")
 _PLAIN_TEXT: Final = re.compile(r"[ \t]{0,2}([^\n\"<>]*?)(?= [\w.-]{1,40}=|[\n\"<>]|$)")
 _PARAMETER: Final = re.compile(r"[^&;\#\s\"'<>]*")
 _PARAMETER_STARTS: Final = frozenset("?&;#")
@@ -161,37 +165,37 @@ class Literal(NamedTuple):
 
 
 _LITERALS: Final = (
-    Literal(("eyJ",), re.compile(r"(?<![A-Za-z0-9-])eyJ[\w-]{5,4096}(?:\.[\w-]{2,8192}){0,4}"), "secret"),
+    Literal(("eyJ",), re.compile(r"(?<![A-Za-z0-9-])eyJ[\w-]{5,}(?:\.[\w-]{2,}){0,4}"), "secret"),
     Literal(
         ("earer", "EARER"),
-        re.compile(r"(?<![A-Za-z])bearer[ \t:=]{1,3}(?!\[masked)([\w.~+/=-]{6,8192})", re.IGNORECASE),
+        re.compile(r"(?<![A-Za-z])bearer[ \t:=]{1,3}(?!\[masked)([\w.~+/=-]{6,})", re.IGNORECASE),
         "secret",
     ),
     Literal(
-        ("asic ", "ASIC "), re.compile(r"(?<![A-Za-z])basic +([A-Za-z0-9+/]{6,4096}={0,2})", re.IGNORECASE), "secret"
+        ("asic ", "ASIC "), re.compile(r"(?<![A-Za-z])basic +([A-Za-z0-9+/]{6,}={0,2})", re.IGNORECASE), "secret"
     ),
-    Literal(("EAA",), re.compile(r"(?<![A-Za-z0-9])EAA[A-Za-z0-9]{24,1024}"), "secret"),
+    Literal(("EAA",), re.compile(r"(?<![A-Za-z0-9])EAA[A-Za-z0-9]{24,}"), "secret"),
     Literal(
         ("PRIVATE KEY-----",),
         re.compile(r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^-]{0,16384}(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?"),
         "secret",
     ),
-    Literal(("base64,",), re.compile(r"data:image/[\w.+-]{1,32};base64,(?!\[masked)([A-Za-z0-9+/=]{1,262144})"), "qr"),
-    Literal(("arameters: ",), re.compile(r"\[?parameters: (?!\[masked)([^\n]{1,65536}?)(?=\]?(?:\n|\Z))"), "sql"),
-    Literal(("ow contains (",), re.compile(r"[Rr]ow contains \((?!\[masked)([^\n]{0,65536})"), "sql"),
+    Literal(("base64,",), re.compile(r"data:image/[\w.+-]{1,32};base64,(?!\[masked)([A-Za-z0-9+/=]+)"), "qr"),
+    Literal(("arameters: ",), re.compile(r"\[?parameters: (?!\[masked)([^\n]+?)(?=\]?(?:\n|\Z))"), "sql"),
+    Literal(("ow contains (",), re.compile(r"[Rr]ow contains \((?!\[masked)([^\n]*)"), "sql"),
     Literal(
         ("Key (",),
         re.compile(
-            r"Key \([^)\n]{1,256}\)=\((?!\[masked)([^\n]{0,4096}?)(?=\) (?:already|is |conflicts|,)|\)?\.?(?:\n|$))"
+            r"Key \([^)\n]{1,256}\)=\((?!\[masked)([^\n]*?)(?=\) (?:already|is |conflicts|,)|\)?\.?(?:\n|$))"
         ),
         "sql",
     ),
     Literal(
-        ("Duplicate entry '",), re.compile(r"Duplicate entry '(?!\[masked)([^\n]{0,4096}?)(?=' for key|\n|$)"), "sql"
+        ("Duplicate entry '",), re.compile(r"Duplicate entry '(?!\[masked)([^\n]*?)(?=' for key|\n|$)"), "sql"
     ),
-    Literal(("invalid input",), re.compile(r"invalid input[^\n:]{0,80}: (?!\[masked)([^\n]{1,4096})"), "sql"),
+    Literal(("invalid input",), re.compile(r"invalid input[^\n:]{0,80}: (?!\[masked)([^\n]+)"), "sql"),
 )
-_STATEMENT: Final = re.compile(r"\[SQL: ([\s\S]{1,65536}?)(?=\]\s*(?:\[parameters|\(Background|\Z)|\Z)")
+_STATEMENT: Final = re.compile(r"\[SQL: ([\s\S]+?)(?=\]\s{0,8}(?:\[parameters|\(Background|\Z)|\Z)")
 _LINKS: Final = (".me/", ".ME/")
 _NEEDLES: Final = (*(needle for literal in _LITERALS for needle in literal.needles), *_LINKS, "[SQL: ")
 
@@ -357,11 +361,13 @@ class _Scan:
             return None
         if text[at - 1 : at] == "-" and at >= _UUID_TAIL and _UUID.match(text, at - _UUID_TAIL):
             return None
-        runs = [run.span() for run in _RUN.finditer(text, at, chunk.end())]
+        runs = [run.span() for run in islice(_RUN.finditer(text, at, chunk.end()), _MOST_GROUPS)]
         if _JID_AHEAD.match(text, runs[0][1]):
             return None
         for size in range(len(runs), 0, -1):
             end = runs[size - 1][1]
+            if end - at < _SHORTEST_NUMBER:
+                break
             if _is_alphanumeric(text[end : end + 1]):
                 continue
             judged = self._judge(at, runs[:size])
@@ -390,6 +396,8 @@ class _Scan:
     def _judge(self, at: int, runs: list[tuple[int, int]]) -> tuple[str, str, str] | None:
         text = self._text
         digits = "".join([text[a:b] for a, b in runs])
+        if len(digits) < _SHORTEST_NUMBER:
+            return None
         if len(runs) == 1:
             return None if self._is_measure(*runs[0]) else _bare(digits)
         sizes = tuple([b - a for a, b in runs])
