@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import os
 import sys
 from typing import TYPE_CHECKING, Final
@@ -19,7 +18,7 @@ from whatsself_otel.cli.errors import FAILED, INTERRUPTED, CommandError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS: Final = ("demo", "stack", "collector", "vendors", "audit")
+COMMANDS: Final = ("demo", "stack", "collector", "vendors")
 
 _EPILOG = """\
 exit status:
@@ -48,8 +47,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"whatsself-otel {__version__}")
     commands = top.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
-        if importlib.util.find_spec(f"{__name__}.{name}"):
-            importlib.import_module(f"{__name__}.{name}").add_parser(commands)
+        importlib.import_module(f"{__name__}.{name}").add_parser(commands)
     return top
 
 
