@@ -80,6 +80,19 @@ class TestBuild:
 
         assert [_run(old.binaries["tiny"]), _run(new.binaries["tiny"])] == ["hello\n", "olá\n"]
 
+    @pytest.mark.usefixtures("work")
+    def test_going_back_to_an_older_version_makes_it_the_one_in_use(self, tmp_path: Path) -> None:
+        source = tmp_path / "modules" / "tiny" / "main.go"
+        inside = build.Workspace(modules=tmp_path / "modules", cache=tmp_path / "native")
+        old = build.build(inside, PROGRAM)
+        os.utime(Path(old.binaries["tiny"]).parent, (1, 1))
+        source.write_text(HELLO.replace("hello", "olá"), "utf-8")
+        build.build(inside, PROGRAM)
+        source.write_text(HELLO, "utf-8")
+        build.build(inside, PROGRAM)
+
+        assert native.find_binary("tiny", {"WHATSSELF_OTEL_CACHE": str(tmp_path)}) == Path(old.binaries["tiny"])
+
     def test_a_failed_build_names_its_log_and_leaves_nothing_that_looks_built(
         self, work: object, tmp_path: Path
     ) -> None:
