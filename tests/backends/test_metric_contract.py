@@ -6,19 +6,16 @@ collector and from ``/metrics`` alike.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-import urllib.parse
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-import yaml
-from binaries import COLLECTOR, ROOT, Program, free_ports, get, need, run_collector, running
+from binaries import COLLECTOR, free_ports, need, run_collector
 from fastapi import FastAPI
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_server import Prometheus, run_prometheus, wait_until
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import QueuePool
 
@@ -26,8 +23,7 @@ from whatsself_otel import Telemetry, TelemetryConfig, setup_telemetry
 from whatsself_otel.catalogue import METRICS, Kind, MetricSpec, prometheus_label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterator
 
 pytestmark = [pytest.mark.collector, pytest.mark.backend]
 
@@ -178,46 +174,12 @@ async def request(app: FastAPI, path: str, accept: str = "*/*") -> httpx.Respons
         return await client.get(path, headers={"accept": accept})
 
 
-@dataclass(frozen=True, slots=True)
-class Prometheus:
-    """The real one, asked through its API."""
-
-    url: str
-
-    def query(self, expression: str) -> list[dict[str, Any]]:
-        answer = get(f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}")
-        return json.loads(answer)["data"]["result"] if answer else []
-
-    def value(self, expression: str) -> float | None:
-        found = self.query(expression)
-        return float(found[0]["value"][1]) if found else None
-
-    def series(self, expected: Expected) -> dict[str, str] | None:
-        """Return the labels and, as ``value``, the value of the one series expected."""
-        matchers = ",".join(f'{name}="{value}"' for name, value in expected.labels.items())
-        found = self.query(f"{expected.sample_name}{{{matchers}}}")
-        assert len(found) <= 1, found
-        return {**found[0]["metric"], "value": found[0]["value"][1]} if found else None
-
-
-@contextmanager
-def run_prometheus(folder: Path) -> Iterator[Prometheus]:
-    """Run it with the OTLP settings that ship; with types as labels, which its API tells of OTLP in no other way."""
-    shipped = yaml.safe_load((ROOT / "backends/prometheus/prometheus.yml").read_text("utf-8"))
-    config = folder / "prometheus.yml"
-    config.write_text(yaml.safe_dump({"otlp": shipped["otlp"], "storage": shipped["storage"]}), "utf-8")
-    (port,) = free_ports(1)
-    command: list[str | Path] = [
-        need("prometheus"),
-        f"--config.file={config}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--web.enable-otlp-receiver",
-        "--enable-feature=exemplar-storage,type-and-unit-labels",
-    ]
-    url = f"http://127.0.0.1:{port}"
-    with running(Program(command=command, ready_url=f"{url}/-/ready", environ={}, log=folder / "prometheus.log")):
-        yield Prometheus(url)
+def find_series(prometheus: Prometheus, expected: Expected) -> dict[str, str] | None:
+    """Return the labels and, as ``value``, the value of the one series expected."""
+    matchers = ",".join(f'{name}="{value}"' for name, value in expected.labels.items())
+    found = prometheus.query(f"{expected.sample_name}{{{matchers}}}")
+    assert len(found) <= 1, found
+    return {**found[0]["metric"], "value": found[0]["value"][1]} if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,15 +239,8 @@ async def scrape(telemetry: Telemetry, app: FastAPI) -> list[Any]:
 
 
 def arrived(prometheus: Prometheus, expected: Expected) -> bool:
-    series = prometheus.series(expected)
+    series = find_series(prometheus, expected)
     return series is not None and expected.matches(float(series["value"]))
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    """Wait for *condition*; where it never holds, the tests that follow say what is missing."""
-    deadline_s = time.monotonic() + timeout_s
-    while not condition() and time.monotonic() < deadline_s:
-        time.sleep(0.25)
 
 
 def test_every_entry_of_the_catalogue_is_driven() -> None:
@@ -297,19 +252,19 @@ class TestThroughTheCollector:
     """Name, labels and value; the name carries unit and kind, and Prometheus' own labels confirm both."""
 
     def test_prometheus_shows_the_value(self, stage: Stage, expected: Expected) -> None:
-        series = stage.prometheus.series(expected)
+        series = find_series(stage.prometheus, expected)
         assert series is not None
         assert expected.matches(float(series["value"])), series
 
     def test_under_the_catalogues_labels_and_no_other(self, stage: Stage, expected: Expected) -> None:
-        series = stage.prometheus.series(expected)
+        series = find_series(stage.prometheus, expected)
         assert series is not None
         labels = set(series) - RESOURCE_LABELS - {"value"}
         allowed = {prometheus_label(attribute.name) for attribute in expected.spec.attributes}
         assert set(expected.labels) <= labels <= allowed
 
     def test_with_its_type_and_unit(self, stage: Stage, expected: Expected) -> None:
-        series = stage.prometheus.series(expected)
+        series = find_series(stage.prometheus, expected)
         assert series is not None
         assert expected.spec.kind.value == series["__type__"]
         assert ({"s": "seconds"}.get(expected.spec.unit) or "") == series.get("__unit__", "")
