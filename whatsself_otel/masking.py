@@ -288,7 +288,7 @@ class Masker:
         if keys and found.rule in {"phone", "jid", "email", "document"}:
             return _pseudonym(keys[0], found, original) + found.kept
         if found.rule == "statement":
-            return found.kept
+            return self._text(found.kept)
         if found.rule == "credentials":
             return REDACTED_USERINFO
         if found.rule in {"phone", "jid"} and found.country:
