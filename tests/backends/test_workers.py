@@ -50,8 +50,9 @@ class Journal:
 
 def ask(url: str, count: int, journal: Journal) -> None:
     """Send requests, each on a connection of its own so that every worker gets some."""
-    for _ in range(count):
-        journal.note(httpx.get(f"{url}/work", timeout=30).raise_for_status().json())
+    with httpx.Client(base_url=url, timeout=30, limits=httpx.Limits(max_keepalive_connections=0)) as client:
+        for _ in range(count):
+            journal.note(client.get("/work").raise_for_status().json())
 
 
 @dataclass(frozen=True, slots=True)
