@@ -23,6 +23,7 @@ def test_traces_logs_and_metrics_reach_the_real_collector_by_grpc(start: Callabl
             telemetry.metrics.message_sent(origin="reply")
         assert telemetry.force_flush(timeout_s=10)
         sink.wait_for(lambda sink: sink.spans() and sink.logs() and MESSAGES_OUTBOUND.name in sink.metrics())
+        telemetry.shutdown()
 
     (span,) = sink.spans()
     (log,) = (log for log in sink.logs() if log.body == "Message sent")
