@@ -4,21 +4,28 @@ What the instruments cost, and what 100,000 contacts do to them.
     python benchmarks/metrics.py
 
 Prints the cost of one `message_sent`, windows included, as a ratio to one `add` of a bare SDK counter measured in the
-same run; then series and memory after 100,000 distinct ids went through every verb.
+same run; series and memory after 100,000 distinct ids went through every verb; and the series that 10,000 requests of
+random hosts, methods, paths and user agents leave behind.
 """
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
+import secrets
 import statistics
 import time
 import tracemalloc
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+import httpx
+from fastapi import FastAPI
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+from whatsself_otel import TelemetryConfig, setup_telemetry
 from whatsself_otel.cardinality import BoundedMeterProvider
 from whatsself_otel.metrics import WhatsSelfMetrics
 
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
 ROUNDS: Final = 15
 CALLS: Final = 10_000
 CONTACTS: Final = 100_000
+REQUESTS: Final = 10_000
 MEBIBYTE: Final = 1024 * 1024
 
 
@@ -124,7 +132,34 @@ def call_every_verb(metrics: WhatsSelfMetrics, identity: str) -> None:
     metrics.error(identity)
 
 
+async def measure_hostile_requests() -> None:
+    app = FastAPI()
+
+    @app.get("/api/{item}")
+    async def api(item: str) -> dict[str, int]:
+        return {"length": len(item)}
+
+    config = TelemetryConfig(
+        metrics_exporter="none", traces_exporter="none", logs_exporter="none", log_to_stdout=False, prometheus=True
+    )
+    with setup_telemetry(app, config=config):
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client:
+            for _ in range(REQUESTS):
+                word = secrets.token_hex(4)
+                path = secrets.choice(["/api/", "/", "/metrics/", "/api/x/"])
+                await client.request(
+                    secrets.choice(["GET", "POST", word.upper()]),
+                    f"{path}{word}",
+                    headers={"host": f"{word}.example", "user-agent": word},
+                )
+            exposition = (await client.get("/metrics")).text
+    names = (line.split("{")[0] for line in exposition.splitlines() if "_count" in line or "_total" in line)
+    series = Counter(name for name in names if name.startswith("http"))
+    print(f"\n{REQUESTS} requests of random hosts, methods, paths and user agents: {dict(series)} series")
+
+
 if __name__ == "__main__":
     logging.disable()  # the flood is meant
     measure_ratio()
     measure_flood()
+    asyncio.run(measure_hostile_requests())

@@ -5,17 +5,22 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
+from fastapi import FastAPI
 from opentelemetry.metrics import Observation
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.metrics.view import DropAggregation, View
 from readings import labels, read_values
 
+from whatsself_otel import Telemetry
 from whatsself_otel.cardinality import CARDINALITY_LIMIT, BoundedMeterProvider
-from whatsself_otel.catalogue import OVERFLOW
+from whatsself_otel.catalogue import HTTP_SERVER_REQUEST_DURATION, OVERFLOW
 
+REQUEST_COUNT = f"{HTTP_SERVER_REQUEST_DURATION.prometheus_name}_count"
 OVERFLOWN = ((OVERFLOW, True),)
 
 
@@ -131,6 +136,23 @@ class TestObservedSeries:
         for number in range(100):
             present[0] = number
             assert read_values(reader)["g"] == {labels(k=number): 1}
+
+
+class TestHostileRequests:
+    async def test_make_no_series(self, start: Callable[..., Telemetry]) -> None:
+        app = FastAPI()
+        app.add_api_route("/api/{item}", lambda item: {"length": len(item)})
+        start(app, prometheus=True)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client:
+            for number in range(200):
+                for path in ("/api/", "/", "/metrics/"):
+                    headers = {"host": f"h{number}.example", "user-agent": f"agent {number}"}
+                    method = ("GET", "POST", f"M{number}")[number % 3]
+                    await client.request(method, f"{path}{number}", headers=headers)
+            exposition = (await client.get("/metrics")).text
+        counts = [line for line in exposition.splitlines() if line.startswith(REQUEST_COUNT)]
+        assert 1 <= len(counts) <= 20
+        assert not [line for line in counts if "example" in line or "agent" in line or 'method="M' in line]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
