@@ -70,10 +70,13 @@ ENGLISH: Final = Language(
         "sent by OTLP begins with a zero point, so that its first event is an increase. From `/metrics` only the "
         "former holds.\n\n"
         'An instrument has at most 2000 series; what exceeds it shares one series with `otel_metric_overflow="true"`. '
-        f"A value outside a closed set becomes `{OTHER}`.\n\n"
+        f"A value outside a closed set becomes `{OTHER}`. Windows, waits and breakers follow up to 10,000 contacts at a "
+        "time (`MetricsConfig.tracked_contacts`); what exceeds that is counted in `telemetry_dropped_items_total` with "
+        '`reason="tracking_limit"`.\n\n'
         "With several workers use the aggregation given here, over the label `instance`. *recompute* means: never "
         "aggregate the gauge, compute the ratio from the counters. `/metrics` in the application shows one worker "
-        "only; with several scrape the collector's Prometheus endpoint."
+        "only; with several scrape the collector's Prometheus endpoint. A worker that is killed loses what it counted "
+        "since its last export, 15 s at most by default; one that ends in order loses nothing."
     ),
     metrics_heading="Metrics",
     metric_columns=("Prometheus name", "OpenTelemetry name", "Kind", "Unit", "Attributes", "Across workers", "Meaning"),
@@ -101,10 +104,13 @@ PORTUGUESE: Final = Language(
         "OTLP começa com um ponto zero, para que o primeiro evento apareça como aumento. Em `/metrics` só vale o "
         "primeiro caso.\n\n"
         'Um instrumento tem no máximo 2000 séries; o excesso divide uma série com `otel_metric_overflow="true"`. '
-        f"Um valor fora de um conjunto fechado vira `{OTHER}`.\n\n"
+        f"Um valor fora de um conjunto fechado vira `{OTHER}`. Janelas, esperas e disjuntores acompanham até 10.000 "
+        "contatos por vez (`MetricsConfig.tracked_contacts`); o excesso é contado em `telemetry_dropped_items_total` "
+        'com `reason="tracking_limit"`.\n\n'
         "Com vários workers use a agregação indicada aqui, sobre o rótulo `instance`. *recalcular* quer dizer: nunca "
         "agregue o gauge, calcule a razão a partir dos contadores. O `/metrics` da aplicação mostra um só worker; com "
-        "vários, leia o endpoint Prometheus do collector."
+        "vários, leia o endpoint Prometheus do collector. Um worker morto à força perde o que contou desde a última "
+        "exportação, por padrão no máximo 15 s; um que termina em ordem não perde nada."
     ),
     metrics_heading="Métricas",
     metric_columns=(
