@@ -145,6 +145,36 @@ class TestDocker:
         assert docker.compose("up") == 17
 
 
+COMPOSE = """
+import sys
+from pathlib import Path
+from whatsself_otel.cli import docker
+docker.shipped = lambda name: Path(name)
+sys.exit(docker.compose("up"))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="shell scripts stand in for Docker")
+class TestInterruptedCompose:
+    """Ctrl-C while containers run."""
+
+    def test_compose_has_the_time_it_needs_to_stop_them(self, nothing_built: Path, tmp_path: Path) -> None:
+        slow_stop = (
+            f"trap 'sleep 1; echo stopped > {tmp_path}/containers; exit 0' INT; echo up; while :; do sleep 0.1; done"
+        )
+        _stand_in(nothing_built, "docker", slow_stop)
+        environment = {**os.environ, "PATH": f"{nothing_built}:/usr/bin:/bin"}
+        with subprocess.Popen(
+            [sys.executable, "-c", COMPOSE], env=environment, stdout=subprocess.PIPE, start_new_session=True
+        ) as up:
+            assert up.stdout is not None
+            assert up.stdout.readline() == b"up\n"
+            os.killpg(up.pid, signal.SIGINT)
+
+        assert up.returncode == 0
+        assert (tmp_path / "containers").read_text("utf-8") == "stopped\n"
+
+
 class TestNothingRuns:
     """Before the first start."""
 

@@ -136,7 +136,7 @@ class TestBuild:
         # Stands for a Go that compiles for a long time, which a tiny module never does.
         stand_in.write_text(
             '#!/bin/sh\n[ "$1" = env ] && echo go1.99.0 linux amd64 && exit\n'
-            f"echo $$ > {tmp_path}/pid\nexec sleep 60\n",
+            f"echo $$ > {tmp_path}/pid\nexec sleep 600\n",
             "utf-8",
         )
         stand_in.chmod(0o755)
@@ -149,7 +149,7 @@ class TestBuild:
             time.sleep(0.05)
         builder.send_signal(signal.SIGTERM)
 
-        assert builder.wait() == 143
+        assert builder.wait(60) == 143
         with pytest.raises(ProcessLookupError):
             os.kill(int((tmp_path / "pid").read_text("utf-8")), 0)
 
