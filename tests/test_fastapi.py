@@ -205,6 +205,26 @@ class TestServerSpan:
         assert (span.attributes["contactId"], sent[0]["type"]) == ("c9", "websocket.accept")
 
 
+class TestAccessLog:
+    async def test_its_line_carries_the_ids_of_the_server_span(self, start: Start, sink: Sink) -> None:
+        app = FastAPI()
+
+        @app.get("/work")
+        async def work() -> None:
+            with message_context(contact_id="c1", message_id="m1"):
+                pass
+            logging.getLogger("uvicorn.access").info("GET /work 200")
+            log.info("about no message in particular")
+
+        telemetry = start(app)
+        async with client_of(app) as client:
+            await client.get("/work")
+        telemetry.force_flush(5)
+
+        ids = {record.scope: record.attributes.get("messageId") for record in sink.logs()}
+        assert (ids["uvicorn.access"], ids["shop"]) == ("m1", None)
+
+
 class TestIdsReturned:
     async def test_the_caller_gets_the_request_id_and_the_trace_id(self, app: FastAPI, sink: Sink) -> None:
         async with client_of(app) as client:

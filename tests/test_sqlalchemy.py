@@ -14,11 +14,13 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from whatsself_otel import Telemetry, message_context
 from whatsself_otel.instrumentation import sqlalchemy as instrumentation
+from whatsself_otel.instrumentation.statements import StatementTracer, operation_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from otlp_sink import Sink
+    from opentelemetry.metrics import NoOpMeter
+from otlp_sink import Sink
 
 Start = Callable[..., Telemetry]
 
@@ -113,6 +115,44 @@ class TestSpans:
         gc.collect()
 
         assert gone() is None
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("statement", "name", "operation"),
+        [
+            ("select * from contacts where id = 1", "SELECT contacts", "SELECT"),
+            ("/* a\n b */ insert into messages values (1)", "INSERT messages", "INSERT"),
+            ('update "contacts" set a = 1', "UPDATE contacts", "UPDATE"),
+            ("create table if not exists shop (id int)", "CREATE shop", "CREATE"),
+            ("pragma foreign_keys", "PRAGMA", "PRAGMA"),
+            ("/* nothing */", "sqlite", ""),
+            ("", "sqlite", ""),
+        ],
+    )
+    def test_a_span_is_called_by_what_it_does_to_which_table(
+        self, start: Start, statement: str, name: str, operation: str
+    ) -> None:
+        engine = create_engine("sqlite://")
+        telemetry = start()
+        unused = NoOpMeter("none").create_up_down_counter("none")
+        tracer = StatementTracer(telemetry.tracer, engine, unused)  # type: ignore[no-untyped-call]
+
+        assert tracer._operation_name("/home/shop/shop.db", statement) == name
+        assert operation_of(statement) == operation
+        engine.dispose()
+
+    def test_no_path_of_the_machine_leaves(self, start: Start, sink: Sink, tmp_path: Path) -> None:
+        engine = create_engine(f"sqlite:///{tmp_path / 'shop.db'}")
+        telemetry = start(engine=engine)
+        with engine.connect() as connection:
+            connection.execute(text("select 1"))
+        engine.dispose()
+        assert telemetry.force_flush(5)
+
+        (span,) = sink.spans()
+        assert (span.name, span.attributes["db.namespace"]) == ("SELECT", "shop.db")
+        assert str(tmp_path).encode() not in b"".join(export.body for export in sink.received)
 
 
 class TestVersions:

@@ -43,11 +43,11 @@ def instrument_engine(engine: Any, tracer_provider: TracerProvider) -> bool:
     if sync_engine in _ENGINES:
         return False
     with stable_conventions():
-        from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
+        from whatsself_otel.instrumentation.statements import StatementTracer
 
         tracer = tracer_provider.get_tracer("opentelemetry.instrumentation.sqlalchemy", _contrib_version())
         unused = NoOpMeter("unused").create_up_down_counter("unused")
-        EngineTracer(tracer, sync_engine, unused)  # type: ignore[no-untyped-call]
+        StatementTracer(tracer, sync_engine, unused)
     _ENGINES.add(sync_engine)
     return True
 
