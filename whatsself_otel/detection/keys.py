@@ -139,7 +139,7 @@ HARMLESS_ENDINGS: Final = frozenset(
 TELEMETRY_NAMESPACES: Final = frozenset(
     """
     app artifact asgi aws azure browser cicd client cloud code collector container cpu db deployment destination device
-    disk dns elasticsearch error event exception faas feature_flag file flow gcp geo gen_ai host http k8s log logger
+    disk dns elasticsearch err error event exception faas feature_flag file flow gcp geo gen_ai host http k8s log logger
     messaging net network nodejs oci opentracing os otel otelcol peer process python queue rpc scope server service
     session signalr source sqlalchemy system telemetry test thread tls trigger url user_agent vcs webengine whatsself
     """.split()  # noqa: SIM905 - a vocabulary reads as text
