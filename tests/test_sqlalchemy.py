@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from opentelemetry.metrics import NoOpMeter
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -19,7 +20,6 @@ from whatsself_otel.instrumentation.statements import StatementTracer, operation
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from opentelemetry.metrics import NoOpMeter
 from otlp_sink import Sink
 
 Start = Callable[..., Telemetry]
