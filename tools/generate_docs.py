@@ -70,9 +70,9 @@ ENGLISH: Final = Language(
         "sent by OTLP begins with a zero point, so that its first event is an increase. From `/metrics` only the "
         "former holds.\n\n"
         'An instrument has at most 2000 series; what exceeds it shares one series with `otel_metric_overflow="true"`. '
-        f"A value outside a closed set becomes `{OTHER}`. Windows, waits and breakers follow up to 10,000 contacts at a "
-        "time (`MetricsConfig.tracked_contacts`); what exceeds that is counted in `telemetry_dropped_items_total` with "
-        '`reason="tracking_limit"`.\n\n'
+        f"A value outside a closed set becomes `{OTHER}`. Windows, waits and breakers follow up to 10,000 contacts "
+        "at a time (`MetricsConfig.tracked_contacts`); what exceeds that is counted in "
+        '`telemetry_dropped_items_total` with `reason="tracking_limit"`.\n\n'
         "With several workers use the aggregation given here, over the label `instance`. *recompute* means: never "
         "aggregate the gauge, compute the ratio from the counters. `/metrics` in the application shows one worker "
         "only; with several scrape the collector's Prometheus endpoint. A worker that is killed loses what it counted "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -215,17 +216,17 @@ def play(prometheus: Prometheus, collector_url: str) -> Stage:
         log_to_stdout=False,
         prometheus=True,
     )
-    with setup_telemetry(app, config=config) as telemetry:
-        engine = create_engine("sqlite://", poolclass=QueuePool, pool_size=2, max_overflow=3)
+    engine = create_engine("sqlite://", poolclass=QueuePool, pool_size=2, max_overflow=3)
+    with ExitStack() as held_until_the_last_export, setup_telemetry(app, config=config) as telemetry:
         telemetry.instrument_engine(engine, "main")
         wait_until(lambda: prometheus.value('messages_outbound_total{origin="reply"}') == 0)
-        with engine.connect() as connection:
-            connection.execute(text("select 1"))
-            drive(telemetry, app)
-            scraped = asyncio.run(scrape(telemetry, app))
-            wait_until(lambda: not [expected for expected in EXPECTED if not arrived(prometheus, expected)])
-            time.sleep(3 * INTERVAL_S)
-        engine.dispose()
+        connection = held_until_the_last_export.enter_context(engine.connect())
+        connection.execute(text("select 1"))
+        drive(telemetry, app)
+        scraped = asyncio.run(scrape(telemetry, app))
+        wait_until(lambda: not [expected for expected in EXPECTED if not arrived(prometheus, expected)])
+        time.sleep(3 * INTERVAL_S)
+    engine.dispose()
     return Stage(prometheus, scraped)
 
 
