@@ -357,7 +357,7 @@ class _Walk:
         return masker.sql(value) if plan.reader == "sql" else masker.url(value)
 
     def _number(self, plan: KeyPlan, value: float | Decimal) -> object:
-        if value is True or value is False or plan.numbers_pass:
+        if plan.numbers_pass or (isinstance(value, Decimal) and not value.is_finite()):
             return value
         if plan.rule is None and -_SMALLEST_NUMBER < value < _SMALLEST_NUMBER:
             return value

@@ -1,0 +1,115 @@
+"""
+Writes docs/masking.md from the rules themselves.
+
+    python tools/generate_masking_doc.py            # write
+    python tools/generate_masking_doc.py --check    # exit 1 if the page is not what would be written
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pages import table, write_or_check
+
+from whatsself_otel.detection.detectors import DETECTOR_RULES
+from whatsself_otel.detection.keys import (
+    CONTENT_KEYS,
+    HARMLESS_ENDINGS,
+    KEY_RULES,
+    SEARCH_PARAMETERS,
+    SQL_KEYS,
+    TELEMETRY_NAMESPACES,
+    URL_KEYS,
+    KeyRule,
+)
+from whatsself_otel.masking import MAX_DEPTH, MAX_ITEMS, MAX_TEXT_CHARS, Masker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "masking.md"
+
+_INTRODUCTION: Final = f"""\
+# Masking
+
+Every string, key and number that leaves the process is masked first, and cut to length only after. Two kinds of rule
+work together: a **key rule** masks what stands under a known name, whatever it is; a **detector** masks what it
+recognises in any text. An error inside masking replaces the value by `[masked:error]`; nothing is let through and
+nothing is raised. This page is generated from the rules.
+
+- A phone becomes `+55********4321`: calling code, always eight stars, the last four digits. `mask_last=0` hides all.
+  Of a number with fewer than seven digits after its calling code none is shown.
+- A WhatsApp address keeps its domain, its device and the message id around it: `true_+55********4321@c.us_3EB0A1`.
+- The credentials of a URL become `REDACTED:REDACTED@`, as in OpenTelemetry's conventions, so that it still parses.
+- The literals of a statement become `?`, also as in these conventions.
+- Everything else becomes a constant that names the rule: `[masked:body]`.
+- Texts longer than {MAX_TEXT_CHARS:,} characters are cut, containers deeper than {MAX_DEPTH} or with more than
+  {MAX_ITEMS:,} items too; `[masked:size]`, `[masked:depth]` and `[masked:cycle]` say so.
+"""
+_KEYS: Final = """\
+## Keys
+
+A name is split into words: `contactPhone`, `contact_phone`, `contact-phone` and `CONTACT_PHONE` are the same two. Words
+decide, never parts of words: `author` is not `auth`. A rule applies at any depth, in JSON and `key=value` inside texts
+too, and to query parameters.
+"""
+_DOTTED: Final = """\
+### Dotted names
+
+Of a dotted name the last part is read: `contact.phone` is a phone. Where the first part is a namespace of telemetry, the
+words of the last column above are technical and stay: `service.name`, `exception.message`. The others are masked even
+there: `messaging.message.body`. Headers are read by their own name (`http.request.header.authorization`).
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    return "\n".join((_INTRODUCTION, *_detectors(), "", _KEYS, *_key_rules(), "", _DOTTED, *_vocabularies(), ""))
+
+
+def _detectors() -> Iterable[str]:
+    masker = Masker()
+    yield "## Detectors\n"
+    yield table(
+        ("Rule", "Recognises", "Example", "Becomes"),
+        [
+            (f"`{rule.rule}`", rule.recognises, f"`{rule.example}`", f"`{masker.text(rule.example)}`")
+            for rule in DETECTOR_RULES
+        ],
+    )
+
+
+def _key_rules() -> Iterable[str]:
+    header = ("Becomes", "Holds", "Anywhere in a name", "At its end", "After certain words", "As the whole name")
+    yield table(header, [_key_row(rule) for rule in KEY_RULES])
+
+
+def _key_row(rule: KeyRule) -> tuple[str, ...]:
+    becomes = "a masked phone, or `[masked:phone]`" if rule.rule == "phone" else f"`[masked:{rule.rule}]`"
+    qualified = "; ".join(f"`{word}` after {before.replace(' ', ', ')}" for word, before in rule.qualified)
+    return (
+        becomes,
+        rule.meaning,
+        _names(rule.strict),
+        _names(rule.exact),
+        qualified or "-",
+        _names(rule.outside_telemetry),
+    )
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "-"
+
+
+def _vocabularies() -> Iterable[str]:
+    yield f"Namespaces: {_names(sorted(TELEMETRY_NAMESPACES))}.\n"
+    yield f"Harmless endings, which make a name say something about the datum (`body_size`): {_names(sorted(HARMLESS_ENDINGS))}. Numbers under them pass.\n"
+    yield f"Read as statements: {_names(sorted(SQL_KEYS))}; values bound to one (`db.query.parameter.*`) become `[masked:sql]`.\n"
+    yield f"Read as URLs: {_names(sorted(URL_KEYS))}. In URLs these parameters are masked too: {_names(sorted(SEARCH_PARAMETERS))}.\n"
+    yield f"Masked as content by their full name: {_names(sorted(CONTENT_KEYS))}."
+
+
+if __name__ == "__main__":
+    sys.exit(write_or_check(__doc__, {PAGE: page()}, None))
