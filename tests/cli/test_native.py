@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
@@ -97,3 +98,51 @@ class TestMissing:
 
     def test_tempo_is_downloaded_and_not_built(self) -> None:
         assert "https://github.com/grafana/tempo/releases" in native.remedy("tempo")
+
+
+class TestEnsureBuilt:
+    """What is built before the stack starts."""
+
+    @pytest.fixture(autouse=True)
+    def _a_go_that_is_never_called(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Building here would take minutes; tests/native does it with a tiny module."""
+        self.asked: list[list[str]] = []
+        monkeypatch.setattr(native, "buildable", lambda: True)
+        monkeypatch.setattr("whatsself_otel.cli.native.subprocess.run", self._note)
+
+    def _note(self, command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        self.asked.append(command[2:])
+        return subprocess.CompletedProcess(command, self.status)
+
+    status = 0
+
+    def test_everything_on_an_empty_machine(self, environ: dict[str, str]) -> None:
+        native.ensure_built(environ)
+
+        assert self.asked == [
+            ["--only=collector", "--only=prometheus", "--only=loki", "--only=jaeger", "--only=alertmanager"]
+        ]
+
+    def test_not_what_a_variable_names_nor_what_only_path_has(self, environ: dict[str, str], tmp_path: Path) -> None:
+        _program(tmp_path / "path", "loki")
+        named = {native.variable(name): "/opt/it" for name in native.BUILT if name not in {"loki", "jaeger"}}
+
+        native.ensure_built(environ | named)
+
+        assert self.asked == [["--only=jaeger"]]
+
+    def test_what_is_in_the_cache_may_be_older_than_the_checkout(self, environ: dict[str, str], tmp_path: Path) -> None:
+        _program(tmp_path / "cache" / "native" / "loki" / "1.0-abc", "loki")
+        _program(tmp_path / "path", "loki")
+
+        native.ensure_built(environ)
+
+        assert "--only=loki" in self.asked[0]
+
+    def test_a_failed_build_keeps_its_status(self, environ: dict[str, str]) -> None:
+        self.status = 3
+
+        with pytest.raises(CommandError, match="could not be built") as caught:
+            native.ensure_built(environ)
+
+        assert caught.value.status == 3

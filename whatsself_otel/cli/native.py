@@ -22,6 +22,8 @@ BUILT: Final = (COLLECTOR, "prometheus", "loki", "jaeger", "alertmanager")
 TEMPO: Final = "tempo"
 
 _VARIABLES: Final = {COLLECTOR: "OTELCOL_BIN"}
+# What native/build.py calls it.
+_PROGRAMS: Final = {COLLECTOR: "collector"}
 # The official distribution has every component that the shipped files use.
 _ALSO_CALLED: Final = {COLLECTOR: ("otelcol-contrib",)}
 
@@ -95,17 +97,26 @@ def remedy(name: str) -> str:
     return f"Use Docker, or clone the project and run `python native/build.py` (needs Go), or {by_variable}."
 
 
-def ensure_built() -> None:
+def ensure_built(environ: Mapping[str, str] = os.environ) -> None:
     """
     Build what is missing or older than the checkout; nothing to do takes well under a second.
+
+    What a variable names, or PATH alone has, is taken as it is.
 
     Raises:
         CommandError: A build failed; native/build.py has said why.
     """
     root = checkout()
-    if root is None or not buildable():
+    only = [f"--only={_PROGRAMS.get(name, name)}" for name in BUILT if _is_ours(name, environ)]
+    if root is None or not buildable() or not only:
         return
-    command = [sys.executable, str(root / "native" / "build.py")]
+    command = [sys.executable, str(root / "native" / "build.py"), *only]
     status = subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode  # noqa: S603
     if status:
         raise CommandError("The programs could not be built; the lines above say why.", status=status)
+
+
+def _is_ours(name: str, environ: Mapping[str, str]) -> bool:
+    if environ.get(variable(name)):
+        return False
+    return _in_cache(name, environ) is not None or _on_path(name, environ) is None

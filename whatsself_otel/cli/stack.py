@@ -283,9 +283,10 @@ def _logs(arguments: argparse.Namespace) -> int:
         follow = ("--follow",) if arguments.follow else ()
         return docker.compose("logs", f"--tail={arguments.lines}", *follow, *arguments.name)
     files = {path.stem: path for path in sorted(folder.glob("*.log"))}
+    if not files:
+        raise CommandError(f"No logs in {folder}: nothing has run there yet. Start it with `whatsself-otel stack up`.")
     if unknown := [name for name in arguments.name if name not in files]:
-        known = ", ".join(files) or "none yet"
-        raise CommandError(f"No log of {', '.join(unknown)} in {folder}. There is: {known}.")
+        raise CommandError(f"No log of {', '.join(unknown)} in {folder}. There is: {', '.join(files)}.")
     shown = {name: files[name] for name in arguments.name or files}
     sizes = {name: path.stat().st_size for name, path in shown.items()}
     for name, path in shown.items():
