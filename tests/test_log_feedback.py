@@ -1,4 +1,4 @@
-"""With everything at DEBUG, the export of logs makes no logs that are exported: records follow the application's own."""
+"""With everything at DEBUG, the export of logs makes no logs of its own: records follow the application's."""
 
 from __future__ import annotations
 

@@ -16,13 +16,12 @@ if TYPE_CHECKING:
     from whatsself_otel.config import TelemetryConfig
 
 _T = TypeVar("_T")
-_T_contra = TypeVar("_T_contra", contravariant=True)
 
 
-class Sender(Protocol[_T_contra]):
+class Sender(Protocol[_T]):
     """Sends batches of one signal."""
 
-    def send(self, batch: list[_T_contra]) -> SendResult:
+    def send(self, batch: list[_T]) -> SendResult:
         """Send *batch* and say what became of it."""
 
     def close(self) -> None:

@@ -34,7 +34,7 @@ class HttpMetricExporter(OTLPMetricExporterMixin, MetricExporter):
     """
 
     def __init__(self, target: HttpTarget) -> None:
-        MetricExporter.__init__(self, self._get_temporality(None), self._get_aggregation(None))
+        MetricExporter.__init__(self, self._get_temporality({}), self._get_aggregation({}))
         self.last_error: str | None = None
         self._client = OtlpHttpClient(target, ExportMetricsServiceResponse)
 

@@ -47,7 +47,7 @@ def instrument_engine(engine: Any, tracer_provider: TracerProvider) -> bool:
 
         tracer = tracer_provider.get_tracer("opentelemetry.instrumentation.sqlalchemy", _contrib_version())
         unused = NoOpMeter("unused").create_up_down_counter("unused")
-        StatementTracer(tracer, sync_engine, unused)
+        StatementTracer(tracer, sync_engine, unused)  # type: ignore[no-untyped-call]
     _ENGINES.add(sync_engine)
     return True
 

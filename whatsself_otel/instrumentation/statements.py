@@ -19,7 +19,7 @@ _TARGET: Final = re.compile(
 _MAX_SEARCHED: Final = 2_000
 
 
-class StatementTracer(EngineTracer):  # type: ignore[misc]
+class StatementTracer(EngineTracer):
     """
     Names a span ``SELECT contacts``, and its operation ``SELECT``.
 
