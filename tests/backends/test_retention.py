@@ -122,7 +122,7 @@ class TestTempo:
             "block_reclaim_grace": "1s",
             "flush_op_timeout": "1s",
             "commit_interval": "1s",
-            "complete_block_timeout": "1s",
+            "complete_block_timeout": "15s",
             "flush_check_period": "1s",
             "max_block_duration": "1s",
             "max_trace_idle": "1s",
@@ -180,7 +180,7 @@ def run_tempo(folder: Path, sooner: dict[str, Any]) -> Iterator[Tempo]:
             "TEMPO_GRPC_PORT": str(grpc),
             "TEMPO_HTTP_PORT": str(http),
             "TEMPO_OTLP_PORT": str(otlp_grpc),
-            "TEMPO_RETENTION": "10s",
+            "TEMPO_RETENTION": "30s",
         },
         log=folder / "tempo.log",
     )
