@@ -14,6 +14,7 @@ import httpx
 
 _Key = TypeVar("_Key", bound=Hashable)
 _SHOWN = 20
+_WIDTH = 400
 
 
 def wait_until_found(
@@ -37,7 +38,7 @@ def wait_until_found(
             looks = dict(zip(missing, pool.map(problems_of, missing), strict=True))
             missing = {key: problems for key, problems in looks.items() if problems}
             time.sleep(0.5 if missing else 0)
-    rows = [f"  {key}: {'; '.join(problems)}" for key, problems in list(missing.items())[:_SHOWN]]
+    rows = [f"  {key}: {'; '.join(problems)[:_WIDTH]}" for key, problems in list(missing.items())[:_SHOWN]]
     assert not missing, f"{len(missing)} incomplete after {deadline_s:g} s:\n" + "\n".join(rows)
 
 

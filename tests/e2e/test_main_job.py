@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from job import ENVIRONMENT, MESSAGES, WORKERS, Job
+from job import ENVIRONMENT, MESSAGES, WORKERS, Job, restarted_stores
 from stores import Line, Loki, Prometheus, Span, TraceStore, wait_until_found
 
 from whatsself_otel.catalogue import CONTACT_ID, MESSAGE_ID, REQUEST_ID
@@ -30,8 +30,7 @@ class TestSender:
 
     def test_application_collector_and_backends_were_restarted_while_it_was_sending(self, job: Job) -> None:
         restarted = [each.partition("@")[0] for each in job.restarted]
-        stores = ["loki", "prometheus", "jaeger", *(["tempo"] if job.stack.has_tempo else [])]
-        assert restarted == ["collector", "application", *stores]
+        assert restarted == ["collector", "application", *restarted_stores(job.stack)]
 
 
 class TestTraces:

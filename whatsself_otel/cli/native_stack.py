@@ -266,6 +266,9 @@ def _jaeger(config: StackConfig) -> Process:
                 f"--{listener}{'-' if listener.endswith('.server') else '.'}host-port={HOST}:0"
                 for listener in _JAEGER_UNUSED
             ),
+            # It takes spans before it stores them, and past this queue's room (2000 by default) it drops them unsaid;
+            # after an outage the collector sends more than that at once (jaeger v1.62.0, pkg/queue/bounded_queue.go).
+            "--collector.queue-size=50000",
             # On disk: in memory, its default, a restart would lose every trace.
             "--badger.ephemeral=false",
             f"--badger.directory-key={config.data / 'jaeger' / 'keys'}",
