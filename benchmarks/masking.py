@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 PHONE: Final = "5511987654321"
 RECORDS: Final[dict[str, dict[str, Any]]] = {
     "clean text, 300 bytes": {
-        "msg": "worker picked the next message of the queue for its contact and waited for a free slot in the window of "
-        "twelve a minute, then the flow went on with its second step and asked the template engine for the text; "
+        "msg": "worker picked the next message of the queue for its contact and waited for a free slot in the "
+        "window of twelve a minute, then the flow went on with its second step and asked the template engine for the text; "
         "attempt 2 of 5, depth 17, window 60 s, breaker closed, session connected, elapsed 1234.5 ms, done",
     },
     "clean record, 300 bytes": {
@@ -41,7 +41,7 @@ RECORDS: Final[dict[str, dict[str, Any]]] = {
         "ts": "2026-11-23T12:00:00.123Z",
     },
     "dirty record, 300 bytes": {
-        "msg": f"Message received from {PHONE}@s.whatsapp.net (+55 11 98765-4321): joao@example.com, cpf 529.982.247-25",
+        "msg": f"Message from {PHONE}@s.whatsapp.net (+55 11 98765-4321): joao@example.com, cpf 529.982.247-25",
         "requestId": "550e8400-e29b-41d4-a716-446655440000",
         "phone": f"+{PHONE}",
         "body": "oi, tudo bem? quero saber do pedido",
@@ -125,20 +125,20 @@ def peer_environment() -> Path:
 
 
 def whatsself() -> Callable[[dict[str, Any]], object]:
-    from whatsself_otel import Masker  # noqa: PLC0415 - each scrubber is imported where it is measured
+    from whatsself_otel import Masker
 
     return Masker().attributes
 
 
 def logfire() -> Callable[[dict[str, Any]], object]:
-    from logfire._internal.scrubbing import Scrubber  # noqa: PLC0415 - each scrubber is imported where it is measured
+    from logfire._internal.scrubbing import Scrubber
 
     scrubber = Scrubber(patterns=None)
     return lambda record: scrubber.scrub_value(("attributes",), record)
 
 
 def sentry() -> Callable[[dict[str, Any]], object]:
-    from sentry_sdk.scrubber import EventScrubber  # noqa: PLC0415 - each scrubber is imported where it is measured
+    from sentry_sdk.scrubber import EventScrubber
 
     scrubber = EventScrubber(recursive=True)
 

@@ -41,12 +41,14 @@ class TestFindPii:
     def test_reports_class_and_place_of_each(self) -> None:
         leaks = find_pii(CLEAN + LEAKING)
 
-        assert [("phone", "line 2: msg"), ("body", "line 2: body"), ("name", "line 2: contact.name")] == [
-            (leak.rule, leak.place) for leak in leaks
+        assert [(leak.rule, leak.place) for leak in leaks] == [
+            ("phone", "line 2: msg"),
+            ("body", "line 2: body"),
+            ("name", "line 2: contact.name"),
         ]
 
     def test_finds_nothing_in_clean_logs(self) -> None:
-        assert [] == find_pii(CLEAN * 3)
+        assert find_pii(CLEAN * 3) == []
 
     def test_never_shows_the_value(self) -> None:
         shown = " ".join(str(leak) for leak in find_pii(LEAKING))
@@ -56,10 +58,10 @@ class TestFindPii:
     def test_reads_spans_of_the_sdk(self) -> None:
         spans = spans_with(f"GET /c/{PHONE}", {"contact.phone": "34567890", "http.route": "/c/{id}"})
 
-        assert ["phone", "phone"] == [leak.rule for leak in find_pii(spans)]
+        assert [leak.rule for leak in find_pii(spans)] == ["phone", "phone"]
 
     def test_finds_nothing_in_clean_spans(self) -> None:
-        assert [] == find_pii(spans_with("GET /c/{id}", {"http.route": "/c/{id}", "service.name": "shop"}))
+        assert find_pii(spans_with("GET /c/{id}", {"http.route": "/c/{id}", "service.name": "shop"})) == []
 
     @pytest.mark.parametrize("pack", [bytes, gzip.compress])
     def test_reads_otlp_bytes(self, pack: type[bytes]) -> None:
@@ -67,26 +69,26 @@ class TestFindPii:
         clean = encode_spans(spans_with("take", {"note": "wrote"})).SerializeToString()
 
         assert "phone" in {leak.rule for leak in find_pii(pack(leaking))}
-        assert [] == find_pii(pack(clean))
+        assert find_pii(pack(clean)) == []
 
     def test_reads_otlp_json_by_attribute_name(self) -> None:
         attribute = {"key": "customer_name", "value": {"stringValue": "Maria"}}
         request = {"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "take", "attributes": [attribute]}]}]}]}
 
-        assert ["name"] == [leak.rule for leak in find_pii(request)]
+        assert [leak.rule for leak in find_pii(request)] == ["name"]
 
     def test_finds_canaries_however_they_are_encoded(self) -> None:
         leaks = find_pii("GET /x?y=can%C3%A1rio", canaries=["canário"])
 
-        assert ["canary"] == [leak.rule for leak in leaks]
+        assert [leak.rule for leak in leaks] == ["canary"]
         assert "canário" not in str(leaks[0])
 
     def test_reads_what_is_no_json_though_it_looks_so(self) -> None:
-        assert ["phone"] == [leak.rule for leak in find_pii(f"{{{PHONE}")]
+        assert [leak.rule for leak in find_pii(f"{{{PHONE}")] == ["phone"]
 
     @pytest.mark.parametrize("source", [b"", "", {}, [], None, b"\xff\xfe\x00", b"\n", "{" * 5000])
     def test_survives_anything(self, source: object) -> None:
-        assert [] == find_pii(source)
+        assert find_pii(source) == []
 
 
 class TestAssertNoPii:
@@ -118,7 +120,7 @@ class TestCommand:
 
         assert main(["audit", str(file), "--json"]) == 1
         report = json.loads(capsys.readouterr().out)
-        assert {"phone": 1, "body": 1, "name": 1} == report["by_rule"]
+        assert report["by_rule"] == {"phone": 1, "body": 1, "name": 1}
         assert {"rule", "place", "masked"} == set(report["leaks"][0])
 
     def test_exits_0_when_clean(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

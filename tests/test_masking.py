@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from generate_masking_doc import PAGE, page
+
 from whatsself_otel import ConfigError, Masker, MaskingConfig
 from whatsself_otel.detection.detectors import DETECTOR_RULES
 from whatsself_otel.detection.keys import KEY_RULES
@@ -29,11 +29,50 @@ PHONE = "5511987654321"
 MASKED = "+55********4321"
 KEY = "0123456789abcdef0123456789abcdef"
 OLD_KEY = "fedcba9876543210fedcba9876543210"
-KNOWN_KEYS = """
-phone to from jid body message content caption text pushName push_name name email qr token password secret authorization
-cookie dsn phoneNumber contact_phone remoteJid participantJid messageBody quotedMessage contactName customer_name userEmail
-qrCode accessToken api_key set-cookie x-api-key refreshToken dbPassword contact_password pwd vcard mensagem telefone senha
-""".split()
+KNOWN_KEYS = [
+    "phone",
+    "to",
+    "from",
+    "jid",
+    "body",
+    "message",
+    "content",
+    "caption",
+    "text",
+    "pushName",
+    "push_name",
+    "name",
+    "email",
+    "qr",
+    "token",
+    "password",
+    "secret",
+    "authorization",
+    "cookie",
+    "dsn",
+    "phoneNumber",
+    "contact_phone",
+    "remoteJid",
+    "participantJid",
+    "messageBody",
+    "quotedMessage",
+    "contactName",
+    "customer_name",
+    "userEmail",
+    "qrCode",
+    "accessToken",
+    "api_key",
+    "set-cookie",
+    "x-api-key",
+    "refreshToken",
+    "dbPassword",
+    "contact_password",
+    "pwd",
+    "vcard",
+    "mensagem",
+    "telefone",
+    "senha",
+]
 
 
 def styles(name: str) -> list[str]:
@@ -88,15 +127,15 @@ class TestKeys:
         assert "masked:secret" in str(masker.value("password", value))
 
     def test_nothing_is_made_of_nothing(self, masker: Masker) -> None:
-        assert [None, True, ""] == [masker.value("phone", value) for value in (None, True, "")]
+        assert [masker.value("phone", value) for value in (None, True, "")] == [None, True, ""]
 
     def test_numbers_written_without_country_are_known_by_their_key(self, masker: Masker) -> None:
-        assert "+55********7890" == masker.value("phone", "1134567890")
-        assert "[masked:phone]" == masker.value("phone", "3456-78")
+        assert masker.value("phone", "1134567890") == "+55********7890"
+        assert masker.value("phone", "3456-78") == "[masked:phone]"
 
     def test_an_address_keeps_its_domain(self, masker: Masker) -> None:
         assert f"{MASKED}@c.us" == masker.value("from", f"{PHONE}@c.us")
-        assert "status@broadcast" == masker.value("to", "status@broadcast")
+        assert masker.value("to", "status@broadcast") == "status@broadcast"
 
     def test_names_hold_numbers_too(self, masker: Masker) -> None:
         assert {f"sent.{MASKED}": 1} == masker.attributes({f"sent.{PHONE}": 1})
@@ -104,7 +143,7 @@ class TestKeys:
     def test_ids_inside_a_masked_mapping_stay(self, masker: Masker) -> None:
         masked = masker.value("message", {"id": "3EB0", "conversation": "oi", "other": "tudo bem"})
 
-        assert {"id": "3EB0", "conversation": "[masked:body]", "other": "[masked:body]"} == masked
+        assert masked == {"id": "3EB0", "conversation": "[masked:body]", "other": "[masked:body]"}
 
 
 class TestText:
@@ -136,7 +175,7 @@ class TestText:
         assert examples == {text: masker.text(text) for text in examples}
 
     def test_all_digits_can_be_hidden(self) -> None:
-        assert "+55********" == Masker(MaskingConfig(mask_last=0)).text(PHONE)
+        assert Masker(MaskingConfig(mask_last=0)).text(PHONE) == "+55********"
 
     def test_long_texts_are_cut_and_say_so(self, masker: Masker) -> None:
         masked = masker.text("x " * 5_000_000)
@@ -240,7 +279,7 @@ class TestValue:
             ValueError(PHONE),
         ]
 
-        assert [] == [value for value in values if "98765" in str(masker.value(None, value)).replace("\0", "")]
+        assert [value for value in values if "98765" in str(masker.value(None, value)).replace("\0", "")] == []
 
     def test_the_input_is_never_changed(self, masker: Masker) -> None:
         value = {"phone": PHONE, "list": [PHONE, {"body": "oi"}], "set": {PHONE}}
@@ -250,13 +289,13 @@ class TestValue:
         assert before == value
 
     def test_what_cannot_be_shown_costs_itself_only(self, masker: Masker) -> None:
-        assert {"a": "<Hostile: repr failed>", "b": 1} == masker.value(None, {"a": Hostile(), "b": 1})
+        assert masker.value(None, {"a": Hostile(), "b": 1}) == {"a": "<Hostile: repr failed>", "b": 1}
 
     def test_generators_are_not_consumed(self, masker: Masker) -> None:
         numbers: Iterator[int] = iter([1, 2])
         masker.value(None, numbers)
 
-        assert [1, 2] == list(numbers)
+        assert list(numbers) == [1, 2]
 
     def test_nan_stays(self, masker: Masker) -> None:
         values = [
@@ -269,7 +308,7 @@ class TestValue:
         cycle: list[object] = [PHONE]
         cycle.append(cycle)
 
-        assert [MASKED, "[masked:cycle]"] == masker.value(None, cycle)
+        assert masker.value(None, cycle) == [MASKED, "[masked:cycle]"]
 
     def test_depth_is_bounded(self, masker: Masker) -> None:
         deep: object = PHONE
@@ -355,8 +394,8 @@ class TestFailure:
         counted: list[tuple[str, int]] = []
         masker = Masker(on_masked=lambda rule, count: counted.append((rule, count)))
 
-        assert "[masked:error]" == getattr(masker, method)(object())
-        assert [("error", 1)] == counted
+        assert getattr(masker, method)(object()) == "[masked:error]"
+        assert counted == [("error", 1)]
 
     def test_a_users_function_that_raises_replaces_the_text(self) -> None:
         def fail(text: str) -> list[tuple[int, int]]:
@@ -366,19 +405,19 @@ class TestFailure:
 
         masker = Masker(MaskingConfig(rules=(MaskRule(name="mine", find=fail),)))
 
-        assert {"a": "[masked:error]", "b": 1} == masker.attributes({"a": "secret text", "b": 1})
+        assert masker.attributes({"a": "secret text", "b": 1}) == {"a": "[masked:error]", "b": 1}
 
     def test_a_counter_that_raises_changes_nothing(self) -> None:
         def fail(rule: str, count: int) -> None:
             raise RuntimeError(rule, count)
 
-        assert MASKED == Masker(on_masked=fail).text(PHONE)
+        assert Masker(on_masked=fail).text(PHONE) == MASKED
 
     def test_every_application_of_a_rule_is_counted(self) -> None:
         counted: list[str] = []
         Masker(on_masked=lambda rule, _: counted.append(rule)).attributes({"body": "oi", "a": f"{PHONE} joao@x.com"})
 
-        assert ["body", "phone", "email"] == counted
+        assert counted == ["body", "phone", "email"]
 
 
 class TestConfig:
@@ -427,14 +466,16 @@ class TestConfig:
             extra_keys=("orderNote",), rules=(MaskRule(name="plate", pattern=r"[A-Z]{3}-\d{4}", keys=("placa",)),)
         )
 
-        assert {"order_note": "[masked:key]", "placa": "[masked:plate]", "x": "see [masked:plate]"} == Masker(
-            config
-        ).attributes({"order_note": "x", "placa": "y", "x": "see ABC-1234"})
+        assert Masker(config).attributes({"order_note": "x", "placa": "y", "x": "see ABC-1234"}) == {
+            "order_note": "[masked:key]",
+            "placa": "[masked:plate]",
+            "x": "see [masked:plate]",
+        }
 
     def test_an_allowed_key_is_still_read(self) -> None:
         masker = Masker(MaskingConfig(allow_keys=("to", "from")))
 
-        assert {"from": "closed", "to": MASKED} == masker.attributes({"from": "closed", "to": PHONE})
+        assert masker.attributes({"from": "closed", "to": PHONE}) == {"from": "closed", "to": MASKED}
 
     def test_an_allowed_value_frees_itself_only(self) -> None:
         masker = Masker(MaskingConfig(allow_values=("+55 11 3000-0000",)))
@@ -449,8 +490,8 @@ def test_the_page_is_generated_from_the_rules() -> None:
 def test_the_page_names_every_rule() -> None:
     text = PAGE.read_text(encoding="utf-8")
 
-    assert [] == [
+    assert [
         rule.rule
         for rule in (*KEY_RULES, *DETECTOR_RULES)
         if f"`[masked:{rule.rule}]`" not in text and rule.rule not in {"phone", "jid", "credentials"}
-    ]
+    ] == []

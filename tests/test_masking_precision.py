@@ -8,10 +8,14 @@ import random
 import string
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
 from whatsself_otel import Masker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 COUNT = 10_000
 MASKER = Masker()
@@ -38,16 +42,18 @@ def cuid(rng: random.Random) -> str:
 
 
 def base36(number: int) -> str:
-    return (base36(number // 36) if number >= 36 else "") + BASE36[number % 36]  # noqa: PLR2004
+    return (base36(number // 36) if number >= 36 else "") + BASE36[number % 36]
 
 
 def price(rng: random.Random) -> str:
     return f"R$ {rng.random() * 10 ** rng.randint(1, 10):,.2f}".translate(str.maketrans(",.", ".,"))
 
 
-CLASSES = {
+CLASSES: dict[str, Callable[[random.Random], str]] = {
     "uuid4": lambda rng: str(uuid.UUID(int=rng.getrandbits(128), version=4)),
-    "uuid7": lambda rng: str(uuid.UUID(int=(int(epoch_s(rng) * 1000) << 80) | 0x7000_8000_0000_0000_0000 | rng.getrandbits(62))),
+    "uuid7": lambda rng: str(
+        uuid.UUID(int=(int(epoch_s(rng) * 1000) << 80) | 0x7000_8000_0000_0000_0000 | rng.getrandbits(62))
+    ),
     "uuid of digits": lambda rng: str(uuid.UUID(text_of(rng, string.digits, 32))),
     "cuid": cuid,
     "cuid2": lambda rng: rng.choice(string.ascii_lowercase) + text_of(rng, BASE36, 23),
@@ -106,7 +112,7 @@ def test_leaves_ten_thousand_alone(kind: str) -> None:
 
     changed = [(text, MASKER.text(text)) for text in texts if MASKER.text(text) != text]
 
-    assert [] == changed
+    assert changed == []
 
 
 @pytest.mark.parametrize("kind", ["uuid4", "cuid", "ULID", "trace id", "epoch ms", "queue id", "WhatsApp message id"])
@@ -118,7 +124,7 @@ def test_identifiers_survive_intact(kind: str) -> None:
     changed = [value for value in values if MASKER.identifier(value) != value]
     changed += [v for v in values if MASKER.attributes(dict.fromkeys(keys, v)) != dict.fromkeys(keys, v)]
 
-    assert [] == changed
+    assert changed == []
 
 
 TELEMETRY = {

@@ -105,9 +105,12 @@ def _names(names: Iterable[str]) -> str:
 
 def _vocabularies() -> Iterable[str]:
     yield f"Namespaces: {_names(sorted(TELEMETRY_NAMESPACES))}.\n"
-    yield f"Harmless endings, which make a name say something about the datum (`body_size`): {_names(sorted(HARMLESS_ENDINGS))}. Numbers under them pass.\n"
-    yield f"Read as statements: {_names(sorted(SQL_KEYS))}; values bound to one (`db.query.parameter.*`) become `[masked:sql]`.\n"
-    yield f"Read as URLs: {_names(sorted(URL_KEYS))}. In URLs these parameters are masked too: {_names(sorted(SEARCH_PARAMETERS))}.\n"
+    yield "Harmless endings, which make a name speak about the datum (`body_size`); numbers under them pass:"
+    yield f"{_names(sorted(HARMLESS_ENDINGS))}.\n"
+    yield f"Read as statements: {_names(sorted(SQL_KEYS))};"
+    yield "values bound to one (`db.query.parameter.*`) become `[masked:sql]`.\n"
+    yield f"Read as URLs: {_names(sorted(URL_KEYS))}."
+    yield f"In URLs these parameters are masked too: {_names(sorted(SEARCH_PARAMETERS))}.\n"
     yield f"Masked as content by their full name: {_names(sorted(CONTENT_KEYS))}."
 
 

@@ -13,14 +13,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
 from itertools import islice
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - read by tools that resolve the annotations of a configuration
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -78,7 +80,7 @@ class MaskRule:
     def problems(self) -> Iterator[str]:
         """What is wrong with this rule, one sentence each."""
         if not _RULE_NAME.fullmatch(self.name):
-            yield f"MaskRule name {self.name!r} is not lower snake case of at most 32 characters; rename it, as in 'order_note'"
+            yield f"MaskRule name {self.name!r} is no lower snake case of 32 characters at most; rename it: 'order_note'"
         elif self.name in _BUILT_IN:
             yield f"MaskRule name {self.name!r} is taken by a built-in rule; choose another"
         if not (self.pattern or self.find or self.keys):
@@ -93,7 +95,7 @@ class MaskRule:
             yield f"MaskRule {self.name!r}: the pattern does not compile ({error}); correct it"
             return
         if compiled.search("") is not None:
-            yield f"MaskRule {self.name!r}: the pattern matches the empty text and so every text; make it need a character"
+            yield f"MaskRule {self.name!r}: the pattern matches the empty text, so every text; make it need a character"
         if _NESTED_REPEAT.search(self.pattern):
             yield f"MaskRule {self.name!r}: the pattern repeats a repeat, which can take for ever; bound the inner one"
 
@@ -175,6 +177,7 @@ class Masker:
         self._own = tuple((rule.name, _spans_of(rule.pattern)) for rule in config.rules if rule.pattern) + tuple(
             (rule.name, rule.find) for rule in config.rules if rule.find
         )
+        self._clean_names: set[str] = set()
         self._keys = _read_keys(config.pseudonym_key_file)
 
     def text(self, value: str) -> str:
@@ -199,7 +202,7 @@ class Masker:
             return self._failed()
 
     def value(self, key: str | None, value: object) -> object:
-        """*value* masked by the rule of *key*, else by the detectors, through containers; its type kept where it can be."""
+        """*value* masked by the rule of *key*, else by the detectors, through containers; its type kept if it can be."""
         try:
             return _Walk(self).value(key, value)
         except Exception:  # noqa: BLE001 - a failure must not let the value through
@@ -241,6 +244,15 @@ class Masker:
             return self._counted(rule)
         return self._phone_value(value)
 
+    def _name(self, name: str) -> str:
+        """*name* masked; the few names an application has are read once."""
+        if name in self._clean_names:
+            return name
+        masked = self.text(name)
+        if masked == name and len(self._clean_names) < MAX_ITEMS:
+            self._clean_names.add(name)
+        return masked
+
     def _phone_value(self, value: str) -> str:
         masked = self.text(value)
         if MASKED_PHONE.fullmatch(masked):
@@ -258,10 +270,8 @@ class Masker:
     def _count(self, rule: str) -> None:
         if self._on_masked is None:
             return
-        try:
+        with suppress(Exception):  # the counter is never worth the record
             self._on_masked(rule, 1)
-        except Exception:  # noqa: BLE001, S110 - the counter is never worth the record
-            pass
 
     def _text(self, value: str, *, is_url: bool = False) -> str:
         if len(value) > MAX_TEXT_CHARS:
@@ -340,7 +350,7 @@ class _Walk:
             return self._string(plan, value)
         if isinstance(value, (int, float, Decimal)):
             return self._number(plan, value)
-        if isinstance(value, (Mapping, list, tuple, Set)):
+        if isinstance(value, (Mapping, list, tuple, AbstractSet)):
             return self._container(plan, value)
         if isinstance(value, (bytes, bytearray, memoryview)):
             return self._bytes(plan, value)
@@ -409,7 +419,7 @@ class _Walk:
 
     def _key(self, key: object) -> object:
         if isinstance(key, str):
-            return self._masker.text(key)
+            return self._masker._name(key)  # noqa: SLF001 - one unit in two classes
         masked = self._planned_or_constant(_NO_PLAN, key)
         try:
             hash(masked)
@@ -428,7 +438,7 @@ class _Walk:
             masked.append(token("size"))
         if isinstance(value, tuple):
             return _like_tuple(value, masked)
-        if isinstance(value, Set):
+        if isinstance(value, AbstractSet):
             return frozenset(masked) if isinstance(value, frozenset) else set(masked)
         return masked
 
@@ -500,4 +510,4 @@ def _key_file_problems(path: Path) -> Iterator[str]:
     if not keys:
         yield "pseudonym_key_file holds no key; write one line of random text, as from `openssl rand -hex 32`"
     if any(len(key) < MIN_KEY_BYTES for key in keys):
-        yield f"pseudonym_key_file holds a key shorter than {MIN_KEY_BYTES} characters; make one by `openssl rand -hex 32`"
+        yield f"pseudonym_key_file holds a key shorter than {MIN_KEY_BYTES} characters; use `openssl rand -hex 32`"

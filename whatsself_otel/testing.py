@@ -185,7 +185,7 @@ def _fields(source: bytes) -> list[bytes]:
             _, at = _varint(source, at)
         elif kind in {1, 5}:
             at += 8 if kind == 1 else 4
-        elif kind == 2:  # noqa: PLR2004 - wire type LEN
+        elif kind == 2:
             size, at = _varint(source, at)
             found.append(source[at : at + size])
             at += size
@@ -196,10 +196,10 @@ def _fields(source: bytes) -> list[bytes]:
 
 def _varint(source: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
-    while at < len(source) and shift < 70:  # noqa: PLR2004 - ten bytes at most
+    while at < len(source) and shift < 70:
         byte = source[at]
         value |= (byte & 0x7F) << shift
         at, shift = at + 1, shift + 7
-        if byte < 0x80:  # noqa: PLR2004 - the last byte of a varint
+        if byte < 0x80:
             break
     return value, at

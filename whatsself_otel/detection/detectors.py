@@ -1,8 +1,7 @@
 """
 What in a text is a phone, an address, a document or a secret, and where.
 
-One compiled pattern finds anchors (a run of digits, ``+``, ``@``, ``=``, ``:``); a function for each decides what stands
-there. Text without anchors costs one pass. Every pattern is bounded, so that time grows with the text and no faster.
+Compiled patterns find anchors (a run of digits, ``+``, ``@``, ``=``, ``:``); a function for each decides what stands there. Text without anchors costs one pass. Every pattern is bounded, so that time grows with the text and no faster.
 """
 
 from __future__ import annotations
@@ -10,14 +9,16 @@ from __future__ import annotations
 import binascii
 import re
 from bisect import bisect_left
-from itertools import islice
-from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from itertools import islice, pairwise
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from whatsself_otel.detection import documents, phones
 from whatsself_otel.detection.keys import SEARCH_PARAMETERS, KeyBook, KeyPlan
 from whatsself_otel.detection.noise import View, look
 from whatsself_otel.detection.sql import without_literals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 class Finding(NamedTuple):
@@ -171,9 +172,7 @@ _LITERALS: Final = (
         re.compile(r"(?<![A-Za-z])bearer[ \t:=]{1,3}(?!\[masked)([\w.~+/=-]{6,})", re.IGNORECASE),
         "secret",
     ),
-    Literal(
-        ("asic ", "ASIC "), re.compile(r"(?<![A-Za-z])basic +([A-Za-z0-9+/]{6,}={0,2})", re.IGNORECASE), "secret"
-    ),
+    Literal(("asic ", "ASIC "), re.compile(r"(?<![A-Za-z])basic +([A-Za-z0-9+/]{6,}={0,2})", re.IGNORECASE), "secret"),
     Literal(("EAA",), re.compile(r"(?<![A-Za-z0-9])EAA[A-Za-z0-9]{24,}"), "secret"),
     Literal(
         ("PRIVATE KEY-----",),
@@ -185,19 +184,17 @@ _LITERALS: Final = (
     Literal(("ow contains (",), re.compile(r"[Rr]ow contains \((?!\[masked)([^\n]*)"), "sql"),
     Literal(
         ("Key (",),
-        re.compile(
-            r"Key \([^)\n]{1,256}\)=\((?!\[masked)([^\n]*?)(?=\) (?:already|is |conflicts|,)|\)?\.?(?:\n|$))"
-        ),
+        re.compile(r"Key \([^)\n]{1,256}\)=\((?!\[masked)([^\n]*?)(?=\) (?:already|is |conflicts|,)|\)?\.?(?:\n|$))"),
         "sql",
     ),
-    Literal(
-        ("Duplicate entry '",), re.compile(r"Duplicate entry '(?!\[masked)([^\n]*?)(?=' for key|\n|$)"), "sql"
-    ),
+    Literal(("Duplicate entry '",), re.compile(r"Duplicate entry '(?!\[masked)([^\n]*?)(?=' for key|\n|$)"), "sql"),
     Literal(("invalid input",), re.compile(r"invalid input[^\n:]{0,80}: (?!\[masked)([^\n]+)"), "sql"),
 )
 _STATEMENT: Final = re.compile(r"\[SQL: ([\s\S]+?)(?=\]\s{0,8}(?:\[parameters|\(Background|\Z)|\Z)")
 _LINKS: Final = (".me/", ".ME/")
-_NEEDLES: Final = (*(needle for literal in _LITERALS for needle in literal.needles), *_LINKS, "[SQL: ")
+_NEEDLE: Final = re.compile(
+    "|".join(map(re.escape, (*(needle for literal in _LITERALS for needle in literal.needles), *_LINKS, "[SQL: ")))
+)
 
 
 class Detectors:
@@ -219,11 +216,7 @@ class Detectors:
         if is_url and "+" in view.text:
             view = View(_PLUS_AS_SPACE.sub(" ", view.text), view.starts, view.ends)
         plain = view.text
-        has_needle = False
-        for needle in _NEEDLES:
-            if needle in plain:
-                has_needle = True
-                break
+        has_needle = _NEEDLE.search(plain) is not None
         anchors = _anchors(self._sign, plain)
         if is_url and "=" in plain:
             anchors = sorted({*anchors, *(sign.start() for sign in _EQUALS.finditer(plain))})
@@ -401,7 +394,7 @@ class _Scan:
         if len(runs) == 1:
             return None if self._is_measure(*runs[0]) else _bare(digits)
         sizes = tuple([b - a for a, b in runs])
-        gaps = [text[end:start] for (_, end), (start, _) in zip(runs, runs[1:], strict=False)]
+        gaps = [text[end:start] for (_, end), (start, _) in pairwise(runs)]
         if self._is_time_or_figure(at, sizes, gaps) or _DATE.search(text, at, runs[-1][1]):
             return None
         return _grouped(digits, sizes, gaps)
@@ -423,10 +416,10 @@ class _Scan:
         if sizes[0] <= 2 and at > 1 and text[at - 1] == ":" and text[at - 2].isdigit():
             return True
         if set(gaps) != {"."}:
-            return len(sizes) > 2 and set(sizes) == {2}  # noqa: PLR2004 - pairs, as in a dump
-        is_decimal = len(sizes) == 2  # noqa: PLR2004
-        is_address = len(sizes) == 4 and max(sizes) <= 3  # noqa: PLR2004
-        return is_decimal or is_address or all(size == 3 for size in sizes[1:])  # noqa: PLR2004 - thousands
+            return len(sizes) > 2 and set(sizes) == {2}
+        is_decimal = len(sizes) == 2
+        is_address = len(sizes) == 4 and max(sizes) <= 3
+        return is_decimal or is_address or all(size == 3 for size in sizes[1:])
 
     # -- addresses ----------------------------------------------------------------------------------------------------
 
@@ -599,7 +592,7 @@ def _is_user_and_password(value: str) -> bool:
         return False
 
 
-def _bare(digits: str) -> tuple[str, str, str] | None:
+def _bare(digits: str) -> tuple[str, str, str] | None:  # noqa: PLR0911 - one line a kind
     """What one run of digits is."""
     size = len(digits)
     if digits[:2] == "00":
@@ -633,7 +626,9 @@ def _prefixed(digits: str) -> tuple[str, str, str] | None:
     return None
 
 
-def _grouped(digits: str, sizes: tuple[int, ...], gaps: list[str]) -> tuple[str, str, str] | None:
+def _grouped(  # noqa: PLR0911 - one line a kind
+    digits: str, sizes: tuple[int, ...], gaps: list[str]
+) -> tuple[str, str, str] | None:
     """What groups of digits are together."""
     if sizes == (3, 3, 3, 2) and (gaps == [".", ".", "-"] or documents.is_cpf(digits)):
         return "document", "", ""

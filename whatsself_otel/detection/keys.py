@@ -134,7 +134,7 @@ HARMLESS_ENDINGS: Final = frozenset(
     columns table class error errors reason algorithm alg method provider source template route per
     """.split()  # noqa: SIM905 - a vocabulary reads as text
 )
-"""A name that ends so says something about the datum, not the datum: ``body_size``, ``phone_country``, ``tokenType``."""
+"""A name that ends so speaks about the datum, and is not it: ``body_size``, ``phone_country``, ``tokenType``."""
 
 TELEMETRY_NAMESPACES: Final = frozenset(
     """
@@ -218,7 +218,7 @@ class KeyBook:
         names = [*self._strict, *self._exact, *self._whole, *self._qualified, *self._extra]
         return frozenset(name[-size:] for name in names if len(name) == size or (len(name) > size > 2))
 
-    def plan(self, key: str) -> KeyPlan:
+    def plan(self, key: str) -> KeyPlan:  # noqa: PLR0911 - one line a rule, in their order
         """What happens to values under *key*."""
         normal = normal_key(key)
         if normal in self._extra:

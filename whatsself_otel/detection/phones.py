@@ -129,42 +129,6 @@ def without_exit(digits: str) -> str:
     return next((digits[start:] for start in (2, 4) if international(digits[start:])), "")
 
 
-def has_length(code: str, size: int) -> bool:
-    """Whether the plan of *code* knows numbers of *size* digits, *code* included."""
-    return size in calling_codes()[code]
-
-
-def is_brazilian(digits: str) -> bool:
-    """Whether *digits* are area code and subscriber, mobile or fixed."""
-    return _BRAZILIAN.fullmatch(digits) is not None
-
-
-def is_brazilian_mobile(digits: str) -> bool:
-    """Whether *digits* are an area code and a nine-digit mobile number."""
-    return _BRAZILIAN_MOBILE.fullmatch(digits) is not None
-
-
-def without_trunk(digits: str) -> str:
-    """*digits* without the Brazilian trunk zero and carrier code, or an empty string if there is none."""
-    for start in _trunks(digits):
-        if is_brazilian(digits[start:]):
-            return digits[start:]
-    return ""
-
-
-def _trunks(digits: str) -> tuple[int, ...]:
-    if digits[:1] != "0" or digits[:2] == "00":
-        return ()
-    return (1, 3) if _BRAZILIAN_TRUNK.match(digits) else ()
-
-
-def without_exit(digits: str) -> str:
-    """*digits* without the exit prefix 00 (and a Brazilian carrier), or an empty string if no number follows."""
-    if digits[:2] != "00":
-        return ""
-    return next((digits[start:] for start in (2, 4) if international(digits[start:])), "")
-
-
 def under_key(value: str) -> tuple[str, str]:
     """Digits and calling code of *value*, known to be a phone by its name; no digits when it is not one number."""
     if _ONE_NUMBER.fullmatch(value) is None:
