@@ -27,7 +27,7 @@ PHONE: Final = "5511987654321"
 RECORDS: Final[dict[str, dict[str, Any]]] = {
     "clean text, 300 bytes": {
         "msg": "worker picked the next message of the queue for its contact and waited for a free slot in the "
-        "window of twelve a minute, then the flow went on with its second step and asked the template engine for the text; "
+        "window of twelve a minute, then the flow went on with its second step and asked the template for the text; "
         "attempt 2 of 5, depth 17, window 60 s, breaker closed, session connected, elapsed 1234.5 ms, done",
     },
     "clean record, 300 bytes": {
@@ -65,7 +65,7 @@ def main() -> int:
         print(json.dumps(measure(SUBJECTS[arguments.subject](), arguments.runs)))
         return 0
     print(
-        f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, best (median) in µs\n"
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, best (median), µs\n"
     )
     print(f"| {'scrubber':<16} | " + " | ".join(f"{name:<24}" for name in RECORDS) + " | canaries left of 6 |")
     print("|" + "---|" * (len(RECORDS) + 2))
@@ -131,16 +131,12 @@ def whatsself() -> Callable[[dict[str, Any]], object]:
 
 
 def logfire() -> Callable[[dict[str, Any]], object]:
-    from logfire._internal.scrubbing import Scrubber
-
-    scrubber = Scrubber(patterns=None)
+    scrubber = importlib.import_module("logfire._internal.scrubbing").Scrubber(patterns=None)
     return lambda record: scrubber.scrub_value(("attributes",), record)
 
 
 def sentry() -> Callable[[dict[str, Any]], object]:
-    from sentry_sdk.scrubber import EventScrubber
-
-    scrubber = EventScrubber(recursive=True)
+    scrubber = importlib.import_module("sentry_sdk.scrubber").EventScrubber(recursive=True)
 
     def scrub(record: dict[str, Any]) -> object:
         event: Any = {"extra": dict(record)}

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
 PHONE = "+5511987654321"
-CLEAN = '{"level":"info","ts":"2026-11-23T12:00:00.123Z","msg":"sent","contactId":"clh3k2j0x0000qzrmn831i7rn","err":{"type":"E","message":"closed"}}\n'
+CLEAN = (
+    '{"level":"info","ts":"2026-11-23T12:00:00.123Z","msg":"sent","contactId":"clh3k2j0x0000qzrmn831i7rn",'
+    '"err":{"type":"E","message":"closed"}}\n'
+)
 LEAKING = f'{{"level":"info","msg":"from {PHONE}","body":"oi, tudo bem?","contact":{{"name":"Maria"}}}}\n'
 
 

@@ -9,9 +9,9 @@ import enum
 import math
 import sys
 import uuid
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from generate_masking_doc import PAGE, page
@@ -237,7 +237,7 @@ class TestSql:
 
 class TestValue:
     def test_types_stay(self, masker: Masker) -> None:
-        pair = namedtuple("pair", "a b")
+        pair = NamedTuple("pair", [("a", int), ("b", int)])
         color = enum.Enum("color", "red")
         values: list[Any] = [
             1,
@@ -261,7 +261,7 @@ class TestValue:
         ]
 
         assert [(type(value), value) for value in values] == [
-            (type(masked), masked) for masked in map(lambda v: masker.value(None, v), values)
+            (type(masked), masked) for masked in [masker.value(None, value) for value in values]
         ]
 
     def test_numbers_in_any_type_are_phones_too(self, masker: Masker) -> None:

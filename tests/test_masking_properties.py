@@ -127,7 +127,7 @@ def noisy_numbers(draw: st.DrawFn) -> tuple[str, str]:
     assert number is not None
     plain = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     written = "".join(char + draw(NOISE) for char in plain[1:])
-    return plain, draw(st.sampled_from(["+", "＋", "%2B", "\\u002b"])) + written.translate(
+    return plain, draw(st.sampled_from(["+", "\uff0b", "%2B", "\\u002b"])) + written.translate(
         DIGITS[draw(st.sampled_from(sorted(DIGITS)))]
     )
 

@@ -80,7 +80,7 @@ class MaskRule:
     def problems(self) -> Iterator[str]:
         """What is wrong with this rule, one sentence each."""
         if not _RULE_NAME.fullmatch(self.name):
-            yield f"MaskRule name {self.name!r} is no lower snake case of 32 characters at most; rename it: 'order_note'"
+            yield f"MaskRule name {self.name!r} is no lower snake case of 32 characters or less; use one"
         elif self.name in _BUILT_IN:
             yield f"MaskRule name {self.name!r} is taken by a built-in rule; choose another"
         if not (self.pattern or self.find or self.keys):
@@ -202,7 +202,7 @@ class Masker:
             return self._failed()
 
     def value(self, key: str | None, value: object) -> object:
-        """*value* masked by the rule of *key*, else by the detectors, through containers; its type kept if it can be."""
+        """*value* masked by the rule of *key*, else by the detectors, through containers; type kept if possible."""
         try:
             return _Walk(self).value(key, value)
         except Exception:  # noqa: BLE001 - a failure must not let the value through

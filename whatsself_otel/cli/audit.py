@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections import Counter
@@ -13,6 +12,7 @@ from whatsself_otel.cli.errors import CommandError
 from whatsself_otel.testing import Leak, find_pii
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 _SHOWN: Final = 50

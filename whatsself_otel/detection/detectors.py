@@ -1,7 +1,8 @@
 """
 What in a text is a phone, an address, a document or a secret, and where.
 
-Compiled patterns find anchors (a run of digits, ``+``, ``@``, ``=``, ``:``); a function for each decides what stands there. Text without anchors costs one pass. Every pattern is bounded, so that time grows with the text and no faster.
+Compiled patterns find anchors (runs of digits, ``+``, ``@``, ``=``, ``:``); a function for each decides what stands
+there. Text without anchors costs a pass each. Every pattern is bounded, so that time grows with the text and no faster.
 """
 
 from __future__ import annotations

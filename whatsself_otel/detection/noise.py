@@ -105,7 +105,7 @@ def _character(escape: str) -> str:
         name = escape[1:-1]
         if name[0] != "#":
             return _NAMED.get(name, _INVISIBLE)
-        code = int(name[2:], base=16) if name[1] in "xX" else int(name[1:])
+        code = int("0" + name[1:], base=0) if name[1] in "xX" else int(name[1:])
         return chr(code) if code <= 0x10FFFF else _INVISIBLE
     letter = escape.lstrip("\\")
     return chr(int(letter[1:], 16)) if letter[0] == "u" else "\n"
