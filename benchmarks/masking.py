@@ -9,6 +9,7 @@ The two are installed in an environment of their own under the user's cache; whe
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import platform
@@ -65,7 +66,7 @@ def main() -> int:
         print(json.dumps(measure(SUBJECTS[arguments.subject](), arguments.runs)))
         return 0
     print(
-        f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, best (median), µs\n"
+        f"Python {platform.python_version()}, {os.cpu_count()} CPU, load {os.getloadavg()[0]:.1f}, best (median) µs\n"
     )
     print(f"| {'scrubber':<16} | " + " | ".join(f"{name:<24}" for name in RECORDS) + " | canaries left of 6 |")
     print("|" + "---|" * (len(RECORDS) + 2))

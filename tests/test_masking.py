@@ -112,6 +112,11 @@ class Contact:
     phone: str
 
 
+class Pair(NamedTuple):
+    a: int
+    b: int
+
+
 class TestKeys:
     @pytest.mark.parametrize("name", KNOWN_KEYS)
     def test_known_keys_are_masked_in_every_style_at_any_depth(self, masker: Masker, name: str) -> None:
@@ -237,7 +242,6 @@ class TestSql:
 
 class TestValue:
     def test_types_stay(self, masker: Masker) -> None:
-        pair = NamedTuple("pair", [("a", int), ("b", int)])
         color = enum.Enum("color", "red")
         values: list[Any] = [
             1,
@@ -250,7 +254,7 @@ class TestValue:
             frozenset({1}),
             (1,),
             [1],
-            pair(1, 2),
+            Pair(1, 2),
             color.red,
             uuid.uuid4(),
             datetime.now(UTC),

@@ -59,8 +59,8 @@ _DOTTED: Final = """\
 ### Dotted names
 
 Of a dotted name the last part is read: `contact.phone` is a phone. Where the first part is a namespace of telemetry,
-the words of the last column above are technical and stay: `service.name`, `exception.message`. The others are masked even
-there: `messaging.message.body`. Headers are read by their own name (`http.request.header.authorization`).
+the words of the last column above are technical and stay: `service.name`, `exception.message`. The others are masked
+even there: `messaging.message.body`. Headers are read by their own name (`http.request.header.authorization`).
 """
 
 
