@@ -12,10 +12,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from whatsself_otel import ConfigError, Telemetry, message_context
 from whatsself_otel.logs import LogSettings, TelemetryHandler, clean_text, plain
-from whatsself_otel.masking import Masker
+from whatsself_otel.masking import Masker, MaskingConfig, MaskRule
 
 if TYPE_CHECKING:
     from otlp_sink import Sink
@@ -215,6 +216,31 @@ class TestOtlp:
 
         assert [record.body for record in sink.logs() if record.scope.startswith(("urllib3", "opentelemetry"))] == []
         assert [record.body for record in sink.logs() if record.scope == "shop"] == ["once"]
+
+    def test_what_is_logged_by_the_thread_that_sends_is_not_exported(self, start: Start, sink: Sink) -> None:
+        logged: list[str] = []
+
+        def find(text: str) -> list[tuple[int, int]]:
+            if text == "work" and threading.current_thread().name == "whatsself-otel-export":
+                logged.append(text)
+                logging.getLogger("rule").info("looked")
+            return []
+
+        telemetry = start(masking=MaskingConfig(rules=(MaskRule(name="loud", find=find),)))
+        telemetry.tracer.start_span("work").end()
+        for _ in range(2):
+            assert telemetry.force_flush(5)
+
+        assert logged
+        assert sink.logs() == []
+
+    def test_code_that_wants_no_spans_still_has_its_logs(self, start: Start, sink: Sink) -> None:
+        telemetry = start()
+        with suppress_instrumentation():
+            logging.getLogger("shop").info("nobody answered")
+        assert telemetry.force_flush(5)
+
+        assert [record.body for record in sink.logs()] == ["nobody answered"]
 
 
 class TestInstallation:

@@ -34,6 +34,9 @@ CORRELATION_KEYS: Final = (REQUEST_ID, CONTACT_ID, MESSAGE_ID, TRIGGER_ID, FLOW_
 MAX_ID_LENGTH: Final = 256
 """Longest id kept; the rest is cut. A cuid has 25 characters, a serialised WhatsApp message id about 60."""
 
+EXPORTING: Final = otel_context.create_key("whatsself-exporting")
+"""Set in the threads that send: a record made there would be sent too, make another, and so on."""
+
 _ATTRIBUTES: Final = otel_context.create_key("whatsself-attributes")
 _REQUEST: Final = otel_context.create_key("whatsself-request")
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})

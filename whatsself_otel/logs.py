@@ -23,10 +23,9 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry._logs import LogRecord, SeverityNumber
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 
 from whatsself_otel.catalogue import EVENT, REQUEST_ID, ROUTE
-from whatsself_otel.context import CORRELATION_KEYS, current_attributes, current_request
+from whatsself_otel.context import CORRELATION_KEYS, EXPORTING, current_attributes, current_request
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
@@ -156,7 +155,7 @@ class TelemetryHandler(logging.Handler):
             self._on_error("logs")
             entry = self._unreadable(record)
         self._write(entry)
-        if self._provider is not None and not quiet and not otel_context.get_value(_SUPPRESS_INSTRUMENTATION_KEY):
+        if self._provider is not None and not quiet and not otel_context.get_value(EXPORTING):
             self._export(entry)
 
     def _entry(self, record: logging.LogRecord) -> LogEntry:
