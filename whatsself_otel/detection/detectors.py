@@ -417,7 +417,7 @@ class _Scan:
         if sizes[0] <= 2 and at > 1 and text[at - 1] == ":" and text[at - 2].isdigit():
             return True
         if set(gaps) != {"."}:
-            return len(sizes) > 2 and set(sizes) == {2}
+            return len(sizes) > 2 and set(sizes) == {2} and text[at : at + 2] != "00"
         is_decimal = len(sizes) == 2
         is_address = len(sizes) == 4 and max(sizes) <= 3
         return is_decimal or is_address or all(size == 3 for size in sizes[1:])
