@@ -19,6 +19,9 @@ BIN := $(VENV)/bin
 SET_UP := $(VENV)/.set-up
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# What was said to this make is for it alone: the tests run make too.
+unexport MAKEFLAGS MAKELEVEL PYTHON ARGS
+
 .PHONY: help demo test e2e stack proof check format generate native constraints set-up clean
 .DEFAULT_GOAL := help
 
