@@ -157,7 +157,6 @@ def questions(at: Addresses, trace_id: str, *, since: float) -> list[Question]:
             what="spans",
             url=f"{at.jaeger}/api/traces/{trace_id}",
             count=_count_jaeger,
-            page=f"{at.jaeger}/trace/{trace_id}",
         ),
         Question(
             signal="logs",
