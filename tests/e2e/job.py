@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 from binaries import need
 from otlp_sink import Sink, run_sink
@@ -19,13 +20,15 @@ from whatsself_otel.cli.addresses import Addresses, free_ports
 from whatsself_otel.cli.native import BUILT
 from whatsself_otel.cli.native_stack import Stack, StackConfig
 from whatsself_otel.cli.supervisor import Process, Supervisor
-from whatsself_otel.demo.traffic import Journal, TrafficPlan, send_traffic
+from whatsself_otel.demo.traffic import Journal, TrafficPlan, send_traffic, trace_id_of
 
 MESSAGES = 300
 WORKERS = 2
 ENVIRONMENT = "e2e"
 WORDS = "entrego na Rua das Acacias 77"
 """What everybody writes besides the trigger; it must be seen nowhere."""
+FAULT_PHONE = "5511912345678"
+"""Whom the exception of the demo's failing route names."""
 SAAS_KEY = "key-of-the-stand-in"
 _TRAFFIC_DEADLINE_S = 150.0
 
@@ -41,6 +44,8 @@ class Job:
     restarted: list[str]
     saas: Sink
     """The stand-in for the vendor's OTLP endpoint."""
+    failed_trace: str
+    """Trace of a request that failed with an exception whose text names a phone."""
     console: Path
     """What the application wrote to its standard output."""
 
@@ -87,6 +92,8 @@ def run_main_job(folder: Path) -> Iterator[Job]:
         )
         journal = Journal()
         restarted = _send_with_restarts(plan, journal, _restarts(stack, app))
+        failed = httpx.get(f"{app.url}/api/faults/error", trust_env=False)
+        assert failed.status_code == httpx.codes.INTERNAL_SERVER_ERROR
         yield Job(
             plan=plan,
             journal=journal,
@@ -94,6 +101,7 @@ def run_main_job(folder: Path) -> Iterator[Job]:
             since_s=since_s,
             restarted=restarted,
             saas=saas,
+            failed_trace=str(trace_id_of(failed)),
             console=app.supervisor.log("app"),
         )
 

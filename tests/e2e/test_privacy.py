@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
-from job import WORDS, Job
-from stores import Loki, Prometheus, TraceStore
+from job import FAULT_PHONE, WORDS, Job
+from stores import Loki, Prometheus, TraceStore, wait_until_found
 
 pytestmark = pytest.mark.e2e
 
@@ -24,6 +24,13 @@ class TestWhatTheBackendsReturn:
     def test_no_trace_names_a_customer(self, job: Job, trace_store: TraceStore) -> None:
         text = "".join(trace_store.raw(str(entry.trace_id)) for entry in job.journal.entries)
         assert all(str(entry.message_id) in text for entry in job.journal.entries)
+        assert list(_found_in(text, job)) == []
+
+    def test_no_exception_names_a_customer(self, job: Job, trace_store: TraceStore) -> None:
+        wait_until_found([job.failed_trace], lambda trace: [] if trace_store.spans(trace) else ["not found"])
+        text = trace_store.raw(job.failed_trace)
+        assert "RuntimeError" in text
+        assert "Failed on purpose while writing to" in text
         assert list(_found_in(text, job)) == []
 
     def test_no_metric_names_a_customer(self, job: Job, prometheus: Prometheus) -> None:
@@ -47,11 +54,11 @@ def _found_in(text: str, job: Job) -> Iterator[str]:
     """Yield what of the customers is in *text*: phones in any spelling, names, what they wrote and were answered."""
     numbers = set(re.findall(r"[0-9]{8,}", text)) | set(re.findall(r"[0-9]{8,}", _without_spaces(text)))
     joined = " ".join(numbers)
-    for entry in job.journal.entries:
-        phone = job.plan.phone(entry.number).removeprefix("+")
+    phones = [job.plan.phone(entry.number).removeprefix("+") for entry in job.journal.entries]
+    for phone in (*phones, FAULT_PHONE):
         # With the country code, without it, and the subscriber's eight digits alone.
         if phone in joined or phone[2:] in numbers or phone[-8:] in numbers:
-            yield f"phone {entry.number}"
+            yield phone
     for words in (WORDS, "Corte R$ 40", "Cliente "):
         if words in text or quote(words) in text:
             yield words
