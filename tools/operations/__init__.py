@@ -1,0 +1,1 @@
+"""Rules, their tests and runbooks, all made from backends/slo.yaml."""

@@ -1,0 +1,99 @@
+"""What a rule is made of, and how it is written down."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT: Final = Path(__file__).resolve().parent.parent.parent
+SOURCE: Final = ROOT / "backends" / "slo.yaml"
+
+
+class Source:
+    """
+    The values of ``backends/slo.yaml``.
+
+    Args:
+        values: The parsed file.
+        service: Service name the selectors follow; None: the file's own.
+    """
+
+    def __init__(self, values: Mapping[str, Any], *, service: str | None = None) -> None:
+        self._values = values
+        self.service: str = service or values["service"]
+
+    @classmethod
+    def load(cls, path: Path = SOURCE, *, service: str | None = None) -> Source:
+        """Read *path*."""
+        return cls(yaml.safe_load(path.read_text("utf-8")), service=service)
+
+    def __getitem__(self, key: str) -> Any:
+        value: Any = self._values
+        for part in key.split("."):
+            value = value[part]
+        return value
+
+    @property
+    def job(self) -> str:
+        """The matcher of every series of the service, in whichever namespace."""
+        # Braces hold a backslash of RE2 inside a string of PromQL.
+        return 'job=~"(.+/)?' + re.escape(self.service).replace("\\", "\\\\") + '"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A recording rule."""
+
+    name: str
+    expr: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """An alerting rule; its words are in texts.yaml."""
+
+    name: str
+    expr: str
+    severity: str
+    component: str
+    wait: str | None = None
+    """How long the expression must hold; the rule's ``for``."""
+    keep: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    dashboard: str = "overview"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Rules that are evaluated one after the other."""
+
+    name: str
+    rules: tuple[Record | Alert, ...]
+    interval: str | None = None
+
+
+class _Dumper(yaml.SafeDumper):
+    """Expressions as blocks, lists inside mappings indented."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: FBT001, FBT002, ARG002 - the library's signature
+        super().increase_indent(flow, indentless=False)
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def dump(value: object, heading: str) -> str:
+    """Return *value* as YAML below a comment."""
+    return f"# {heading}\n" + yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=10_000, allow_unicode=True)

@@ -1,0 +1,145 @@
+"""The four objectives: events, error ratios, burn-rate alerts and budgets."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from operations.domain import UP, increase, ratio
+from operations.model import Alert, Group, Record
+from whatsself_otel.catalogue import (
+    FIRST_RESPONSE_LATENCY,
+    FIRST_RESPONSE_UNANSWERED,
+    HTTP_SERVER_REQUEST_DURATION,
+    MESSAGES_OUTBOUND,
+    MESSAGES_OUTBOUND_FAILED,
+    WHATSAPP_SESSION_RECOVERY,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from operations.model import Source
+
+API: Final = "api-availability"
+FIRST_RESPONSE: Final = "first-response"
+SEND: Final = "send-success"
+RECOVERY: Final = "session-recovery"
+SLOS: Final = (API, FIRST_RESPONSE, SEND, RECOVERY)
+
+BURN: Final = "WhatsSelfSloBurn"
+EXHAUSTED: Final = "WhatsSelfSloBudgetExhausted"
+
+_MINUTES: Final = {"m": 1, "h": 60, "d": 1440}
+
+
+def minutes(duration: str) -> int:
+    """Return a Prometheus duration of one unit in minutes."""
+    number, unit = re.fullmatch(r"(\d+)([mhd])", duration).groups()  # type: ignore[union-attr]
+    return int(number) * _MINUTES[unit]
+
+
+def slos(source: Source, slo: str) -> list[Group]:
+    """Return the groups of one objective."""
+    named, period = windows(source, slo), source[f"slos.{slo}.period"]
+    quick = [rule for window in named for rule in _window(source, slo, window)]
+    slow = [] if period in named else list(_window(source, slo, period))
+    fast = [Group(name=f"{slo}-burn", interval="1m", rules=(*quick, *_burns(source, slo)))] if quick else []
+    # A month is read seldom, yet more often than the 5 minutes after which a recorded value is no longer shown.
+    return [*fast, Group(name=f"{slo}-budget", interval="4m", rules=(*slow, *_budget(source, slo)))]
+
+
+def windows(source: Source, slo: str) -> list[str]:
+    """Return the windows of the burn rates of *slo*, shortest first."""
+    tiers = source[f"slos.{slo}"]["tiers"]
+    return sorted({tier[end] for tier in tiers for end in ("long", "short")}, key=minutes)
+
+
+def _events(source: Source, slo: str, window: str) -> tuple[str, str]:
+    """Return the expressions of bad and of all events."""
+    if slo == API:
+        server = HTTP_SERVER_REQUEST_DURATION
+        wrong = increase(source, server, window, 'http_response_status_code=~"5.."', suffix="_count")
+        return wrong, increase(source, server, window, suffix="_count")
+    if slo == SEND:
+        return increase(source, MESSAGES_OUTBOUND_FAILED, window), increase(source, MESSAGES_OUTBOUND, window)
+    if slo == FIRST_RESPONSE:
+        # A wait past the deadline is counted when it passes; a late reply is in the histogram and must not count twice.
+        late = increase(source, FIRST_RESPONSE_UNANSWERED, window)
+        return late, _sum(late, _within(source, slo, FIRST_RESPONSE_LATENCY, window))
+    total = increase(source, WHATSAPP_SESSION_RECOVERY, window, suffix="_count")
+    within = _within(source, slo, WHATSAPP_SESSION_RECOVERY, window)
+    return f"({total} - ({within} or 0 * {total}))", total
+
+
+def _within(source: Source, slo: str, histogram: Any, window: str) -> str:
+    # OTLP writes le="120", a scrape le="120.0".
+    bound = f'le=~"{source[f"slos.{slo}.seconds"]}(\\\\.0)?"'
+    return increase(source, histogram, window, bound, suffix="_bucket")
+
+
+def _sum(left: str, right: str) -> str:
+    return f"(({left} or 0 * {right}) + ({right} or 0 * {left}))"
+
+
+def _window(source: Source, slo: str, window: str) -> Iterator[Record]:
+    bad, total = _events(source, slo, window)
+    labels = {"slo": slo}
+    if slo == API:
+        # A dead application has no requests: each minute without its heartbeat is unavailable time.
+        down = f"(1 - avg_over_time({UP}[{window}]))"
+        yield Record(
+            name=f"slo:bad_events:{window}",
+            labels=labels,
+            expr=f"({bad} or 0 * {down})\n+ {minutes(window)} * {down}",
+        )
+        failing = f"({ratio(bad, total)} or 0 * {down})"
+        yield Record(name=f"slo:error_ratio:{window}", labels=labels, expr=f"{failing}\n+ {down}\n- {failing} * {down}")
+    else:
+        yield Record(name=f"slo:bad_events:{window}", labels=labels, expr=f"{bad} or 0 * {total}")
+        yield Record(name=f"slo:error_ratio:{window}", labels=labels, expr=ratio(bad, total))
+    if window == source[f"slos.{slo}.period"]:
+        yield Record(name=f"slo:total_events:{window}", labels=labels, expr=total)
+
+
+def _burns(source: Source, slo: str) -> Iterator[Alert]:
+    config = source[f"slos.{slo}"]
+    for tier in config["tiers"]:
+        threshold = round(tier["factor"] * (1 - config["objective"]), 6)
+        matcher = f'{{slo="{slo}"}}'
+        long, short = tier["long"], tier["short"]
+        yield Alert(
+            name=BURN,
+            expr=(
+                f"slo:error_ratio:{long}{matcher} > {threshold:g}"
+                f"\nand slo:error_ratio:{short}{matcher} > {threshold:g}"
+                f"\nand slo:bad_events:{long}{matcher} >= {config['min_events'] - 0.5}"
+            ),
+            wait=tier["for"],
+            severity=tier["severity"],
+            component="slo",
+            labels={"slo": slo, "long": long, "short": short},
+            dashboard="quality",
+        )
+
+
+def _budget(source: Source, slo: str) -> Iterator[Record | Alert]:
+    config = source[f"slos.{slo}"]
+    matcher, period = f'{{slo="{slo}"}}', config["period"]
+    yield Record(
+        name="slo:budget_remaining:ratio",
+        labels={"slo": slo},
+        expr=f"1 - slo:error_ratio:{period}{matcher} / {round(1 - config['objective'], 6):g}",
+    )
+    yield Alert(
+        name=EXHAUSTED,
+        expr=(
+            f"slo:budget_remaining:ratio{matcher} < 0"
+            f"\nand slo:bad_events:{period}{matcher} >= {config['min_events'] - 0.5}"
+        ),
+        wait=source["budget_for"],
+        severity="warning",
+        component="slo",
+        labels={"slo": slo},
+        dashboard="quality",
+    )
