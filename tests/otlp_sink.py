@@ -109,6 +109,11 @@ class Sink:
         return [received.message for received in list(self.received) if received.path == path]
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # five, the default, makes a busy client wait a second and more for its connection
+
+
 @contextmanager
 def run_sink(port: int = 0) -> Iterator[Sink]:
     """Serve a sink on a free port of the loopback until the block ends."""
@@ -134,8 +139,7 @@ def run_sink(port: int = 0) -> Iterator[Sink]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", port), Handler)
     sink.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

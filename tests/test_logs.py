@@ -159,6 +159,18 @@ class TestHostileRecords:
 
         assert "\\x1b[2Jb\\x0ac" in lines.getvalue()
 
+    def test_an_object_that_logs_when_it_is_shown_does_not_go_round(
+        self, log: logging.Logger, lines: io.StringIO
+    ) -> None:
+        class Chatty:
+            def __str__(self) -> str:
+                log.info("%s", self)
+                return "chatty"
+
+        log.info("%s", Chatty())
+
+        assert [line["msg"] for line in read(lines)] == ["chatty"]
+
     def test_a_closed_stdout_does_not_reach_the_caller(self) -> None:
         stream = io.StringIO()
         stream.close()

@@ -285,6 +285,14 @@ class TestMetrics:
 
         assert 'messages_outbound_total{origin="reply"} 1.0' in answer.text.splitlines()
 
+    def test_a_missing_extra_is_a_problem_and_not_an_exception(
+        self, start: Start, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("whatsself_otel.pipelines.find_spec", lambda _name: None)
+        telemetry = start(prometheus=True)
+
+        assert "pip install 'whatsself-otel[prometheus]'" in telemetry.health().problems[0]
+
     async def test_a_token_guards_the_scrape(self, start: Start, tmp_path: Path) -> None:
         import httpx
         from fastapi import FastAPI

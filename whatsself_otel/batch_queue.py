@@ -7,18 +7,17 @@ counts neither that nor a full queue; `BatchQueue` replaces it for spans and log
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import weakref
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 
 from whatsself_otel.context import EXPORTING
+from whatsself_otel.forks import run_in_child
 from whatsself_otel.otlp import SendResult
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ class BatchQueue(Generic[_T]):
         self._limits = limits
         self._on_dropped = on_dropped
         self._reset()
-        _reset_in_child(self)
+        run_in_child(self._reset)  # the parent still holds, and sends, what was queued before the fork
 
     def put(self, item: _T) -> None:
         """Queue *item*; when the queue is full or closed an item is dropped and counted."""
@@ -279,10 +278,3 @@ class BatchQueue(Generic[_T]):
     def _drop(self, reason: str, count: int) -> None:
         self.counts.dropped += count
         self._on_dropped(reason, count)
-
-
-def _reset_in_child(queue: BatchQueue[Any]) -> None:
-    """Give a forked child its own queue: the parent still holds, and sends, what was queued before the fork."""
-    if hasattr(os, "register_at_fork"):
-        reset = weakref.WeakMethod(queue._reset)  # noqa: SLF001 - the hook belongs to the class above
-        os.register_at_fork(after_in_child=lambda: (method := reset()) and method())

@@ -57,6 +57,9 @@ _QUIET: Final = ("opentelemetry", "urllib3", "requests", "grpc", "whatsself_otel
 _ADOPTED: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "gunicorn.error", "gunicorn.access")
 """Servers' loggers that keep their records, and phones in URLs, from the root logger."""
 
+_ACCESS_LOGGERS: Final = ("uvicorn.access", "gunicorn.access", "hypercorn.access")
+"""Their line is about the whole request, and so carries the ids that its server span carries."""
+
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _COLOURS: Final = {"fatal": "35", "error": "31", "warn": "33", "info": "32", "debug": "36", "trace": "90"}
@@ -143,25 +146,37 @@ class TelemetryHandler(logging.Handler):
         self._settings = settings
         self._provider = provider
         self._on_error = on_error
+        self._handling = threading.local()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Handle *record*."""
         quiet = record.name.partition(".")[0] in _QUIET
-        if quiet and record.levelno < logging.WARNING:
-            return
+        if quiet:
+            if record.levelno >= logging.WARNING:
+                self._handle(record, export=False)
+        elif getattr(self._handling, "busy", False):  # a masking rule or a repr that logs would go round for ever
+            self._on_error("logs")
+        else:
+            self._handling.busy = True
+            try:
+                self._handle(record, export=not otel_context.get_value(EXPORTING))
+            finally:
+                self._handling.busy = False
+
+    def _handle(self, record: logging.LogRecord, *, export: bool) -> None:
         try:
             entry = self._entry(record)
         except Exception:  # noqa: BLE001 - a hostile record must not reach the caller
             self._on_error("logs")
             entry = self._unreadable(record)
         self._write(entry)
-        if self._provider is not None and not quiet and not otel_context.get_value(EXPORTING):
+        if export and self._provider is not None:
             self._export(entry)
 
     def _entry(self, record: logging.LogRecord) -> LogEntry:
         level, severity = _level(record.levelno)
         extra = self._extra(record)
-        ids = self._ids({key: extra.pop(key) for key in (*CORRELATION_KEYS, ROUTE) if key in extra})
+        ids = self._ids(record.name, {key: extra.pop(key) for key in (*CORRELATION_KEYS, ROUTE) if key in extra})
         return LogEntry(
             timestamp_ns=int(record.created * 1_000_000_000),
             level=level,
@@ -174,9 +189,10 @@ class TelemetryHandler(logging.Handler):
             span_context=trace.get_current_span().get_span_context(),
         )
 
-    def _ids(self, given: Mapping[str, Any]) -> dict[str, str]:
+    def _ids(self, logger: str, given: Mapping[str, Any]) -> dict[str, str]:
         request = current_request()
-        bound: dict[str, Any] = {**current_attributes(), **given}
+        late = request.late_attributes if request is not None and logger in _ACCESS_LOGGERS else {}
+        bound: dict[str, Any] = {**late, **current_attributes(), **given}
         if request is not None and request.route and ROUTE not in bound:
             bound[ROUTE] = request.route
         ordered: dict[str, str] = {}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import time
-import weakref
 from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec
 
 from whatsself_otel import catalogue
 from whatsself_otel.catalogue import OTHER, AttributeSpec, MetricSpec
+from whatsself_otel.forks import run_in_child
 from whatsself_otel.gauges import Gauges
 from whatsself_otel.masking import Masker
 from whatsself_otel.observers import Observer
@@ -117,7 +116,7 @@ class WhatsSelfMetrics:
         self._gauges.register(meter)
         self._create_counters(meter)  # after the gauges, so that an export tells of its own failed readings
         self._add_zeros()
-        _restart_after_fork(self)
+        run_in_child(self._restart)
 
     @_guarded
     def message_inbound(self, *, kind: str = "text", contact_id: str | None = None, expects_reply: bool = True) -> None:
@@ -394,17 +393,3 @@ class WhatsSelfMetrics:
 
 def _label(identifier: Callable[[str], str], value: str) -> str:
     return identifier(str(value))[:MAX_LABEL_LENGTH] or OTHER
-
-
-def _restart_after_fork(metrics: WhatsSelfMetrics) -> None:
-    """Let a forked child begin with windows of its own; the hook must not keep *metrics* alive."""
-    if not hasattr(os, "register_at_fork"):
-        return
-    restart = weakref.WeakMethod(metrics._restart)  # noqa: SLF001 - same module
-
-    def in_child() -> None:
-        method = restart()
-        if method is not None:
-            method()
-
-    os.register_at_fork(after_in_child=in_child)

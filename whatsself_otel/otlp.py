@@ -7,6 +7,7 @@ partial success, and drops a whole batch when one record cannot be encoded (open
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import math
 import time
@@ -15,6 +16,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import urllib3
+
+from whatsself_otel.forks import run_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,8 +93,13 @@ class OtlpHttpClient:
         self._headers = {**target.headers, "content-type": "application/x-protobuf", "user-agent": "whatsself-otel"}
         if target.compress:
             self._headers["content-encoding"] = "gzip"
+        codecs.lookup("idna")  # imported at the first connection else, and a fork during an import is for ever
+        self._connect()
+        run_in_child(self._connect)  # two processes on one connection would mix their requests
+
+    def _connect(self) -> None:
         self._pool = urllib3.PoolManager(
-            maxsize=2, retries=False, timeout=target.timeout_s, ca_certs=target.certificate_file
+            maxsize=2, retries=False, timeout=self._target.timeout_s, ca_certs=self._target.certificate_file
         )
 
     def post(self, body: bytes) -> SendResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from opentelemetry import metrics as metrics_api
@@ -62,6 +63,7 @@ class Pipelines:
         self._spans = self._queue("traces", build_span_sender(config), mask_span, config.span_delay_s)
         self._logs = self._queue("logs", build_log_sender(config), mask_log, config.log_delay_s)
         self._metric_exporter = self._build_metric_exporter()
+        self.problems: list[str] = []
         self.prometheus = self._build_prometheus_reader() if config.prometheus else None
         self._build_providers(requests)
 
@@ -158,7 +160,13 @@ class Pipelines:
             return None
         return CountingMetricExporter(exporter, lambda count: self.on_dropped("metrics", "export_failed", count))
 
-    def _build_prometheus_reader(self) -> PrometheusReader:
+    def _build_prometheus_reader(self) -> PrometheusReader | None:
+        if find_spec("prometheus_client") is None:
+            self.problems.append(
+                "/metrics was asked for, but prometheus-client is not installed: "
+                "pip install 'whatsself-otel[prometheus]', or unset WHATSSELF_OTEL_PROMETHEUS."
+            )
+            return None
         from whatsself_otel.instrumentation.prometheus import PrometheusReader
 
         return PrometheusReader(lambda data: mask_metrics(data, self._masker))

@@ -257,6 +257,7 @@ class Telemetry:
         """Patch the process: logging, globals, exit. Kept apart so that nothing happens if building fails."""
         if self._pipelines is None:
             return
+        self._problems.extend(self._pipelines.problems)
         self._install_logging(self._pipelines)
         atexit.register(self.shutdown)
         self._undo.append(lambda: atexit.unregister(self.shutdown))

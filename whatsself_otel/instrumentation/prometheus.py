@@ -32,6 +32,7 @@ from opentelemetry.sdk.metrics.export import Histogram as HistogramData
 
 from whatsself_otel.catalogue import Kind, Way, bucket_label, prometheus_label, prometheus_name
 from whatsself_otel.errors import ConfigError
+from whatsself_otel.forks import run_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
@@ -60,8 +61,16 @@ class PrometheusReader(MetricReader):
     """
 
     def __init__(self, mask: Callable[[MetricsData], MetricsData] = lambda data: data) -> None:
+        # Now, not at the first scrape: a fork during an import leaves the child waiting for it for ever.
+        from prometheus_client.exposition import choose_encoder
+
         super().__init__()  # cumulative, the SDK's default
+        self._choose_encoder = choose_encoder
         self._mask = mask
+        self._begin()
+        run_in_child(self._begin)
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
         self._data: MetricsData | None = None
 
@@ -72,12 +81,10 @@ class PrometheusReader(MetricReader):
         Args:
             accept: The ``Accept`` header; OpenMetrics, which alone carries exemplars, where it asks for it.
         """
-        from prometheus_client.exposition import choose_encoder
-
         with self._lock:
             self.collect()
             data, self._data = self._data, None
-        encode, content_type = choose_encoder(accept)
+        encode, content_type = self._choose_encoder(accept)
         return encode(_Collector(list(_families(data)))), content_type
 
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 import weakref
 from collections import deque
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.metrics import Observation
 
 from whatsself_otel.catalogue import EVENT_LOOP_LAG, PROCESS_UPTIME, MetricSpec
+from whatsself_otel.forks import run_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -102,9 +102,7 @@ class RuntimeMetrics:
         self._samplers: weakref.WeakSet[EventLoopSampler] = weakref.WeakSet()  # a loop's own timer keeps its sampler
         _observe(meter, PROCESS_UPTIME, self._uptime)
         _observe(meter, EVENT_LOOP_LAG, self._lag)
-        if hasattr(os, "register_at_fork"):
-            restart = weakref.WeakMethod(self._restart)
-            os.register_at_fork(after_in_child=lambda: (method := restart()) and method())
+        run_in_child(self._restart)
 
     def watch_event_loop(self) -> None:
         """Sample the running event loop from now on; a second time, or without a loop, does nothing."""

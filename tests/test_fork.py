@@ -1,0 +1,92 @@
+"""A child forked at any moment exports all three signals, as itself, and never waits for a lock of its parent."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from otlp_sink import Sink
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+FORKS = 50
+SCRIPT = """
+import logging, os, random, sys, threading, time
+from whatsself_otel import TelemetryConfig, message_context, setup_telemetry
+
+config = TelemetryConfig(prometheus=True, metric_interval_s=0.05, span_delay_s=0.01, log_delay_s=0.01)
+telemetry = setup_telemetry(config=config)
+log = logging.getLogger("shop")
+stop = threading.Event()
+
+def work() -> None:
+    while not stop.is_set():
+        with telemetry.tracer.start_as_current_span("parent"):
+            log.info("parent")
+            telemetry.metrics.message_sent(origin="reply", contact_id="parent")
+
+def scrape() -> None:
+    while not stop.is_set():
+        telemetry._pipelines.prometheus.render()
+
+def flush() -> None:
+    while not stop.is_set():
+        telemetry.force_flush(1)
+
+for target in (work, work, scrape, flush):
+    threading.Thread(target=target, daemon=True).start()
+
+for number in range(FORKS):
+    time.sleep(random.random() / 50)
+    child = os.fork()
+    if child == 0:
+        with message_context(message_id=f"child-{number}"), telemetry.tracer.start_as_current_span("child"):
+            log.info("child")
+        telemetry.metrics.flow_started(flow_id=f"child-{number}")
+        telemetry._pipelines.prometheus.render()
+        os._exit(0 if telemetry.force_flush(10) else 3)
+    end_s = time.monotonic() + 15
+    while (done := os.waitpid(child, os.WNOHANG)) == (0, 0):
+        if time.monotonic() > end_s:
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+            sys.exit(f"child {number} hangs")
+        time.sleep(0.01)
+    if done[1]:
+        sys.exit(f"child {number} ended with {done[1]}")
+stop.set()
+"""
+
+
+class TestFork:
+    def test_every_child_delivers_a_span_a_log_and_a_count_of_its_own(self, sink: Sink) -> None:
+        code = f"FORKS = {FORKS}\n{SCRIPT}"
+        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "WHATSSELF_OTEL_LOG_TO_STDOUT": "false"}
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code],
+            env={"PATH": os.environ["PATH"], **variables},
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+        assert (done.returncode, done.stderr) == (0, "")
+        expected = {f"child-{number}" for number in range(FORKS)}
+        spans = [span for span in sink.spans() if span.name == "child"]
+        assert {span.attributes["messageId"] for span in spans} == expected
+        assert {log.attributes["messageId"] for log in sink.logs() if log.body == "child"} == expected
+        assert len({span.resource["service.instance.id"] for span in spans}) == FORKS
+        assert counts_of_children(sink) == dict.fromkeys(expected, 1)
+
+
+def counts_of_children(sink: Sink) -> dict[str, int]:
+    """Highest value of each child's counter: more than 1 would be a count it had from its parent."""
+    counts: dict[str, int] = {}
+    for metric in sink.metrics().get("flow.started", []):
+        for point in metric.sum.data_points:
+            flow = point.attributes[0].value.string_value
+            counts[flow] = max(counts.get(flow, 0), point.as_int)
+    return counts
