@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from whatsself_otel.otlp import HttpTarget, OtlpHttpClient, SendResult
@@ -71,6 +72,20 @@ class SdkSender(Generic[_T]):
     def close(self) -> None:
         """End the exporter."""
         self._exporter.shutdown()
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """Who takes each signal; None: nobody."""
+
+    spans: Sender[ReadableSpan] | None = None
+    logs: Sender[ReadableLogRecord] | None = None
+    metrics: MetricExporter | None = None
+
+    @classmethod
+    def of(cls, config: TelemetryConfig) -> Destinations:
+        """Return the destinations that *config* asks for."""
+        return cls(build_span_sender(config), build_log_sender(config), build_metric_exporter(config))
 
 
 def build_span_sender(config: TelemetryConfig) -> Sender[ReadableSpan] | None:

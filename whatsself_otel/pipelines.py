@@ -20,7 +20,6 @@ from opentelemetry.util._once import Once
 from whatsself_otel.batch_queue import BatchQueue, Deadline, ExportCounts, QueueLimits
 from whatsself_otel.birth import BirthExporter
 from whatsself_otel.cardinality import BoundedMeterProvider
-from whatsself_otel.export import Sender, build_log_sender, build_metric_exporter, build_span_sender
 from whatsself_otel.logs import MaskedLogRecord, plain
 from whatsself_otel.metric_export import CountingMetricExporter, MaskingMetricExporter
 from whatsself_otel.processors import (
@@ -37,7 +36,11 @@ from whatsself_otel.resource import build_resource
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from opentelemetry.sdk.metrics.export import MetricExporter
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
+
     from whatsself_otel.config import TelemetryConfig
+    from whatsself_otel.export import Destinations, Sender
     from whatsself_otel.instrumentation.prometheus import PrometheusReader
     from whatsself_otel.masking import Masker
 
@@ -53,25 +56,36 @@ class Pipelines:
         config: What to build.
         masker: What every exported item goes through.
         requests: Holds server spans back until their request has finished.
+        destinations: Who takes what is exported.
+        id_generator: Makes trace and span ids; None: at random.
     """
 
-    def __init__(self, config: TelemetryConfig, masker: Masker, requests: OpenRequests) -> None:
+    def __init__(
+        self,
+        config: TelemetryConfig,
+        masker: Masker,
+        requests: OpenRequests,
+        destinations: Destinations,
+        id_generator: IdGenerator | None = None,
+    ) -> None:
         self.on_dropped: Callable[[str, str, int], None] = lambda _signal, _reason, _count: None
         self._config = config
         self._masker = masker
         self._senders: list[Sender[Any]] = []
-        self._spans = self._queue("traces", build_span_sender(config), mask_span, config.span_delay_s)
-        self._logs = self._queue("logs", build_log_sender(config), mask_log, config.log_delay_s)
-        self._metric_exporter = self._build_metric_exporter()
+        self._spans = self._queue("traces", destinations.spans, mask_span, config.span_delay_s)
+        self._logs = self._queue("logs", destinations.logs, mask_log, config.log_delay_s)
+        self._metric_exporter = self._count_exports(destinations.metrics)
         self.problems: list[str] = []
         self.prometheus = self._build_prometheus_reader() if config.prometheus else None
-        self._build_providers(requests)
+        self._build_providers(requests, id_generator)
 
-    def _build_providers(self, requests: OpenRequests) -> None:
+    def _build_providers(self, requests: OpenRequests, id_generator: IdGenerator | None) -> None:
         resource = build_resource(self._config, self._masker)
         # Values are cut after masking, by nobody but us: a phone cut in half is a phone that no detector finds.
         unlimited = SpanLimits(max_attribute_length=SpanLimits.UNSET, max_span_attribute_length=SpanLimits.UNSET)
-        self.tracer_provider = TracerProvider(resource=resource, shutdown_on_exit=False, span_limits=unlimited)
+        self.tracer_provider = TracerProvider(
+            resource=resource, shutdown_on_exit=False, span_limits=unlimited, id_generator=id_generator
+        )
         self.tracer_provider.add_span_processor(CorrelationProcessor())
         if self._spans is not None:
             self.tracer_provider.add_span_processor(ExportProcessor(self._spans, requests))
@@ -154,8 +168,7 @@ class Pipelines:
             lambda reason, count: self.on_dropped(signal, reason, count),
         )
 
-    def _build_metric_exporter(self) -> CountingMetricExporter | None:
-        exporter = build_metric_exporter(self._config)
+    def _count_exports(self, exporter: MetricExporter | None) -> CountingMetricExporter | None:
         if exporter is None:
             return None
         return CountingMetricExporter(exporter, lambda count: self.on_dropped("metrics", "export_failed", count))

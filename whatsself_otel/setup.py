@@ -19,6 +19,7 @@ from opentelemetry.trace import NoOpTracerProvider
 from whatsself_otel.catalogue import LOG_LEVELS
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.errors import ConfigError
+from whatsself_otel.export import Destinations
 from whatsself_otel.instrumentation.fastapi import FastAPIOptions, instrument_app, uninstrument_app
 from whatsself_otel.instrumentation.pool import PoolMetrics
 from whatsself_otel.instrumentation.runtime import RuntimeMetrics
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from opentelemetry.metrics import MeterProvider
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.trace import Tracer, TracerProvider
 
 _logger = logging.getLogger("whatsself_otel")
@@ -64,10 +66,21 @@ class Telemetry:
     The handle that `setup_telemetry` returns: it owns the providers, the queues and everything that was patched.
 
     Also a context manager that shuts down at its end.
+
+    Args:
+        config: Settings.
+        destinations: Who takes what is exported, for tests; default: what *config* says.
+        id_generator: Makes trace and span ids, for tests; default: at random.
     """
 
-    def __init__(self, config: TelemetryConfig) -> None:
+    def __init__(
+        self,
+        config: TelemetryConfig,
+        destinations: Destinations | None = None,
+        id_generator: IdGenerator | None = None,
+    ) -> None:
         self.config = config
+        self._recording = destinations is not None
         self._problems = list(config.problems)
         self._closed = False
         self._log_handler: logging.Handler = logging.NullHandler()
@@ -75,7 +88,11 @@ class Telemetry:
         self._undo: list[Callable[[], object]] = []
         self._requests = OpenRequests()
         self._masker = Masker(config.masking_rules, on_masked=self._count_masked)
-        self._pipelines = Pipelines(config, self._masker, self._requests) if config.enabled else None
+        self._pipelines: Pipelines | None = None
+        if config.enabled:
+            self._pipelines = Pipelines(
+                config, self._masker, self._requests, destinations or Destinations.of(config), id_generator
+            )
         self._metrics = WhatsSelfMetrics(self.meter_provider.get_meter(_SCOPE), identifier=self._masker.identifier)
         meter = self.meter_provider.get_meter(_SCOPE)
         self._runtime = RuntimeMetrics(meter)
@@ -343,15 +360,20 @@ def setup_telemetry(app: Any = None, engine: Any = None, *, config: TelemetryCon
     with _HANDLE.lock:
         telemetry = _HANDLE.running
         if telemetry is None:
-            telemetry = Telemetry(wanted)
-            telemetry._start()  # noqa: SLF001 - the two belong together
-            _HANDLE.running = telemetry
-        elif telemetry.config != wanted:
+            telemetry = run(Telemetry(wanted))
+        elif telemetry.config != wanted and not telemetry._recording:  # noqa: SLF001
             raise ConfigError([_difference(telemetry.config, wanted)])
     if app is not None:
         telemetry.instrument_app(app)
     if engine is not None:
         telemetry.instrument_engine(engine)
+    return telemetry
+
+
+def run(telemetry: Telemetry) -> Telemetry:
+    """Make *telemetry* the running one of this process; the caller has made sure that there is none."""
+    telemetry._start()  # noqa: SLF001 - the two belong together
+    _HANDLE.running = telemetry
     return telemetry
 
 

@@ -1,205 +1,202 @@
 """
-For tests of applications: is anything personal in what they emit?
+Test doubles for applications: telemetry that stays in memory, masked as it would leave, with ids that repeat.
 
-The rules are those of :mod:`whatsself_otel.masking`, applied to bytes, texts, files, mappings and in-memory telemetry.
+    with record_telemetry() as recorded:
+        ...
+        assert recorded.counter("messages.outbound", origin="reply") == 1
+        recorded.assert_no_pii()
+
+As a pytest fixture: ``pytest_plugins = ["whatsself_otel.pytest_plugin"]`` and an argument ``recorded_telemetry``.
 """
 
 from __future__ import annotations
 
-import gzip
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from whatsself_otel.detection.noise import look
-from whatsself_otel.masking import Masker, MaskingConfig
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
+from opentelemetry.sdk.trace.id_generator import IdGenerator
 
-_GZIP: Final = b"\x1f\x8b"
-_MAX_DEPTH: Final = 40
-_SHOWN_CHARS: Final = 120
-_TELEMETRY: Final = frozenset(
-    {"resourceSpans", "resourceLogs", "resourceMetrics", "resource_spans", "resource_logs", "resource_metrics"}
-)
-_A_NAME: Final = "(a name)"
-_SDK: Final = "telemetry"
-"""Stands in a path for what the SDK wrote: there, as in OTLP, only attributes are named by the application."""
+from whatsself_otel.audit import Leak, PiiError, assert_no_pii, find_pii
+from whatsself_otel.config import TelemetryConfig
+from whatsself_otel.export import Destinations
+from whatsself_otel.otlp import SendResult
+from whatsself_otel.setup import _HANDLE, Telemetry, run
 
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Sequence
 
-@dataclass(frozen=True, slots=True)
-class Leak:
-    """One personal datum found where none may be."""
+    from opentelemetry.sdk._logs import ReadableLogRecord
+    from opentelemetry.sdk.trace import ReadableSpan
 
-    rule: str
-    """The class: phone, jid, email, body, secret, ..., or canary."""
-    place: str
-    """Line and path of names, such as ``line 3: resourceSpans.0.name``."""
-    masked: str
-    """The surrounding text as masking would have left it; never the datum itself."""
+__all__ = [
+    "Leak",
+    "PiiError",
+    "RecordedTelemetry",
+    "SequentialIds",
+    "assert_no_pii",
+    "find_pii",
+    "record_telemetry",
+]
 
-    def __str__(self) -> str:
-        return f"{self.rule} at {self.place}: {self.masked}"
+_T = TypeVar("_T")
 
 
-class PiiError(AssertionError):
-    """Personal data was found; :attr:`leaks` says where."""
+class SequentialIds(IdGenerator):
+    """Trace and span ids 1, 2, 3, …, so that whole records can be compared."""
 
-    def __init__(self, leaks: list[Leak]) -> None:
-        self.leaks = leaks
-        lines = "\n".join(f"  - {leak}" for leak in leaks[:20])
-        super().__init__(f"{len(leaks)} personal value(s) found, masked here:\n{lines}")
+    def __init__(self) -> None:
+        self._spans = 0
+        self._traces = 0
+
+    def generate_span_id(self) -> int:
+        """Return the next span id."""
+        self._spans += 1
+        return self._spans
+
+    def generate_trace_id(self) -> int:
+        """Return the next trace id."""
+        self._traces += 1
+        return self._traces
 
 
-def assert_no_pii(source: object, *, canaries: Iterable[str] = (), config: MaskingConfig | None = None) -> None:
+class RecordedTelemetry:
     """
-    Fail if anything personal is in *source*.
+    What an application emitted, masked as a collector would have got it.
+
+    Each property flushes first, so that a test sees what happened up to this line.
 
     Args:
-        source: Bytes (OTLP too, gzip too), text, path, mapping, or iterable of these or of SDK spans, logs and metrics.
-        canaries: Texts of your own that must not appear either, however they are encoded.
-        config: The rules to apply; the application's, or the default.
+        telemetry: The running telemetry.
+        items: What it has sent.
+    """
+
+    def __init__(self, telemetry: Telemetry, items: _Memory) -> None:
+        self.telemetry = telemetry
+        self._items = items
+
+    @property
+    def spans(self) -> list[ReadableSpan]:
+        """Spans, in the order in which they ended."""
+        self._flush()
+        return list(self._items.spans.items)
+
+    @property
+    def logs(self) -> list[ReadableLogRecord]:
+        """Log records, in the order in which they were written."""
+        self._flush()
+        return list(self._items.logs.items)
+
+    @property
+    def metrics(self) -> MetricsData:
+        """The latest values of all metrics."""
+        self._flush()
+        return self._items.metrics.latest
+
+    def counter(self, name: str, **attributes: str) -> float:
+        """
+        Return the value of a counter or gauge, summed over the series that have all of *attributes*.
+
+        Args:
+            name: OpenTelemetry name, as in ``docs/metrics.md``.
+            attributes: Attributes a series must have.
+        """
+        return float(sum(point.value for point in self._points(name, attributes)))
+
+    def count(self, name: str, **attributes: str) -> int:
+        """
+        Return how many values a histogram holds, summed over the series that have all of *attributes*.
+
+        Args:
+            name: OpenTelemetry name, as in ``docs/metrics.md``.
+            attributes: Attributes a series must have.
+        """
+        return sum(point.count for point in self._points(name, attributes))
+
+    def assert_no_pii(self, canaries: Iterable[str] = ()) -> None:
+        """
+        Fail if anything personal was emitted.
+
+        Args:
+            canaries: Texts of your own that must not appear either.
+
+        Raises:
+            PiiError: With class and place of each find, never the value.
+        """
+        assert_no_pii([*self.spans, *self.logs, self.metrics], canaries=canaries)
+
+    def _points(self, name: str, attributes: dict[str, str]) -> list[Any]:
+        latest: dict[Any, Any] = {}  # the zero point of a new series stands before its first value
+        for metric in self._metrics_called(name):
+            latest |= {frozenset((point.attributes or {}).items()): point for point in metric.data.data_points}
+        return [point for key, point in latest.items() if attributes.items() <= dict(key).items()]
+
+    def _metrics_called(self, name: str) -> list[Any]:
+        scopes = [scope for resource in self.metrics.resource_metrics for scope in resource.scope_metrics]
+        return [metric for scope in scopes for metric in scope.metrics if metric.name == name]
+
+    def _flush(self) -> None:
+        self.telemetry.force_flush(10)
+
+
+@contextmanager
+def record_telemetry(**settings: Any) -> Generator[RecordedTelemetry, None, None]:
+    """
+    Run telemetry that stays in memory; `setup_telemetry` of the application returns it, whatever its settings.
+
+    Args:
+        settings: Fields of `TelemetryConfig`.
 
     Raises:
-        PiiError: An AssertionError that lists class and place of each, never the value.
+        RuntimeError: If telemetry already runs in this process: shut it down first.
     """
-    if leaks := find_pii(source, canaries=canaries, config=config):
-        raise PiiError(leaks)
+    if _HANDLE.running is not None:
+        raise RuntimeError("Telemetry already runs in this process; call its shutdown() before record_telemetry().")
+    items = _Memory()
+    config = TelemetryConfig(**{"log_to_stdout": False, "environ": {}, **settings})
+    telemetry = run(Telemetry(config, Destinations(items.spans, items.logs, items.metrics), SequentialIds()))
+    try:
+        yield RecordedTelemetry(telemetry, items)
+    finally:
+        telemetry.shutdown()
 
 
-def find_pii(source: object, *, canaries: Iterable[str] = (), config: MaskingConfig | None = None) -> list[Leak]:
-    """Everything personal in *source*; arguments as in :func:`assert_no_pii`."""
-    return list(_Audit(config or MaskingConfig(), tuple(canaries)).read(source, ()))
+class _List(Generic[_T]):
+    """A sender that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.items: list[_T] = []
+
+    def send(self, batch: Sequence[_T]) -> SendResult:
+        self.items.extend(batch)
+        return SendResult()
+
+    def close(self) -> None:
+        """Nothing to let go."""
 
 
-class _Audit:
-    """One audit: the masker tells it which rules applied to the value in hand."""
+class _Latest(MetricExporter):
+    """An exporter that keeps the last collection."""
 
-    def __init__(self, config: MaskingConfig, canaries: tuple[str, ...]) -> None:
-        self._rules: list[str] = []
-        self._masker = Masker(config, on_masked=lambda rule, _: self._rules.append(rule))
-        self._canaries = canaries
+    def __init__(self) -> None:
+        super().__init__()
+        self.latest = MetricsData([])
 
-    def read(self, source: object, path: tuple[str, ...]) -> Iterator[Leak]:
-        """The leaks in *source*, found under the names of *path*."""
-        if len(path) > _MAX_DEPTH:
-            yield from self._leaf(path, repr(source))
-        elif isinstance(source, Path):
-            yield from self.read(source.read_bytes(), path)
-        elif isinstance(source, (bytes, bytearray, memoryview)):
-            yield from self._bytes(bytes(source), path)
-        elif isinstance(source, str):
-            yield from self._lines(source, path) if not path else self._leaf(path, source)
-        elif isinstance(source, Mapping):
-            yield from self._mapping(source, path)
-        elif (to_json := getattr(source, "to_json", None)) is not None:
-            yield from self.read(json.loads(to_json()), (*path, _SDK))
-        elif isinstance(source, Iterable):
-            for index, item in enumerate(source):
-                yield from self.read(item, (*path, str(index)))
-        else:
-            yield from self._leaf(path, source)
+    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_: Any) -> MetricExportResult:
+        del timeout_millis
+        self.latest = metrics_data
+        return MetricExportResult.SUCCESS
 
-    def _bytes(self, source: bytes, path: tuple[str, ...]) -> Iterator[Leak]:
-        if source.startswith(_GZIP):
-            source = gzip.decompress(source)
-        try:
-            text = source.decode("utf-8")
-        except UnicodeDecodeError:
-            text = ""
-        if (text and "\0" not in text and not _is_protobuf(source)) or not source:
-            yield from self.read(text, path)
-            return
-        for index, part in enumerate(_texts(source)):
-            yield from self._leaf((*path, _SDK, f"text {index + 1}"), part)
-        yield from self._leaf((*path, _SDK, "bytes"), source.decode("utf-8", "replace"))
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        del timeout_millis
+        return True
 
-    def _lines(self, source: str, path: tuple[str, ...]) -> Iterator[Leak]:
-        for number, line in enumerate(source.splitlines(), start=1):
-            place = (*path, f"line {number}")
-            try:
-                record = json.loads(line) if line.lstrip()[:1] in {"{", "["} else None
-            except (ValueError, RecursionError):
-                record = None
-            yield from self.read(record, place) if record is not None else self._leaf(place, line)
-
-    def _mapping(self, source: Mapping[object, object], path: tuple[str, ...]) -> Iterator[Leak]:
-        if set(source) == {"key", "value"} and isinstance(source["key"], str):
-            yield from self.read(source["value"], (*path, source["key"]))
-            return
-        for key, value in source.items():
-            name = str(key)
-            yield from self._leaf((*path, _A_NAME), name)
-            yield from self.read(value, (*path, name))
-
-    def _leaf(self, path: tuple[str, ...], value: object) -> Iterator[Leak]:
-        self._rules.clear()
-        masked = self._masker.value(_name_of(path), value)
-        rules = list(dict.fromkeys(self._rules))
-        place = ": ".join((path[0], ".".join(path[1:]))) if len(path) > 1 else "".join(path)
-        place, shown = self._masker.text(place), self._masker.text(str(masked))[:_SHOWN_CHARS]
-        for rule in rules if masked != value else ():
-            yield Leak(rule, place, shown)
-        plain = look(str(value)).text
-        for canary in self._canaries:
-            if canary in plain or canary in str(value):
-                yield Leak("canary", place, shown.replace(canary, "[canary]"))
+    def shutdown(self, timeout_millis: float = 30_000, **_: Any) -> None:
+        """Nothing to end."""
 
 
-def _name_of(path: tuple[str, ...]) -> str | None:
-    """The name that a value stands under, with its parent's, so that ``err.message`` is told from ``message``."""
-    names = [
-        name for name in path if not name.isdigit() and not name.endswith("Value") and not name.startswith("line ")
-    ]
-    if not names or names[-1] == _A_NAME or names[-1] == _SDK:
-        return None
-    if (_SDK in names or _TELEMETRY.intersection(names)) and "attributes" not in names[:-1]:
-        return None
-    return names[-1] if len(names) == 1 or "." in names[-1] else ".".join(names[-2:])
-
-
-def _is_protobuf(source: bytes) -> bool:
-    return not source[:1].isascii() or (source[:1] in b"\n\x12\x1a" and len(source) > 1 and source[:2] != b"\n\n")
-
-
-def _texts(source: bytes, depth: int = 0) -> Iterator[str]:
-    """Every text in a protobuf message, by its wire format alone; nothing where it is none."""
-    if depth > _MAX_DEPTH:
-        return
-    for part in _fields(source):
-        try:
-            yield part.decode("utf-8")
-        except UnicodeDecodeError:
-            yield part.decode("utf-8", "replace")
-        yield from _texts(part, depth + 1)
-
-
-def _fields(source: bytes) -> list[bytes]:
-    """The length-delimited fields of a message; none if the bytes are not a whole message."""
-    found: list[bytes] = []
-    at = 0
-    while at < len(source):
-        tag, at = _varint(source, at)
-        kind = tag & 7
-        if kind == 0:
-            _, at = _varint(source, at)
-        elif kind in {1, 5}:
-            at += 8 if kind == 1 else 4
-        elif kind == 2:
-            size, at = _varint(source, at)
-            found.append(source[at : at + size])
-            at += size
-        else:
-            return []
-    return found if at == len(source) else []
-
-
-def _varint(source: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < len(source) and shift < 70:
-        byte = source[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            break
-    return value, at
+class _Memory:
+    def __init__(self) -> None:
+        self.spans: _List[ReadableSpan] = _List()
+        self.logs: _List[ReadableLogRecord] = _List()
+        self.metrics = _Latest()

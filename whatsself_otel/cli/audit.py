@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli.errors import CommandError
-from whatsself_otel.testing import Leak, find_pii
+from whatsself_otel.audit import Leak, find_pii
 
 if TYPE_CHECKING:
     import argparse
