@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from job import ENVIRONMENT, MESSAGES, WORKERS, Job, restarted_stores
+from job import ENVIRONMENT, MESSAGES, RESTARTED_STORES, WORKERS, Job
 from stores import Line, Loki, Prometheus, Span, TraceStore, wait_until_found
 
 from whatsself_otel.catalogue import CONTACT_ID, MESSAGE_ID, REQUEST_ID
@@ -30,7 +30,7 @@ class TestSender:
 
     def test_application_collector_and_backends_were_restarted_while_it_was_sending(self, job: Job) -> None:
         restarted = [each.partition("@")[0] for each in job.restarted]
-        assert restarted == ["collector", "application", *restarted_stores(job.stack)]
+        assert restarted == ["collector", "application", *RESTARTED_STORES]
 
 
 class TestTraces:
@@ -186,7 +186,7 @@ class TestMetrics:
         traces = {labels["trace_id"] for labels in prometheus.exemplars(metric + route)}
         assert traces
         assert traces <= {entry.trace_id for entry in job.journal.entries}
-        assert all(trace_store.spans(trace) for trace in traces)
+        wait_until_found(traces, lambda trace: [] if trace_store.spans(trace) else ["not found"])
         counts[f"exemplars of {metric} that lead to {trace_store.name}"] = {"found": len(traces)}
 
 

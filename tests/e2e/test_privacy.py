@@ -22,8 +22,9 @@ class TestWhatTheBackendsReturn:
         assert list(_found_in(text, job)) == []
 
     def test_no_trace_names_a_customer(self, job: Job, trace_store: TraceStore) -> None:
-        text = "".join(trace_store.raw(str(entry.trace_id)) for entry in job.journal.entries)
-        assert all(str(entry.message_id) in text for entry in job.journal.entries)
+        traces = {str(entry.trace_id): str(entry.message_id) for entry in job.journal.entries}
+        wait_until_found(traces, lambda trace: [] if traces[trace] in trace_store.raw(trace) else ["not found"])
+        text = "".join(trace_store.raw(trace) for trace in traces)
         assert list(_found_in(text, job)) == []
 
     def test_no_exception_names_a_customer(self, job: Job, trace_store: TraceStore) -> None:
