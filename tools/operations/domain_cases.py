@@ -349,6 +349,13 @@ def sending_cases() -> Iterator[Case]:
         series={sent: ramp((30, 12)), second: flat((30, None)) + " " + ramp((30, 12))},
         at={20: 0, 35: 0, 50: 0},
     )
+    yield Case(
+        rule=high,
+        kind=HEALTHY,
+        title="9 attempts, and others longer ago",
+        series={sent: flat((16, 0), (8, 9), (40, 18)), failed: flat((24, 0), (40, 9))},
+        at={31: 0},
+    )
     yield Case(rule=high, kind=HEALTHY, title="0 of 0", series={sent: flat((60, 7)), failed: flat((60, 3))}, at={30: 0})
     yield Case(
         rule=high,
@@ -441,6 +448,13 @@ def http_cases() -> Iterator[Case]:
             },
             at={16: fires},
         )
+    yield Case(
+        rule=rule,
+        kind=HEALTHY,
+        title="2 errors, and a third longer ago",
+        series={answers(200): flat((10, 0), (60, 1)), answers(500): flat((18, 0), (7, 1), (45, 3))},
+        at={32: 0},
+    )
     yield Case(
         rule=rule,
         kind=HEALTHY,

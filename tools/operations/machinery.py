@@ -20,9 +20,11 @@ def machinery(source: Source) -> list[Group]:
     return [_collector(source), _backends(source)]
 
 
-def _counted(name: str, window: str) -> str:
+def _counted(name: str, window: str, how: str = "sum") -> str:
     """Return what a counter rose by, its birth with a value included: the collector makes it with its first event."""
-    return f"(sum(increase({name}[{window}])) or vector(0)) + (sum({name} unless {name} offset {window}) or vector(0))"
+    return (
+        f"({how}(increase({name}[{window}])) or vector(0)) + ({how}({name} unless {name} offset {window}) or vector(0))"
+    )
 
 
 def _records(window: str) -> Iterator[Record]:
@@ -79,8 +81,8 @@ def _collector(source: Source) -> Group:
 
 def _backends(source: Source) -> Group:
     window = source["telemetry.failures_window"]
-    unsent = _counted("alertmanager_notifications_failed_total", window)
-    unheard = _counted("prometheus_notifications_dropped_total", window)
+    unsent = _counted("alertmanager_notifications_failed_total", window, "max")
+    unheard = _counted("prometheus_notifications_dropped_total", window, "max")
     return Group(
         name="whatsself-backends",
         rules=(
@@ -102,7 +104,7 @@ def _backends(source: Source) -> Group:
             ),
             Alert(
                 name="WhatsSelfRulesFailing",
-                expr=f"sum(increase(prometheus_rule_evaluation_failures_total[{window}])) > 0",
+                expr=f"max(increase(prometheus_rule_evaluation_failures_total[{window}])) > 0",
                 severity="critical",
                 component="backend",
                 dashboard="collector",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from operations.cases import BOUNDARY, FIRING, HEALTHY, Case, flat
+from operations.cases import BOUNDARY, FIRING, HEALTHY, VALUE, Case, flat
 from operations.machinery import ITEMS
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _items(rule: str, troubles: tuple[str, ...], label: str) -> Iterator[Case]:
             once = {name: flat((20, 0), (60, 1)), other: flat((80, 0))}
             born = {name: flat((20, None), (60, 4))}
             yield Case(rule=rule, kind=FIRING, title=f"{signal}: one {trouble}", series=once, at={19: 0, 22: 1})
-            yield Case(rule=rule, kind=FIRING, title=f"{signal}: born with {trouble}", series=born, at={19: 0, 21: 1})
+            yield Case(rule=rule, kind=FIRING, title=f"{signal}: born with {trouble}", series=born, at={19: 0, 20: 1})
             yield Case(
                 rule=rule, kind=BOUNDARY, title=f"{signal}: {trouble} ten minutes ago", series=once, at={29: 1, 31: 0}
             )
@@ -97,6 +97,19 @@ def _items(rule: str, troubles: tuple[str, ...], label: str) -> Iterator[Case]:
                 title=f"{signal}: born with {trouble} ten minutes ago",
                 series=born,
                 at={29: 1, 31: 0},
+            )
+            record = f'whatsself:collector_{trouble}:increase10m{{signal="{signal}"}}'
+            yield Case(
+                rule=rule,
+                kind=VALUE,
+                title=f"{signal}: {trouble} of two, and of one just born",
+                series={
+                    name: flat((20, 0), (60, 1)),
+                    other: flat((20, 0), (60, 2)),
+                    name.replace("otlp", "new"): flat((25, None), (55, 4)),
+                    name.replace("otlp", "newer"): flat((25, None), (55, 5)),
+                },
+                values={(record, 22): 3, (record, 26): 12},
             )
             healthy = {name: flat((80, 0)), other: flat((80, 7))}
             yield Case(rule=rule, kind=HEALTHY, title=f"{signal}: no new {trouble}", series=healthy, at={40: 0})
@@ -119,14 +132,17 @@ def _delivery() -> Iterator[Case]:
         ("alertmanager_notifications_failed_total", 'job="alertmanager",integration="slack",reason="clientError"'),
         ("prometheus_notifications_dropped_total", 'job="prometheus",alertmanager="x"'),
     ):
-        once = {**found, f"{name}{{{labels}}}": flat((20, 0), (60, 1))}
+        quiet = {**found, f'{name}{{job="quiet"}}': flat((80, 0))}
+        once = {**quiet, f"{name}{{{labels}}}": flat((20, 0), (60, 1))}
         born = {**found, f"{name}{{{labels}}}": flat((20, None), (60, 1))}
         yield Case(rule=rule, kind=FIRING, title=f"{name} rises", series=once, at={19: 0, 22: 1})
         yield Case(rule=rule, kind=FIRING, title=f"{name} is born", series=born, at={19: 0, 22: 1})
         yield Case(
             rule=rule, kind=BOUNDARY, title=f"{name} from one to ten minutes", series=once, at={20.5: 0, 21: 1, 31: 0}
         )
-        yield Case(rule=rule, kind=BOUNDARY, title=f"{name} born, for ten", series=born, at={20.5: 0, 29: 1, 31: 0})
+        yield Case(
+            rule=rule, kind=BOUNDARY, title=f"{name} born, for ten", series=born, at={20.5: 0, 21: 1, 29: 1, 31: 0}
+        )
         old = {**found, f"{name}{{{labels}}}": flat((80, 3))}
         yield Case(rule=rule, kind=HEALTHY, title=f"{name} is old", series=old, at={40: 0})
     nobody = {next(iter(found)): flat((20, 1), (60, 0))}

@@ -18,7 +18,7 @@ from whatsself_otel.cli.errors import FAILED, INTERRUPTED, CommandError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS: Final = ("demo", "stack", "collector", "vendors", "audit")
+COMMANDS: Final = ("demo", "stack", "collector", "vendors", "audit", "prove-alerts")
 
 _EPILOG = """\
 exit status:
@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"whatsself-otel {__version__}")
     commands = top.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
-        importlib.import_module(f"{__name__}.{name}").add_parser(commands)
+        importlib.import_module(f"{__name__}.{name.replace('-', '_')}").add_parser(commands)
     return top
 
 

@@ -122,7 +122,7 @@ class AlertingConfig:
             (HEARTBEAT_FILE, self.heartbeat_url_file),
         ):
             if path is not None and not _has_text(path):
-                yield f"{name} names {path}, which is missing, unreadable or empty. Write the secret there or unset {name}."
+                yield f"{name} names {path}, which is missing or empty. Write the secret there or unset it."
         if self.email_to:
             for name, value in ((SMTP_SERVER, self.smtp_smarthost), (SMTP_FROM, self.smtp_from)):
                 if not value:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli import vendor_files
 from whatsself_otel.cli.addresses import HOST, Addresses
+from whatsself_otel.cli.alerting import AlertingConfig, render, rules_for
 from whatsself_otel.cli.errors import CommandError
 from whatsself_otel.cli.files import shipped
 from whatsself_otel.cli.native import BUILT, COLLECTOR, TEMPO, find_binary, need_binary
@@ -79,6 +80,7 @@ class Stack(Supervisor):
         self._take_folder()
         try:
             write_prometheus_config(self.config, tempo=self.has_tempo)
+            write_alertmanager_config(self.config)
             super().start()
         except BaseException:
             self._release_folder()
@@ -208,6 +210,27 @@ def write_prometheus_config(config: StackConfig, *, tempo: bool) -> None:
         # A target that is not run would be an alert that never ends.
         listed = "[]" if name == "tempo" and not tempo else f'- targets: ["{config.addresses.at(variable)}"]'
         (folder / "targets" / f"{name}.yml").write_text(f"{listed}\n", "utf-8")
+    service = config.environ.get("OTEL_SERVICE_NAME") or "whatsself"
+    for rules in (folder / "rules").glob("*.yml"):
+        rules.write_text(rules_for(rules.read_text("utf-8"), service), "utf-8")
+
+
+def _alertmanager_folder(config: StackConfig) -> Path:
+    return config.data / "config" / "alertmanager"
+
+
+def write_alertmanager_config(config: StackConfig) -> None:
+    """
+    Write Alertmanager's configuration beside the data, with the receivers that the variables name.
+
+    Raises:
+        CommandError: A receiver is switched on and the file of its secret is missing or empty.
+    """
+    text = render(AlertingConfig.from_environment(config.environ))
+    folder = _alertmanager_folder(config)
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(shipped("backends/alertmanager"), folder)
+    (folder / "alertmanager.yml").write_text(text, "utf-8")
 
 
 def _loki(config: StackConfig) -> Process:
@@ -288,7 +311,7 @@ def _alertmanager(config: StackConfig) -> Process:
         name="alertmanager",
         command=[
             _program(config, "alertmanager"),
-            f"--config.file={shipped('backends/alertmanager/alertmanager.yml')}",
+            f"--config.file={_alertmanager_folder(config) / 'alertmanager.yml'}",
             f"--storage.path={config.data / 'alertmanager'}",
             f"--web.listen-address={config.addresses.at('ALERTMANAGER_PORT')}",
             "--cluster.listen-address=",
