@@ -1,4 +1,4 @@
-"""``whatsself-otel prove-alerts``: does each alert have its tests, route, inhibition and words, and do the tests pass."""
+"""``whatsself-otel prove-alerts``: has each alert its tests, route, inhibition and words, and do the tests pass."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from whatsself_otel.cli.errors import FAILED, MISSING, CommandError
 from whatsself_otel.cli.files import shipped
@@ -34,7 +34,6 @@ NEVER_INHIBITED: Final = frozenset({
     "WhatsSelfCollectorQueueFilling",
     "WhatsSelfCollectorRefusing",
     "WhatsSelfRulesFailing",
-    "WhatsSelfSessionBanned",
     "WhatsSelfWatchdog",
 })  # fmt: skip
 """Nothing explains these: each is told whatever else fires."""
@@ -65,7 +64,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "prove-alerts",
         help="are the alerts tested, routed and worded",
-        description="Runs the tests of each alert with promtool and its route with amtool. Exit status 1: one lacks any.",
+        description="Runs each alert's tests with promtool and its route with amtool. Exit status 1: one lacks any.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -148,7 +147,7 @@ def run_tests(folder: Path, alerts: Iterable[str]) -> dict[tuple[str, str], list
 def _read(report: Path) -> Iterator[tuple[str, str, bool]]:
     if not report.exists():
         raise CommandError(f"promtool could not run {report.stem}.yml. Run `promtool test rules` on it to see why.")
-    for case in ElementTree.parse(report).getroot().iter("testcase"):  # noqa: S314 - promtool wrote it just now
+    for case in ET.parse(report).getroot().iter("testcase"):  # noqa: S314 - promtool wrote it just now
         rule, _, rest = str(case.get("name")).partition(" | ")
         yield rule, rest.partition(" | ")[0], case.find("failure") is None and case.find("error") is None
 

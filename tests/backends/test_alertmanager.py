@@ -1,0 +1,353 @@
+"""Who is told what: routes by amtool, inhibition and messages by a real Alertmanager."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from binaries import ROOT, Program, free_ports, get, need, run_once, running
+
+from whatsself_otel.cli.alerting import AlertingConfig, BusinessHours, render
+from whatsself_otel.cli.errors import CommandError
+from whatsself_otel.cli.native_stack import StackConfig, write_alertmanager_config
+from whatsself_otel.cli.prove_alerts import (
+    NEVER_INHIBITED,
+    RECEIVERS,
+    alert_rules,
+    inhibitors,
+    rule_name,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+FOLDER = ROOT / "backends" / "alertmanager"
+CONFIG = yaml.safe_load((FOLDER / "alertmanager.yml").read_text("utf-8"))
+ALERTS = list(alert_rules(ROOT / "backends" / "prometheus" / "rules"))
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """Return variables that switch everything on, with secrets in *folder*."""
+    for name in ("slack", "smtp", "heartbeat"):
+        (folder / name).write_text("http://127.0.0.1:1/secret\n", "utf-8")
+    return {
+        "ALERT_SLACK_URL_FILE": str(folder / "slack"),
+        "ALERT_SMTP_SMARTHOST": "127.0.0.1:1",
+        "ALERT_SMTP_FROM": "whatsself@example.org",
+        "ALERT_SMTP_USERNAME": "whatsself",
+        "ALERT_SMTP_PASSWORD_FILE": str(folder / "smtp"),
+        "ALERT_EMAIL_TO": "owner@example.org",
+        "ALERT_HEARTBEAT_URL_FILE": str(folder / "heartbeat"),
+        **more,
+    }
+
+
+class TestConfig:
+    """From variables to a file."""
+
+    def test_needs_no_secret_by_default(self) -> None:
+        assert list(AlertingConfig.from_environment({}).problems()) == []
+        assert "_file" not in render(AlertingConfig())
+
+    @pytest.mark.parametrize("name", ["ALERT_SLACK_URL_FILE", "ALERT_SMTP_PASSWORD_FILE", "ALERT_HEARTBEAT_URL_FILE"])
+    @pytest.mark.parametrize("content", [None, "", " \n"])
+    def test_refuses_a_missing_or_empty_secret_by_name(self, tmp_path: Path, name: str, content: str | None) -> None:
+        variables = environment(tmp_path, **{name: str(tmp_path / "other")})
+        if content is not None:
+            (tmp_path / "other").write_text(content, "utf-8")
+
+        with pytest.raises(CommandError, match=f"{name} names .*other, which is missing or empty"):
+            AlertingConfig.from_environment(variables)
+
+    def test_the_native_stack_refuses_it_before_anything_is_written(self, tmp_path: Path) -> None:
+        config = StackConfig(data=tmp_path / "data", environ={"ALERT_SLACK_URL_FILE": str(tmp_path / "none")})
+
+        with pytest.raises(CommandError, match="ALERT_SLACK_URL_FILE"):
+            write_alertmanager_config(config)
+
+        assert not (tmp_path / "data").exists()
+
+    @pytest.mark.parametrize("name", ["ALERT_SMTP_SMARTHOST", "ALERT_SMTP_FROM", "ALERT_SMTP_PASSWORD_FILE"])
+    def test_names_what_e_mail_lacks(self, tmp_path: Path, name: str) -> None:
+        with pytest.raises(CommandError, match=name):
+            AlertingConfig.from_environment(environment(tmp_path, **{name: ""}))
+
+    def test_no_secret_is_written_into_it(self, tmp_path: Path) -> None:
+        assert "127.0.0.1:1/secret" not in render(AlertingConfig.from_environment(environment(tmp_path)))
+
+    def test_takes_the_applications_business_hours(self) -> None:
+        variables = {"BUSINESS_HOURS": "08:30-20:00", "TIMEZONE": "America/Manaus"}
+
+        (interval,) = yaml.safe_load(render(AlertingConfig.from_environment(variables)))["time_intervals"]
+
+        assert interval["time_intervals"] == [
+            {
+                "weekdays": ["monday:friday"],
+                "times": [{"start_time": "08:30", "end_time": "20:00"}],
+                "location": "America/Manaus",
+            }
+        ]
+
+    def test_the_shipped_hours_are_those_of_slo_yaml(self) -> None:
+        hours = yaml.safe_load((ROOT / "backends" / "slo.yaml").read_text("utf-8"))["business_hours"]
+
+        assert BusinessHours() == BusinessHours.parse(hours["hours"], hours["time_zone"])
+
+    @pytest.mark.parametrize("hours", ["", "9-18", "18:00-09:00", "09:00-25:00", "09:00"])
+    def test_refuses_other_hours(self, hours: str) -> None:
+        with pytest.raises(CommandError, match="BUSINESS_HOURS must be like 09:00-18:00"):
+            BusinessHours.parse(hours, "America/Sao_Paulo")
+
+    def test_refuses_an_unknown_time_zone(self) -> None:
+        with pytest.raises(CommandError, match="TIMEZONE must be like"):
+            BusinessHours.parse("09:00-18:00", "America/Nowhere")
+
+    @pytest.mark.backend
+    def test_is_valid_with_everything_switched_on(self, tmp_path: Path) -> None:
+        config = StackConfig(data=tmp_path, environ=environment(tmp_path))
+        write_alertmanager_config(config)
+
+        done = run_once([need("amtool"), "check-config", tmp_path / "config/alertmanager/alertmanager.yml"])
+
+        assert done.returncode == 0, done.stderr
+
+    def test_repeats_at_multiples_of_the_groups_interval(self) -> None:
+        minutes = {"m": 1, "h": 60}
+        root = CONFIG["route"]
+
+        for route in [root, *root["routes"]]:
+            group, repeat = (
+                int(text[:-1]) * minutes[text[-1]]
+                for text in (route.get("group_interval", root["group_interval"]), route.get("repeat_interval", "12h"))
+            )
+            assert repeat % group == 0
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("rule", ALERTS, ids=rule_name)
+def test_route(rule: dict[str, Any]) -> None:
+    labels = [f"{key}={value}" for key, value in {"alertname": rule["alert"], **rule["labels"]}.items()]
+    expected = f"--verify.receivers={RECEIVERS[rule['labels']['severity']]}"
+
+    done = run_once([
+        need("amtool"), "config", "routes", "test", f"--config.file={FOLDER / 'alertmanager.yml'}", expected, *labels
+    ])  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@dataclass(slots=True)
+class Inbox:
+    """What a local receiver was sent."""
+
+    url: str
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+
+
+@contextmanager
+def inbox() -> Iterator[Inbox]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, *_: object) -> None:
+            """Stay silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    received = Inbox(f"http://127.0.0.1:{server.server_port}/hook")
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield received
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def alertmanager(folder: Path, variables: dict[str, str]) -> Iterator[str]:
+    write_alertmanager_config(StackConfig(data=folder, environ=variables))
+    config = folder / "config" / "alertmanager" / "alertmanager.yml"
+    # Half a minute of grouping, and warnings that wait for Monday, are the route's business and tested there.
+    text = (
+        config.read_text("utf-8")
+        .replace("group_wait: 30s", "group_wait: 0s")
+        .replace("group_wait: 10s", "group_wait: 0s")
+    )
+    config.write_text(text.replace("      active_time_intervals: [business-hours]\n", ""), "utf-8")
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    program = Program(
+        command=[
+            need("alertmanager"),
+            f"--config.file={config}",
+            f"--storage.path={folder / 'alertmanager'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--cluster.listen-address=",
+        ],
+        ready_url=f"{url}/-/ready",
+        environ={},
+        log=folder / "alertmanager.log",
+    )
+    with running(program):
+        yield url
+
+
+def fire(url: str, *labels: dict[str, str], annotations: dict[str, str] | None = None, ends: str | None = None) -> None:
+    alerts = [
+        {"labels": each, "annotations": annotations or {}, **({"endsAt": ends} if ends else {})} for each in labels
+    ]
+    request = urllib.request.Request(
+        f"{url}/api/v2/alerts", json.dumps(alerts).encode(), {"content-type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 200
+
+
+def wait_for(condition: Callable[[], Any], what: str) -> Any:
+    deadline_s = time.monotonic() + 30
+    while not (found := condition()):
+        assert time.monotonic() < deadline_s, f"{what} did not happen"
+        time.sleep(0.1)
+    return found
+
+
+def statuses(url: str) -> dict[str, str]:
+    """Return the state of each alert by its name and objective."""
+    alerts = json.loads(get(f"{url}/api/v2/alerts") or b"[]")
+    return {
+        f"{alert['labels']['alertname']}{alert['labels'].get('severity', '')}": alert["status"]["state"]
+        for alert in alerts
+    }
+
+
+def example(rule: dict[str, Any]) -> dict[str, str]:
+    return {"alertname": rule["alert"], "job": "whatsself", "session": "main", **rule["labels"]}
+
+
+BY_NAME = {rule_name(rule): rule for rule in ALERTS}
+SOURCES = {
+    'alertname="WhatsSelfCollectorDown"': "WhatsSelfCollectorDown",
+    'alertname="WhatsSelfTelemetryAbsent"': "WhatsSelfTelemetryAbsent",
+    'alertname="WhatsSelfSessionBanned"': "WhatsSelfSessionBanned",
+    'alertname="WhatsSelfSessionLoggedOut"': "WhatsSelfSessionLoggedOut",
+    'alertname="WhatsSelfSessionRecoveryTooLong"': "WhatsSelfSessionRecoveryTooLong",
+    'component="session"': "WhatsSelfSessionDown",
+    'component="breaker"': "WhatsSelfBreakerStuck",
+    'alertname="WhatsSelfBreakerStuck"': "WhatsSelfBreakerStuck",
+    'alertname="WhatsSelfCollectorQueueFilling"': "WhatsSelfCollectorQueueFilling",
+}
+
+
+@pytest.mark.backend
+class TestInhibition:
+    """One cause, one message: seen on a running Alertmanager."""
+
+    @pytest.mark.parametrize("source", sorted(set(SOURCES.values())))
+    def test_a_cause_keeps_its_consequences_silent_and_no_others(self, source: str, tmp_path: Path) -> None:
+        keys = {key for key, name in SOURCES.items() if name == source}
+        rule = BY_NAME[source]
+        keys |= {f'component="{rule["labels"]["component"]}"'} & set(SOURCES)
+        targets = {
+            name
+            for name, other in BY_NAME.items()
+            if name != source
+            and other["labels"].get("slo", "") in {"", "first-response"}
+            and other["alert"] != "WhatsSelfSloBurn"
+            and keys & set(inhibitors(other, CONFIG["inhibit_rules"]))
+        }
+        others = {
+            name
+            for name, other in BY_NAME.items()
+            if name != source and not keys & set(inhibitors(other, CONFIG["inhibit_rules"]))
+        } & (NEVER_INHIBITED - set(SOURCES.values()))
+
+        with alertmanager(tmp_path, {}) as url:
+            fire(url, example(rule))
+            wait_for(lambda: statuses(url), "the first alert")
+            fire(url, *(example(BY_NAME[name]) for name in sorted(targets | others)))
+            found = wait_for(lambda: _settled(url, len(targets | others) + 1), "all alerts")
+
+        silent = {
+            re.sub("(critical|warning|none)$", "", name) for name, state in found.items() if state == "suppressed"
+        }
+        assert {name.partition("{")[0] for name in targets} == silent
+
+    def test_another_service_is_still_told_about(self, tmp_path: Path) -> None:
+        with alertmanager(tmp_path, {}) as url:
+            fire(url, example(BY_NAME["WhatsSelfTelemetryAbsent"]))
+            fire(url, example(BY_NAME["WhatsSelfQueueStuck"]) | {"job": "other"})
+            found = wait_for(lambda: _settled(url, 2), "both")
+
+        assert found["WhatsSelfQueueStuckcritical"] == "active"
+
+    def test_a_page_about_an_objective_silences_its_ticket(self, tmp_path: Path) -> None:
+        page, ticket = (
+            {"alertname": "WhatsSelfSloBurn", "job": "whatsself", "component": "slo", "severity": severity}
+            for severity in ("critical", "warning")
+        )
+        with alertmanager(tmp_path, {}) as url:
+            fire(url, page | {"slo": "send-success"})
+            fire(url, ticket | {"slo": "send-success"}, ticket | {"slo": "api-availability", "alertname": "Other"})
+            found = wait_for(lambda: _settled(url, 3), "all three")
+
+        assert found == {
+            "WhatsSelfSloBurncritical": "active",
+            "WhatsSelfSloBurnwarning": "suppressed",
+            "Otherwarning": "active",
+        }
+
+    def test_each_alert_is_inhibited_by_something_or_named_as_never(self) -> None:
+        free = {rule["alert"] for rule in ALERTS if not list(inhibitors(rule, CONFIG["inhibit_rules"]))}
+
+        assert free == NEVER_INHIBITED
+
+
+def _settled(url: str, count: int) -> dict[str, str] | None:
+    found = statuses(url)
+    return found if len(found) >= count and "unprocessed" not in found.values() else None
+
+
+@pytest.mark.backend
+class TestMessages:
+    """What arrives at a Slack-shaped receiver and at the dead-man's listener."""
+
+    def test_slack_gets_both_languages_escaped(self, tmp_path: Path) -> None:
+        words = BY_NAME["WhatsSelfQueueStuck"]["annotations"] | {"summary": "5 < 6 & <!channel>"}
+        with inbox() as slack:
+            (tmp_path / "slack").write_text(slack.url, "utf-8")
+            with alertmanager(tmp_path, {"ALERT_SLACK_URL_FILE": str(tmp_path / "slack")}) as url:
+                fire(url, example(BY_NAME["WhatsSelfQueueStuck"]), annotations=words)
+                body = wait_for(lambda: slack.bodies, "a message")[0]
+
+        (attachment,) = body["attachments"]
+        assert attachment["title"] == "[CRITICAL x1] WhatsSelfQueueStuck (main)"
+        assert "5 &lt; 6 &amp; &lt;!channel&gt;" in attachment["text"]
+        assert "<!channel>" not in attachment["text"]
+        assert words["description_pt"] in attachment["text"]
+        assert words["runbook_url"] in attachment["text"]
+        assert attachment["color"] == "danger"
+
+    def test_the_dead_mans_switch_beats(self, tmp_path: Path) -> None:
+        with inbox() as listener:
+            (tmp_path / "url").write_text(listener.url, "utf-8")
+            with alertmanager(tmp_path, {"ALERT_HEARTBEAT_URL_FILE": str(tmp_path / "url")}) as url:
+                fire(url, example(BY_NAME["WhatsSelfWatchdog"]))
+                body = wait_for(lambda: listener.bodies, "a heartbeat")[0]
+
+        assert body["commonLabels"]["alertname"] == "WhatsSelfWatchdog"
+        assert body["status"] == "firing"
