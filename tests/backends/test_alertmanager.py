@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import quopri
 import re
+import socketserver
 import threading
 import time
 import urllib.request
@@ -179,7 +181,7 @@ def inbox() -> Iterator[Inbox]:
 
 
 @contextmanager
-def alertmanager(folder: Path, variables: dict[str, str]) -> Iterator[str]:
+def alertmanager(folder: Path, variables: dict[str, str], *, group_interval: str = "5m") -> Iterator[str]:
     write_alertmanager_config(StackConfig(data=folder, environ=variables))
     config = folder / "config" / "alertmanager" / "alertmanager.yml"
     # Half a minute of grouping, and warnings that wait for Monday, are the route's business and tested there.
@@ -188,6 +190,7 @@ def alertmanager(folder: Path, variables: dict[str, str]) -> Iterator[str]:
         .replace("group_wait: 30s", "group_wait: 0s")
         .replace("group_wait: 10s", "group_wait: 0s")
     )
+    text = text.replace("group_interval: 5m", f"group_interval: {group_interval}")
     config.write_text(text.replace("      active_time_intervals: [business-hours]\n", ""), "utf-8")
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
@@ -205,6 +208,31 @@ def alertmanager(folder: Path, variables: dict[str, str]) -> Iterator[str]:
     )
     with running(program):
         yield url
+
+
+@contextmanager
+def mail_server() -> Iterator[tuple[int, list[str]]]:
+    """Take mail as SMTP, without TLS or login, and keep each message."""
+    messages: list[str] = []
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(b"220 test\r\n")
+            for line in self.rfile:
+                command = line[:4].upper()
+                if command == b"DATA":
+                    self.wfile.write(b"354 go on\r\n")
+                    messages.append(b"".join(iter(self.rfile.readline, b".\r\n")).decode())
+                self.wfile.write(b"221 bye\r\n" if command == b"QUIT" else b"250 ok\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_address[1], messages
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def fire(url: str, *labels: dict[str, str], annotations: dict[str, str] | None = None, ends: str | None = None) -> None:
@@ -341,6 +369,37 @@ class TestMessages:
         assert words["description_pt"] in attachment["text"]
         assert words["runbook_url"] in attachment["text"]
         assert attachment["color"] == "danger"
+
+    def test_slack_is_told_when_it_is_over(self, tmp_path: Path) -> None:
+        rule = BY_NAME["WhatsSelfQueueStuck"]
+        with inbox() as slack:
+            (tmp_path / "slack").write_text(slack.url, "utf-8")
+            with alertmanager(tmp_path, {"ALERT_SLACK_URL_FILE": str(tmp_path / "slack")}, group_interval="1s") as url:
+                fire(url, example(rule), annotations=rule["annotations"])
+                wait_for(lambda: slack.bodies, "a message")
+                fire(url, example(rule), annotations=rule["annotations"], ends="2020-01-01T00:00:00Z")
+                body = wait_for(lambda: slack.bodies[1:], "a second message")[0]
+
+        assert body["attachments"][0]["title"] == "[OK] WhatsSelfQueueStuck (main)"
+        assert body["attachments"][0]["color"] == "good"
+
+    def test_mail_carries_both_languages(self, tmp_path: Path) -> None:
+        rule = BY_NAME["WhatsSelfSessionLoggedOut"]
+        with mail_server() as (port, messages):
+            variables = {
+                "ALERT_SMTP_SMARTHOST": f"127.0.0.1:{port}",
+                "ALERT_SMTP_FROM": "whatsself@example.org",
+                "ALERT_SMTP_REQUIRE_TLS": "false",
+                "ALERT_EMAIL_TO": "owner@example.org",
+            }
+            with alertmanager(tmp_path, variables) as url:
+                fire(url, example(rule), annotations=rule["annotations"])
+                message = wait_for(lambda: messages, "a mail")[0]
+
+        text = quopri.decodestring(message.encode()).decode()
+        assert "Subject: [CRITICAL x1] WhatsSelfSessionLoggedOut (main)" in text
+        assert rule["annotations"]["description"] in text
+        assert rule["annotations"]["description_pt"] in text
 
     def test_the_dead_mans_switch_beats(self, tmp_path: Path) -> None:
         with inbox() as listener:
