@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from otlp_sink import Sink
@@ -79,6 +80,51 @@ class TestFork:
         assert {span.attributes["messageId"] for span in spans} == expected
         assert {log.attributes["messageId"] for log in sink.logs() if log.body == "child"} == expected
         assert len({span.resource["service.instance.id"] for span in spans}) == FORKS
+        assert counts_of_children(sink) == dict.fromkeys(expected, 1)
+
+
+MULTIPROCESSING = """
+import logging, multiprocessing, sys
+from whatsself_otel import message_context, setup_telemetry
+
+def work(number):
+    telemetry = setup_telemetry()
+    with message_context(message_id=f"child-{number}"), telemetry.tracer.start_as_current_span("child"):
+        logging.getLogger("shop").info("child")
+    telemetry.metrics.flow_started(flow_id=f"child-{number}")
+
+if __name__ == "__main__":
+    setup_telemetry()
+    context = multiprocessing.get_context(METHOD)
+    children = [context.Process(target=work, args=(number,)) for number in range(3)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    sys.exit(max(child.exitcode for child in children))
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+class TestMultiprocessing:
+    def test_a_child_delivers_when_its_work_ends(self, method: str, sink: Sink, tmp_path: Path) -> None:
+        script = tmp_path / "shop.py"
+        script.write_text(f"METHOD = {method!r}\n{MULTIPROCESSING}")
+        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "WHATSSELF_OTEL_LOG_TO_STDOUT": "false"}
+        slow = {"OTEL_BSP_SCHEDULE_DELAY": "30000", "OTEL_BLRP_SCHEDULE_DELAY": "30000"}
+        done = subprocess.run(
+            [sys.executable, str(script)],
+            env={"PATH": os.environ["PATH"], **variables, **slow},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+        assert (done.returncode, done.stderr) == (0, "")
+        expected = {f"child-{number}" for number in range(3)}
+        assert {span.attributes["messageId"] for span in sink.spans() if span.name == "child"} == expected
+        assert {log.attributes["messageId"] for log in sink.logs() if log.body == "child"} == expected
         assert counts_of_children(sink) == dict.fromkeys(expected, 1)
 
 

@@ -273,6 +273,27 @@ class TestInstallation:
         finally:
             access.handlers, access.propagate = [], True
 
+    @pytest.mark.parametrize("made", ["before", "after"])
+    def test_statements_that_sqlalchemy_echoes_reach_the_console_only_masked(
+        self, start: Start, sink: Sink, capfd: pytest.CaptureFixture[str], made: str
+    ) -> None:
+        from sqlalchemy import create_engine, text
+
+        engine = create_engine("sqlite://", echo=True) if made == "before" else None
+        telemetry = start(log_to_stdout=True)
+        engine = engine or create_engine("sqlite://", echo=True)
+        telemetry.instrument_engine(engine)
+        with engine.connect() as connection:
+            connection.execute(text("select :phone"), {"phone": "+5511987654321"})
+        engine.dispose()
+        assert telemetry.force_flush(5)
+        telemetry.shutdown()
+        logging.getLogger("sqlalchemy.engine.Engine").handlers.clear()  # SQLAlchemy's own, on this test's stdout
+
+        console = capfd.readouterr()
+        assert "select ?" in console.out
+        assert "987654321" not in console.out + console.err
+
     def test_warnings_are_records(self, start: Start, sink: Sink) -> None:
         telemetry = start()
         with warnings.catch_warnings():

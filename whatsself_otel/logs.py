@@ -57,6 +57,9 @@ _QUIET: Final = ("opentelemetry", "urllib3", "requests", "grpc", "whatsself_otel
 _ADOPTED: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "gunicorn.error", "gunicorn.access")
 """Servers' loggers that keep their records, and phones in URLs, from the root logger."""
 
+_ECHOING: Final = ("sqlalchemy.engine.Engine",)
+"""Loggers that get a console handler of their own later, unless they have any handler already."""
+
 _ACCESS_LOGGERS: Final = ("uvicorn.access", "gunicorn.access", "hypercorn.access")
 """Their line is about the whole request, and so carries the ids that its server span carries."""
 
@@ -360,15 +363,32 @@ class LoggingInstallation:
         self._root = _LoggerState.of(root)
         root.handlers = [handler for handler in root.handlers if not _is_console(handler)] + [self.handler]
         root.setLevel(self.level)
-        for name in _ADOPTED:
-            logger = logging.getLogger(name)
-            self._adopted.append(_LoggerState.of(logger))
-            logger.handlers = [handler for handler in logger.handlers if not _is_console(handler)]
-            logger.propagate = True
+        self.adopt()
         logging.captureWarnings(capture=True)
         self._hooks = (sys.excepthook, threading.excepthook)
         sys.excepthook = _log_uncaught
         threading.excepthook = _log_uncaught_in_thread
+
+    def adopt(self) -> None:
+        """
+        Bring the servers' loggers, and every other that writes to the console by itself, to the root's handler.
+
+        SQLAlchemy gives an engine made with ``echo=True`` such a handler, if its logger has none at all.
+        """
+        for name in (*_ADOPTED, *_ECHOING, *list(logging.root.manager.loggerDict)):
+            logger = logging.getLogger(name)
+            known = any(state.logger is logger for state in self._adopted)
+            if name in _ECHOING and not logger.handlers:
+                self._remember(logger)
+                logger.addHandler(logging.NullHandler())
+            elif any(map(_is_console, logger.handlers)) or (name in _ADOPTED and not known):
+                self._remember(logger)
+                logger.handlers = [handler for handler in logger.handlers if not _is_console(handler)]
+                logger.propagate = True
+
+    def _remember(self, logger: logging.Logger) -> None:
+        if not any(state.logger is logger for state in self._adopted):
+            self._adopted.append(_LoggerState.of(logger))
 
     def uninstall(self) -> None:
         """Put everything back as it was found."""
@@ -396,14 +416,21 @@ class _LoggerState:
         return cls(logger, tuple(logger.handlers), logger.level, logger.propagate)
 
     def restore(self, ours: logging.Handler) -> None:
-        added = [handler for handler in self.logger.handlers if handler not in self.handlers and handler is not ours]
+        added = [
+            handler
+            for handler in self.logger.handlers
+            if handler not in self.handlers and handler is not ours and not isinstance(handler, logging.NullHandler)
+        ]
         self.logger.handlers = [*self.handlers, *added]
         self.logger.setLevel(self.level)
         self.logger.propagate = self.propagate
 
 
 def _is_console(handler: logging.Handler) -> bool:
-    return type(handler) is logging.StreamHandler and getattr(handler.stream, "name", "") in {"<stdout>", "<stderr>"}
+    if type(handler) is not logging.StreamHandler:
+        return False
+    named = getattr(handler.stream, "name", "") in {"<stdout>", "<stderr>"}
+    return named or handler.stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, stack: Any) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import logging
+import multiprocessing.util
 import threading
 import time
 import weakref
@@ -84,6 +85,7 @@ class Telemetry:
         self._problems = list(config.problems)
         self._closed = False
         self._log_handler: logging.Handler = logging.NullHandler()
+        self._logging: LoggingInstallation | None = None
         self._gave_up = False
         self._undo: list[Callable[[], object]] = []
         self._requests = OpenRequests()
@@ -184,6 +186,8 @@ class Telemetry:
         if problem and problem not in self._problems:
             self._problems.append(problem)
             _logger.warning(problem)
+        if self._logging is not None:
+            self._logging.adopt()
         self._pools.watch(engine, name)
         if instrument_engine(engine, self.tracer_provider):
             traced = weakref.ref(getattr(engine, "sync_engine", engine))
@@ -276,6 +280,7 @@ class Telemetry:
             return
         self._problems.extend(self._pipelines.problems)
         self._install_logging(self._pipelines)
+        self._end_with_children()
         atexit.register(self.shutdown)
         self._undo.append(lambda: atexit.unregister(self.shutdown))
         self._undo.append(install_propagator(self._masker))
@@ -284,6 +289,12 @@ class Telemetry:
             self._problems.append(problem)
         for problem in self._problems:
             _logger.warning(problem)
+
+    def _end_with_children(self) -> None:
+        """Children of ``multiprocessing`` end by ``os._exit``, without atexit, but run their own finalizers."""
+        multiprocessing.util.register_after_fork(self, _shut_down_with_child)
+        if multiprocessing.parent_process() is not None:
+            self._undo.append(_shut_down_with_child(self).cancel)
 
     def _install_logging(self, pipelines: Pipelines) -> None:
         settings = LogSettings(
@@ -295,9 +306,9 @@ class Telemetry:
             self._masker, make_settings(settings, self.config.log_format), pipelines.logger_provider, self._count_error
         )
         self._log_handler = handler
-        installation = LoggingInstallation(handler, LEVEL_NUMBERS[self.config.log_level])
-        installation.install()
-        self._undo.append(installation.uninstall)
+        self._logging = LoggingInstallation(handler, LEVEL_NUMBERS[self.config.log_level])
+        self._logging.install()
+        self._undo.append(self._logging.uninstall)
 
     def _count_masked(self, rule: str, count: int) -> None:
         if (metrics := getattr(self, "_metrics", None)) is not None:
@@ -310,6 +321,10 @@ class Telemetry:
 
     def _count_error(self, component: str) -> None:
         self._metrics.error(component)
+
+
+def _shut_down_with_child(telemetry: Telemetry) -> multiprocessing.util.Finalize[Any]:
+    return multiprocessing.util.Finalize(None, telemetry.shutdown, exitpriority=0)
 
 
 @dataclass(slots=True)
