@@ -15,8 +15,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from whatsself_otel.cli import main
 from whatsself_otel.audit import PiiError, assert_no_pii, find_pii
+from whatsself_otel.cli import main
 
 if TYPE_CHECKING:
     from pathlib import Path
