@@ -121,5 +121,5 @@ class TestGrafana:
         assert sources["tempo"]["tracesToLogsV2"]["datasourceUid"] == "loki"
         assert 'trace_id="$${__trace.traceId}"' in sources["tempo"]["tracesToLogsV2"]["query"]
         assert sources["tempo"]["tracesToMetrics"]["datasourceUid"] == "prometheus"
-        (field,) = sources["loki"]["derivedFields"]
+        field, *_ = sources["loki"]["derivedFields"]
         assert (field["matcherType"], field["matcherRegex"], field["datasourceUid"]) == ("label", "trace_id", "tempo")

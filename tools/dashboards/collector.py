@@ -60,7 +60,7 @@ def collector(source: Source) -> Dashboard:
     known = f'{{__name__=~"{OWN_UPTIME}|{PROCESS_UPTIME.prometheus_name}"'
     return Dashboard(
         key="collector",
-        title=both("WhatsSelf collector", "WhatsSelf collector"),
+        title=both("WhatsSelf collector", "WhatsSelf coletor"),
         description=both(
             "What arrives, what leaves, what waits and what is lost on the way of the telemetry.",
             "O que chega, o que sai, o que espera e o que se perde no caminho da telemetria.",
@@ -165,7 +165,9 @@ def _trouble(trouble: str, name: Text, window: str) -> Panel:
             "Itens de cada sinal. Acima de 0, telemetria foi perdida ou reenviada.",
         ),
         Query(
-            expr=f"max by (signal) (whatsself:collector_{trouble}:increase{window})", legend="{{signal}}", instant=True
+            expr=f"max by (signal) (whatsself:collector_{trouble}:increase{window}{{}})",
+            legend="{{signal}}",
+            instant=True,
         ),
         limits=((1, DARK_RED),),
         decimals=0,

@@ -81,7 +81,7 @@ def _flows() -> tuple[Panel, ...]:
     name = f"{{{{{FLOW_ID}}}}}"
     return (
         bars(
-            both("Runs of each flow", "Execuções de cada fluxo"),
+            both("Runs of each flow (n)", "Execuções de cada fluxo (n)"),
             both("Started in the chosen time range.", "Iniciadas no período escolhido."),
             Query(expr=f"round({runs})", legend=name, instant=True),
             no_value=_NO_RUN,
@@ -105,8 +105,8 @@ def _flows() -> tuple[Panel, ...]:
                 f"Etapas automáticas por execução (limite {MAX_AUTO_STEPS})",
             ),
             both(
-                "Average of the runs counted beside it. WhatsSelf ends a run at the limit: it probably goes in a circle.",
-                "Média das execuções contadas ao lado. O WhatsSelf encerra a que chega ao limite: provável círculo.",
+                "Average of the runs counted beside it. WhatsSelf ends a run at the limit: a circle, most likely.",
+                "Média das execuções ao lado. O WhatsSelf encerra a que chega ao limite: um círculo.",
             ),
             Query(expr=ratio(automatic, runs), legend=name, instant=True),
             limits=((MAX_AUTO_STEPS * 0.75, ORANGE), (MAX_AUTO_STEPS, BAD)),

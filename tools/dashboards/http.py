@@ -53,6 +53,13 @@ def http(source: Source) -> Dashboard:
     )
 
 
+def _answered(statuses: str) -> str:
+    """Return the speed of the answers of a kind; 0 while there are only others."""
+    server = HTTP_SERVER_REQUEST_DURATION
+    chosen = rate(server, f'http_response_status_code=~"{statuses}"', suffix="_count")
+    return f"{chosen} or 0 * {rate(server, suffix='_count')}"
+
+
 def _http(source: Source) -> tuple[Panel, ...]:
     server, limit, window = HTTP_SERVER_REQUEST_DURATION, source["http.error_ratio"], source["http.window"]
     errors = increase(server, window, _FAILED, suffix="_count")
@@ -78,13 +85,16 @@ def _http(source: Source) -> tuple[Panel, ...]:
             both("Requests a second", "Requisições por segundo"),
             both("All, and those answered with 4xx and 5xx.", "Todas, e as respondidas com 4xx e 5xx."),
             Query(expr=rate(server, suffix="_count"), legend=both("all", "todas")),
-            Query(expr=rate(server, 'http_response_status_code=~"4.."', suffix="_count"), legend="4xx", colour=ORANGE),
-            Query(expr=rate(server, _FAILED, suffix="_count"), legend="5xx", colour=DARK_RED, dashed=True),
+            Query(expr=_answered("4.."), legend="4xx", colour=ORANGE),
+            Query(expr=_answered("5.."), legend="5xx", colour=DARK_RED, dashed=True),
             unit="reqps",
             no_value=_NO_REQUEST,
             width=16,
             links=(
-                logs_link(both("Errors of this time", "Erros deste período"), logs(source, '| level =~ "error|fatal"')),
+                logs_link(
+                    both("Errors of this time", "Erros deste período"),
+                    logs(source, '| detected_level =~ "error|fatal"'),
+                ),
                 traces_link(
                     both("Failed requests of this time", "Requisições com erro deste período"),
                     "{ kind = server && status = error }",
@@ -206,6 +216,6 @@ def _process(source: Source) -> tuple[Panel, ...]:
         log_lines(
             both("Warnings and errors", "Avisos e erros"),
             both("A line opens to its trace.", "Uma linha abre o seu trace."),
-            logs(source, '| level =~ "warn|error|fatal"'),
+            logs(source, '| detected_level =~ "warn|error|fatal"'),
         ),
     )

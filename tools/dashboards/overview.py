@@ -240,7 +240,7 @@ def _sending(source: Source) -> tuple[Panel, ...]:
             links=(
                 logs_link(
                     both("Warnings and errors of this time", "Avisos e erros deste período"),
-                    logs(source, '| level =~ "warn|error|fatal"'),
+                    logs(source, '| detected_level =~ "warn|error|fatal"'),
                 ),
                 traces_link(
                     both("Failed sends of this time", "Envios com falha deste período"),

@@ -30,12 +30,16 @@ def recorded(name: str, more: str = "") -> str:
 
 def increase(metric: MetricSpec | str, window: str, more: str = "", *, by: str = "", suffix: str = "") -> str:
     """Return how much a counter grew in *window*, over all workers."""
-    return f"sum{by and f' by ({by})'} (increase({series(metric, more, suffix=suffix)}[{window}]))"
+    return f"{_sum(by)}(increase({series(metric, more, suffix=suffix)}[{window}]))"
+
+
+def _sum(by: str) -> str:
+    return f"sum by ({by}) " if by else "sum"
 
 
 def rate(metric: MetricSpec | str, more: str = "", *, by: str = "", suffix: str = "") -> str:
     """Return how fast a counter grows a second, over all workers."""
-    return f"sum{by and f' by ({by})'} (rate({series(metric, more, suffix=suffix)}[$__rate_interval]))"
+    return f"{_sum(by)}(rate({series(metric, more, suffix=suffix)}[$__rate_interval]))"
 
 
 def ratio(part: str, whole: str) -> str:
