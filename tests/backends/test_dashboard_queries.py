@@ -23,7 +23,7 @@ from operations.model import Source
 from whatsself_otel.catalogue import CONTACT_ID, MESSAGE_ID, REQUEST_ID
 from whatsself_otel.cli.addresses import Addresses
 from whatsself_otel.cli.demo import demo_app
-from whatsself_otel.cli.native import BUILT
+from whatsself_otel.cli.native import BUILT, TEMPO, remedy
 from whatsself_otel.cli.native_stack import Stack, StackConfig
 from whatsself_otel.demo.exercise import Exercise
 from whatsself_otel.demo.traffic import trace_id_of
@@ -55,6 +55,7 @@ class Asked:
     query: str
     instant: bool = True
     table_type: str = ""
+    exemplars: bool = False
 
     @property
     def place(self) -> tuple[str, str]:
@@ -79,6 +80,7 @@ def asked_by(name: str, document: dict[str, Any]) -> Iterator[Asked]:
                 query=target.get("expr") or target["query"],
                 instant=target.get("instant", False),
                 table_type=target.get("tableType", ""),
+                exemplars=target.get("exemplar", False),
             )
 
 
@@ -132,15 +134,17 @@ class Backends:
         Raises:
             httpx.HTTPStatusError: The backend refused the query.
         """
-        everything = next(
-            each["allValue"] for each in ENGLISH["overview.json"]["templating"]["list"] if each["name"] == "job"
-        )
-        job = ".+" if asked.page == "collector" else everything
-        values = {"job": job, "instance": ".+", "flow": ".+", **self.message.by(by)}
-        query = asked.filled(values)
+        query = asked.filled({**all_of(asked.page), **self.message.by(by)})
         if asked.kind == "prometheus":
             return self._series(query, instant=asked.instant)
         return self._lines(query) if asked.kind == "loki" else self._traces(query, asked)
+
+    def exemplars(self, asked: Asked) -> set[str]:
+        """Return the ids of the traces that Prometheus keeps beside the series of *asked*."""
+        window = {"start": self.since_s, "end": time.time()}
+        query = asked.filled(all_of(asked.page))
+        found = get(f"{self.stack.addresses.prometheus}/api/v1/query_exemplars", query=query, **window)["data"]
+        return {exemplar["labels"]["trace_id"] for series in found for exemplar in series["exemplars"]}
 
     def _series(self, query: str, *, instant: bool) -> int:
         now = time.time()
@@ -178,6 +182,12 @@ class Backends:
             for name, value in tags.items()
         ]
         return sum(map(len, found))
+
+
+def all_of(page: str) -> dict[str, str]:
+    """Return what "All" stands for in each list of *page*."""
+    lists = ENGLISH.get(f"{page}.json", ENGLISH["overview.json"])["templating"]["list"]
+    return {each["name"]: each["allValue"] for each in lists if each["type"] == "query"}
 
 
 def get(url: str, **parameters: Any) -> Any:
@@ -298,6 +308,24 @@ def test_the_query_behind_every_link_is_accepted(backends: Backends) -> None:
     assert LINKED
     for asked in LINKED:
         backends.rows(asked)
+
+
+@pytest.mark.usefixtures("counted")
+@pytest.mark.parametrize("asked", [asked for asked in ASKED if asked.exemplars], ids=lambda asked: asked.panel)
+def test_dots_beside_a_duration_are_traces_of_the_run(backends: Backends, asked: Asked) -> None:
+    traces = backends.exemplars(asked)
+
+    assert traces
+    assert all(re.fullmatch(r"[0-9a-f]{32}", trace) for trace in traces)
+
+
+@pytest.mark.parametrize("kind", ["prometheus", "loki", "tempo"])
+def test_a_query_that_does_not_parse_is_refused(backends: Backends, kind: str) -> None:
+    """So that a query above that is accepted means something."""
+    if kind == "tempo" and not backends.stack.has_tempo:
+        pytest.skip(f"Only Tempo reads TraceQL. {remedy(TEMPO)}")
+    with pytest.raises(httpx.HTTPStatusError):
+        backends.rows(Asked(page="overview", panel="", kind=kind, query="{ = }", table_type="traces"))
 
 
 def test_a_metric_of_no_name_gives_no_row(backends: Backends) -> None:

@@ -213,7 +213,7 @@ def _target(query: Query, name: str) -> dict[str, Any]:
 
 
 def _defaults(panel: Panel) -> dict[str, Any]:
-    steps = [{"color": GOOD, "value": None}, *({"color": colour, "value": at} for at, colour in panel.limits)]
+    steps = [{"color": panel.below, "value": None}, *({"color": colour, "value": at} for at, colour in panel.limits)]
     optional = {"decimals": panel.decimals, "min": panel.minimum, "max": panel.maximum}
     return {
         "unit": panel.unit,

@@ -32,7 +32,7 @@ _RANGE: Final = "$__range"
 _FAILED: Final = 'http_response_status_code=~"5.."'
 _ROUTE: Final = prometheus_label(HTTP_ROUTE.name)
 _NO_REQUEST: Final = both("no request", "nenhuma requisição")
-_NO_CALL: Final = both("no statement", "nenhum comando")
+_NO_CALL: Final = both("no call", "nenhuma chamada")
 
 
 def http(source: Source) -> Dashboard:
@@ -172,10 +172,10 @@ def _database() -> tuple[Panel, ...]:
             no_value=_NO_CALL,
         ),
         bars(
-            both("Slowest statements, P95", "Comandos mais lentos, P95"),
+            both("Slowest calls going out, P95", "Chamadas de saída mais lentas, P95"),
             both(
-                "Client spans by name, as the collector measures them; the calls stand beside.",
-                "Spans de cliente por nome, medidos pelo collector; as chamadas estão ao lado.",
+                "SQL statements and sends to WhatsApp, as the collector measures their spans; the calls stand beside.",
+                "Comandos SQL e envios ao WhatsApp, medidos pelo collector nos spans; as chamadas estão ao lado.",
             ),
             Query(
                 expr=f"topk(10, {quantile(0.95, SPAN_SECONDS, _RANGE, _CLIENT, by='span_name')})",
@@ -186,7 +186,7 @@ def _database() -> tuple[Panel, ...]:
             no_value=_NO_CALL,
         ),
         bars(
-            both("Most frequent statements (n)", "Comandos mais frequentes (n)"),
+            both("Most frequent calls going out (n)", "Chamadas de saída mais frequentes (n)"),
             both("In the chosen time range.", "No período escolhido."),
             Query(
                 expr=f"topk(10, round({increase(SPAN_CALLS, _RANGE, _CLIENT, by='span_name')}))",

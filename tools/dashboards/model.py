@@ -98,6 +98,8 @@ class Panel:
     height: int = 5
     limits: tuple[tuple[float, str], ...] = ()
     """From which value on which colour; the number must also stand in the title."""
+    below: str = GOOD
+    """Colour below the first limit."""
     states: tuple[State, ...] = ()
     minimum: float | None = None
     maximum: float | None = None

@@ -10,6 +10,7 @@ from dashboards.links import traces_link
 from dashboards.model import (
     BAD,
     BLUE,
+    GOOD,
     GREEN,
     GREY,
     ORANGE,
@@ -107,6 +108,7 @@ def _objectives(source: Source) -> tuple[Panel, ...]:
             for slo in SLOS
         ),
         unit="percentunit",
+        limits=((0, BAD),),
         minimum=None,
         maximum=1,
         width=24,
@@ -145,6 +147,8 @@ def _objective(source: Source, slo: str, name: Text) -> Panel:
             instant=True,
             colour=GREY,
         ),
+        below=BAD,
+        limits=((0, GOOD),),
         no_value=_NO_EVENTS,
         height=6,
     )
@@ -168,7 +172,8 @@ def _first_response(source: Source) -> tuple[Panel, ...]:
             ),
             Query(expr=ratio(met, waits), legend=both("in time", "a tempo"), instant=True, unit="percentunit"),
             Query(expr=f"round({waits})", legend=both("contacts (n)", "contatos (n)"), instant=True, colour=GREY),
-            limits=((0, BAD), (objective, BLUE)),
+            below=BAD,
+            limits=((objective, GOOD),),
             no_value=_NOBODY,
         ),
         stat(
