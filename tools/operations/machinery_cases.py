@@ -138,7 +138,11 @@ def _delivery() -> Iterator[Case]:
         yield Case(rule=rule, kind=FIRING, title=f"{name} rises", series=once, at={19: 0, 22: 1})
         yield Case(rule=rule, kind=FIRING, title=f"{name} is born", series=born, at={19: 0, 22: 1})
         yield Case(
-            rule=rule, kind=BOUNDARY, title=f"{name} from one to ten minutes", series=once, at={20.5: 0, 21: 1, 29: 1, 31: 0}
+            rule=rule,
+            kind=BOUNDARY,
+            title=f"{name} from one to ten minutes",
+            series=once,
+            at={20.5: 0, 21: 1, 29: 1, 31: 0},
         )
         yield Case(
             rule=rule, kind=BOUNDARY, title=f"{name} born, for ten", series=born, at={20.5: 0, 21: 1, 29: 1, 31: 0}
