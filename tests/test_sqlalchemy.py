@@ -155,6 +155,24 @@ class TestNames:
         assert str(tmp_path).encode() not in b"".join(export.body for export in sink.received)
 
 
+class TestConventions:
+    def test_they_are_the_stable_ones_even_if_another_library_instrumented_first(
+        self, start: Start, sink: Sink, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from opentelemetry.instrumentation._semconv import _OpenTelemetrySemanticConventionStability as Stability
+
+        monkeypatch.setattr(Stability, "_initialized", False)
+        Stability._initialize()  # type: ignore[no-untyped-call]
+        engine = create_engine("sqlite://")
+        telemetry = start(engine=engine)
+        with engine.connect() as connection:
+            connection.execute(text("select 1"))
+        engine.dispose()
+        assert telemetry.force_flush(5)
+
+        assert sink.spans()[0].attributes["db.system.name"] == "sqlite"
+
+
 class TestVersions:
     def test_the_installed_version_is_supported(self) -> None:
         assert instrumentation.version_problem() is None

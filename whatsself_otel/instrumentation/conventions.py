@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Generator
+from opentelemetry.instrumentation._semconv import (
+    _OpenTelemetrySemanticConventionStability as Stability,
+)
+from opentelemetry.instrumentation._semconv import (
+    _OpenTelemetryStabilitySignalType as Signal,
+)
+from opentelemetry.instrumentation._semconv import (
+    _StabilityMode as Mode,
+)
 
-_VARIABLE: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
-
-@contextmanager
-def stable_conventions() -> Generator[None, None, None]:
+def use_stable_conventions() -> None:
     """
-    Let contrib decide for the stable conventions inside the block.
+    Let contrib instrument by the stable conventions from now on, whatever was instrumented before.
 
-    Contrib has no argument for it, only this variable, which it reads once a process, at its first instrumentation.
-    A value set by the user stands; ours is taken back afterwards, so that no child process inherits it.
+    Contrib has no argument for it: only ``OTEL_SEMCONV_STABILITY_OPT_IN``, read once a process, at whoever instruments
+    first. A value set by the user stands; else contrib's own table is set, which leaves the environment alone.
     """
-    if os.environ.get(_VARIABLE):
-        yield
+    if os.environ.get("OTEL_SEMCONV_STABILITY_OPT_IN"):
+        Stability._initialize()  # type: ignore[no-untyped-call]  # noqa: SLF001
         return
-    os.environ[_VARIABLE] = "http,database"
-    try:
-        from opentelemetry.instrumentation._semconv import _OpenTelemetrySemanticConventionStability
-
-        _OpenTelemetrySemanticConventionStability._initialize()  # type: ignore[no-untyped-call]  # noqa: SLF001
-        yield
-    finally:
-        os.environ.pop(_VARIABLE, None)
+    with Stability._lock:  # noqa: SLF001
+        Stability._OTEL_SEMCONV_STABILITY_SIGNAL_MAPPING = {  # noqa: SLF001
+            **Stability._OTEL_SEMCONV_STABILITY_SIGNAL_MAPPING,  # noqa: SLF001
+            Signal.HTTP: Mode.HTTP,
+            Signal.DATABASE: Mode.DATABASE,
+        }
+        Stability._OTEL_SEMCONV_STABILITY_SIGNAL_MAPPING.setdefault(Signal.GEN_AI, Mode.DEFAULT)  # noqa: SLF001
+        Stability._initialized = True  # noqa: SLF001

@@ -23,7 +23,7 @@ from opentelemetry.util.http import sanitize_method
 
 from whatsself_otel.catalogue import HTTP_SERVER_REQUEST_DURATION, REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
-from whatsself_otel.instrumentation.conventions import stable_conventions
+from whatsself_otel.instrumentation.conventions import use_stable_conventions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -88,17 +88,17 @@ def instrument_app(app: Any, options: FastAPIOptions) -> bool:
         return False
     below = _Below()
     _wrap_stack(app, below.wrap)
-    with stable_conventions():
-        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+    use_stable_conventions()
+    from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
-        FastAPIInstrumentor.instrument_app(
-            app,
-            tracer_provider=options.tracer_provider,
-            meter_provider=NoOpMeterProvider(),
-            excluded_urls=",".join(f"{re.escape(path)}$" for path in options.excluded_paths),
-            exclude_spans=["receive", "send"],
-            server_request_hook=lambda span, scope: _enter_request(span, scope, options.requests),
-        )
+    FastAPIInstrumentor.instrument_app(
+        app,
+        tracer_provider=options.tracer_provider,
+        meter_provider=NoOpMeterProvider(),
+        excluded_urls=",".join(f"{re.escape(path)}$" for path in options.excluded_paths),
+        exclude_spans=["receive", "send"],
+        server_request_hook=lambda span, scope: _enter_request(span, scope, options.requests),
+    )
     if options.metrics_app is not None:
         app.add_route("/metrics", options.metrics_app, include_in_schema=False)
     _wrap_stack(app, lambda stack: RequestMiddleware(stack, options, below))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.metrics import NoOpMeter
 
-from whatsself_otel.instrumentation.conventions import stable_conventions
+from whatsself_otel.instrumentation.conventions import use_stable_conventions
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
@@ -42,12 +42,12 @@ def instrument_engine(engine: Any, tracer_provider: TracerProvider) -> bool:
     sync_engine = getattr(engine, "sync_engine", engine)
     if sync_engine in _ENGINES:
         return False
-    with stable_conventions():
-        from whatsself_otel.instrumentation.statements import StatementTracer
+    use_stable_conventions()
+    from whatsself_otel.instrumentation.statements import StatementTracer
 
-        tracer = tracer_provider.get_tracer("opentelemetry.instrumentation.sqlalchemy", _contrib_version())
-        unused = NoOpMeter("unused").create_up_down_counter("unused")
-        StatementTracer(tracer, sync_engine, unused)  # type: ignore[no-untyped-call]
+    tracer = tracer_provider.get_tracer("opentelemetry.instrumentation.sqlalchemy", _contrib_version())
+    unused = NoOpMeter("unused").create_up_down_counter("unused")
+    StatementTracer(tracer, sync_engine, unused)  # type: ignore[no-untyped-call]
     _ENGINES.add(sync_engine)
     return True
 
