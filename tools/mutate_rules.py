@@ -117,7 +117,26 @@ def _times(duration: str, factor: float) -> str:
     return f"{round(int(duration[:-1]) * _MINUTES[duration[-1]] * factor)}s"
 
 
+def _zeros(expr: str) -> list[range]:
+    """Return where *expr* multiplies by 0: what stands there decides no value, so a change of it proves nothing."""
+    spans = []
+    for match in re.finditer(r"(?<![\d.])0 \* ", expr):
+        depth, end = 0, match.end()
+        while end < len(expr) and (depth or expr[end] not in ")\n") and depth >= 0:
+            depth += {"(": 1, ")": -1}.get(expr[end], 0)
+            end += 1
+        spans.append(range(match.end(), end))
+    return spans
+
+
 def _expressions(expr: str) -> Iterator[tuple[str, str]]:
+    zeros = _zeros(expr)
+    for at, value, change in _everywhere(expr):
+        if not any(at in span for span in zeros):
+            yield value, change
+
+
+def _everywhere(expr: str) -> Iterator[tuple[int, str, str]]:
     for match in _COMPARISON.finditer(expr):
         yield from _numbers(expr, match)
     for match in _FACTOR.finditer(expr):
@@ -125,22 +144,23 @@ def _expressions(expr: str) -> Iterator[tuple[str, str]]:
         if float(number):
             start = match.start() if match[1] else match.start(2)
             changed = f"{float(number) * 1.25:g}"
-            yield expr[:start] + changed + expr[start + len(number) :], f"{match[0]} -> {changed}"
+            yield start, expr[:start] + changed + expr[start + len(number) :], f"{match[0]} -> {changed}"
     for match in _RANGE.finditer(expr):
         for factor in (0.5, 2):
             changed = f"[{_times(match[0][1:-1], factor)}]"
-            yield expr[: match.start()] + changed + expr[match.end() :], f"{match[0]} -> {changed} at {match.start()}"
+            text = expr[: match.start()] + changed + expr[match.end() :]
+            yield match.start(), text, f"{match[0]} -> {changed} at {match.start()}"
     for pattern, changed in _SWAPS:
         for match in re.finditer(pattern, expr):
             text = expr[: match.start()] + changed + expr[match.end() :]
-            yield text, f"{match[0]} -> {changed or 'nothing'} at {match.start()}"
+            yield match.start(), text, f"{match[0]} -> {changed or 'nothing'} at {match.start()}"
     lines = expr.split("\n")
     for number, line in enumerate(lines):
         if number and line.startswith(("and ", "or ", "unless ")):
-            yield "\n".join(lines[:number] + lines[number + 1 :]), f"without: {line}"
+            yield -1, "\n".join(lines[:number] + lines[number + 1 :]), f"without: {line}"
 
 
-def _numbers(expr: str, match: re.Match[str]) -> Iterator[tuple[str, str]]:
+def _numbers(expr: str, match: re.Match[str]) -> Iterator[tuple[int, str, str]]:
     operator, number = match[1], match[3]
     start, end = match.span(3)
     value = float(number)
@@ -149,9 +169,10 @@ def _numbers(expr: str, match: re.Match[str]) -> Iterator[tuple[str, str]]:
     else:
         options = [value * 0.8, value * 1.25] if value else []
     for option in options:
-        yield f"{expr[:start]}{option:g}{expr[end:]}", f"{match[0]} -> {option:g}"
+        yield start, f"{expr[:start]}{option:g}{expr[end:]}", f"{match[0]} -> {option:g}"
     opposite = {">": "<", "<": ">", ">=": "<", "<=": ">", "==": "!="}[operator]
-    yield expr[: match.start()] + opposite + expr[match.start() + len(operator) :], f"{match[0]} -> {opposite}"
+    text = expr[: match.start()] + opposite + expr[match.start() + len(operator) :]
+    yield start, text, f"{match[0]} -> {opposite}"
 
 
 class Bench:

@@ -200,6 +200,13 @@ def queue_cases() -> Iterator[Case]:
     )
     yield Case(
         rule=stuck,
+        kind=BOUNDARY,
+        title="the first message of the day waits",
+        series={**service(), depth: flat((20, 0), (40, 1)), reply: flat((60, 0))},
+        at={34: 0, 35.5: 1},
+    )
+    yield Case(
+        rule=stuck,
         kind=HEALTHY,
         title="a broadcast of 500 at 12 a minute",
         series={

@@ -134,7 +134,8 @@ def _delivery() -> Iterator[Case]:
     ):
         quiet = {**found, f'{name}{{job="quiet"}}': flat((80, 0))}
         once = {**quiet, f"{name}{{{labels}}}": flat((20, 0), (60, 1))}
-        born = {**found, f"{name}{{{labels}}}": flat((20, None), (60, 1))}
+        nothing = {f'{name}{{job="new"}}': flat((20, None), (60, 0))}
+        born = {**found, **nothing, f"{name}{{{labels}}}": flat((20, None), (60, 1))}
         yield Case(rule=rule, kind=FIRING, title=f"{name} rises", series=once, at={19: 0, 22: 1})
         yield Case(rule=rule, kind=FIRING, title=f"{name} is born", series=born, at={19: 0, 22: 1})
         yield Case(
