@@ -35,7 +35,7 @@ def write_or_check(description: str | None, pages: Mapping[Path, str], arguments
     stale = [path for path, page in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != page]
     for path in stale:
         if check:
-            print(f"docs/{path.name} is out of date; run `make generate`")
+            print(f"{path.parent.name}/{path.name} is out of date; run `make generate`")
         else:
             path.write_text(pages[path], encoding="utf-8")
     return int(check and bool(stale))

@@ -168,11 +168,17 @@ def _now(source: Source) -> tuple[Panel, ...]:
             width=4,
         ),
         stat(
-            both("Messages waiting", "Mensagens na fila"),
-            both("Workers share one queue.", "Os workers compartilham uma fila."),
-            Query(expr=f"max({series(QUEUE_DEPTH)})", instant=True),
+            both("Queue", "Fila"),
+            both(
+                "Messages waiting to be sent, and how long the oldest has; workers share one queue.",
+                "Mensagens à espera de envio, e há quanto tempo a mais antiga; os workers compartilham uma fila.",
+            ),
+            Query(expr=f"max({series(QUEUE_DEPTH)})", legend=both("waiting", "na fila"), instant=True),
+            Query(
+                expr=f"max({series(QUEUE_OLDEST_AGE)})", legend=both("oldest", "mais antiga"), instant=True, unit="s"
+            ),
             decimals=0,
-            width=6,
+            width=8,
         ),
         stat(
             both(
@@ -183,15 +189,7 @@ def _now(source: Source) -> tuple[Panel, ...]:
             unit="m",
             decimals=0,
             limits=((backlog, CAUTION),),
-            width=6,
-        ),
-        stat(
-            both("Oldest message waiting", "Mensagem mais antiga na fila"),
-            both("Age of the message that waits longest.", "Idade da mensagem que espera há mais tempo."),
-            Query(expr=f"max({series(QUEUE_OLDEST_AGE)})", instant=True),
-            unit="s",
-            decimals=0,
-            width=6,
+            width=8,
         ),
         _failed_share(source),
     )
@@ -214,7 +212,7 @@ def _failed_share(source: Source) -> Panel:
         Query(expr=f"round({total})", legend=both("attempts (n)", "tentativas (n)"), instant=True, colour=GREY),
         limits=((limit, BAD),),
         no_value=_NO_TRAFFIC,
-        width=6,
+        width=8,
     )
 
 
@@ -249,7 +247,7 @@ def _sending(source: Source) -> tuple[Panel, ...]:
             ),
         ),
         lines(
-            both("Queue", "Fila"),
+            both("Queue over time", "Fila ao longo do tempo"),
             both("Messages waiting to be sent.", "Mensagens à espera de envio."),
             Query(expr=f"max({series(QUEUE_DEPTH)})", legend=both("waiting", "na fila")),
             decimals=0,
@@ -264,15 +262,8 @@ def _sending(source: Source) -> tuple[Panel, ...]:
             ),
             no_value=both("no failure", "nenhuma falha"),
             decimals=0,
-        ),
-        bars(
-            both("Attempts by origin", "Tentativas por origem"),
-            both("In the chosen time range.", "No período escolhido."),
-            Query(
-                expr=f"round({increase(MESSAGES_OUTBOUND, '$__range', by='origin')})", legend="{{origin}}", instant=True
-            ),
-            no_value=_NO_TRAFFIC,
-            decimals=0,
+            width=24,
+            height=6,
         ),
     )
 

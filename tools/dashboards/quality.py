@@ -260,6 +260,15 @@ def _deliveries() -> tuple[Panel, ...]:
                 expr=f"round({increase(MESSAGES_DELIVERED, _RANGE, by='status')})", legend="{{status}}", instant=True
             ),
             decimals=0,
+            width=8,
+        ),
+        bars(
+            both("Attempts to send by origin", "Tentativas de envio por origem"),
+            both("In the chosen time range.", "No período escolhido."),
+            Query(expr=f"round({increase(MESSAGES_OUTBOUND, _RANGE, by='origin')})", legend="{{origin}}", instant=True),
+            no_value=both("nothing sent", "nada enviado"),
+            decimals=0,
+            width=8,
         ),
         bars(
             both("Messages received by kind", "Mensagens recebidas por tipo"),
@@ -267,5 +276,6 @@ def _deliveries() -> tuple[Panel, ...]:
             Query(expr=f"round({increase(MESSAGES_INBOUND, _RANGE, by='kind')}) > 0", legend="{{kind}}", instant=True),
             no_value=_NOBODY,
             decimals=0,
+            width=8,
         ),
     )
