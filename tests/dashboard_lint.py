@@ -293,12 +293,23 @@ def colour_never_alone(document: Document) -> Problems:
         colours = set(re.findall(r"#[0-9A-Fa-f]{6}", str(panel["fieldConfig"])))
         if not colours <= set(PALETTE) or "palette-classic" in str(panel["fieldConfig"]):
             yield f"{panel['title']}: colours outside the palette"
+        if panel["type"] == "timeseries" and not _tells_apart(panel):
+            yield f"{panel['title']}: two series in one colour"
         for mapping in defaults.get("mappings", ()):
             if not all(state["text"].strip() for state in mapping["options"].values()):
                 yield f"{panel['title']}: a state in colour alone"
         limits = [step["value"] for step in defaults["thresholds"]["steps"] if step["value"]]
         if limits and not any(_spelled(limit, panel["title"]) for limit in limits):
             yield f"{panel['title']}: a limit in colour alone"
+
+
+def _tells_apart(panel: dict[str, Any]) -> bool:
+    """Return whether each query has a look of its own, and the series of one query theirs."""
+    defaults, overrides = panel["fieldConfig"]["defaults"], panel["fieldConfig"]["overrides"]
+    own = {each["matcher"]["options"]: str(each["properties"]) for each in overrides}
+    looks = [own.get(target["refId"], "") for target in panel["targets"]]
+    many = any("{{" in target["legendFormat"] for target in panel["targets"])
+    return len(looks) == len(set(looks)) and (not many or defaults["color"]["mode"] == "shades")
 
 
 def _spelled(limit: float, title: str) -> bool:

@@ -188,6 +188,8 @@ MUTATIONS: dict[str, list[Callable[[dict[str, Any]], object]]] = {
         lambda each: first(each)["fieldConfig"]["defaults"]["color"].update(fixedColor="#00FF00"),
         lambda each: first(each)["fieldConfig"]["defaults"]["color"].update(mode="palette-classic"),
         lambda each: first(each, "timeseries").update(title="Messages a minute"),
+        lambda each: first(each, "timeseries")["fieldConfig"].update(overrides=[]),
+        lambda each: first(each, "timeseries")["targets"][0].update(legendFormat="{{origin}}"),
         lambda each: first(each, "timeseries").update(title="Messages a minute (limit 120)"),
     ],
     "events_beside_each_ratio": [

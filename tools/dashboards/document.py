@@ -218,12 +218,20 @@ def _defaults(panel: Panel) -> dict[str, Any]:
     return {
         "unit": panel.unit,
         "noValue": panel.no_value,
-        "color": {"mode": "fixed", "fixedColor": GOOD} if panel.kind == "timeseries" else {"mode": "thresholds"},
+        "color": _colour(panel),
         "thresholds": {"mode": "absolute", "steps": steps},
         "custom": dict(panel.custom),
         **({"mappings": [_mapping(panel)]} if panel.states else {}),
         **{name: value for name, value in optional.items() if value is not None},
     }
+
+
+def _colour(panel: Panel) -> dict[str, str]:
+    if panel.kind != "timeseries":
+        return {"mode": "thresholds"}
+    # How many series a label gives is not known beforehand: light and dark tell them apart, whatever eyes see.
+    many = any("{{" in str(query.legend) for query in panel.queries)
+    return {"mode": "shades" if many else "fixed", "fixedColor": GOOD}
 
 
 def _mapping(panel: Panel) -> dict[str, Any]:
