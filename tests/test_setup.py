@@ -293,6 +293,20 @@ class TestMetrics:
 
         assert "pip install 'whatsself-otel[prometheus]'" in telemetry.health().problems[0]
 
+    async def test_an_empty_token_file_closes_the_scrape_and_not_the_application(
+        self, start: Start, tmp_path: Path
+    ) -> None:
+        import httpx
+        from fastapi import FastAPI
+
+        (tmp_path / "token").write_text("\n")
+        app = FastAPI()
+        telemetry = start(app, prometheus=True, prometheus_token_file=tmp_path / "token")
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client:
+            answer = await client.get("/metrics")
+
+        assert (answer.status_code, telemetry.health().ok) == (404, False)
+
     async def test_a_token_guards_the_scrape(self, start: Start, tmp_path: Path) -> None:
         import httpx
         from fastapi import FastAPI

@@ -95,8 +95,8 @@ class Telemetry:
             self._pipelines = Pipelines(
                 config, self._masker, self._requests, destinations or Destinations.of(config), id_generator
             )
-        self._metrics = WhatsSelfMetrics(self.meter_provider.get_meter(_SCOPE), identifier=self._masker.identifier)
         meter = self.meter_provider.get_meter(_SCOPE)
+        self._metrics = WhatsSelfMetrics(meter, identifier=self._masker.identifier)
         self._runtime = RuntimeMetrics(meter)
         self._pools = PoolMetrics(meter)
         if self._pipelines is not None:
@@ -182,10 +182,7 @@ class Telemetry:
         """
         if self._pipelines is None:
             return
-        problem = version_problem()
-        if problem and problem not in self._problems:
-            self._problems.append(problem)
-            _logger.warning(problem)
+        self._say(version_problem())
         if self._logging is not None:
             self._logging.adopt()
         self._pools.watch(engine, name)
@@ -203,12 +200,19 @@ class Telemetry:
             return None
         from whatsself_otel.instrumentation.prometheus import MetricsApp, several_workers_problem
 
-        problem = several_workers_problem()
+        self._say(several_workers_problem())
+        file = self.config.prometheus_token_file
+        try:
+            return MetricsApp(self._pipelines.prometheus, bearer_token=file.read_text().strip() if file else None)
+        except (OSError, ValueError) as error:
+            self._say(f"/metrics is not answered, for its token file cannot be used ({type(error).__name__}): fill it.")
+            return None
+
+    def _say(self, problem: str | None) -> None:
+        """Keep *problem* for `health` and log it, once."""
         if problem and problem not in self._problems:
             self._problems.append(problem)
             _logger.warning(problem)
-        file = self.config.prometheus_token_file
-        return MetricsApp(self._pipelines.prometheus, bearer_token=file.read_text().strip() if file else None)
 
     def health(self) -> Health:
         """Return how the telemetry of this process fares; cheap, never raises."""
@@ -284,11 +288,9 @@ class Telemetry:
         atexit.register(self.shutdown)
         self._undo.append(lambda: atexit.unregister(self.shutdown))
         self._undo.append(install_propagator(self._masker))
-        problem = self._pipelines.install_globals()
-        if problem:
-            self._problems.append(problem)
         for problem in self._problems:
             _logger.warning(problem)
+        self._say(self._pipelines.install_globals())
 
     def _end_with_children(self) -> None:
         """Children of ``multiprocessing`` end by ``os._exit``, without atexit, but run their own finalizers."""
