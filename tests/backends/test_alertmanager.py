@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import json
-import quopri
 import re
 import socketserver
 import threading
@@ -396,8 +397,9 @@ class TestMessages:
                 fire(url, example(rule), annotations=rule["annotations"])
                 message = wait_for(lambda: messages, "a mail")[0]
 
-        text = quopri.decodestring(message.encode()).decode()
-        assert "Subject: [CRITICAL x1] WhatsSelfSessionLoggedOut (main)" in text
+        mail = email.message_from_string(message, policy=email.policy.default)
+        text = "\n".join(part.get_content() for part in mail.walk() if part.get_content_maintype() == "text")
+        assert mail["Subject"] == "[CRITICAL x1] WhatsSelfSessionLoggedOut (main)"
         assert rule["annotations"]["description"] in text
         assert rule["annotations"]["description_pt"] in text
 
