@@ -115,7 +115,7 @@ BY_NAME = {
     "process_uptime_seconds",
     "db_pool_in_use",
 }
-"""Names that the operators' document spells; nodejs_event_loop_lag_seconds is an open row."""
+"""Names that the operators' document spells; nodejs_event_loop_lag_seconds is a recording rule."""
 
 
 class TestExists:
