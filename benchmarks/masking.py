@@ -13,13 +13,11 @@ import importlib
 import json
 import os
 import platform
-import statistics
-import subprocess
 import sys
-import time
-import venv
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+
+from peers import cpu_microseconds, measure_peer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,13 +64,14 @@ def main() -> int:
         print(json.dumps(measure(SUBJECTS[arguments.subject](), arguments.runs)))
         return 0
     print(
-        f"Python {platform.python_version()}, {os.cpu_count()} CPU, load {os.getloadavg()[0]:.1f}, best (median) µs\n"
+        f"Python {platform.python_version()}, {os.cpu_count()} CPU, load {os.getloadavg()[0]:.1f}, "
+        "CPU µs, best (median)\n"
     )
     print(f"| {'scrubber':<16} | " + " | ".join(f"{name:<24}" for name in RECORDS) + " | canaries left of 6 |")
     print("|" + "---|" * (len(RECORDS) + 2))
     row("whatsself_otel", measure(SUBJECTS["whatsself"](), arguments.runs))
     for name, package in {} if arguments.no_peers else PEERS.items():
-        row(name, measure_peer(name, package, arguments.runs))
+        row(name, measure_peer(__file__, name, package, arguments.runs))
     return 0
 
 
@@ -85,44 +84,9 @@ def row(name: str, result: dict[str, Any] | str) -> None:
 
 
 def measure(scrub: Callable[[dict[str, Any]], object], runs: int) -> dict[str, Any]:
-    times = {name: microseconds(scrub, record, runs) for name, record in RECORDS.items()}
+    times = {name: cpu_microseconds(partial(scrub, record), runs) for name, record in RECORDS.items()}
     dirty = str(scrub(RECORDS["dirty record, 300 bytes"]))
     return {"times": times, "left": sum(canary in dirty for canary in CANARIES)}
-
-
-def microseconds(scrub: Callable[[dict[str, Any]], object], record: dict[str, Any], runs: int) -> tuple[float, float]:
-    loops = 2000
-    taken = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        for _ in range(loops):
-            scrub(record)
-        taken.append((time.perf_counter() - start) / loops * 1e6)
-    return min(taken), statistics.median(taken)
-
-
-def measure_peer(name: str, package: str, runs: int) -> dict[str, Any] | str:
-    python = peer_environment() / ("Scripts" if os.name == "nt" else "bin") / "python"
-    installed = subprocess.run(
-        [python, "-m", "pip", "install", "-q", package], capture_output=True, text=True, check=False
-    )
-    if installed.returncode:
-        return f"{package} could not be installed"
-    done = subprocess.run(
-        [python, __file__, "--subject", name, "--runs", str(runs)], capture_output=True, text=True, check=False
-    )
-    result: dict[str, Any] | str = (
-        json.loads(done.stdout) if not done.returncode else done.stderr.strip().split("\n")[-1]
-    )
-    return result
-
-
-def peer_environment() -> Path:
-    cache = Path(os.environ.get("WHATSSELF_OTEL_CACHE") or Path.home() / ".cache" / "whatsself-otel")
-    directory = cache / "benchmarks"
-    if not (directory / "pyvenv.cfg").exists():
-        venv.create(directory, with_pip=True)
-    return directory
 
 
 def whatsself() -> Callable[[dict[str, Any]], object]:

@@ -140,6 +140,7 @@ _AUTHORITY: Final = re.compile(r"://(?!REDACTED:REDACTED@)([^\s/?\#\"'<>]{0,256}
 _LOOSE_AUTHORITY: Final = re.compile(
     r"://(?!REDACTED:REDACTED@)([^\s\"'<>:@/]{0,128}:[^\s\"'<>]{0,256}|[^\s/?\#\"'<>]{0,256})@"
 )
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}$")
 _WEB_SCHEMES: Final = ("http", "https", "ws", "wss", "ftp")
 
 # Read backwards from the sign: a key has one end and many possible starts.
@@ -149,6 +150,7 @@ _PLAIN_WORD: Final = re.compile(r"[ \t]{0,2}([^\s,;&)}\]\"'<>]+)")
 _REST_OF_LINE: Final = re.compile(r"[ \t]{0,2}([^\n\"<>]+)")
 _PLAIN_TEXT: Final = re.compile(r"[ \t]{0,2}([^\n\"<>]*?)(?= [\w.-]{1,40}=|[\n\"<>]|$)")
 _PARAMETER: Final = re.compile(r"[^&;\#\s\"'<>]*")
+_FIRST_NAME: Final = re.compile(r"\w{1,64}(?==)")
 _PARAMETER_STARTS: Final = frozenset("?&;#")
 _PHONE_LIKE: Final = re.compile(r"[0-9][^0-9\n]{0,3}[0-9][^0-9\n]{0,3}[0-9][^0-9\n]{0,3}[0-9]|@")
 MASKED_PHONE: Final = re.compile(
@@ -192,9 +194,17 @@ _LITERALS: Final = (
     Literal(("invalid input",), re.compile(r"invalid input[^\n:]{0,80}: (?!\[masked)([^\n]+)"), "sql"),
 )
 _STATEMENT: Final = re.compile(r"\[SQL: ([\s\S]+?)(?=\]\s{0,8}(?:\[parameters|\(Background|\Z)|\Z)")
-_LINKS: Final = (".me/", ".ME/")
+# Whether any literal or link can be there, in one pass. Each begins with a letter that is rare in prose.
 _NEEDLE: Final = re.compile(
-    "|".join(map(re.escape, (*(needle for literal in _LITERALS for needle in literal.needles), *_LINKS, "[SQL: ")))
+    r"bearer|Bearer|BEARER|bEARER|basic |Basic |BASIC |bASIC |base64,|yJ|EAA|PRIVATE KEY-----|parameters: "
+    r"|w contains \(|Key \(|Duplicate entry '|valid input|\.me/|\.ME/|\[SQL: "
+)
+# A text that is wholly one of these holds nothing personal: an id, a time, or words with fewer digits than a phone.
+_HARMLESS: Final = re.compile(
+    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
+    r"|[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
+    r"|3EB0[0-9A-F]{16,18}"
+    r"|[a-z_/-]{1,64}(?:[0-9][a-z_/-]{0,64}){0,5}"
 )
 
 
@@ -213,6 +223,8 @@ class Detectors:
 
     def find(self, text: str, *, is_url: bool = False) -> list[Finding]:
         """What is in *text*, in order, never overlapping."""
+        if _HARMLESS.fullmatch(text):
+            return []
         view = look(text)
         if is_url and "+" in view.text:
             view = View(_PLUS_AS_SPACE.sub(" ", view.text), view.starts, view.ends)
@@ -337,7 +349,15 @@ class _Scan:
         chunk = _PLUS.match(self._text, at)
         if chunk is None:
             return None
-        runs = [run.span() for run in _RUN.finditer(self._text, at, chunk.end())]
+        digits = _digits(chunk[0])
+        code = phones.calling_code(digits)
+        if code and phones.has_length(code, len(digits)):
+            return Finding(at, chunk.end(), "phone", digits, code)
+        return self._plus_cut(at, chunk.end())
+
+    def _plus_cut(self, at: int, end: int) -> Finding | None:
+        """The most groups that are a number together."""
+        runs = [run.span() for run in _RUN.finditer(self._text, at, end)]
         cut: Finding | None = None
         for size in range(len(runs), 0, -1):
             digits = "".join([self._text[a:b] for a, b in runs[:size]])
@@ -458,7 +478,7 @@ class _Scan:
         return Finding(user.start(), at, "jid", user[1], country if is_phone else "", kept=user[2])
 
     def _authority(self, at: int) -> Finding | None:
-        scheme = re.search(r"[A-Za-z][A-Za-z0-9+.-]{0,30}$", self._text[max(0, at - 32) : at])
+        scheme = _SCHEME.search(self._text[max(0, at - 32) : at])
         web = scheme is None or scheme[0].lower() in _WEB_SCHEMES
         found = (_AUTHORITY if web else _LOOSE_AUTHORITY).match(self._text, at)
         return None if found is None or not found[1] else Finding(found.start(1), found.end(1), "credentials")
@@ -467,7 +487,7 @@ class _Scan:
 
     def _first_parameter(self) -> Finding | None:
         """A query string on its own starts with a name."""
-        name = re.match(r"\w{1,64}(?==)", self._text) if self._is_url else None
+        name = _FIRST_NAME.match(self._text) if self._is_url else None
         return None if name is None else self._pair(name.end())
 
     def _pair(self, at: int) -> Finding | None:

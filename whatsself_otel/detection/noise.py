@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 # Everything of one, two or more layers: %40, %2540, %252540.
 _ESCAPE: Final = re.compile(
@@ -45,8 +44,7 @@ _LOOKALIKES: Final = {
 _REMOVED: Final = frozenset({"Cf", "Cc", "Mn", "Me"})
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """
     Plain *text* and, for each of its characters, where it starts and ends in the original.
 
@@ -68,7 +66,7 @@ def look(text: str) -> View:
     """The view of *text*; *text* itself when there is nothing unusual in it."""
     if ("%" in text or "\\" in text or "&" in text) and _ESCAPE.search(text):
         return _without_invisible(_plain(_decoded(text)))
-    if _UNUSUAL.search(text):
+    if not (text.isascii() and text.isprintable()) and _UNUSUAL.search(text):
         return _without_invisible(_plain(View(text)))
     return View(text)
 
