@@ -499,3 +499,17 @@ def test_the_page_names_every_rule() -> None:
         for rule in (*KEY_RULES, *DETECTOR_RULES)
         if f"`[masked:{rule.rule}]`" not in text and rule.rule not in {"phone", "jid", "credentials"}
     ] == []
+
+
+class TestWhatLooksLikeAnIdButHoldsANumber:
+    """The short cut for ids must not let through what is written like one."""
+
+    @pytest.mark.parametrize(
+        "text",
+        ["cabcdefghtel5511987654321", "tel/11987654321", "2026-11-23T12:00:00 5511987654321", "-/5511987654321"],
+    )
+    def test_is_read_by_the_detectors(self, text: str) -> None:
+        masked = Masker().text(text)
+
+        assert "1198765" not in masked
+        assert masked.endswith("********4321")
