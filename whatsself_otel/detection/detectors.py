@@ -83,6 +83,7 @@ _START: Final = re.compile(
     r"(?!(?:[ \t.()-]{0,3}[0-9](?![0-9])){5})"
     r"(?=[0-9]{8}|(?:0? ?[xX]{2})?(?:[ \t.()-]{0,3}[0-9]){8}|[0-9]\.[0-9]{3}\.[0-9]{3}/"
     r"|(?<=0)0(?:[ \t.()-]{0,3}[0-9]){6})"
+    r"(?:(?<=[0-9])[0-9]*+|(?<=\())"
 )
 _SIGN: Final = (
     r"[+@=:A-Z](?:"
@@ -233,7 +234,7 @@ class Detectors:
         has_needle = _NEEDLE.search(plain) is not None
         anchors = _anchors(self._sign, plain)
         if is_url and "=" in plain:
-            anchors = sorted({*anchors, *(sign.start() for sign in _EQUALS.finditer(plain))})
+            anchors = sorted({*anchors, *[sign.start() for sign in _EQUALS.finditer(plain)]})
         if not anchors and not has_needle:
             return []
         scan = _Scan(text, view, self._plan, is_url=is_url)
@@ -410,11 +411,12 @@ class _Scan:
 
     def _judge(self, at: int, runs: list[tuple[int, int]]) -> tuple[str, str, str] | None:
         text = self._text
+        if len(runs) == 1:
+            start, end = runs[0]
+            return None if end - start < _SHORTEST_NUMBER or self._is_measure(start, end) else _bare(text[start:end])
         digits = "".join([text[a:b] for a, b in runs])
         if len(digits) < _SHORTEST_NUMBER:
             return None
-        if len(runs) == 1:
-            return None if self._is_measure(*runs[0]) else _bare(digits)
         sizes = tuple([b - a for a, b in runs])
         gaps = [text[end:start] for (_, end), (start, _) in pairwise(runs)]
         if self._is_time_or_figure(at, sizes, gaps) or _DATE.search(text, at, runs[-1][1]):
@@ -627,9 +629,9 @@ def _bare(digits: str) -> tuple[str, str, str] | None:  # noqa: PLR0911 - one li
         return "card", "", ""
     if digits[0] == "0":
         return _prefixed(digits) or (("document", "", "") if documents.is_cpf(digits) else None)
-    if phones.is_brazilian_mobile(digits):
+    if size == 11 and phones.is_brazilian_mobile(digits):
         return "phone", phones.BRAZIL + digits, phones.BRAZIL
-    if documents.is_cpf(digits):
+    if size == 11 and documents.is_cpf(digits):
         return "document", "", ""
     if country := phones.international(digits):
         return "phone", digits, country
