@@ -114,6 +114,7 @@ _CNPJ: Final = re.compile(
 
 _MOST_GROUPS: Final = 8
 _SHORTEST_NUMBER: Final = 8
+_LONGEST_NUMBER: Final = 20  # exit prefix, carrier and the longest of any plan
 _BRAZILIAN_SHAPES: Final = frozenset({(5, 4), (9,), (1, 4, 4), (1, 8), (3, 3, 3), (4, 5), (4, 4), (8,)})
 _LOCAL_SHAPES: Final = frozenset({(5, 4), (1, 4, 4)})
 _TRUNK_SHAPES: Final = frozenset({(1, 2), (3,), (1, 2, 2), (3, 2), (5,), (1, 4)})
@@ -415,7 +416,7 @@ class _Scan:
             start, end = runs[0]
             return None if end - start < _SHORTEST_NUMBER or self._is_measure(start, end) else _bare(text[start:end])
         digits = "".join([text[a:b] for a, b in runs])
-        if len(digits) < _SHORTEST_NUMBER:
+        if not _SHORTEST_NUMBER <= len(digits) <= _LONGEST_NUMBER:
             return None
         sizes = tuple([b - a for a, b in runs])
         gaps = [text[end:start] for (_, end), (start, _) in pairwise(runs)]
