@@ -134,6 +134,7 @@ class TestTotals:
         assert whole == {one: totals.get(one) for one in whole}
 
     def test_of_killed_workers_lack_at_most_what_was_not_yet_exported(self, run: Run, metric: str) -> None:
+        wait_until(lambda: run.killed <= set(run.totals(metric)))
         totals = run.totals(metric)
         assert len(run.killed) == 2
         for one in run.killed:
@@ -143,4 +144,5 @@ class TestTotals:
 
 def test_every_worker_is_an_instance_of_its_own_and_the_killed_have_successors(run: Run) -> None:
     assert len(run.journal.answers) == WORKERS + 2
+    wait_until(lambda: set(run.totals("process_uptime_seconds")) >= set(run.journal.answers))
     assert set(run.totals("process_uptime_seconds")) >= set(run.journal.answers)
