@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -52,7 +53,8 @@ def serve(command: list[str], folder: Path, **variables: str) -> Iterator[tuple[
         wait_for_port(port, server)
         yield server, f"http://127.0.0.1:{port}"
     finally:
-        server.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)  # its workers too
         server.wait()
 
 
