@@ -23,7 +23,6 @@ from whatsself_otel.errors import ConfigError
 from whatsself_otel.masking import Masker, MaskingConfig
 
 OWN_PREFIX: Final = "WHATSSELF_OTEL_"
-SIGNALS: Final = ("traces", "metrics", "logs")
 EXPORTERS: Final = ("otlp", "console", "none")
 PROTOCOLS: Final = ("http/protobuf", "grpc")
 LOG_FORMATS: Final = ("auto", "json", "pretty")
