@@ -22,6 +22,7 @@ from otlp_sink import run_sink
 
 from whatsself_otel.birth import BirthExporter
 from whatsself_otel.export import build_metric_exporter
+from whatsself_otel.masking import Masker
 
 MILLISECOND_NS = 1_000_000
 
@@ -161,7 +162,7 @@ class TestAHistogram:
         data = line.reader.get_metrics_data()
         assert data is not None
         with run_sink() as sink:
-            exporter = build_metric_exporter(TelemetryConfig(endpoint=sink.url))
+            exporter = build_metric_exporter(TelemetryConfig(endpoint=sink.url), Masker())
             assert exporter is not None
             assert BirthExporter(exporter).export(data) is MetricExportResult.SUCCESS
             received = sink.metrics()

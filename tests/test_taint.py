@@ -24,15 +24,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from whatsself_otel import (
     Masker,
     TelemetryConfig,
+    encoding,
     message_context,
     pipelines,
-    processors,
     propagation,
     resource,
     setup,
     setup_telemetry,
 )
 from whatsself_otel.catalogue import CONTACT_ID
+from whatsself_otel.encoding import Encoder
 from whatsself_otel.logs import TelemetryHandler
 
 BODY = "oi quero cancelar meu pedido secreto"
@@ -222,12 +223,13 @@ def run(sink: Sink, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.Monke
 
 
 HOOKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
-    "attributes of spans": (processors, "mask_attributes", lambda attributes, _masker: dict(attributes or {})),
-    "events": (processors, "_mask_event", lambda event, _masker: event),
-    "links": (processors, "_mask_link", lambda link, _masker: link),
-    "status": (processors, "_mask_status", lambda status, _masker: status),
+    "attributes of spans and metrics": (encoding, "mask_attributes", lambda attributes, _masker: dict(attributes)),
+    "events": (Encoder, "_event", lambda _self, event, write=Encoder._event: write(Encoder(), event)),
+    "links": (Encoder, "_link", lambda _self, link, write=Encoder._link: write(Encoder(), link)),
+    "status": (Encoder, "_masked_text", lambda _self, tag, words: encoding._text(tag, words)),
     "tracestate": (propagation, "clean_tracestate", lambda context, _masker: context),
-    "metrics": (pipelines, "mask_metrics", lambda data, _masker: data),
+    "metrics": (Encoder, "_metric", lambda _self, metric, write=Encoder._metric: write(Encoder(), metric)),
+    "scraped metrics": (pipelines, "mask_metrics", lambda data, _masker: data),
     "the logs api": (pipelines, "mask_log", lambda record, _masker: record),
     "resource": (resource, "mask_attributes", lambda attributes, _masker: dict(attributes)),
     "text of log records": (TelemetryHandler, "_text", lambda _self, words: words),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from whatsself_otel.encoding import Encoder
 from whatsself_otel.otlp import HttpTarget, OtlpHttpClient, SendResult
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from whatsself_otel.config import TelemetryConfig
+    from whatsself_otel.masking import Masker
 
 _T = TypeVar("_T")
 
@@ -35,10 +37,12 @@ class HttpSender(Generic[_T]):
 
     Args:
         client: Who posts.
-        encode: Turns a batch into a protobuf request.
+        encode: Turns a batch into the bytes of a request.
+        masks: *encode* also masks; else it is given masked items.
     """
 
-    def __init__(self, client: OtlpHttpClient, encode: Callable[[Sequence[_T]], Any]) -> None:
+    def __init__(self, client: OtlpHttpClient, encode: Callable[[Sequence[_T]], bytes], *, masks: bool = False) -> None:
+        self.masks = masks
         self._client = client
         self._encode = encode
         self.close = client.close
@@ -46,7 +50,7 @@ class HttpSender(Generic[_T]):
     def send(self, batch: list[_T]) -> SendResult:
         """Encode and post; a batch that cannot be encoded is sent in halves until the one to blame is alone."""
         try:
-            body = self._encode(batch).SerializeToString()
+            body = self._encode(batch)
         except Exception as error:  # noqa: BLE001 - any value an application puts into telemetry may break the encoder
             return SendResult(error=f"not encodable: {type(error).__name__}", too_large=True)
         return self._client.post(body)
@@ -83,12 +87,12 @@ class Destinations:
     metrics: MetricExporter | None = None
 
     @classmethod
-    def of(cls, config: TelemetryConfig) -> Destinations:
-        """Return the destinations that *config* asks for."""
-        return cls(build_span_sender(config), build_log_sender(config), build_metric_exporter(config))
+    def of(cls, config: TelemetryConfig, masker: Masker) -> Destinations:
+        """Return the destinations that *config* asks for; what masks while it encodes does so by *masker*."""
+        return cls(build_span_sender(config, masker), build_log_sender(config), build_metric_exporter(config, masker))
 
 
-def build_span_sender(config: TelemetryConfig) -> Sender[ReadableSpan] | None:
+def build_span_sender(config: TelemetryConfig, masker: Masker) -> Sender[ReadableSpan] | None:
     """Return what sends spans as *config* asks for, or None."""
     if config.exporter("traces") == "none":
         return None
@@ -100,10 +104,10 @@ def build_span_sender(config: TelemetryConfig) -> Sender[ReadableSpan] | None:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
         return SdkSender(OTLPSpanExporter(**_grpc_options(config, "traces")))
-    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-    return HttpSender(OtlpHttpClient(_http_target(config, "traces"), ExportTraceServiceResponse), encode_spans)
+    client = OtlpHttpClient(_http_target(config, "traces"), ExportTraceServiceResponse)
+    return HttpSender(client, Encoder(masker).spans, masks=True)
 
 
 def build_log_sender(config: TelemetryConfig) -> Sender[ReadableLogRecord] | None:
@@ -118,13 +122,12 @@ def build_log_sender(config: TelemetryConfig) -> Sender[ReadableLogRecord] | Non
         from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
 
         return SdkSender(OTLPLogExporter(**_grpc_options(config, "logs")))
-    from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
     from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
-    return HttpSender(OtlpHttpClient(_http_target(config, "logs"), ExportLogsServiceResponse), encode_logs)
+    return HttpSender(OtlpHttpClient(_http_target(config, "logs"), ExportLogsServiceResponse), Encoder().logs)
 
 
-def build_metric_exporter(config: TelemetryConfig) -> MetricExporter | None:
+def build_metric_exporter(config: TelemetryConfig, masker: Masker) -> MetricExporter | None:
     """Return the exporter of metrics that *config* asks for, or None."""
     if config.exporter("metrics") == "none":
         return None
@@ -138,7 +141,7 @@ def build_metric_exporter(config: TelemetryConfig) -> MetricExporter | None:
         return OTLPMetricExporter(**_grpc_options(config, "metrics"))
     from whatsself_otel.metric_export import HttpMetricExporter
 
-    return HttpMetricExporter(_http_target(config, "metrics"))
+    return HttpMetricExporter(_http_target(config, "metrics"), masker)
 
 
 def _http_target(config: TelemetryConfig, signal: str) -> HttpTarget:

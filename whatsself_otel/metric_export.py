@@ -6,11 +6,11 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.exporter.otlp.proto.common._internal.metrics_encoder import OTLPMetricExporterMixin
-from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult
 
 from whatsself_otel.batch_queue import ExportCounts
+from whatsself_otel.encoding import Encoder
 from whatsself_otel.otlp import HttpTarget, OtlpHttpClient, SendResult
 from whatsself_otel.processors import mask_metrics
 
@@ -27,21 +27,25 @@ _RETRY_PAUSE_S: Final = 0.3
 
 class HttpMetricExporter(OTLPMetricExporterMixin, MetricExporter):
     """
-    Posts metrics over OTLP/HTTP; temporality and histograms follow the standard variables.
+    Masks metrics and posts them over OTLP/HTTP; temporality and histograms follow the standard variables.
 
     Args:
         target: Where and how.
+        masker: What hides personal data.
     """
 
-    def __init__(self, target: HttpTarget) -> None:
+    masks = True
+
+    def __init__(self, target: HttpTarget, masker: Masker) -> None:
         MetricExporter.__init__(self, self._get_temporality({}), self._get_aggregation({}))
         self.last_error: str | None = None
         self._client = OtlpHttpClient(target, ExportMetricsServiceResponse)
+        self._encoder = Encoder(masker)
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_: Any) -> MetricExportResult:
         """Post *metrics_data*."""
         del timeout_millis
-        body = encode_metrics(metrics_data).SerializeToString()
+        body = self._encoder.metrics(metrics_data)
         result = self._client.post(body)
         if result.retry:
             time.sleep(_RETRY_PAUSE_S)
@@ -76,6 +80,7 @@ class CountingMetricExporter(MetricExporter):
     def __init__(self, exporter: MetricExporter, on_failed: Callable[[int], None]) -> None:
         super().__init__(exporter._preferred_temporality, exporter._preferred_aggregation)  # noqa: SLF001 - as readers do
         self.counts = ExportCounts()
+        self.masks = getattr(exporter, "masks", False)
         self._exporter = exporter
         self._on_failed = on_failed
 

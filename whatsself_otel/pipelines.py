@@ -162,8 +162,9 @@ class Pipelines:
         if sender is None:
             return None
         self._senders.append(sender)
+        masks = getattr(sender, "masks", False)
         return BatchQueue(
-            lambda batch: sender.send([mask(item, self._masker) for item in batch]),
+            sender.send if masks else lambda batch: sender.send([mask(item, self._masker) for item in batch]),
             QueueLimits(items=self._config.queue_size, delay_s=delay_s),
             lambda reason, count: self.on_dropped(signal, reason, count),
         )
@@ -187,8 +188,9 @@ class Pipelines:
     def _metric_readers(self) -> list[MetricReader]:
         readers: list[MetricReader] = [] if self.prometheus is None else [self.prometheus]
         if self._metric_exporter is not None:
-            exporter = BirthExporter(MaskingMetricExporter(self._metric_exporter, self._masker))
-            readers.append(PeriodicExportingMetricReader(exporter, self._config.metric_interval_s * 1000))
+            exporter = self._metric_exporter
+            masking = exporter if exporter.masks else MaskingMetricExporter(exporter, self._masker)
+            readers.append(PeriodicExportingMetricReader(BirthExporter(masking), self._config.metric_interval_s * 1000))
         return readers
 
     def _flush_metrics(self, timeout_s: float, done: list[bool]) -> None:

@@ -93,7 +93,11 @@ class Telemetry:
         self._pipelines: Pipelines | None = None
         if config.enabled:
             self._pipelines = Pipelines(
-                config, self._masker, self._requests, destinations or Destinations.of(config), id_generator
+                config,
+                self._masker,
+                self._requests,
+                destinations or Destinations.of(config, self._masker),
+                id_generator,
             )
         meter = self.meter_provider.get_meter(_SCOPE)
         self._metrics = WhatsSelfMetrics(meter, identifier=self._masker.identifier)

@@ -1,0 +1,462 @@
+"""
+The three signals in OTLP's protobuf wire format, written directly.
+
+The official encoder fills a tree of protobuf objects for each item and hashes the resource, as JSON, once a span: most
+of what telemetry costs. Here, what repeats is encoded once and remembered: attributes, names, resources and scopes. An
+attribute is remembered only if masking left it as it was, so nothing personal is kept and every mask is counted.
+
+Source: https://github.com/open-telemetry/opentelemetry-proto. Field numbers stand as the tags of the wire format,
+``number << 3 | type``.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk.metrics.export import ExponentialHistogram, Gauge, Histogram, Sum
+
+from whatsself_otel import propagation
+from whatsself_otel.processors import mask_attributes
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk._logs import ReadableLogRecord
+    from opentelemetry.sdk.metrics import Exemplar
+    from opentelemetry.sdk.metrics.export import (
+        ExponentialHistogramDataPoint,
+        HistogramDataPoint,
+        Metric,
+        MetricsData,
+        NumberDataPoint,
+    )
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import Event, ReadableSpan
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+    from opentelemetry.trace import Link, SpanContext
+
+    from whatsself_otel.masking import Masker
+
+MAX_REMEMBERED: Final = 4096
+"""Attributes remembered; when they are more, all are forgotten. An attribute takes about 300 bytes."""
+MAX_REMEMBERED_CHARS: Final = 1024
+_MAX_SOURCES: Final = 64
+
+_ID_HEAD: Final = struct.Struct(">2sQQ2sQ")
+_PARENT: Final = struct.Struct(">2sQ")
+_TIMES: Final = struct.Struct("<cQcQ")
+_FIXED64: Final = struct.Struct("<cQ")
+_SIGNED64: Final = struct.Struct("<cq")
+_DOUBLE: Final = struct.Struct("<cd")
+_FLAGS: Final = struct.Struct("<I")
+_LOW_64: Final = 2**64 - 1
+_BYTE: Final = tuple(bytes((number,)) for number in range(128))
+_LOCAL_PARENT: Final = b"\x85\x01\x00\x01\x00\x00"
+_REMOTE_PARENT: Final = b"\x85\x01\x00\x03\x00\x00"
+"""The span's field 16: bit 8 says that bit 9, "the parent is remote", is known."""
+
+
+class Encoder:
+    """
+    Writes requests of the three signals; remembers what repeats, so one is made for each sender.
+
+    Args:
+        masker: Masks spans and metrics while they are written; None: they are masked already. Log records are masked
+            where they are made.
+    """
+
+    def __init__(self, masker: Masker | None = None) -> None:
+        self._masker = masker
+        self._attributes = _Attributes(masker)
+        self._unmasked = _Attributes(None)
+        self._names: dict[str, bytes] = {}
+        self._resources: dict[int, tuple[Resource, bytes]] = {}
+        self._scopes: dict[int, tuple[InstrumentationScope, bytes]] = {}
+
+    def spans(self, batch: Iterable[ReadableSpan]) -> bytes:
+        """Return an ``ExportTraceServiceRequest`` of *batch*."""
+        return self._grouped((span.resource, span.instrumentation_scope, self._span(span)) for span in batch)
+
+    def logs(self, batch: Iterable[ReadableLogRecord]) -> bytes:
+        """Return an ``ExportLogsServiceRequest`` of *batch*, which is masked already."""
+        return self._grouped((item.resource, item.instrumentation_scope, self._log(item)) for item in batch)
+
+    def metrics(self, data: MetricsData) -> bytes:
+        """Return an ``ExportMetricsServiceRequest`` of *data*."""
+        return b"".join(
+            _field(b"\x0a", self._resource(of_resource.resource), *map(self._scope_metrics, of_resource.scope_metrics))
+            for of_resource in data.resource_metrics
+        )
+
+    def _scope_metrics(self, of_scope: Any) -> bytes:
+        return _field(b"\x12", self._scope(of_scope.scope), *map(self._metric, of_scope.metrics))
+
+    def _grouped(self, items: Iterable[tuple[Resource, InstrumentationScope | None, bytes]]) -> bytes:
+        groups: dict[bytes, dict[bytes, list[bytes]]] = {}
+        for resource, scope, item in items:
+            scopes = groups.setdefault(self._resource(resource), {})
+            scopes.setdefault(self._scope(scope), []).append(item)
+        return b"".join(
+            _field(b"\x0a", resource, *[_field(b"\x12", scope, *written) for scope, written in scopes.items()])
+            for resource, scopes in groups.items()
+        )
+
+    def _resource(self, resource: Resource) -> bytes:
+        known = self._resources.get(id(resource))
+        if known is None:
+            attributes = self._unmasked.write(b"\x0a", resource.attributes)
+            known = resource, _field(b"\x0a", attributes) + _text(b"\x1a", resource.schema_url)
+            _remember(self._resources, id(resource), known, _MAX_SOURCES)
+        return known[1]
+
+    def _scope(self, scope: InstrumentationScope | None) -> bytes:
+        if scope is None:
+            return b"\x0a\x00"
+        known = self._scopes.get(id(scope))
+        if known is None:
+            attributes = self._unmasked.write(b"\x1a", scope.attributes)
+            body = _field(b"\x0a", _text(b"\x0a", scope.name), _text(b"\x12", scope.version), attributes)
+            known = scope, body + _text(b"\x1a", scope.schema_url)
+            _remember(self._scopes, id(scope), known, _MAX_SOURCES)
+        return known[1]
+
+    def _span(self, span: ReadableSpan) -> bytes:
+        context: Any = span.get_span_context()
+        status = span.status
+        return _field(
+            b"\x12",
+            _ids(context.trace_id, context.span_id),
+            self._trace_state(context) if context.trace_state else b"",
+            _parent(span.parent),
+            self._name(span.name),
+            b"\x30" + _BYTE[span.kind.value + 1],
+            _times(span.start_time, span.end_time),
+            self._attributes.write(b"\x4a", _plain_dict(span._attributes)),  # noqa: SLF001 - the property copies
+            _count(b"\x50", span.dropped_attributes),
+            *map(self._event, span.events),
+            _count(b"\x60", span.dropped_events),
+            *map(self._link, span.links),
+            _count(b"\x70", span.dropped_links),
+            _field(b"\x7a", _count(b"\x18", status.status_code.value), self._masked_text(b"\x12", status.description)),
+        )
+
+    def _event(self, event: Event) -> bytes:
+        return _field(
+            b"\x5a",
+            _fixed64(b"\x09", event.timestamp),
+            self._masked_text(b"\x12", event.name),
+            self._attributes.write(b"\x1a", event.attributes),
+            _count(b"\x20", event.dropped_attributes),
+        )
+
+    def _link(self, link: Link) -> bytes:
+        flags = 0x300 if link.context.is_remote else 0x100
+        return _field(
+            b"\x6a",
+            _ids(link.context.trace_id, link.context.span_id),
+            self._attributes.write(b"\x22", link.attributes),
+            _count(b"\x28", link.dropped_attributes),
+            b"\x35" + _FLAGS.pack(flags),
+        )
+
+    def _trace_state(self, context: SpanContext) -> bytes:
+        clean = context if self._masker is None else propagation.clean_tracestate(context, self._masker)
+        return _text(b"\x1a", ",".join(f"{key}={value}" for key, value in clean.trace_state.items()))
+
+    def _name(self, name: str) -> bytes:
+        known = self._names.get(name)
+        if known is not None:
+            return known
+        masked = name if self._masker is None else self._masker.text(name)
+        written = _text(b"\x2a", masked)
+        if masked == name:
+            _remember(self._names, name, written, MAX_REMEMBERED)
+        return written
+
+    def _masked_text(self, tag: bytes, text: str | None) -> bytes:
+        return _text(tag, text if text is None or self._masker is None else self._masker.text(text))
+
+    def _log(self, item: ReadableLogRecord) -> bytes:
+        record = item.log_record
+        severity = record.severity_number
+        return _field(
+            b"\x12",
+            _fixed64(b"\x09", record.timestamp),
+            _count(b"\x10", severity.value if severity is not None else 0),
+            _text(b"\x1a", record.severity_text),
+            _field(b"\x2a", _any_value(record.body)),
+            self._unmasked.write(b"\x32", _plain_dict(record.attributes)),
+            _count(b"\x38", item.dropped_attributes),
+            b"\x45" + _FLAGS.pack(record.trace_flags) if record.trace_flags else b"",
+            b"\x4a\x10" + record.trace_id.to_bytes(16, "big") if record.trace_id else b"",
+            b"\x52\x08" + record.span_id.to_bytes(8, "big") if record.span_id else b"",
+            _fixed64(b"\x59", record.observed_timestamp),
+            _text(b"\x62", record.event_name),
+        )
+
+    def _metric(self, metric: Metric) -> bytes:
+        return _field(
+            b"\x12",
+            _text(b"\x0a", metric.name),
+            _text(b"\x12", metric.description),
+            _text(b"\x1a", metric.unit),
+            self._metric_data(metric.data) if metric.data.data_points else b"",
+        )
+
+    def _metric_data(self, data: Any) -> bytes:
+        if isinstance(data, Gauge):
+            return _field(b"\x2a", *[self._number_point(point, with_start=False) for point in data.data_points])
+        if isinstance(data, Sum):
+            shape = _count(b"\x10", data.aggregation_temporality) + _count(b"\x18", data.is_monotonic)
+            return _field(b"\x3a", shape, *[self._number_point(point, with_start=True) for point in data.data_points])
+        if isinstance(data, Histogram):
+            temporality = _count(b"\x10", data.aggregation_temporality)
+            return _field(b"\x4a", temporality, *map(self._histogram_point, data.data_points))
+        if isinstance(data, ExponentialHistogram):
+            temporality = _count(b"\x10", data.aggregation_temporality)
+            return _field(b"\x52", temporality, *map(self._exponential_point, data.data_points))
+        return b""
+
+    def _number_point(self, point: NumberDataPoint, *, with_start: bool) -> bytes:
+        return _field(
+            b"\x0a",
+            _fixed64(b"\x11", point.start_time_unix_nano) if with_start else b"",
+            _fixed64(b"\x19", point.time_unix_nano),
+            _number(b"\x31", b"\x21", point.value),
+            *[self._exemplar(b"\x2a", exemplar) for exemplar in point.exemplars],
+            self._attributes.write(b"\x3a", point.attributes),
+        )
+
+    def _histogram_point(self, point: HistogramDataPoint) -> bytes:
+        counts = point.bucket_counts
+        bounds = point.explicit_bounds
+        return _field(
+            b"\x0a",
+            _fixed64(b"\x11", point.start_time_unix_nano),
+            _fixed64(b"\x19", point.time_unix_nano),
+            _fixed64(b"\x21", point.count),
+            _double(b"\x29", point.sum),
+            _field(b"\x32", struct.pack(f"<{len(counts)}Q", *counts)) if counts else b"",
+            _field(b"\x3a", struct.pack(f"<{len(bounds)}d", *bounds)) if bounds else b"",
+            *[self._exemplar(b"\x42", exemplar) for exemplar in point.exemplars],
+            self._attributes.write(b"\x4a", point.attributes),
+            _double(b"\x59", point.min),
+            _double(b"\x61", point.max),
+        )
+
+    def _exponential_point(self, point: ExponentialHistogramDataPoint) -> bytes:
+        return _field(
+            b"\x0a",
+            self._attributes.write(b"\x0a", point.attributes),
+            _fixed64(b"\x11", point.start_time_unix_nano),
+            _fixed64(b"\x19", point.time_unix_nano),
+            _fixed64(b"\x21", point.count),
+            _double(b"\x29", point.sum),
+            b"\x30" + _varint(_zigzag(point.scale)),
+            _fixed64(b"\x39", point.zero_count),
+            _buckets(b"\x42", point.positive),
+            _buckets(b"\x4a", point.negative),
+            _count(b"\x50", point.flags),
+            *[self._exemplar(b"\x5a", exemplar) for exemplar in point.exemplars],
+            _double(b"\x61", point.min),
+            _double(b"\x69", point.max),
+        )
+
+    def _exemplar(self, tag: bytes, exemplar: Exemplar) -> bytes:
+        traced = exemplar.span_id is not None and exemplar.trace_id is not None
+        return _field(
+            tag,
+            _fixed64(b"\x11", exemplar.time_unix_nano),
+            _number(b"\x31", b"\x19", exemplar.value),
+            b"\x22\x08" + int(exemplar.span_id or 0).to_bytes(8, "big") if traced else b"",
+            b"\x2a\x10" + int(exemplar.trace_id or 0).to_bytes(16, "big") if traced else b"",
+            self._attributes.write(b"\x3a", exemplar.filtered_attributes),
+        )
+
+
+class _PersonalKeyError(Exception):
+    """The key of an attribute is not clean, so that after masking two keys may be one."""
+
+
+class _Attributes:
+    """Writes attributes, masked if there is a masker, and remembers those that masking leaves as they are."""
+
+    def __init__(self, masker: Masker | None) -> None:
+        self._masker = masker
+        self._texts: dict[tuple[str, str], bytes] = {}
+        self._numbers: dict[tuple[str, int], bytes] = {}
+        self._keys: dict[str, bytes] = {}
+
+    def write(self, tag: bytes, attributes: Mapping[str, Any] | None) -> bytes:
+        """Return *attributes* as repeated fields *tag*; one that cannot be written is left out."""
+        if not attributes:
+            return b""
+        try:
+            pairs = [self._pair(key, value) for key, value in attributes.items()]
+        except _PersonalKeyError:
+            masked = mask_attributes(attributes, self._masker) if self._masker is not None else attributes
+            pairs = [_key_value(_text(b"\x0a", key), value) for key, value in masked.items()]
+        return tag.join([b"", *[pair for pair in pairs if pair]])
+
+    def _pair(self, key: str, value: Any) -> bytes:
+        kind = type(value)
+        known: dict[Any, bytes] | None = self._texts if kind is str else self._numbers if kind is int else None
+        if known is not None and (pair := known.get((key, value))) is not None:
+            return pair
+        written_key = self._keys.get(key) or self._key(key)
+        masked = value if self._masker is None else next(iter(mask_attributes({key: value}, self._masker).values()))
+        pair = _key_value(written_key, masked)
+        if known is not None and masked == value and (kind is int or len(value) <= MAX_REMEMBERED_CHARS):
+            _remember(known, (key, value), pair, MAX_REMEMBERED)
+        return pair
+
+    def _key(self, key: str) -> bytes:
+        if self._masker is not None and (not isinstance(key, str) or self._masker.text(key) != key):
+            raise _PersonalKeyError
+        written = _text(b"\x0a", str(key))
+        _remember(self._keys, key, written, MAX_REMEMBERED)
+        return written
+
+
+def encode_spans(batch: Iterable[ReadableSpan]) -> bytes:
+    """Return an ``ExportTraceServiceRequest`` of *batch*, which is masked already."""
+    return Encoder().spans(batch)
+
+
+def encode_logs(batch: Iterable[ReadableLogRecord]) -> bytes:
+    """Return an ``ExportLogsServiceRequest`` of *batch*, which is masked already."""
+    return Encoder().logs(batch)
+
+
+def encode_metrics(data: MetricsData) -> bytes:
+    """Return an ``ExportMetricsServiceRequest`` of *data*, which is masked already."""
+    return Encoder().metrics(data)
+
+
+def _key_value(key: bytes, value: Any) -> bytes:
+    """Return a ``KeyValue`` with its size before it; empty if *value* cannot be written."""
+    try:
+        written = _any_value(value)
+    except Exception:  # noqa: BLE001 - a value that no type of OTLP holds costs itself only
+        return b""
+    body = b"".join((key, b"\x12", _varint(len(written)), written))
+    return _varint(len(body)) + body
+
+
+def _any_value(value: Any) -> bytes:
+    if isinstance(value, str):
+        data = _utf8(value)
+        return b"\x0a" + _varint(len(data)) + data
+    if value is None:
+        return b""
+    if isinstance(value, int | float):
+        return _any_number(value)
+    return _field(b"\x3a", value) if isinstance(value, bytes) else _container(value)
+
+
+def _any_number(value: float) -> bytes:
+    if isinstance(value, bool):
+        return b"\x10\x01" if value else b"\x10\x00"
+    return b"\x18" + _int64(value) if isinstance(value, int) else _DOUBLE.pack(b"\x21", value)
+
+
+def _container(value: Any) -> bytes:
+    if isinstance(value, Sequence):
+        return _field(b"\x2a", *[_field(b"\x0a", _any_value(item)) for item in value])
+    if isinstance(value, Mapping):
+        pairs = [(_text(b"\x0a", str(key)), _field(b"\x12", _any_value(item))) for key, item in value.items()]
+        return _field(b"\x32", *[_field(b"\x0a", *pair) for pair in pairs])
+    raise TypeError(type(value).__name__)
+
+
+def _plain_dict(attributes: Any) -> Any:
+    """Return the dictionary inside of what the SDK wraps, whose items are several times slower to read."""
+    return attributes._dict if type(attributes) is BoundedAttributes else attributes  # noqa: SLF001 - see above
+
+
+def _remember(known: dict[Any, Any], key: Any, value: Any, most: int) -> None:
+    if len(known) >= most:
+        known.clear()
+    known[key] = value
+
+
+def _field(tag: bytes, *parts: bytes) -> bytes:
+    body = b"".join(parts)
+    return tag + _varint(len(body)) + body
+
+
+def _text(tag: bytes, text: str | None) -> bytes:
+    if not text:
+        return b""
+    data = _utf8(text)
+    return tag + _varint(len(data)) + data
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # half a character costs itself, not the batch
+        return text.encode(errors="replace")
+
+
+def _varint(number: int) -> bytes:
+    if number < 0x80:
+        return _BYTE[number]
+    if number < 0x4000:
+        return bytes((number & 0x7F | 0x80, number >> 7))
+    written = bytearray()
+    while number >= 0x80:
+        written.append(number & 0x7F | 0x80)
+        number >>= 7
+    written.append(number)
+    return bytes(written)
+
+
+def _int64(number: int) -> bytes:
+    if not -(2**63) <= number < 2**63:
+        raise OverflowError
+    return _varint(number & _LOW_64)
+
+
+def _zigzag(number: int) -> int:
+    return number << 1 if number >= 0 else (-number << 1) - 1
+
+
+def _count(tag: bytes, number: int) -> bytes:
+    return tag + _varint(number) if number else b""
+
+
+def _fixed64(tag: bytes, number: int | None) -> bytes:
+    return _FIXED64.pack(tag, number) if number else b""
+
+
+def _double(tag: bytes, number: float | None) -> bytes:
+    return b"" if number is None else _DOUBLE.pack(tag, number)
+
+
+def _number(tag_of_int: bytes, tag_of_double: bytes, value: float) -> bytes:
+    return _SIGNED64.pack(tag_of_int, value) if isinstance(value, int) else _DOUBLE.pack(tag_of_double, value)
+
+
+def _ids(trace_id: int, span_id: int) -> bytes:
+    return _ID_HEAD.pack(b"\x0a\x10", trace_id >> 64, trace_id & _LOW_64, b"\x12\x08", span_id)
+
+
+def _parent(parent: SpanContext | None) -> bytes:
+    if parent is None:
+        return _LOCAL_PARENT
+    return _PARENT.pack(b"\x22\x08", parent.span_id) + (_REMOTE_PARENT if parent.is_remote else _LOCAL_PARENT)
+
+
+def _times(start_ns: int | None, end_ns: int | None) -> bytes:
+    if start_ns and end_ns:
+        return _TIMES.pack(b"\x39", start_ns, b"\x41", end_ns)
+    return _fixed64(b"\x39", start_ns) + _fixed64(b"\x41", end_ns)
+
+
+def _buckets(tag: bytes, buckets: Any) -> bytes:
+    counts = buckets.bucket_counts
+    if not counts:
+        return b""
+    return _field(tag, b"\x08", _varint(_zigzag(buckets.offset)), _field(b"\x12", *map(_varint, counts)))
