@@ -312,7 +312,7 @@ class _Attributes:
         return pair
 
     def _key(self, key: str) -> bytes:
-        if self._masker is not None and (not isinstance(key, str) or self._masker.text(key) != key):
+        if self._masker is not None and self._masker.text(key) != key:
             raise _PersonalKeyError
         written = _text(b"\x0a", str(key))
         _remember(self._keys, key, written, MAX_REMEMBERED)
