@@ -10,7 +10,7 @@ from __future__ import annotations
 import binascii
 import re
 from bisect import bisect_left
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from whatsself_otel.detection import documents, phones
@@ -88,15 +88,24 @@ _START: Final = re.compile(
 _SIGN: Final = (
     r"[+@=:A-Z](?:"
     r"(?<=[\"'\]` ][=:])|(?<=[A-Za-z_][0-9_][=:])|(?<=(?:%s)[=:])|(?<=(?:%s)[=:])"
-    r"|(?<=[A-Z])(?![0-9]{2}:[0-9]{2})(?=[0-9A-Z./]{0,16}-?[0-9]{2}(?![0-9A-Za-z]))"
+    r"|(?<=[A-Z])(?<![A-Z]{2})(?![0-9]{2}:[0-9]{2})(?=[0-9A-Z./]{0,16}-?[0-9]{2}(?![0-9A-Za-z]))"
     r"|(?<=@)"
     r"|(?<=:)(?=//)"
     r"|(?<=\+)(?=[ \t.()-]{0,3}[0-9](?:[ \t.()/-]{0,3}[0-9]){5})"
     r")"
 )
+# A number or address that nothing around makes ambiguous: most are, and need no judging of groups.
+_EXACT: Final = re.compile(
+    r"(?<![A-Za-z0-9.*\]-])(?:"
+    r"([0-9]{10,15})@(?:s\.whatsapp\.net|c\.us)(?![^\W_]|-|\.[^\W_])"
+    r"|(?:([0-9]{11,15})|[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2})"
+    r"(?![A-Za-z0-9@-]|[ \t.()_:-]{1,3}[0-9]| ?(?:bytes?|octets|[kKMG]i?B|B|ns|us|ms|µs)\b)"
+    r")"
+)
 _NUMBER: Final = re.compile(r"\(?[0-9](?: ?[xX]{2})?(?:[ \t.()-]{0,3}[0-9]){6,24}")
 _PLUS: Final = re.compile(r"\+[ \t.()-]{0,3}[0-9](?:[ \t.()/-]{0,3}[0-9]){5,18}")
 _RUN: Final = re.compile(r"[0-9]+")
+_SEPARATORS: Final = dict.fromkeys(map(ord, " +()./\t-"))
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _UUID_TAIL: Final = 24
@@ -112,6 +121,9 @@ _CNPJ: Final = re.compile(
     r"(?<![0-9A-Za-z])(?:[0-9A-Z]{2}\.[0-9A-Z]{3}\.[0-9A-Z]{3}/[0-9A-Z]{4}-[0-9]{2}(?![0-9])|[0-9A-Z]{12}[0-9]{2}(?![0-9A-Za-z]))"
 )
 
+MAX_ANCHORS: Final = 2000
+"""Places read in one text; the rest of it is hidden, and said: it would take long, and is no line for a person."""
+_BEHIND: Final = 72  # the longest that is read backwards from an anchor: a mail address, a key
 _MOST_GROUPS: Final = 8
 _SHORTEST_NUMBER: Final = 8
 _LONGEST_NUMBER: Final = 20  # exit prefix, carrier and the longest of any plan
@@ -222,7 +234,9 @@ class Detectors:
 
     def __init__(self, plan: Callable[[str], KeyPlan], book: KeyBook) -> None:
         self._plan = plan
-        self._sign = re.compile(_SIGN % (_alternatives(book.endings(3)), _alternatives(book.endings(2))))
+        sign = _SIGN % (_alternatives(book.endings(3)), _alternatives(book.endings(2)))
+        self._sign = re.compile(sign)
+        self._sign_of_url = re.compile(f"=|{sign}")
 
     def find(self, text: str, *, is_url: bool = False) -> list[Finding]:
         """What is in *text*, in order, never overlapping."""
@@ -232,24 +246,14 @@ class Detectors:
         if is_url and "+" in view.text:
             view = View(_PLUS_AS_SPACE.sub(" ", view.text), view.starts, view.ends)
         plain = view.text
+        signs = map(re.Match.start, (self._sign_of_url if is_url else self._sign).finditer(plain))
+        sign = next(signs, None)
         has_needle = _NEEDLE.search(plain) is not None
-        anchors = _anchors(self._sign, plain)
-        if is_url and "=" in plain:
-            anchors = sorted({*anchors, *[sign.start() for sign in _EQUALS.finditer(plain)]})
-        if not anchors and not has_needle:
+        if sign is None and not has_needle and _SPAN.search(plain) is None:
             return []
         scan = _Scan(text, view, self._plan, is_url=is_url)
-        scan.read(anchors, has_needle=has_needle)
+        scan.read(signs if sign is None else chain((sign,), signs), has_needle=has_needle)
         return scan.findings
-
-
-def _anchors(signs: re.Pattern[str], text: str) -> list[int]:
-    """Where something may begin, in order."""
-    anchors = [sign.start() for sign in signs.finditer(text)]
-    numbers = [
-        start.start() for span in _SPAN.finditer(text) for start in _START.finditer(text, span.start(), span.end() + 1)
-    ]
-    return sorted(anchors + numbers) if numbers else anchors
 
 
 def _alternatives(endings: frozenset[str]) -> str:
@@ -264,14 +268,16 @@ def _any_case(char: str) -> str:
     return f"[{char.lower()}{char.upper()}]" if char.isalpha() and char.isascii() else re.escape(char)
 
 
-_EQUALS: Final = re.compile("=")
 _PLUS_AS_SPACE: Final = re.compile(r"(?<=[0-9()-])\+(?=[0-9()-])")
 
 
 class _Scan:
     """One reading of one text."""
 
-    __slots__ = ("_done", "_is_url", "_plan", "_raw", "_text", "_view", "findings")
+    __slots__ = (
+        *("_done", "_is_url", "_plan", "_raw", "_resume", "_span_end", "_spans", "_text", "_view"),
+        "findings",
+    )
 
     def __init__(self, raw: str, view: View, plan: Callable[[str], KeyPlan], *, is_url: bool) -> None:
         self._raw = raw
@@ -280,18 +286,26 @@ class _Scan:
         self._plan = plan
         self._is_url = is_url
         self._done = 0
+        self._spans = _SPAN.finditer(view.text)
+        self._resume = self._span_end = 0
         self.findings: list[Finding] = []
 
-    def read(self, anchors: list[int], *, has_needle: bool) -> None:
+    def read(self, signs: Iterator[int], *, has_needle: bool) -> None:
         """Fill the findings."""
         taken = sorted(self._literal_findings(), reverse=True) if has_needle else []
-        first = self._first_parameter()
-        if first is not None:
+        if self._is_url and (first := self._first_parameter()) is not None:
             self._add(first)
-        for at in anchors:
+        left = MAX_ANCHORS
+        for at in self._anchors(signs):
             while taken and taken[-1].start <= at:
                 self._add(taken.pop())
-            found = self._at(at) if at >= self._done else None
+            if at < self._done:
+                continue
+            if not left:
+                self._give_up(at)
+                break
+            left -= 1
+            found = self._at(at)
             if found is not None and not (taken and _gives_way(found, taken[-1])):
                 self._add(found)
         for found in reversed(taken):
@@ -299,6 +313,33 @@ class _Scan:
         if self._view.starts is not None:
             span = self._view.span
             self.findings = [Finding(*span(found.start, found.end), *found[2:]) for found in self.findings]
+
+    def _anchors(self, signs: Iterator[int]) -> Iterator[int]:
+        """Where something may begin, in order; numbers only where nothing was found before."""
+        end = len(self._text)
+        sign, number = next(signs, end), self._next_number()
+        while sign < end or number < end:
+            if sign < number:
+                yield sign
+                sign = next(signs, end)
+            else:
+                yield number
+                number = self._next_number()
+
+    def _next_number(self) -> int:
+        while True:
+            start = _START.search(self._text, max(self._resume, self._done), self._span_end)
+            if start is not None:
+                self._resume = start.end()
+                return start.start()
+            span = next(self._spans, None)
+            if span is None:
+                return len(self._text)
+            self._resume, self._span_end = span.start(), span.end() + 1
+
+    def _give_up(self, at: int) -> None:
+        """Hide the rest: a text with so many places that may be personal takes time, and nobody reads it."""
+        self._add(Finding(max(self._done, at - _BEHIND), len(self._text), "size"))
 
     def _add(self, found: Finding) -> None:
         if found.start >= self._done and found.end > found.start:
@@ -337,7 +378,10 @@ class _Scan:
             return self._authority(at) if self._text.startswith("://", at) else self._pair(at)
         if char == "+":
             return self._plus(at)
-        return self._cnpj(at) if "A" <= char <= "Z" else self._number(at) or self._cnpj(at)
+        if "A" <= char <= "Z":
+            return self._cnpj(at)
+        exact = _EXACT.match(self._text, at)
+        return self._exact(exact) if exact is not None else self._number(at) or self._cnpj(at)
 
     def _cnpj(self, at: int) -> Finding | None:
         low = max(self._done, at - 17)
@@ -345,6 +389,15 @@ class _Scan:
             if found.start() <= at < found.end() and _is_written_cnpj(found[0]):
                 return Finding(*found.span(), "document")
         return None
+
+    def _exact(self, found: re.Match[str]) -> Finding | None:
+        user, run = found.groups()
+        if user is not None:
+            return Finding(*found.span(1), "jid", user, phones.international(user) or phones.calling_code(user))
+        if run is None:
+            return Finding(*found.span(), "document")
+        kind = _bare(run)
+        return None if kind is None else Finding(*found.span(), *kind)
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 
@@ -454,9 +507,10 @@ class _Scan:
             return None
         host = domain[0].lower()
         if host in _JID_DOMAINS:
+            if at == self._done and self.findings and self.findings[-1].rule == "jid":
+                return None
             return self._jid(at, host)
-        pairing = _PAIRING.match(self._text, at + 1)
-        if pairing is not None and self._text[at - 1 : at].isdigit():
+        if self._text[at - 1 : at].isdigit() and (pairing := _PAIRING.match(self._text, at + 1)) is not None:
             return Finding(at - 1, pairing.end(), "qr")
         if "." not in host or _TOP_LEVEL.search(host) is None:
             return None
@@ -599,7 +653,7 @@ def _is_alphanumeric(char: str) -> bool:
 
 
 def _digits(text: str) -> str:
-    return "".join(_RUN.findall(text))
+    return text.translate(_SEPARATORS)
 
 
 def _is_credential(literal: Literal, value: str) -> bool:
