@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import islice
 from pathlib import Path  # noqa: TC003 - read by tools that resolve the annotations of a configuration
 from typing import Final, TypeVar
@@ -52,6 +52,7 @@ REDACTED_USERINFO: Final = "REDACTED:REDACTED"
 """What OpenTelemetry's conventions put for the credentials of a URL; brackets would not parse there."""
 
 _RULE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_PLAIN_NUMBER: Final = re.compile(r"\+?[0-9]{7,15}")
 _CUT_NUMBER: Final = re.compile(r"[0-9 ()+.%@\w-]{0,64}\Z")
 _BUILT_IN: Final = frozenset(rule.rule for rule in KEY_RULES) | {"card", "credentials", "jid", "sql"}
 _PERSON: Final = re.compile(
@@ -146,6 +147,7 @@ class MaskingConfig:
             yield f"allow_values holds a value shorter than {phones.SHORTEST_DIGITS} characters; write the whole number"
 
 
+@cache
 def token(rule: str) -> str:
     """The constant that replaces what *rule* found."""
     return f"[masked:{rule}]"
@@ -177,6 +179,7 @@ class Masker:
         self._own = tuple((rule.name, _spans_of(rule.pattern)) for rule in config.rules if rule.pattern) + tuple(
             (rule.name, rule.find) for rule in config.rules if rule.find
         )
+        self._has_own_text_rules = bool(self._own or self._allowed)
         self._clean_names: set[str] = set()
         self._keys = _read_keys(config.pseudonym_key_file)
 
@@ -254,9 +257,10 @@ class Masker:
         return masked
 
     def _phone_value(self, value: str) -> str:
-        masked = self.text(value)
-        if MASKED_PHONE.fullmatch(masked):
-            return masked
+        if self._has_own_text_rules or not _PLAIN_NUMBER.fullmatch(value):
+            masked = self.text(value)
+            if MASKED_PHONE.fullmatch(masked):
+                return masked
         self._count("phone")
         return self._shown(*phones.under_key(value))
 
@@ -285,25 +289,25 @@ class Masker:
         parts: list[str] = []
         done = 0
         for found in findings:
-            original = value[found.start : found.end]
-            if found.start < done or (self._allowed and _comparable(original) in self._allowed):
+            start, end = found[:2]
+            original = value[start:end]
+            if start < done or (self._allowed and _comparable(original) in self._allowed):
                 continue
-            parts += value[done : found.start], self._stand_in(found, original, keys)
-            done = found.end
+            parts += value[done:start], self._stand_in(found, original, keys)
+            done = end
         parts.append(value[done:])
         return "".join(parts)
 
     def _stand_in(self, found: Finding, original: str, keys: tuple[bytes, ...]) -> str:
-        self._count(found.rule)
-        if keys and found.rule in {"phone", "jid", "email", "document"}:
-            return _pseudonym(keys[0], found, original) + found.kept
-        if found.rule == "statement":
-            return self._text(found.kept)
-        if found.rule == "credentials":
-            return REDACTED_USERINFO
-        if found.rule in {"phone", "jid"} and found.country:
-            return self._shown(found.digits, found.country) + found.kept
-        return token(found.rule) + found.kept
+        _, _, rule, digits, country, kept = found
+        self._count(rule)
+        if keys and rule in {"phone", "jid", "email", "document"}:
+            return _pseudonym(keys[0], found, original) + kept
+        if country:
+            return self._shown(digits, country) + kept
+        if rule == "statement":
+            return self._text(kept)
+        return REDACTED_USERINFO if rule == "credentials" else token(rule) + kept
 
     def _shown(self, digits: str, country: str) -> str:
         if not country:
@@ -408,11 +412,16 @@ class _Walk:
     def mapping(self, value: Mapping[object, object] | Mapping[str, object], plan: KeyPlan) -> dict[object, object]:
         """A copy of *value*, keys and values masked; values without a rule of their own inherit *plan*."""
         masked: dict[object, object] = {}
+        plan_of, clean_names = self._masker._plan, self._masker._clean_names  # noqa: SLF001 - one unit in two classes
+        inherits = plan.rule is not None
         for key, item in self._limited(value.items(), len(value)):
-            name = key if isinstance(key, str) else None
-            own = _NO_PLAN if name is None else self._masker._plan(name)  # noqa: SLF001 - one unit in two classes
-            inherits = plan.rule is not None and own.rule is None and not (own.numbers_pass or _is_identifier(name))
-            masked[self._key(key)] = self._planned_or_constant(plan if inherits else own, item)
+            if isinstance(key, str):
+                own, shown = plan_of(key), key if key in clean_names else self._key(key)
+            else:
+                own, shown = _NO_PLAN, self._key(key)
+            if inherits and own.rule is None and not (own.numbers_pass or _is_identifier(key)):
+                own = plan
+            masked[shown] = self._string(own, item) if isinstance(item, str) else self._planned_or_constant(own, item)
         if len(masked) < len(value) and self._left <= 0:
             masked["masking"] = token("size")
         return masked
@@ -442,10 +451,10 @@ class _Walk:
             return frozenset(masked) if isinstance(value, frozenset) else set(masked)
         return masked
 
-    def _limited(self, items: Iterable[_Item], size: int) -> Iterator[_Item]:
+    def _limited(self, items: Collection[_Item], size: int) -> Iterable[_Item]:
         allowed = max(0, min(size, self._left))
         self._left -= allowed
-        return islice(items, allowed)
+        return items if allowed == size else islice(items, allowed)
 
 
 _NO_PLAN: Final = KeyPlan()
@@ -461,8 +470,8 @@ def _whole(value: float | Decimal) -> str:
         return str(value)
 
 
-def _is_identifier(name: str | None) -> bool:
-    return name is not None and normal_key(name).endswith(("id", "ids", "type", "kind", "status"))
+def _is_identifier(name: object) -> bool:
+    return isinstance(name, str) and normal_key(name).endswith(("id", "ids", "type", "kind", "status"))
 
 
 def _like_tuple(original: tuple[object, ...], items: list[object]) -> tuple[object, ...]:

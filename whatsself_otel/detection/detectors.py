@@ -10,7 +10,7 @@ from __future__ import annotations
 import binascii
 import re
 from bisect import bisect_left
-from itertools import chain, islice, pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from whatsself_otel.detection import documents, phones
@@ -143,7 +143,8 @@ _WHOLE_JID: Final = re.compile(
     r"(?:status|[0-9]{3,24}(?:-[0-9]{4,16})?(?:[._][0-9]{1,3})?(?::[0-9]{1,4})?)@[a-z.]{3,15}"
 )
 _JID_AHEAD: Final = re.compile(
-    r"(?:-[0-9]{4,16})?(?:[._][0-9]{1,3})?(?::[0-9]{1,4})?@(?:s\.whatsapp\.net|c\.us|g\.us|lid|broadcast|hosted|newsletter)",
+    r"(?:-[0-9]{4,16})?(?:[._][0-9]{1,3})?(?::[0-9]{1,4})?@(?:s\.whatsapp\.net|c\.us|g\.us|lid|broadcast|hosted|newsletter)"
+    r"(?![^\W_]|-|\.[^\W_])",
     re.IGNORECASE,
 )
 _DEVICE: Final = re.compile(r"(?:[._][0-9]{1,3})?(?::[0-9]{1,4})?")
@@ -247,12 +248,12 @@ class Detectors:
             view = View(_PLUS_AS_SPACE.sub(" ", view.text), view.starts, view.ends)
         plain = view.text
         signs = map(re.Match.start, (self._sign_of_url if is_url else self._sign).finditer(plain))
-        sign = next(signs, None)
+        sign = next(signs, len(plain))
         has_needle = _NEEDLE.search(plain) is not None
-        if sign is None and not has_needle and _SPAN.search(plain) is None:
+        if sign == len(plain) and not has_needle and _SPAN.search(plain) is None:
             return []
         scan = _Scan(text, view, self._plan, is_url=is_url)
-        scan.read(signs if sign is None else chain((sign,), signs), has_needle=has_needle)
+        scan.read(sign, signs, has_needle=has_needle)
         return scan.findings
 
 
@@ -274,10 +275,7 @@ _PLUS_AS_SPACE: Final = re.compile(r"(?<=[0-9()-])\+(?=[0-9()-])")
 class _Scan:
     """One reading of one text."""
 
-    __slots__ = (
-        *("_done", "_is_url", "_plan", "_raw", "_resume", "_span_end", "_spans", "_text", "_view"),
-        "findings",
-    )
+    __slots__ = ("_done", "_is_url", "_plan", "_raw", "_text", "_view", "findings")
 
     def __init__(self, raw: str, view: View, plan: Callable[[str], KeyPlan], *, is_url: bool) -> None:
         self._raw = raw
@@ -286,17 +284,15 @@ class _Scan:
         self._plan = plan
         self._is_url = is_url
         self._done = 0
-        self._spans = _SPAN.finditer(view.text)
-        self._resume = self._span_end = 0
         self.findings: list[Finding] = []
 
-    def read(self, signs: Iterator[int], *, has_needle: bool) -> None:
-        """Fill the findings."""
+    def read(self, sign: int, signs: Iterator[int], *, has_needle: bool) -> None:
+        """Fill the findings; *sign* is the first of all *signs*."""
         taken = sorted(self._literal_findings(), reverse=True) if has_needle else []
         if self._is_url and (first := self._first_parameter()) is not None:
             self._add(first)
         left = MAX_ANCHORS
-        for at in self._anchors(signs):
+        for at in self._anchors(sign, signs):
             while taken and taken[-1].start <= at:
                 self._add(taken.pop())
             if at < self._done:
@@ -314,28 +310,24 @@ class _Scan:
             span = self._view.span
             self.findings = [Finding(*span(found.start, found.end), *found[2:]) for found in self.findings]
 
-    def _anchors(self, signs: Iterator[int]) -> Iterator[int]:
+    def _anchors(self, sign: int, signs: Iterator[int]) -> Iterator[int]:
         """Where something may begin, in order; numbers only where nothing was found before."""
-        end = len(self._text)
-        sign, number = next(signs, end), self._next_number()
-        while sign < end or number < end:
-            if sign < number:
+        text = self._text
+        last = len(text)
+        for span in _SPAN.finditer(text):
+            resume, end = span.span()
+            while sign < resume:
                 yield sign
-                sign = next(signs, end)
-            else:
-                yield number
-                number = self._next_number()
-
-    def _next_number(self) -> int:
-        while True:
-            start = _START.search(self._text, max(self._resume, self._done), self._span_end)
-            if start is not None:
-                self._resume = start.end()
-                return start.start()
-            span = next(self._spans, None)
-            if span is None:
-                return len(self._text)
-            self._resume, self._span_end = span.start(), span.end() + 1
+                sign = next(signs, last)
+            while number := _START.search(text, self._done if self._done > resume else resume, end + 1):
+                at, resume = number.span()
+                while sign < at:
+                    yield sign
+                    sign = next(signs, last)
+                yield at
+        while sign < last:
+            yield sign
+            sign = next(signs, last)
 
     def _give_up(self, at: int) -> None:
         """Hide the rest: a text with so many places that may be personal takes time, and nobody reads it."""
@@ -371,17 +363,16 @@ class _Scan:
     # -- anchors ------------------------------------------------------------------------------------------------------
 
     def _at(self, at: int) -> Finding | None:
-        char = self._text[at]
+        text = self._text
+        char = text[at]
+        if char == "(" or "0" <= char <= "9":
+            exact = _EXACT.match(text, at)
+            return self._exact(exact) if exact is not None else self._number(at) or self._cnpj(at)
         if char == "@":
             return self._address(at)
         if char in "=:":
-            return self._authority(at) if self._text.startswith("://", at) else self._pair(at)
-        if char == "+":
-            return self._plus(at)
-        if "A" <= char <= "Z":
-            return self._cnpj(at)
-        exact = _EXACT.match(self._text, at)
-        return self._exact(exact) if exact is not None else self._number(at) or self._cnpj(at)
+            return self._authority(at) if text.startswith("://", at) else self._pair(at)
+        return self._plus(at) if char == "+" else self._cnpj(at)
 
     def _cnpj(self, at: int) -> Finding | None:
         low = max(self._done, at - 17)
@@ -391,13 +382,14 @@ class _Scan:
         return None
 
     def _exact(self, found: re.Match[str]) -> Finding | None:
-        user, run = found.groups()
-        if user is not None:
-            return Finding(*found.span(1), "jid", user, phones.international(user) or phones.calling_code(user))
-        if run is None:
+        kind = found.lastindex
+        if kind is None:
             return Finding(*found.span(), "document")
-        kind = _bare(run)
-        return None if kind is None else Finding(*found.span(), *kind)
+        digits = found[kind]
+        if kind == 1:
+            return Finding(*found.span(1), "jid", digits, phones.international(digits) or phones.calling_code(digits))
+        judged = _bare(digits)
+        return None if judged is None else Finding(*found.span(), *judged)
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 
@@ -502,17 +494,17 @@ class _Scan:
     # -- addresses ----------------------------------------------------------------------------------------------------
 
     def _address(self, at: int) -> Finding | None:
+        if at == self._done and self.findings and self.findings[-1].rule == "jid":
+            return None
         domain = _DOMAIN.match(self._text, at + 1)
         if domain is None:
             return None
         host = domain[0].lower()
         if host in _JID_DOMAINS:
-            if at == self._done and self.findings and self.findings[-1].rule == "jid":
-                return None
             return self._jid(at, host)
         if self._text[at - 1 : at].isdigit() and (pairing := _PAIRING.match(self._text, at + 1)) is not None:
             return Finding(at - 1, pairing.end(), "qr")
-        if "." not in host or _TOP_LEVEL.search(host) is None:
+        if "." not in host or not (host[-2:].isalpha() or _TOP_LEVEL.search(host)):
             return None
         local = _REVERSED_LOCAL.match(self._text[max(self._done, at - 64) : at][::-1])
         if local is None or self._text.endswith("REDACTED", 0, at):
