@@ -15,7 +15,6 @@ import hmac
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -216,10 +215,9 @@ class Masker:
         if not attributes:
             return {}
         try:
-            masked = _Walk(self).mapping(attributes, KeyPlan())
+            return _with_text_keys(_Walk(self).mapping(attributes, _NO_PLAN))
         except Exception:  # noqa: BLE001 - a failure must not let the value through
             return {"masking": self._failed()}
-        return {key if isinstance(key, str) else str(key): value for key, value in masked.items()}
 
     def identifier(self, value: str) -> str:
         """
@@ -274,8 +272,10 @@ class Masker:
     def _count(self, rule: str) -> None:
         if self._on_masked is None:
             return
-        with suppress(Exception):  # the counter is never worth the record
+        try:  # noqa: SIM105 - contextlib.suppress costs more than the rest of a count
             self._on_masked(rule, 1)
+        except Exception:  # noqa: BLE001, S110 - the counter is never worth the record
+            pass
 
     def _text(self, value: str, *, is_url: bool = False) -> str:
         if len(value) > MAX_TEXT_CHARS:
@@ -286,21 +286,21 @@ class Masker:
         return self._replaced(value, found) if found else value
 
     def _replaced(self, value: str, findings: list[Finding], keys: tuple[bytes, ...] = ()) -> str:
-        parts: list[str] = []
+        masked = ""
         done = 0
         for found in findings:
-            start, end = found[:2]
+            start, end, *_ = found
             original = value[start:end]
             if start < done or (self._allowed and _comparable(original) in self._allowed):
                 continue
-            parts += value[done:start], self._stand_in(found, original, keys)
+            masked += value[done:start] + self._stand_in(found, original, keys)
             done = end
-        parts.append(value[done:])
-        return "".join(parts)
+        return masked + value[done:]
 
     def _stand_in(self, found: Finding, original: str, keys: tuple[bytes, ...]) -> str:
         _, _, rule, digits, country, kept = found
-        self._count(rule)
+        if self._on_masked is not None:
+            self._count(rule)
         if keys and rule in {"phone", "jid", "email", "document"}:
             return _pseudonym(keys[0], found, original) + kept
         if country:
@@ -340,7 +340,7 @@ class _Walk:
     def __init__(self, masker: Masker) -> None:
         self._masker = masker
         self._left = MAX_ITEMS
-        self._inside: set[int] = set()
+        self._inside: set[int] | None = None
 
     def value(self, key: str | None, value: object) -> object:
         """*value* under *key*."""
@@ -399,15 +399,16 @@ class _Walk:
         return self._string(plan, shown)
 
     def _container(self, plan: KeyPlan, value: Collection[object]) -> object:
-        if id(value) in self._inside:
+        inside = self._inside = self._inside or set()
+        if id(value) in inside:
             return token("cycle")
-        if len(self._inside) >= MAX_DEPTH:
+        if len(inside) >= MAX_DEPTH:
             return token("depth")
-        self._inside.add(id(value))
+        inside.add(id(value))
         try:
             return self.mapping(value, plan) if isinstance(value, Mapping) else self._items(plan, value)
         finally:
-            self._inside.discard(id(value))
+            inside.discard(id(value))
 
     def mapping(self, value: Mapping[object, object] | Mapping[str, object], plan: KeyPlan) -> dict[object, object]:
         """A copy of *value*, keys and values masked; values without a rule of their own inherit *plan*."""
@@ -460,6 +461,10 @@ class _Walk:
 _NO_PLAN: Final = KeyPlan()
 _SMALLEST_NUMBER: Final = 10_000_000_000
 _LARGEST_NUMBER: Final = 10**20
+
+
+def _with_text_keys(masked: dict[object, object]) -> dict[str, object]:
+    return {key if isinstance(key, str) else str(key): value for key, value in masked.items()}
 
 
 def _whole(value: float | Decimal) -> str:

@@ -319,7 +319,10 @@ class _Scan:
             while sign < resume:
                 yield sign
                 sign = next(signs, last)
-            while number := _START.search(text, self._done if self._done > resume else resume, end + 1):
+            while end - max(resume, self._done) >= _SHORTEST_NUMBER:
+                number = _START.search(text, max(resume, self._done), end + 1)
+                if number is None:
+                    break
                 at, resume = number.span()
                 while sign < at:
                     yield sign
@@ -537,7 +540,7 @@ class _Scan:
 
     def _first_parameter(self) -> Finding | None:
         """A query string on its own starts with a name."""
-        name = _FIRST_NAME.match(self._text) if self._is_url else None
+        name = _FIRST_NAME.match(self._text)
         return None if name is None else self._pair(name.end())
 
     def _pair(self, at: int) -> Finding | None:
@@ -585,11 +588,12 @@ class _Scan:
         start = at + 1
         if start >= len(self._text):
             return None
-        found = _PARAMETER.match(self._raw, self._view.span(start, start + 1)[0])
+        starts = self._view.starts
+        found = _PARAMETER.match(self._raw, start if starts is None else starts[start])
         if found is None or not found[0]:
             return None
-        end = found.end() if self._view.starts is None else bisect_left(self._view.starts, found.end())
-        return start, start + len(self._text[start:end].rstrip(".,:!)")) or end
+        end = found.end() if starts is None else bisect_left(starts, found.end())
+        return start, start + len(self._text[start:end].rstrip(".,:!)"))
 
     def _written_value(self, at: int, quote: str, plan: KeyPlan) -> tuple[int, int] | None:
         text = self._text

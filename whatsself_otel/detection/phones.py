@@ -71,10 +71,12 @@ def _lengths(code: str, spans: str) -> frozenset[int]:
 
 def calling_code(digits: str) -> str:
     """The calling code *digits* begin with, or an empty string."""
+    codes = calling_codes()
+    if (two := digits[:2]) in codes:
+        return two
     if digits[:1] in _ONE_DIGIT_CODES:
         return digits[0]
-    codes = calling_codes()
-    return digits[:2] if digits[:2] in codes else digits[:3] if digits[:3] in codes else ""
+    return digits[:3] if digits[:3] in codes else ""
 
 
 def international(digits: str) -> str:
