@@ -497,9 +497,8 @@ class _Scan:
     # -- addresses ----------------------------------------------------------------------------------------------------
 
     def _address(self, at: int) -> Finding | None:
-        if at == self._done and self.findings and self.findings[-1].rule == "jid":
-            return None
-        domain = _DOMAIN.match(self._text, at + 1)
+        is_known = at == self._done and self.findings and self.findings[-1].rule == "jid"
+        domain = None if is_known else _DOMAIN.match(self._text, at + 1)
         if domain is None:
             return None
         host = domain[0].lower()
