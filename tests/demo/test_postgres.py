@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from protobuf_sink import OtlpSink
 
 from whatsself_otel.cli.console_view import last_points
 from whatsself_otel.cli.demo import demo_app
-from whatsself_otel.cli.otlp_sink import OtlpSink
 from whatsself_otel.demo.traffic import TrafficPlan, send_traffic
 
 if TYPE_CHECKING:

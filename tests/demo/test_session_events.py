@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 import httpx
+from protobuf_sink import OtlpSink
 
 from whatsself_otel.catalogue import EVENT, SESSION, SESSION_EVENTS
 from whatsself_otel.cli.demo import demo_app
-from whatsself_otel.cli.otlp_sink import OtlpSink
 
 
 class TestSessionEvents:

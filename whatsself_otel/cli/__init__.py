@@ -18,7 +18,7 @@ from whatsself_otel.cli.errors import FAILED, INTERRUPTED, CommandError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS: Final = ("demo", "stack", "collector", "vendors", "audit", "prove-alerts")
+COMMANDS: Final = ("demo", "view", "stack", "collector", "vendors", "audit", "prove-alerts")
 
 _EPILOG = """\
 exit status:

@@ -16,18 +16,19 @@ from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli import containers, native
 from whatsself_otel.cli.addresses import HOST
-from whatsself_otel.cli.console_view import Paint, render, tell
+from whatsself_otel.cli.console_view import Paint, render
 from whatsself_otel.cli.errors import MISSING, CommandError
-from whatsself_otel.cli.otlp_sink import OtlpSink
 from whatsself_otel.cli.paths import data_dir
 from whatsself_otel.cli.stack import Running
 from whatsself_otel.cli.supervisor import Limits, Process, Supervisor, tail
+from whatsself_otel.cli.view import note_file
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Mapping
 
     from whatsself_otel.demo.traffic import Journal
+    from whatsself_otel.viewer.server import Viewer
 
 STACKS: Final = ("docker", "native", "python")
 APP: Final = "demo"
@@ -35,6 +36,8 @@ APP: Final = "demo"
 _FULL_STACK: Final = (
     "For the real backends: `whatsself-otel stack up` (Docker, or built natively with Go), then this command again."
 )
+_PACKAGES: Final = ("aiosqlite", "fastapi", "httpx", "sqlalchemy", "uvicorn", "yaml")
+"""What the extra ``demo`` brings."""
 # Settings of the shell that would send the demo's telemetry elsewhere; an empty variable counts as unset.
 _NEUTRAL: Final = {
     "OTEL_SDK_DISABLED": "",
@@ -72,7 +75,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo."""
-    if absent := [name for name in ("aiosqlite", "fastapi", "httpx", "sqlalchemy", "uvicorn") if not _has(name)]:
+    if absent := [name for name in _PACKAGES if not _has(name)]:
         raise CommandError(
             f"The demo needs {', '.join(absent)}. Run: pip install 'whatsself-otel[demo]'", status=MISSING
         )
@@ -81,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     choice = choose(arguments.stack)
     if not arguments.json:
         print(f"Stack: {choice.stack}, because {choice.why}", flush=True)
-    with _terminating():
+    with terminating():
         if choice.stack == "python":
             return _run_python(arguments)
         from whatsself_otel.cli.demo_stack import run_stack
@@ -196,19 +199,34 @@ def send(app: RunningApp, messages: int) -> Journal:
 
 
 def _run_python(arguments: argparse.Namespace) -> int:
-    with OtlpSink() as sink:
-        with demo_app(sink.endpoint) as app:
+    from whatsself_otel.viewer.server import Viewer, ViewerConfig
+    from whatsself_otel.viewer.story import tell
+
+    is_watched = sys.stdout.isatty() and not arguments.json
+    with Viewer(ViewerConfig(note=note_file() if is_watched else None)) as viewer:
+        with demo_app(viewer.url) as app:
             journal = send(app, arguments.messages)
-        received = sink.received
-    entry = journal.entries[0]
-    story = tell(entry.trace_id or "", received.spans, received.logs, received.metrics)
-    if arguments.json:
-        print(json.dumps({"stack": "python", **story.as_json()}, ensure_ascii=False))
-        return 0
-    print("One message was sent over HTTP, answered from the queue, and read. This is what left the application:\n")
-    print(render(story, Paint.for_stream(sys.stdout)))
-    print(f"\n{_FULL_STACK}")
+        story = tell(viewer.store, journal.entries[0].trace_id or "")
+        if arguments.json:
+            print(json.dumps({"stack": "python", **story.as_json()}, ensure_ascii=False))
+            return 0
+        print("One message was sent over HTTP, answered from the queue, and read. This is what left the application:\n")
+        print(render(story, Paint.for_stream(sys.stdout)))
+        print(f"\n{_FULL_STACK}", flush=True)
+        if is_watched:
+            _hold(viewer)
     return 0
+
+
+def _hold(viewer: Viewer) -> None:
+    """Show the page, and keep a demo running that takes one's own messages."""
+    with demo_app(viewer.url) as app:
+        paint = Paint.for_stream(sys.stdout)
+        print(f"\n{paint.bold('The same on a page')}  {paint.green(viewer.page)}")
+        print("\nA message of your own, from another terminal:")
+        print(f"  python -m whatsself_otel.demo.traffic --url {app.url} --messages 1 --body precos")
+        print("\nIt runs until Ctrl-C.", flush=True)
+        viewer.wait()
 
 
 def _free_port() -> int:
@@ -222,7 +240,7 @@ def _has(module: str) -> bool:
 
 
 @contextlib.contextmanager
-def _terminating() -> Iterator[None]:
+def terminating() -> Iterator[None]:
     """End like Ctrl-C when told to terminate, so that every block cleans up."""
 
     def interrupt(_number: int, _frame: object) -> None:

@@ -1,0 +1,120 @@
+"""``whatsself-otel view``: the embedded viewer."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import sys
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from whatsself_otel.cli.errors import MISSING, WRONG_USE, CommandError
+from whatsself_otel.cli.paths import data_dir
+
+if TYPE_CHECKING:
+    from whatsself_otel.viewer.server import Viewer, ViewerConfig
+
+PACKAGES: Final = ("starlette", "uvicorn", "yaml")
+"""What the extra ``viewer`` brings."""
+_MIB: Final = 1024 * 1024
+_EXAMPLES: Final = """\
+examples:
+  whatsself-otel view                          then open the address that it prints
+  whatsself-otel view --open                   the same, and the browser opens by itself
+  whatsself-otel view --port 0 --no-grpc       on any free port
+  whatsself-otel view --store viewer.db        keep what arrives for the next time
+
+It is for development: it listens on this machine only. For the real backends: whatsself-otel stack up
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``view``."""
+    parser = subparsers.add_parser(
+        "view",
+        help="show telemetry on a local page, with nothing but Python",
+        description="Receives OTLP on this machine, keeps the newest of it, and shows it on a local page.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--port", type=int, default=4318, help="of page and OTLP/HTTP; 0 for any (default: 4318)")
+    parser.add_argument("--grpc-port", type=int, default=4317, help="of OTLP/gRPC (default: 4317)")
+    parser.add_argument("--no-grpc", action="store_true", help="no OTLP over gRPC")
+    parser.add_argument("--store", type=Path, help="file to keep (default: a temporary one)")
+    parser.add_argument("--max-size", type=int, default=256, metavar="MIB", help="size of the store (default: 256)")
+    parser.add_argument("--max-spans", type=int, default=200_000, help="spans, and log lines (default: 200000)")
+    parser.add_argument("--max-age", type=float, default=24.0, metavar="HOURS", help="how long (default: 24)")
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+    parser.add_argument("--json", action="store_true", help="print one JSON object with the addresses, for programs")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the viewer until it is interrupted."""
+    need_packages()
+    from whatsself_otel.cli.demo import terminating
+    from whatsself_otel.viewer.server import Viewer
+
+    viewer = Viewer(_config(arguments))
+    try:
+        with terminating(), viewer:
+            _tell(viewer, arguments)
+            viewer.wait()
+    except OSError as error:
+        raise CommandError(
+            f"The viewer cannot start: {error}. Is another viewer or collector running? Or: --port 0 --no-grpc"
+        ) from error
+    return 0
+
+
+def need_packages() -> None:
+    """
+    Check what the viewer is made of.
+
+    Raises:
+        CommandError: Something of the extra ``viewer`` is not installed.
+    """
+    if absent := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
+        raise CommandError(
+            f"The viewer needs {', '.join(absent)}. Run: pip install 'whatsself-otel[viewer]'", status=MISSING
+        )
+
+
+def note_file() -> Path:
+    """Return where a running viewer says how to reach it."""
+    return data_dir() / "viewer.json"
+
+
+def _config(arguments: argparse.Namespace) -> ViewerConfig:
+    from whatsself_otel.viewer.server import ViewerConfig
+    from whatsself_otel.viewer.store import Retention
+
+    if arguments.max_size < 4 or arguments.max_spans < 1 or arguments.max_age <= 0:
+        raise CommandError("--max-size must be 4 or more, --max-spans and --max-age above 0.", status=WRONG_USE)
+    retention = Retention(
+        spans=arguments.max_spans,
+        logs=arguments.max_spans,
+        size_bytes=arguments.max_size * _MIB,
+        age_s=arguments.max_age * 3600,
+    )
+    return ViewerConfig(
+        port=arguments.port,
+        grpc_port=None if arguments.no_grpc else arguments.grpc_port,
+        store=arguments.store,
+        retention=retention,
+        note=note_file(),
+    )
+
+
+def _tell(viewer: Viewer, arguments: argparse.Namespace) -> None:
+    if arguments.json:
+        print(json.dumps({"page": viewer.page, "endpoint": viewer.url, "token": viewer.token}), flush=True)
+    else:
+        print(f"Open       {viewer.page}")
+        print(f"Send to    OTEL_EXPORTER_OTLP_ENDPOINT={viewer.url}")
+        print("Real stack whatsself-otel stack up   (instead of this: it listens on OTLP's own ports)")
+        print("A development tool: this machine only. It runs until Ctrl-C.", flush=True)
+    if arguments.open and not webbrowser.open(viewer.page):
+        print("No browser was found; open the address above yourself.", file=sys.stderr)

@@ -1,0 +1,170 @@
+"""Metrics as a page draws them, and sums over what the store holds."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from whatsself_otel.catalogue import METRICS, Across, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from whatsself_otel.viewer.store import Store
+
+_SHOWN_METRICS: Final = 200
+_SHOWN_SERIES: Final = 8
+_BINS: Final = 60
+_SPECS: Final = {spec.prometheus_name: spec for spec in METRICS}
+_ORDER: Final = {name: number for number, name in enumerate(_SPECS)}
+
+
+class Point(NamedTuple):
+    """One value of one series."""
+
+    time_s: float
+    value: float
+    total: float | None
+    buckets: str | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Series:
+    """One series of one instance, with the points of the window."""
+
+    id: int
+    name: str
+    kind: str
+    unit: str
+    labels: dict[str, str]
+    points: list[Point] = field(default_factory=list)
+    """In order of time."""
+
+    def increase(self) -> float:
+        """Return how much a counter has grown, over restarts too; the value it was born with is not counted."""
+        return sum(_grown(earlier.value, later.value) for earlier, later in pairwise(self.points))
+
+    def increase_within(self, bound: float) -> float:
+        """Return how many observations of a histogram were at most *bound*."""
+        counts = [_within(json.loads(point.buckets), bound) for point in self.points if point.buckets]
+        return sum(_grown(earlier, later) for earlier, later in pairwise(counts))
+
+
+def load(store: Store, since_s: float, name: str | None = None) -> list[Series]:
+    """
+    Return every series with its points, in order of time.
+
+    Args:
+        store: Where to look.
+        since_s: Unix time of the first point.
+        name: Only of this metric, as Prometheus has it.
+    """
+    found = {
+        row["id"]: Series(
+            id=row["id"], name=row["name"], kind=row["kind"], unit=row["unit"], labels=json.loads(row["labels"])
+        )
+        for row in store.read("SELECT * FROM series WHERE ?1 IS NULL OR name = ?1", (name,))
+    }
+    columns = "series, time_s, value, total, buckets"
+    where = "time_s >= ?1 AND (?2 IS NULL OR series IN (SELECT id FROM series WHERE name = ?2))"
+    for row in store.read(f"SELECT {columns} FROM points WHERE {where} ORDER BY time_s", (since_s, name)):  # noqa: S608
+        if row["series"] in found:
+            found[row["series"]].points.append(Point(*row[1:]))
+    return [series for series in found.values() if series.points]
+
+
+def metrics(store: Store, now_s: float, window_s: float) -> list[dict[str, Any]]:
+    """
+    Return every metric with what is to be drawn of it, the catalogue's own first.
+
+    Instances are brought together as the catalogue says: sums, or the largest or smallest. Counters and histograms are
+    drawn as what came in each bin, gauges as what they were at its end.
+    """
+    by_name: dict[str, list[Series]] = defaultdict(list)
+    for series in load(store, now_s - window_s - window_s / _BINS):
+        by_name[series.name].append(series)
+    names = sorted(by_name, key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
+    traces = exemplars(store)
+    return [_metric(name, by_name[name], now_s, window_s, traces) for name in names[:_SHOWN_METRICS]]
+
+
+def _metric(
+    name: str, found: list[Series], now_s: float, window_s: float, traces: Mapping[int, list[str]]
+) -> dict[str, Any]:
+    spec, first = _SPECS.get(name), found[0]
+    groups: dict[str, list[Series]] = defaultdict(list)
+    for series in found:
+        groups[json.dumps(series.labels)].append(series)
+    across = spec.across if spec else (Across.MAX if first.kind == Kind.GAUGE else Across.SUM)
+    rows = [_row(group, across, now_s, window_s) for group in groups.values()]
+    rows.sort(key=lambda row: (-row["now"], str(row["labels"])))
+    return {
+        "name": name,
+        "kind": first.kind,
+        "unit": first.unit,
+        "across": across if across is not Across.RECOMPUTE else Across.MAX,
+        "description": {"en": spec.description.en, "pt": spec.description.pt} if spec else None,
+        "series": rows[:_SHOWN_SERIES],
+        "more": max(0, len(rows) - _SHOWN_SERIES),
+        "traceIds": list(dict.fromkeys(trace for series in found for trace in traces.get(series.id, [])))[:3],
+    }
+
+
+def _row(group: list[Series], across: Across, now_s: float, window_s: float) -> dict[str, Any]:
+    is_gauge = group[0].kind == Kind.GAUGE
+    bins = [_binned(series, now_s, window_s, is_gauge=is_gauge) for series in group]
+    merged = [_merge((each[number] for each in bins), across) for number in range(_BINS)]
+    last = [series.points[-1] for series in group if now_s - series.points[-1].time_s < window_s]
+    row: dict[str, Any] = {"labels": group[0].labels, "bins": merged}
+    row["now"] = _merge((point.value for point in last), across) or 0.0
+    if group[0].kind == Kind.HISTOGRAM:
+        row["sum"] = sum(point.total or 0.0 for point in last)
+    return row
+
+
+def _binned(series: Series, now_s: float, window_s: float, *, is_gauge: bool) -> list[float | None]:
+    width_s, start_s = window_s / _BINS, now_s - window_s
+    bins: list[float | None] = [None] * _BINS
+    before: float | None = None
+    for time_s, value, *_ in series.points:
+        number = min(_BINS - 1, int((time_s - start_s) // width_s))
+        grown = None if before is None else _grown(before, value)
+        before = value
+        if number < 0:
+            continue
+        if is_gauge:
+            bins[number] = value
+        elif grown is not None:
+            bins[number] = (bins[number] or 0.0) + grown
+    return bins
+
+
+def _merge(values: Iterable[float | None], across: Across) -> float | None:
+    there = [value for value in values if value is not None]
+    if not there:
+        return None
+    if across is Across.SUM:
+        return sum(there)
+    return min(there) if across is Across.MIN else max(there)
+
+
+def exemplars(store: Store) -> dict[int, list[str]]:
+    """Return the traces that each series leads to, newest first, as far as they are kept."""
+    found: dict[int, list[str]] = defaultdict(list)
+    known = "trace_id IN (SELECT trace_id FROM traces)"
+    for row in store.read(f"SELECT series, trace_id FROM exemplars WHERE {known} ORDER BY time_s DESC"):  # noqa: S608
+        found[row["series"]].append(row["trace_id"])
+    return found
+
+
+def _grown(earlier: float, later: float) -> float:
+    # A counter that is smaller than before has begun anew.
+    return later - earlier if later >= earlier else later
+
+
+def _within(buckets: list[list[float]], bound: float) -> float:
+    bounds, counts = buckets
+    return sum(count for upper, count in zip(bounds, counts, strict=False) if upper <= bound)

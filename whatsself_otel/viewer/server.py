@@ -1,0 +1,161 @@
+"""The viewer while it runs: its store, its listeners, and the note that lets other commands find it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import tempfile
+import threading
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import uvicorn
+
+from whatsself_otel.viewer.app import Addresses, create_app
+from whatsself_otel.viewer.receiver import Receiver
+from whatsself_otel.viewer.store import Retention, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOST: Final = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewerConfig:
+    """How a viewer runs."""
+
+    port: int = 0
+    """Of the page and of OTLP over HTTP, on the loopback; 0 takes any that is free."""
+    grpc_port: int | None = None
+    """Of OTLP over gRPC; None for no gRPC."""
+    store: Path | None = None
+    """Where to keep what arrives; None for a temporary file that goes with the viewer."""
+    retention: Retention = field(default_factory=Retention)
+    note: Path | None = None
+    """Where to write address and token for other commands of this user; None for nowhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What a running viewer leaves for other commands to find it by."""
+
+    url: str
+    token: str = field(repr=False)
+    pid: int = field(default_factory=os.getpid)
+
+    def write(self, path: Path) -> None:
+        """Write it for its owner alone."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".unfinished")
+        with os.fdopen(os.open(unfinished, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(asdict(self), file)
+        unfinished.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Note | None:
+        """Return what was left at *path*; whether that viewer still runs is for the reader to see."""
+        try:
+            return cls(**json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+
+class Viewer:
+    """
+    A viewer in this process, listening on the loopback while its block runs.
+
+    Args:
+        config: How it runs.
+
+    Raises:
+        OSError: A port is taken.
+    """
+
+    def __init__(self, config: ViewerConfig | None = None) -> None:
+        self.config = config or ViewerConfig()
+        self.token = secrets.token_urlsafe(24)
+        self._opened = contextlib.ExitStack()
+
+    @property
+    def url(self) -> str:
+        """The base of every address, and what ``OTEL_EXPORTER_OTLP_ENDPOINT`` takes."""
+        return f"http://{HOST}:{self._port}"
+
+    @property
+    def page(self) -> str:
+        """The address to open in a browser; it holds the token."""
+        return f"{self.url}/?token={self.token}"
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as opened:
+            listener = opened.enter_context(_listener(self.config.port))
+            self._port = listener.getsockname()[1]
+            self.store = opened.enter_context(_store(self.config))
+            receiver = Receiver(self.store)
+            grpc_address = self._serve_grpc(receiver, opened)
+            app = create_app(self.store, self.token, Addresses(http=self.url, grpc=grpc_address), receiver)
+            opened.enter_context(_served(app, listener))
+            self._leave_note(opened)
+            self._opened = opened.pop_all()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._opened.close()
+
+    def wait(self) -> None:
+        """Return never, until interrupted."""
+        threading.Event().wait()
+
+    def _serve_grpc(self, receiver: Receiver, opened: contextlib.ExitStack) -> str | None:
+        if self.config.grpc_port is None:
+            return None
+        from whatsself_otel.viewer import grpc_receiver
+
+        address = f"{HOST}:{self.config.grpc_port}"
+        try:
+            server = grpc_receiver.start(receiver, address)
+        except RuntimeError as error:
+            raise OSError(f"port {self.config.grpc_port} is taken") from error
+        opened.callback(lambda: server.stop(grace=1).wait())
+        return f"http://{address}"
+
+    def _leave_note(self, opened: contextlib.ExitStack) -> None:
+        if self.config.note is not None:
+            Note(url=self.url, token=self.token).write(self.config.note)
+            opened.callback(self.config.note.unlink, missing_ok=True)
+
+
+def _listener(port: int) -> socket.socket:
+    return socket.create_server((HOST, port), backlog=128)
+
+
+@contextlib.contextmanager
+def _store(config: ViewerConfig) -> Iterator[Store]:
+    if config.store is not None:
+        with Store(config.store, config.retention) as store:
+            yield store
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="whatsself-viewer-", ignore_cleanup_errors=True) as folder,
+        Store(Path(folder) / "viewer.db", config.retention) as store,
+    ):
+        yield store
+
+
+@contextlib.contextmanager
+def _served(app: Any, listener: socket.socket) -> Iterator[None]:
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=30)
+    server = uvicorn.Server(config)
+    # The socket listens already: who comes before the server waits in its backlog.
+    thread = threading.Thread(target=server.run, args=([listener],), name="viewer", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -1,0 +1,219 @@
+// One page: the address after # says what is shown; what is shown is asked for again whenever something arrived.
+
+import { Problem, get } from "./api.js";
+import { el, say } from "./dom.js";
+import { found, messages } from "./messages.js";
+import { health } from "./health.js";
+import { logs } from "./logs.js";
+import { metrics } from "./metrics.js";
+import { trace } from "./trace.js";
+import { choose, current, load, t } from "./text.js";
+
+const VIEWS = { messages, find: found, trace, logs, metrics, health };
+const OWNERS = { find: "messages", trace: "messages" };
+const PAUSE_MS = 2000;
+
+class App {
+  route = { name: "messages", rest: [] };
+  state = { version: -1, send_to: {} };
+  isLive = true;
+  data = null;
+  turn = 0;
+
+  go(hash) {
+    location.hash = hash;
+  }
+
+  replace(hash) {
+    location.replace(hash);
+    return [];
+  }
+
+  async open() {
+    const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(readable);
+    this.route = { name: name in VIEWS ? name : "messages", rest };
+    this.mark();
+    await this.refresh(true);
+  }
+
+  mark() {
+    const owner = OWNERS[this.route.name] ?? this.route.name;
+    for (const link of document.querySelectorAll("nav a")) {
+      if (link.dataset.view === owner) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+  }
+
+  async refresh(isNew = false) {
+    const turn = ++this.turn;
+    try {
+      const data = await VIEWS[this.route.name].load(this.route.rest);
+      if (turn !== this.turn) return; // somebody went on meanwhile
+      const isSame = !isNew && JSON.stringify(data) === JSON.stringify(this.data);
+      this.data = data;
+      this.problem(null);
+      if (!isSame) this.redraw(isNew);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      this.problem(error.kind);
+    }
+  }
+
+  redraw(isNew = false) {
+    const view = VIEWS[this.route.name];
+    const main = document.getElementById("main");
+    const key = main.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    const typed = document.activeElement?.value;
+    main.replaceChildren(...view.draw(this.data, this).filter(Boolean));
+    document.title = `${view.title(this.data)} · ${t("app.title")}`;
+    if (isNew) this.arrive(view);
+    else if (key) this.refocus(key, typed);
+  }
+
+  arrive(view) {
+    const target = view.target?.(this.route.rest);
+    const node = target ? document.querySelector(`[data-key="${CSS.escape(target)}"]`) : null;
+    if (!node) {
+      if (this.hasArrived) document.querySelector("main h1")?.focus({ preventScroll: false });
+      this.hasArrived = true;
+      return;
+    }
+    this.hasArrived = true;
+    const box = node.closest(".span, .log") ?? node;
+    box.classList.add("target");
+    box.scrollIntoView({ block: "center" });
+    node.focus({ preventScroll: true });
+  }
+
+  refocus(key, typed) {
+    const node = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+    if (!node) return;
+    if (node.tagName === "INPUT") node.value = typed;
+    node.focus({ preventScroll: true });
+  }
+
+  async watch() {
+    if (this.isLive && !document.hidden) await this.look();
+    setTimeout(() => this.watch(), PAUSE_MS);
+  }
+
+  async look() {
+    try {
+      const state = await get("/api/state");
+      this.problem(null);
+      const isNew = state.version !== this.state.version;
+      this.state = state;
+      if (isNew) {
+        drawConnect(this);
+        await this.refresh();
+      }
+    } catch (error) {
+      this.problem(error.kind ?? "lost");
+    }
+  }
+
+  problem(kind) {
+    const box = document.getElementById("problem");
+    const text = kind ? t(`app.${kind}`) : "";
+    if (box.textContent !== text) box.textContent = text;
+    box.hidden = !kind;
+  }
+
+  connect() {
+    return connectBody(this.state.send_to, "empty");
+  }
+}
+
+function readable(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+function connectBody(sendTo, place) {
+  return el(
+    "div",
+    { class: "connect" },
+    el("p", {}, t("connect.any")),
+    command(`OTEL_EXPORTER_OTLP_ENDPOINT=${sendTo.http ?? ""}`, place),
+    sendTo.grpc ? [el("p", {}, t("connect.grpc")), command(`OTEL_EXPORTER_OTLP_ENDPOINT=${sendTo.grpc} OTEL_EXPORTER_OTLP_PROTOCOL=grpc`, place)] : null,
+    el("p", {}, t("connect.real")),
+    command("whatsself-otel stack up", place),
+    el("p", { class: "note" }, t("connect.real.same")),
+  );
+}
+
+function command(line, place) {
+  const press = async (event) => {
+    await navigator.clipboard.writeText(line);
+    event.target.textContent = t("app.copied");
+    say(t("app.copied"));
+  };
+  return el("p", { class: "command" }, el("code", { tabindex: "0" }, line), el("button", { type: "button", class: "quiet", "aria-label": `${t("app.copy")}: ${line}`, "data-key": `copy-${place}-${line}`, onclick: press }, t("app.copy")));
+}
+
+function drawConnect(app) {
+  document.getElementById("connect-body").replaceChildren(connectBody(app.state.send_to, "footer"));
+}
+
+function drawLive(app) {
+  const button = document.getElementById("live");
+  button.textContent = app.isLive ? `● ${t("app.live")}` : `❚❚ ${t("app.paused")}`;
+  button.setAttribute("aria-label", t(app.isLive ? "app.live.pause" : "app.live.resume"));
+  button.classList.toggle("on", app.isLive);
+}
+
+function speak(app) {
+  document.documentElement.lang = current() === "pt" ? "pt-BR" : "en";
+  document.getElementById("language").value = current();
+  for (const node of document.querySelectorAll("[data-text]")) node.textContent = t(node.dataset.text);
+  for (const node of document.querySelectorAll("[data-placeholder]")) node.placeholder = t(node.dataset.placeholder);
+  for (const node of document.querySelectorAll("[data-label]")) node.setAttribute("aria-label", t(node.dataset.label));
+  drawLive(app);
+  drawConnect(app);
+}
+
+function dress(theme) {
+  localStorage.setItem("theme", theme);
+  document.documentElement.dataset.theme = theme;
+  document.getElementById("theme").value = theme;
+}
+
+function listen(app) {
+  window.addEventListener("hashchange", () => app.open());
+  document.getElementById("skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    document.getElementById("main").focus();
+  });
+  document.getElementById("search").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const id = document.getElementById("id").value.trim();
+    if (id) app.go(`#/find/${encodeURIComponent(id)}`);
+  });
+  document.getElementById("language").addEventListener("change", (event) => {
+    choose(event.target.value);
+    speak(app);
+    if (app.data) app.redraw();
+  });
+  document.getElementById("theme").addEventListener("change", (event) => dress(event.target.value));
+  document.getElementById("live").addEventListener("click", () => {
+    app.isLive = !app.isLive;
+    drawLive(app);
+  });
+}
+
+async function main() {
+  const app = new App();
+  dress(localStorage.getItem("theme") ?? "system");
+  await load();
+  speak(app);
+  listen(app);
+  app.state = (await get("/api/state").catch(() => null)) ?? app.state;
+  drawConnect(app);
+  await app.open();
+  app.watch();
+}
+
+main();

@@ -1,0 +1,59 @@
+// Both languages come from texts.json; numbers and times follow the language too.
+
+const TAGS = { en: "en-GB", pt: "pt-BR" };
+let table = {};
+let language = "en";
+
+export async function load() {
+  table = await (await fetch("/static/texts.json")).json();
+  const kept = localStorage.getItem("language");
+  language = kept in TAGS ? kept : navigator.language.toLowerCase().startsWith("pt") ? "pt" : "en";
+}
+
+export function current() {
+  return language;
+}
+
+export function choose(name) {
+  language = name;
+  localStorage.setItem("language", name);
+}
+
+export function t(key, values = {}) {
+  const text = table[key]?.[language] ?? `⟨${key}⟩`;
+  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
+}
+
+export function counted(key, n) {
+  return t(n === 1 ? `${key}.one` : `${key}.many`, { n: number(n) });
+}
+
+export function number(value, digits = 3) {
+  const shape = Math.abs(value) >= 1000 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: digits };
+  return new Intl.NumberFormat(TAGS[language], shape).format(value);
+}
+
+export function percent(value, digits = 1) {
+  return new Intl.NumberFormat(TAGS[language], { style: "percent", maximumFractionDigits: digits }).format(value);
+}
+
+export function duration(ms) {
+  if (ms >= 60000) return `${number(ms / 60000)} min`;
+  if (ms >= 1000) return `${number(ms / 1000)} s`;
+  return `${number(ms >= 100 ? Math.round(ms) : ms)} ms`;
+}
+
+export function bytes(count) {
+  return `${number(count / (1024 * 1024))} MiB`;
+}
+
+export function clock(seconds, withMs = false) {
+  const shape = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
+  if (withMs) shape.fractionalSecondDigits = 3;
+  return new Intl.DateTimeFormat(TAGS[language], shape).format(new Date(seconds * 1000));
+}
+
+export function moment(seconds) {
+  const shape = { dateStyle: "medium", timeStyle: "medium" };
+  return new Intl.DateTimeFormat(TAGS[language], shape).format(new Date(seconds * 1000));
+}
