@@ -61,12 +61,12 @@ _REPORT: Final = """\
 {date}, {machine}, load {load} at the end; median of {rounds} rounds of {requests} requests, in turns.
 Written by `python benchmarks/overhead.py --write`.
 
-| subject | CPU µs a request | added | spread of added | of contrib's | spans, logs, metrics a request | bytes | RSS MB |
+| subject | CPU µs a request | added | spread of added | of contrib's | spans, logs, metrics each | bytes | RSS MB |
 |---|---|---|---|---|---|---|---|
 {cpu_rows}
 
-Added is against bare in the same round. A metric is counted once an export, so far below once a request. Elastic's agent
-sends no logs: its ECS lines on standard output are counted. Logfire sends log lines as spans. Instrumentator has metrics
+Added is against bare in the same round. A metric is counted once an export, not once a request. Elastic's agent
+sends no logs: its ECS lines on standard output are counted. Logfire sends logs as spans. Instrumentator has metrics
 only, and they are scraped: the number is of families.
 
 | subject | import ms | set-up ms | p50 ms | p95 ms | p99 ms | requests/s | versions |
