@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from whatsself_otel import (
     Masker,
     TelemetryConfig,
     encoding,
+    logs,
     message_context,
     pipelines,
     propagation,
@@ -34,7 +36,8 @@ from whatsself_otel import (
 )
 from whatsself_otel.catalogue import CONTACT_ID
 from whatsself_otel.encoding import Encoder
-from whatsself_otel.logs import TelemetryHandler
+from whatsself_otel.instrumentation.fastapi import RequestMiddleware
+from whatsself_otel.logs import LoggingInstallation, TelemetryHandler
 
 BODY = "oi quero cancelar meu pedido secreto"
 PASSWORD = "s3nh4-do-adm1n"  # noqa: S105 - a canary
@@ -88,6 +91,11 @@ def build_app(canary: Canaries, engine: Any, outgoing: dict[str, str]) -> FastAP
             error.add_note(f"note {canary('exception note')}")
             raise error from cause
 
+    @app.get("/group")
+    async def fail_twice() -> None:
+        first, second = KeyError(f"+{canary('exception in a group')}"), ValueError("harmless")
+        raise ExceptionGroup(f"two for +{canary('exception group')}", [first, second])
+
     return app
 
 
@@ -106,15 +114,24 @@ def use_logs(canary: Canaries) -> None:
     log.info("secret", extra={"password": PASSWORD, "url": f"postgresql://app:{PASSWORD}@db/shop"})
     logging.getLogger(f"shop.{canary('logger name')}").info("x")
     logging.getLogger("uvicorn.access").info('"GET /contacts/%s HTTP/1.1" 200', canary("access line"))
+    logging.getLogger("gunicorn.error").error("worker failed for +%s", canary("gunicorn's line"))
+    logging.getLogger("httpx").info(
+        'HTTP Request: %s %s "%s"', "GET", f"https://app:{PASSWORD}@api/send?to={canary('line of httpx')}", "200 OK"
+    )
     try:
         raise RuntimeError(f"failed for {canary('logged exception')}")
     except RuntimeError:
         log.exception("failed")
-    get_logger("library").emit(LogRecord(body=f"to {canary('logs api')}", attributes={"phone": canary("logs api key")}))
+    record = LogRecord(body=f"to {canary('logs api')}", attributes={"phone": canary("logs api key")})
+    record.event_name = f"called +{canary('logs api event')}"
+    record.severity_text = f"loud +{canary('logs api severity')}"
+    get_logger(f"library +{canary('scope of logs')}").emit(record)
 
 
 def use_spans(canary: Canaries) -> None:
-    tracer = trace.get_tracer("shop")
+    tracer = trace.get_tracer(
+        f"shop +{canary('scope of spans')}", attributes={"note": f"+{canary('attribute of a scope')}"}
+    )
     state = TraceState([("shop", canary("tracestate of a link"))])
     linked = SpanContext(1, 1, is_remote=True, trace_flags=TraceFlags(1), trace_state=state)
     link = Link(linked, {"note": f"+{canary('link attribute')}"})
@@ -123,17 +140,22 @@ def use_spans(canary: Canaries) -> None:
         span.set_attribute("list", [f"+{canary('span list')}"])
         span.set_attribute("phone.number", int(canary("span integer")))
         span.set_attribute("url.full", f"https://api.example/send?to=%2B{canary('outgoing url')}&token={PASSWORD}")
+        span.set_attribute("url.fragment", f"to={canary('fragment')}")
+        span.set_attribute("http.request.header.x-customer", [f"+{canary('captured header')}"])
         span.set_attribute(CONTACT_ID, canary("id attribute"))
         span.add_event(f"called +{canary('event name')}", {"note": f"+{canary('event attribute')}"})
         span.record_exception(ValueError(f"+{canary('recorded exception')}"))
         span.set_status(Status(StatusCode.ERROR, f"no answer from +{canary('status')}"))
-        histogram = metrics.get_meter("shop").create_histogram("shop.sizes")
+        meter = metrics.get_meter(f"shop +{canary('scope of metrics')}")
+        histogram = meter.create_histogram("shop.sizes", description=f"of +{canary('description')}")
         histogram.record(1, {"note": f"+{canary('metric attribute')}"})
+        meter.create_counter(f"shop.of.{canary('metric name')}").add(1)
 
 
 def use_database(canary: Canaries, engine: Any) -> None:
     with engine.connect() as connection:
         connection.execute(text(f"select '{canary('sql literal')}'"))
+        connection.execute(text("select :phone"), {"phone": canary("echoed parameter")})
         connection.execute(text("create table if not exists contact (phone text primary key)"))
         for _ in range(2):
             try:
@@ -178,7 +200,8 @@ async def walk_every_door(canary: Canaries, app: FastAPI) -> bytes:
         }
         answer = await client.get(path, headers=headers)
         failed = await client.get("/fail")
-        assert (answer.status_code, failed.status_code) == (200, 500)
+        failed_twice = await client.get("/group")
+        assert (answer.status_code, failed.status_code, failed_twice.status_code) == (200, 500, 500)
         raise_in_thread(canary)
         await raise_in_task(canary)
         with warnings.catch_warnings():
@@ -198,7 +221,8 @@ class TaintRun:
 
     def leaks(self) -> set[str]:
         outgoing: dict[str, str] = {}
-        engine = create_engine("sqlite://")
+        engine = create_engine("sqlite://", echo=True)
+        logging.getLogger("uvicorn.access").handlers = [logging.StreamHandler(sys.stderr)]
         app = build_app(self.canary, engine, outgoing)
         config = TelemetryConfig(endpoint=self.sink.url, log_format="json", log_level="debug", prometheus=True)
         telemetry = setup_telemetry(app, engine, config=config)
@@ -210,6 +234,8 @@ class TaintRun:
         finally:
             telemetry.shutdown()
             engine.dispose()
+            for name in ("uvicorn.access", "sqlalchemy.engine.Engine"):
+                logging.getLogger(name).handlers = []
         console = self.capfd.readouterr()
         exported = b"".join(export.body + repr(export.headers).encode() for export in self.sink.received)
         return self.canary.leaks(exported, console.out.encode(), console.err.encode(), shown)
@@ -231,6 +257,15 @@ HOOKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "metrics": (Encoder, "_metric", lambda _self, metric, write=Encoder._metric: write(Encoder(), metric)),
     "scraped metrics": (pipelines, "mask_metrics", lambda data, _masker: data),
     "the logs api": (pipelines, "mask_log", lambda record, _masker: record),
+    "scopes of spans and metrics": (encoding, "mask_scope", lambda scope, _masker: scope),
+    "scopes of the logs api": (pipelines, "mask_scope", lambda scope, _masker: scope),
+    "request ids": (
+        RequestMiddleware,
+        "_request_id",
+        lambda _self, scope: dict(scope["headers"]).get(b"x-request-id", b"r1").decode(),
+    ),
+    "console handlers of others": (LoggingInstallation, "adopt", lambda _self: None),
+    "exceptions of threads": (logs, "_log_uncaught_in_thread", threading.__excepthook__),
     "resource": (resource, "mask_attributes", lambda attributes, _masker: dict(attributes)),
     "text of log records": (TelemetryHandler, "_text", lambda _self, words: words),
     "extras of log records": (

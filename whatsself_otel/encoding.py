@@ -19,7 +19,7 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.metrics.export import ExponentialHistogram, Gauge, Histogram, Sum
 
 from whatsself_otel import propagation
-from whatsself_otel.processors import mask_attributes
+from whatsself_otel.processors import mask_attributes, mask_scope
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadableLogRecord
@@ -115,8 +115,9 @@ class Encoder:
             return b"\x0a\x00"
         known = self._scopes.get(id(scope))
         if known is None:
-            attributes = self._unmasked.write(b"\x1a", scope.attributes)
-            body = _field(b"\x0a", _text(b"\x0a", scope.name), _text(b"\x12", scope.version), attributes)
+            masked = scope if self._masker is None else mask_scope(scope, self._masker)
+            attributes = self._unmasked.write(b"\x1a", masked.attributes)
+            body = _field(b"\x0a", _text(b"\x0a", masked.name), _text(b"\x12", masked.version), attributes)
             known = scope, body + _text(b"\x1a", scope.schema_url)
             _remember(self._scopes, id(scope), known, _MAX_SOURCES)
         return known[1]
@@ -198,8 +199,8 @@ class Encoder:
     def _metric(self, metric: Metric) -> bytes:
         return _field(
             b"\x12",
-            _text(b"\x0a", metric.name),
-            _text(b"\x12", metric.description),
+            self._masked_text(b"\x0a", metric.name),
+            self._masked_text(b"\x12", metric.description),
             _text(b"\x1a", metric.unit),
             self._metric_data(metric.data) if metric.data.data_points else b"",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 import time
@@ -29,6 +30,7 @@ from whatsself_otel.processors import (
     OpenRequests,
     mask_attributes,
     mask_metrics,
+    mask_scope,
     mask_span,
 )
 from whatsself_otel.resource import build_resource
@@ -213,7 +215,11 @@ def mask_log(record: ReadableLogRecord, masker: Masker) -> ReadableLogRecord:
         return record
     log.body = plain(masker.value(None, log.body))
     log.attributes = plain(mask_attributes(log.attributes, masker))
-    return record
+    log.event_name = log.event_name and masker.text(log.event_name)
+    log.severity_text = log.severity_text and masker.text(log.severity_text)
+    scope = record.instrumentation_scope
+    masked: ReadableLogRecord = dataclasses.replace(record, instrumentation_scope=scope and mask_scope(scope, masker))
+    return masked
 
 
 def _describe(counts: ExportCounts, queued: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord
 from opentelemetry.sdk.metrics.export import Metric, MetricsData, ResourceMetrics, ScopeMetrics
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, Status
 
 from whatsself_otel import propagation
@@ -170,6 +171,7 @@ def mask_span(span: ReadableSpan, masker: Masker) -> ReadableSpan:
         events=[_mask_event(event, masker) for event in span.events],
         links=[_mask_link(link, masker) for link in span.links],
         status=_mask_status(span.status, masker),
+        instrumentation_scope=span.instrumentation_scope and mask_scope(span.instrumentation_scope, masker),
     )
 
 
@@ -180,6 +182,15 @@ def mask_attributes(attributes: Mapping[str, Any] | None, masker: Masker) -> dic
         if attributes and key in attributes:
             masked[key] = masker.identifier(str(attributes[key]))
     return masked
+
+
+def mask_scope(scope: InstrumentationScope, masker: Masker) -> InstrumentationScope:
+    """Return *scope* itself if its name and attributes are clean, as they are unless somebody names a logger so."""
+    name: str = masker.text(scope.name)
+    attributes: Any = masker.attributes(scope.attributes)
+    if name == scope.name and attributes == dict(scope.attributes or {}):
+        return scope
+    return InstrumentationScope(name, scope.version, scope.schema_url, attributes)
 
 
 def _copy(span: ReadableSpan, **changes: Any) -> ReadableSpan:
@@ -226,7 +237,7 @@ def _mask_span_context(context: SpanContext | None, masker: Masker) -> SpanConte
 
 
 def mask_metrics(data: MetricsData, masker: Masker) -> MetricsData:
-    """Return *data* with the attributes of its points and exemplars masked; the measured values stay as they are."""
+    """Return *data* with all its names and attributes masked; the measured values stay as they are."""
 
     def point(original: Any) -> Any:
         exemplars = [
@@ -240,10 +251,16 @@ def mask_metrics(data: MetricsData, masker: Masker) -> MetricsData:
     def metric(original: Metric) -> Metric:
         data: Any = original.data
         points = [point(each) for each in data.data_points]
-        return dataclasses.replace(original, data=dataclasses.replace(data, data_points=points))
+        return dataclasses.replace(
+            original,
+            name=masker.text(original.name),
+            description=masker.text(original.description or ""),
+            data=dataclasses.replace(data, data_points=points),
+        )
 
     def scope(original: ScopeMetrics) -> ScopeMetrics:
-        return dataclasses.replace(original, metrics=[metric(each) for each in original.metrics])
+        metrics = [metric(each) for each in original.metrics]
+        return dataclasses.replace(original, scope=mask_scope(original.scope, masker), metrics=metrics)
 
     def resource(original: ResourceMetrics) -> ResourceMetrics:
         return dataclasses.replace(original, scope_metrics=[scope(each) for each in original.scope_metrics])
