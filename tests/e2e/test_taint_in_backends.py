@@ -18,7 +18,7 @@ from whatsself_otel.cli.stack import Stack, StackConfig
 pytestmark = pytest.mark.e2e
 
 SHOWN = {
-    "loki": ("to +55********", "called +55********", "failed for +55********", "ERROR"),
+    "loki": ("to +55********", "failed for +55********", "gunicorn.error", "uncaught exception in a thread"),
     "jaeger": ("send to +55********", "http.request.header.x-customer", "exception.message"),
     "prometheus": ("shop_sizes_bucket", "note", "telemetry_masked_values_total"),
 }
