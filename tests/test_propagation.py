@@ -9,13 +9,17 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from opentelemetry import propagate
+from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.propagate import inject
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
+from opentelemetry.trace import SpanKind
 from otlp_sink import Sink
 
-from whatsself_otel import Telemetry
+from whatsself_otel import ConfigError, Telemetry, TelemetryConfig
 
 Start = Callable[..., Telemetry]
 PHONE = "5511987654321"
+CLIENT = SpanMessage.SPAN_KIND_CLIENT
 HOSTILE = [
     f"contact.phone={PHONE}",
     f"a={PHONE}\r\nx: y",
@@ -99,3 +103,70 @@ class TestTraceContext:
         telemetry.force_flush(5)
 
         assert [(span.trace_id, span.parent_id) for span in sink.spans()] == [("a" * 32, "b" * 16)]
+
+
+@pytest.fixture
+def called(start: Start) -> Callable[..., list[str]]:
+    """Call a URL with an instrumented httpx; the names of the headers that the host has seen."""
+
+    def call(url: str, hosts: tuple[str, ...]) -> list[str]:
+        seen: list[str] = []
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            seen.extend(request.headers)
+            return httpx.Response(200)
+
+        telemetry = start(trace_context_hosts=hosts)
+        with httpx.Client(transport=httpx.MockTransport(answer)) as client, telemetry.tracer.start_as_current_span("x"):
+            HTTPXClientInstrumentor.instrument_client(client)
+            client.get(url)
+        assert telemetry.force_flush(5)
+        return seen
+
+    return call
+
+
+class TestTraceContextOfOtherHosts:
+    """Sent by contrib's instrumentation of httpx; only the wire is played: there is no other host here."""
+
+    @pytest.mark.parametrize(
+        ("host", "hosts", "told"),
+        [
+            ("api.example.com", ("*",), True),
+            ("api.example.com", ("api.example.com",), True),
+            ("API.example.com:8443", ("api.example.com",), True),
+            ("api.example.com", (".example.com",), True),
+            ("evilexample.com", (".example.com",), False),
+            ("other.example.org", ("api.example.com", ".internal"), False),
+            ("api.example.com.evil.org", ("api.example.com", ".example.com"), False),
+            ("api.example.com", (), False),
+        ],
+    )
+    def test_are_told_it_only_when_the_list_names_them(
+        self, called: Callable[..., list[str]], host: str, hosts: tuple[str, ...], *, told: bool
+    ) -> None:
+        seen = called(f"https://{host}/send", hosts)
+
+        assert ("traceparent" in seen) is told
+        assert "host" in seen
+        assert [name for name in seen if name in {"baggage", "tracestate", "b3"}] == []
+
+    def test_their_urls_are_masked_in_the_clients_span(self, called: Callable[..., list[str]], sink: Sink) -> None:
+        called(f"https://user:s3cr3t@api.example.com/contacts/{PHONE}?to=%2B{PHONE}&token=t0k3n", ("*",))
+
+        (client,) = [span for span in sink.spans() if span.kind == CLIENT]
+        assert "********4321" in str(client.attributes)
+        exported = b"".join(export.body for export in sink.received)
+        assert [word for word in (PHONE[2:], "s3cr3t", "t0k3n") if word.encode() in exported] == []
+
+    def test_a_wrong_list_is_an_error_that_says_what_is_right(self) -> None:
+        with pytest.raises(ConfigError, match="host names"):
+            TelemetryConfig(trace_context_hosts=("https://api.example.com/",))
+
+    def test_a_message_that_goes_to_no_host_keeps_it(self, start: Start) -> None:
+        carrier: dict[str, str] = {}
+        telemetry = start(trace_context_hosts=("api.example.com",))
+        with telemetry.tracer.start_as_current_span("send", kind=SpanKind.PRODUCER):
+            inject(carrier)
+
+        assert list(carrier) == ["traceparent"]

@@ -273,7 +273,7 @@ HOOKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
         "_extra",
         lambda _self, record: {key: str(value) for key, value in vars(record).items() if key in {"phone", "deep"}},
     ),
-    "propagation": (setup, "install_propagator", lambda _masker: lambda: None),
+    "propagation": (setup, "install_propagator", lambda _masker, _hosts: lambda: None),
     "all detectors": (Masker, "text", lambda _self, words: words),
     "all keys": (Masker, "attributes", lambda _self, attributes: dict(attributes or {})),
     "identifiers": (Masker, "identifier", lambda _self, value: value),

@@ -162,6 +162,14 @@ def _is_endpoint(value: object) -> bool:
         return False
 
 
+def is_host_rule(value: object) -> bool:
+    """Return whether *value* is a host name, ``.domain`` or ``*``, as `trace_context_hosts` takes them."""
+    return (
+        isinstance(value, str)
+        and re.fullmatch(r"\*|\.?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[?[0-9a-f:]+\]?", value) is not None
+    )
+
+
 def _is_headers(value: object) -> bool:
     if not isinstance(value, Mapping):
         return False
@@ -265,6 +273,14 @@ class TelemetryConfig:
     return_trace_id: bool = _switch(True, "WHATSSELF_OTEL_RETURN_TRACE_ID")
     """Answer with ``traceresponse`` and ``Server-Timing`` headers that name the trace."""
 
+    trace_context_hosts: tuple[str, ...] = _setting(
+        ("*",),
+        "WHATSSELF_OTEL_TRACE_CONTEXT_HOSTS",
+        parse=lambda text: tuple(host.strip().lower() for host in text.split(",") if host.strip()),
+        rule="must be host names, .domain for all hosts below it, * for all, none for none, separated by commas",
+        check=lambda value: isinstance(value, tuple | list) and all(is_host_rule(host) for host in value),
+    )
+    """Hosts whose requests carry the trace context; ``("api.example.com", ".internal")`` tells nobody else."""
     mask_last: int = _setting(
         4,
         "WHATSSELF_OTEL_MASK_LAST",

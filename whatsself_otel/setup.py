@@ -291,7 +291,7 @@ class Telemetry:
         self._end_with_children()
         atexit.register(self.shutdown)
         self._undo.append(lambda: atexit.unregister(self.shutdown))
-        self._undo.append(install_propagator(self._masker))
+        self._undo.append(install_propagator(self._masker, self.config.trace_context_hosts))
         for problem in self._problems:
             _logger.warning(problem)
         self._say(self._pipelines.install_globals())

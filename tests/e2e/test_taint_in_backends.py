@@ -13,7 +13,7 @@ from test_taint import TaintRun
 
 from whatsself_otel.cli.addresses import Addresses
 from whatsself_otel.cli.native import BUILT
-from whatsself_otel.cli.stack import Stack, StackConfig
+from whatsself_otel.cli.native_stack import Stack, StackConfig
 
 pytestmark = pytest.mark.e2e
 
