@@ -12,6 +12,7 @@
 #   native   python native/build.py
 #   e2e      native, then .venv/bin/pytest -m "(e2e or collector or backend) and not proof"
 #   proof    native, then .venv/bin/pytest -m proof
+#   docs     .venv/bin/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going docs build/docs
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,7 +23,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # What was said to this make is for it alone: the tests run make too.
 unexport MAKEFLAGS MAKELEVEL PYTHON ARGS
 
-.PHONY: help demo test e2e stack proof check format generate native constraints set-up clean
+.PHONY: help demo test e2e stack proof docs coverage check format generate native constraints set-up clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -42,6 +43,17 @@ stack: $(SET_UP) ## set up, then collector and backends in the foreground until 
 
 proof: $(SET_UP) native ## the long proofs: faults, load, abuse
 	@$(BIN)/pytest -m proof $(ARGS)
+
+docs: $(SET_UP) ## the documentation as a site in build/docs; a warning or a dead link is an error
+	@$(BIN)/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going docs build/docs
+	@$(BIN)/python tools/check_site.py build/docs
+
+coverage: $(SET_UP) ## which branches of the package no test takes; fails below 95 % (slow: every quick test and real program)
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -m "not proof" $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage json --quiet -o build/coverage.json
+	@$(BIN)/python tools/check_coverage.py build/coverage.json
 
 check: $(SET_UP) ## lint, format and types
 	@$(BIN)/ruff check .

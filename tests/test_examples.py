@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-import socket
+import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+import postgres_server
 import pytest
+from binaries import free_ports, need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +28,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 def test_every_example_has_a_test() -> None:
     tests = Path(__file__).read_text(encoding="utf-8")
 
-    assert [path.name for path in EXAMPLES.glob("*.py") if f'"{path.name}"' not in tests] == []
+    assert [path.name for path in EXAMPLES.iterdir() if path.is_file() and f'"{path.name}"' not in tests] == []
 
 
 class TestMinimal:
@@ -60,20 +63,130 @@ class TestQueueWorker:
             assert item.trace_id == queued.trace_id
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="gunicorn forks")
+class TestWorkers:
+    def test_each_worker_sends_as_itself_and_loses_nothing_at_the_end(self, sink: Sink) -> None:
+        options = ("--workers", "2", "--preload", "--worker-class", "uvicorn_worker.UvicornWorker")
+        with served("workers.py", sink, "gunicorn", "--chdir", str(EXAMPLES), *options) as url:
+            answers = [httpx.get(f"{url}/worker", trust_env=False).json() for _ in range(8)]
+            deadline = time.monotonic() + 30
+            while len(set(answers)) < 2 and time.monotonic() < deadline:  # the kernel chooses who answers
+                answers.append(httpx.get(f"{url}/worker", trust_env=False).json())
+        spans = [span for span in sink.spans() if span.name == "GET /worker"]
+        by_sender = Counter(span.resource["service.instance.id"] for span in spans)
+
+        assert len(by_sender) == 2
+        assert sorted(by_sender.values()) == sorted(Counter(answers).values())
+
+
+class TestAsyncPostgres:
+    def test_statements_are_spans_without_their_values_and_the_pool_is_measured(
+        self, sink: Sink, postgres: str
+    ) -> None:
+        environ = {"DATABASE_URL": postgres.replace("postgresql:", "postgresql+asyncpg:")}
+        with served("async_postgres.py", sink, environ=environ) as url:
+            params = {"contact_id": "contact-1", "body": "where is my order"}
+            assert httpx.post(f"{url}/messages/message-1", params=params, trust_env=False).status_code == 200
+        (insert,) = (span for span in sink.spans() if "INSERT" in span.name)
+
+        assert insert.attributes["db.system.name"] == "postgresql"
+        assert insert.attributes["messageId"] == "message-1"
+        assert "db.pool.max" in sink.metrics()
+        assert b"where is my order" not in b"".join(export.body for export in sink.received)
+
+
+class TestStructlog:
+    def test_its_event_is_a_masked_record_of_the_trace(self, sink: Sink) -> None:
+        subprocess.run([sys.executable, EXAMPLES / "structlog_logs.py"], env=environment(sink), check=True, timeout=60)
+        (record,) = (log for log in sink.logs() if log.body == "no answer")
+        (span,) = sink.spans()
+
+        assert record.trace_id == span.trace_id
+        assert record.attributes == {
+            "contactId": "contact-1",
+            "messageId": "message-1",
+            "phone": "+55********4321",
+            "attempt": 2,
+        }
+
+
+@pytest.mark.collector
+class TestSecondVendor:
+    def test_gets_all_signals_beside_another_backend(self, sink: Sink, tmp_path: Path) -> None:
+        grpc, http, health, metrics = (str(port) for port in free_ports(4))
+        environ = {
+            **os.environ,
+            "OTLP_ENDPOINT": sink.url,
+            "OTLP_HEADERS": "{x-backend: first}",
+            "MY_OTLP_ENDPOINT": sink.url,
+            "MY_TOKEN": "mine",
+            "OTELCOL_BIN": need("otelcol-whatsself"),
+            "OTELCOL_GRPC_PORT": grpc,
+            "OTELCOL_HTTP_PORT": http,
+            "OTELCOL_HEALTH_PORT": health,
+            "OTELCOL_METRICS_PORT": metrics,
+            "WHATSSELF_OTEL_DATA": str(tmp_path),
+        }
+        command = [sys.executable, "-m", "whatsself_otel.cli", "collector", "run", "--vendor", "otlp"]
+        with subprocess.Popen([*command, "--config", EXAMPLES / "second_vendor.yaml"], env=environ) as collector:
+            try:
+                wait_until_served(f"http://127.0.0.1:{health}")
+                own = {**environment(sink), "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{http}"}
+                subprocess.run(
+                    [sys.executable, EXAMPLES / "queue_worker.py", "receive", str(tmp_path / "jobs")],
+                    env=own,
+                    check=True,
+                    timeout=60,
+                )
+                sink.wait_for(lambda sink: got(sink, "authorization", "Bearer mine") == ALL)
+                sink.wait_for(lambda sink: got(sink, "x-backend", "first") == ALL)
+            finally:
+                collector.terminate()
+
+
+class TestOwnTests:
+    def test_the_fixture_serves_the_tests_of_an_application(self, tmp_path: Path) -> None:
+        shutil.copy(EXAMPLES / "test_reply.py", tmp_path)  # away from this project's own settings of pytest
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "test_reply.py"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+        assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
 NAMES = ("receive message", "send reply")
+ALL = {"/v1/traces", "/v1/metrics", "/v1/logs"}
+
+
+def got(sink: Sink, header: str, value: str) -> set[str]:
+    return {each.path for each in sink.received if each.headers.get(header) == value}
+
+
+@pytest.fixture
+def postgres() -> Iterator[str]:
+    if (why := postgres_server.absent()) is not None:
+        pytest.skip(why)
+    with postgres_server.run() as url:
+        yield url
 
 
 @contextmanager
-def served(example: str, sink: Sink) -> Iterator[str]:
-    """Serve an example with uvicorn until the block ends, then let it end as a service manager would."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = str(probe.getsockname()[1])
-    command = [sys.executable, "-m", "uvicorn", "--app-dir", str(EXAMPLES), f"{Path(example).stem}:app", "--port", port]
-    with subprocess.Popen(command, env=environment(sink)) as server:
+def served(example: str, sink: Sink, *server: str, environ: dict[str, str] | None = None) -> Iterator[str]:
+    """Serve an example, with uvicorn if no other is named, then let it end as a service manager would."""
+    (port,) = free_ports(1)
+    address = ("--bind", f"127.0.0.1:{port}") if server else ("--port", str(port))
+    command = [sys.executable, "-m", *(server or ("uvicorn", "--app-dir", str(EXAMPLES)))]
+    everything = {**environment(sink), **(environ or {})}
+    with subprocess.Popen([*command, f"{Path(example).stem}:app", *address], env=everything) as server_process:
         try:
             yield wait_until_served(f"http://127.0.0.1:{port}")
         finally:
-            server.terminate()
+            server_process.terminate()
 
 
 def wait_until_served(url: str) -> str:

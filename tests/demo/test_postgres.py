@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import tempfile
-import time
 from collections import Counter
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import postgres_server
 import pytest
+from protobuf_sink import OtlpSink
 from protobuf_sink import OtlpSink
 
 from whatsself_otel.cli.console_view import last_points
@@ -25,50 +18,14 @@ from whatsself_otel.demo.traffic import TrafficPlan, send_traffic
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PROGRAMS = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
-"""Debian keeps the server's programs off PATH."""
-
-
-def find(program: str) -> str | None:
-    return shutil.which(program) or (shutil.which(program, path=str(PROGRAMS)) if PROGRAMS else None)
-
-
-INITDB, POSTGRES = find("initdb"), find("postgres")
-
-pytestmark = [
-    pytest.mark.skipif(INITDB is None or POSTGRES is None, reason="PostgreSQL's server is not on this machine"),
-    pytest.mark.skipif(importlib.util.find_spec("asyncpg") is None, reason="asyncpg (extra [postgres]) is missing"),
-    pytest.mark.skipif(sys.platform == "win32", reason="starts the server in the manner of POSIX"),
-]
+ABSENT = postgres_server.absent()
+pytestmark = pytest.mark.skipif(ABSENT is not None, reason=str(ABSENT))
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    # The server refuses to run as root, and its folder must be its own.
-    owner: dict[str, Any] = {"user": "postgres"} if os.geteuid() == 0 else {}
-    with tempfile.TemporaryDirectory() as folder:
-        if owner:
-            shutil.chown(folder, "postgres")
-        data = f"{folder}/data"
-        subprocess.run(
-            [str(INITDB), "-D", data, "-A", "trust", "-U", "demo"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            cwd=folder,
-            **owner,
-        )
-        port = free_port()
-        server = subprocess.Popen(
-            [str(POSTGRES), "-D", data, "-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=folder,
-            **owner,
-        )
-        wait_for_port(port)
-        yield f"postgresql://demo@127.0.0.1:{port}/postgres"
-        server.terminate()
-        server.wait(timeout=30)
+    with postgres_server.run() as url:
+        yield url
 
 
 class TestPostgres:
@@ -85,21 +42,3 @@ class TestPostgres:
         assert counts["messages_outbound_total"] == 40
         assert counts["messages_outbound_failed_total"] == 4
         assert counts["messages_delivered_total"] == 2 * 36
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
-
-
-def wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            assert time.monotonic() < deadline, "PostgreSQL did not start"
-            time.sleep(0.1)
-        else:
-            return
