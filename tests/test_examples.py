@@ -120,7 +120,7 @@ class TestSecondVendor:
             "OTLP_HEADERS": "{x-backend: first}",
             "MY_OTLP_ENDPOINT": sink.url,
             "MY_TOKEN": "mine",
-            "OTELCOL_BIN": need("otelcol-whatsself"),
+            "OTELCOL_BIN": str(need("otelcol-whatsself")),
             "OTELCOL_GRPC_PORT": grpc,
             "OTELCOL_HTTP_PORT": http,
             "OTELCOL_HEALTH_PORT": health,

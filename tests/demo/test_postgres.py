@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import postgres_server
 import pytest
 from protobuf_sink import OtlpSink
-from protobuf_sink import OtlpSink
 
 from whatsself_otel.cli.console_view import last_points
 from whatsself_otel.cli.demo import demo_app
