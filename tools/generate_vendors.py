@@ -1,0 +1,84 @@
+"""
+Writes docs/vendors.md from the headers of collector/vendors.
+
+    python tools/generate_vendors.py            # write
+    python tools/generate_vendors.py --check    # exit 1 if the page is not what would be written
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pages import table, write_or_check
+
+from whatsself_otel.cli import vendor_files
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from whatsself_otel.cli.vendor_files import Vendor
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+PAGE: Final = ROOT / "docs" / "vendors.md"
+
+INTRO: Final = """\
+# Vendors
+
+<!-- Generated from the headers of `collector/vendors` by `tools/generate_vendors.py`; do not edit. -->
+
+A backend is one file of `collector/vendors`; the application does not change. Any number of them at once:
+
+```sh
+whatsself-otel vendors list
+whatsself-otel vendors show honeycomb
+whatsself-otel collector run --vendor local --vendor honeycomb
+```
+
+A required variable may also stand in a file: `NAME_FILE=path` instead of `NAME=value`. One that is missing, empty or
+still a placeholder is named before anything starts. Vendors' own servers [were not tried](unproven.md). A backend
+without a file here: `otlp`, or a file of your own, as [examples/second_vendor.yaml](../examples/second_vendor.yaml);
+[how the files fit together](../collector/README.md).
+"""
+
+
+def _code(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "none"
+
+
+def overview(vendors: Sequence[Vendor]) -> str:
+    """Return the table of all vendors."""
+    rows = [(f"[{each.name}](#{each.name})", ", ".join(each.signals), _code(each.requires)) for each in vendors]
+    return table(("File", "Takes", "Needs"), rows)
+
+
+def section(vendor: Vendor) -> str:
+    """Return all about one vendor."""
+    optional = [f"`{name}`" + (f" = `{default}`" if default else "") for name, default in vendor.optional.items()]
+    sources = ", ".join(f"<{address.strip()}>" for address in vendor.facts["source"].split(","))
+    rows = [
+        ("takes", ", ".join(vendor.signals)),
+        ("needs", _code(vendor.requires)),
+        ("may have", ", ".join(optional) or "none"),
+        ("temporality", vendor.facts["temporality"]),
+        ("limits", vendor.facts["limits"]),
+        ("compared with", f"{sources} ({vendor.facts['checked']})"),
+    ]
+    notes = "\n".join(vendor.notes).strip()
+    return f"## {vendor.name}\n\n{vendor.summary}\n\n{table(('', ''), rows)}\n" + (f"\n{notes}\n" if notes else "")
+
+
+def page(vendors: Sequence[Vendor]) -> str:
+    """Return the whole page."""
+    return "\n".join([INTRO, overview(vendors), "", *(section(vendor) for vendor in vendors)])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page, or check it."""
+    vendors = [vendor_files.load(name) for name in vendor_files.names()]
+    return write_or_check(__doc__, {PAGE: page(vendors)}, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
