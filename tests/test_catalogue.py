@@ -63,6 +63,7 @@ DOCUMENTED_NAMES = [
     "db_pool_wait_seconds",
     "http_server_request_duration_seconds",
     "telemetry_dropped_items_total",
+    "telemetry_retried_items_total",
     "telemetry_masked_values_total",
     "telemetry_errors_total",
 ]

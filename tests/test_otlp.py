@@ -19,7 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from otlp_sink import Sink
 
 from whatsself_otel import Telemetry
-from whatsself_otel.otlp import MAX_RETRY_AFTER_S, HttpTarget, OtlpHttpClient, SendResult, parse_retry_after
+from whatsself_otel.otlp import MAX_RETRY_AFTER_S, OtlpHttpClient, SendResult, Target, parse_retry_after
 
 Start = Callable[..., Telemetry]
 PROTOBUF = "application/x-protobuf"
@@ -54,7 +54,7 @@ def answering(status: int, body: bytes = b"", **headers: str) -> Iterator[str]:
 
 
 def post(url: str, timeout_s: float = 2.0) -> SendResult:
-    target = HttpTarget(url=url, headers={}, timeout_s=timeout_s, compress=True)
+    target = Target(url=url, headers={}, timeout_s=timeout_s, compress=True)
     client = OtlpHttpClient(target, ExportTraceServiceResponse)
     try:
         return client.post(b"")

@@ -88,7 +88,9 @@ class TestWrongEnvironment:
         with setup_telemetry(config=config) as telemetry:
             with telemetry.tracer.start_as_current_span("lost"):
                 pass
-            telemetry.force_flush(1)
+            deadline_s = time.monotonic() + 10
+            while telemetry.health().ok and time.monotonic() < deadline_s:
+                telemetry.force_flush(1)
             health = telemetry.health()
 
         assert not health.ok

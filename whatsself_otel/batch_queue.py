@@ -18,7 +18,7 @@ from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 
 from whatsself_otel.context import EXPORTING
 from whatsself_otel.forks import run_in_child
-from whatsself_otel.otlp import SendResult
+from whatsself_otel.otlp import SendResult, drop_reason, retry_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,12 +38,16 @@ class QueueLimits:
 
     Args:
         items: Most items held; the oldest go first.
+        bytes: Most bytes held, as `weigh` of the queue has them; the oldest go first.
         batch_items: Most items in one export.
+        batch_bytes: Most bytes in one export; a single item may be larger.
         delay_s: Seconds an item waits at most for its batch to fill.
     """
 
     items: int = 8192
+    bytes: int = 64 * 1024 * 1024
     batch_items: int = 512
+    batch_bytes: int = 3 * 1024 * 1024
     delay_s: float = 1.0
 
 
@@ -93,15 +97,28 @@ class BatchQueue(Generic[_T]):
         send: Sends one batch and says what became of it; may block, runs on the queue's own thread.
         limits: Bounds of the queue.
         on_dropped: Told the reason and the number of items lost.
+        weigh: Estimates the bytes of an item; must be quick.
+        on_retried: Told the reason and the number of items that will be sent again.
     """
 
     def __init__(
-        self, send: Callable[[list[_T]], SendResult], limits: QueueLimits, on_dropped: Callable[[str, int], None]
+        self,
+        send: Callable[[list[_T]], SendResult],
+        limits: QueueLimits,
+        on_dropped: Callable[[str, int], None],
+        *,
+        weigh: Callable[[_T], int] = lambda _item: 0,
+        on_retried: Callable[[str, int], None] = lambda _reason, _count: None,
     ) -> None:
         self.counts = ExportCounts()
+        self.limits = limits
         self._send = send
-        self._limits = limits
         self._on_dropped = on_dropped
+        self._weigh = weigh
+        self._on_retried = on_retried
+        self._items: deque[tuple[int, _T]] = deque()
+        self._changed = threading.Condition(threading.Lock())
+        self._in_flight = self._asked = 0
         self._reset()
         run_in_child(self._reset)  # the parent still holds, and sends, what was queued before the fork
 
@@ -110,18 +127,18 @@ class BatchQueue(Generic[_T]):
         if self._closed:
             self._drop("shutdown", 1)
             return
+        weight = self._weigh(item)
         with self._changed:
-            full = len(self._items) >= self._limits.items
-            if full:
-                self._items.popleft()
-            self._items.append(item)
+            lost = self._make_room(weight)
+            self._items.append((weight, item))
+            self._bytes += weight
             if self._thread is None:
                 self._start()
             # The sender sleeps without a limit while the queue is empty, so the first item has to wake it.
-            if len(self._items) == 1 or len(self._items) >= self._limits.batch_items:
+            if len(self._items) == 1 or len(self._items) >= self.limits.batch_items:
                 self._changed.notify_all()
-        if full:
-            self._drop("queue_full", 1)
+        if lost:
+            self._drop("queue_full", lost)
 
     def flush(self, limit: Deadline) -> bool:
         """Send what is queued; return whether all of it left within *limit*."""
@@ -141,6 +158,7 @@ class BatchQueue(Generic[_T]):
             self._abandoned = True
             left = len(self._items) + self._in_flight
             self._items.clear()
+            self._bytes = 0
             self._changed.notify_all()
         if left:
             self._drop("shutdown", left)
@@ -150,7 +168,8 @@ class BatchQueue(Generic[_T]):
         return len(self._items) + self._in_flight
 
     def _reset(self) -> None:
-        self._items: deque[_T] = deque()
+        self._items = deque()
+        self._bytes = 0
         self._changed = threading.Condition(threading.Lock())
         self._thread: threading.Thread | None = None
         self._in_flight = 0
@@ -159,6 +178,19 @@ class BatchQueue(Generic[_T]):
         """Flushes and closes so far: each ends a pause, for somebody waits."""
         self._closed = False
         self._abandoned = False
+
+    @property
+    def queued_bytes(self) -> int:
+        """Estimated bytes that wait."""
+        return self._bytes
+
+    def _make_room(self, weight: int) -> int:
+        """Let the oldest go until an item of *weight* fits; return how many went."""
+        lost = 0
+        while self._items and (len(self._items) >= self.limits.items or self._bytes + weight > self.limits.bytes):
+            self._bytes -= self._items.popleft()[0]
+            lost += 1
+        return lost
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="whatsself-otel-export", daemon=True)
@@ -193,7 +225,8 @@ class BatchQueue(Generic[_T]):
         quiet = otel_context.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True)
         otel_context.attach(otel_context.set_value(EXPORTING, True, quiet))
         attempts = 0
-        while batch := self._next_batch():
+        while weighed := self._next_batch():
+            batch = [item for _, item in weighed]
             result = self._try_to_send(batch)
             if result.accepted:
                 attempts = 0
@@ -202,22 +235,33 @@ class BatchQueue(Generic[_T]):
                 self._send_in_halves(batch)
             elif result.retry and attempts + 1 < MAX_ATTEMPTS:
                 attempts += 1
-                self._keep(batch, result, pause_s=result.retry_after_s or min(2.0**attempts / 4, MAX_BACKOFF_S))
+                self._keep(weighed, result, pause_s=result.retry_after_s or min(2.0**attempts / 4, MAX_BACKOFF_S))
             else:
                 attempts = 0
                 self._give_up(batch, result)
 
-    def _next_batch(self) -> list[_T]:
+    def _next_batch(self) -> list[tuple[int, _T]]:
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._closed)
-            self._changed.wait_for(self._is_due, self._limits.delay_s)
-            batch = [self._items.popleft() for _ in range(min(len(self._items), self._limits.batch_items))]
+            self._changed.wait_for(self._is_due, self.limits.delay_s)
+            batch = self._take()
             self._in_flight = len(batch)
             self._changed.notify_all()
             return batch
 
+    def _take(self) -> list[tuple[int, _T]]:
+        batch: list[tuple[int, _T]] = []
+        weight = 0
+        while self._items and len(batch) < self.limits.batch_items:
+            weight += self._items[0][0]
+            if batch and weight > self.limits.batch_bytes:
+                break
+            batch.append(self._items.popleft())
+            self._bytes -= batch[-1][0]
+        return batch
+
     def _is_due(self) -> bool:
-        return len(self._items) >= self._limits.batch_items or self._closed or self._flushing > 0
+        return len(self._items) >= self.limits.batch_items or self._closed or self._flushing > 0
 
     def _try_to_send(self, batch: list[_T]) -> SendResult:
         try:
@@ -248,7 +292,8 @@ class BatchQueue(Generic[_T]):
             else:
                 self._give_up(half, result)
 
-    def _keep(self, batch: list[_T], result: SendResult, *, pause_s: float) -> None:
+    def _keep(self, batch: list[tuple[int, _T]], result: SendResult, *, pause_s: float) -> None:
+        self._on_retried(retry_reason(result.error), len(batch))
         with self._changed:
             self._in_flight = 0
             self.counts.last_error = result.error
@@ -267,13 +312,16 @@ class BatchQueue(Generic[_T]):
             abandoned = self._abandoned  # then `join` has counted it
             self._changed.notify_all()
         if not abandoned:
-            self._drop("too_large" if result.too_large else "export_failed" if result.retry else "rejected", len(batch))
+            self._drop(drop_reason(result), len(batch))
 
-    def _give_back(self, batch: list[_T]) -> int:
-        room = max(self._limits.items - len(self._items), 0)
-        kept = batch[len(batch) - room :] if room < len(batch) else batch
-        self._items.extendleft(reversed(kept))
-        return len(batch) - len(kept)
+    def _give_back(self, batch: list[tuple[int, _T]]) -> int:
+        """Put *batch* back in front, its newest first, as far as there is room; return how many found none."""
+        for kept, (weight, item) in enumerate(reversed(batch)):
+            if len(self._items) >= self.limits.items or self._bytes + weight > self.limits.bytes:
+                return len(batch) - kept
+            self._items.appendleft((weight, item))
+            self._bytes += weight
+        return 0
 
     def _drop(self, reason: str, count: int) -> None:
         self.counts.dropped += count

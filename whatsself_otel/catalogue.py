@@ -265,6 +265,11 @@ DROP_REASON: Final = AttributeSpec(
         OTHER,
     ),
 )
+RETRY_REASON: Final = AttributeSpec(
+    name="reason",
+    description=_text("Why telemetry is sent again.", "Por que a telemetria é enviada de novo."),
+    values=("throttled", "unavailable", "unreachable", "timeout", OTHER),
+)
 RULE: Final = AttributeSpec(
     name="rule",
     description=_text("The masking rule that replaced the value.", "A regra de mascaramento que trocou o valor."),
@@ -687,6 +692,18 @@ TELEMETRY_DROPPED: Final = MetricSpec(
     across=Across.SUM,
     attributes=(SIGNAL, DROP_REASON),
 )
+TELEMETRY_RETRIED: Final = MetricSpec(
+    name="telemetry.retried_items",
+    kind=Kind.COUNTER,
+    unit="{item}",
+    description=_text(
+        "Telemetry that was not taken and is sent again, once for each time.",
+        "Telemetria que não foi aceita e é enviada de novo, uma vez por tentativa.",
+    ),
+    verb="retried",
+    across=Across.SUM,
+    attributes=(SIGNAL, RETRY_REASON),
+)
 TELEMETRY_MASKED: Final = MetricSpec(
     name="telemetry.masked_values",
     kind=Kind.COUNTER,
@@ -746,6 +763,7 @@ METRICS: Final = (
     DB_POOL_WAIT,
     HTTP_SERVER_REQUEST_DURATION,
     TELEMETRY_DROPPED,
+    TELEMETRY_RETRIED,
     TELEMETRY_MASKED,
     TELEMETRY_ERRORS,
 )

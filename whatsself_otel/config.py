@@ -231,6 +231,10 @@ class TelemetryConfig:
     """Headers of every export, for example a bearer token; hidden from ``repr``."""
     certificate_file: Path | None = _file("OTEL_EXPORTER_OTLP_CERTIFICATE")
     """CA certificate the collector is checked against."""
+    client_certificate_file: Path | None = _file("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE")
+    """Certificate shown to a collector that asks for one (mTLS)."""
+    client_key_file: Path | None = _file("OTEL_EXPORTER_OTLP_CLIENT_KEY")
+    """Private key of `client_certificate_file`."""
     compression: str = _choice("gzip", ("gzip", "none"), "OTEL_EXPORTER_OTLP_COMPRESSION")
     """Compression of the exports."""
     export_timeout_s: float = _seconds(10.0, 600, "OTEL_EXPORTER_OTLP_TIMEOUT", parse=parse_milliseconds)

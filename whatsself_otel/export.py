@@ -1,4 +1,4 @@
-"""What sends each signal: OTLP over HTTP by our own client, over gRPC by the official exporters, or the console."""
+"""What sends each signal: OTLP over HTTP or gRPC by our own clients, or the console."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from whatsself_otel.encoding import Encoder
-from whatsself_otel.otlp import HttpTarget, OtlpHttpClient, SendResult
+from whatsself_otel.otlp import Client, OtlpHttpClient, SendResult, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.metrics.export import MetricExporter
@@ -31,7 +32,7 @@ class Sender(Protocol[_T]):
         """Let go of the connections."""
 
 
-class HttpSender(Generic[_T]):
+class OtlpSender(Generic[_T]):
     """
     Encodes batches and posts them.
 
@@ -41,7 +42,7 @@ class HttpSender(Generic[_T]):
         masks: *encode* also masks; else it is given masked items.
     """
 
-    def __init__(self, client: OtlpHttpClient, encode: Callable[[Sequence[_T]], bytes], *, masks: bool = False) -> None:
+    def __init__(self, client: Client, encode: Callable[[Sequence[_T]], bytes], *, masks: bool = False) -> None:
         self.masks = masks
         self._client = client
         self._encode = encode
@@ -100,14 +101,7 @@ def build_span_sender(config: TelemetryConfig, masker: Masker) -> Sender[Readabl
         from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
         return SdkSender(ConsoleSpanExporter())
-    if config.protocol == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-
-        return SdkSender(OTLPSpanExporter(**_grpc_options(config, "traces")))
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-
-    client = OtlpHttpClient(_http_target(config, "traces"), ExportTraceServiceResponse)
-    return HttpSender(client, Encoder(masker).spans, masks=True)
+    return OtlpSender(build_client(config, "traces"), Encoder(masker).spans, masks=True)
 
 
 def build_log_sender(config: TelemetryConfig) -> Sender[ReadableLogRecord] | None:
@@ -118,13 +112,7 @@ def build_log_sender(config: TelemetryConfig) -> Sender[ReadableLogRecord] | Non
         from opentelemetry.sdk._logs.export import ConsoleLogRecordExporter
 
         return SdkSender(ConsoleLogRecordExporter())
-    if config.protocol == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
-
-        return SdkSender(OTLPLogExporter(**_grpc_options(config, "logs")))
-    from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
-
-    return HttpSender(OtlpHttpClient(_http_target(config, "logs"), ExportLogsServiceResponse), Encoder().logs)
+    return OtlpSender(build_client(config, "logs"), Encoder().logs)
 
 
 def build_metric_exporter(config: TelemetryConfig, masker: Masker) -> MetricExporter | None:
@@ -135,35 +123,64 @@ def build_metric_exporter(config: TelemetryConfig, masker: Masker) -> MetricExpo
         from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
 
         return ConsoleMetricExporter()
+    from whatsself_otel.metric_export import OtlpMetricExporter
+
+    return OtlpMetricExporter(build_client(config, "metrics"), masker)
+
+
+def build_client(config: TelemetryConfig, signal: str) -> Client:
+    """Return what carries *signal* by the protocol of *config*."""
     if config.protocol == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+        from whatsself_otel.otlp_grpc import OtlpGrpcClient
 
-        return OTLPMetricExporter(**_grpc_options(config, "metrics"))
-    from whatsself_otel.metric_export import HttpMetricExporter
-
-    return HttpMetricExporter(_http_target(config, "metrics"), masker)
+        return OtlpGrpcClient(_target(config, signal), signal, _answer(signal))
+    return OtlpHttpClient(_target(config, signal), _answer(signal))
 
 
-def _http_target(config: TelemetryConfig, signal: str) -> HttpTarget:
-    return HttpTarget(
+def weigh_span(span: ReadableSpan) -> int:
+    """Estimate the bytes that *span* takes while it waits."""
+    events = sum(_weigh_values(event.attributes) for event in span.events)
+    return 1000 + len(span.name) + _weigh_values(span.attributes) + events + len(span.status.description or "")
+
+
+def weigh_log(record: ReadableLogRecord) -> int:
+    """Estimate the bytes that *record* takes while it waits."""
+    body = record.log_record.body
+    text = len(body) if isinstance(body, str | bytes) else 200
+    return 1000 + text + _weigh_values(record.log_record.attributes)
+
+
+def _weigh_values(attributes: Mapping[str, Any] | None) -> int:
+    if not attributes:
+        return 0
+    return sum(100 + len(value) if isinstance(value, str | bytes) else 200 for value in attributes.values())
+
+
+def _answer(signal: str) -> type[Any]:
+    if signal == "traces":
+        from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+        return ExportTraceServiceResponse
+    if signal == "logs":
+        from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+
+        return ExportLogsServiceResponse
+    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+
+    return ExportMetricsServiceResponse
+
+
+def _target(config: TelemetryConfig, signal: str) -> Target:
+    return Target(
         url=config.target(signal),
         headers=config.headers,
         timeout_s=config.export_timeout_s,
         compress=config.compression == "gzip",
-        certificate_file=str(config.certificate_file) if config.certificate_file else None,
+        certificate_file=_path(config.certificate_file),
+        client_certificate_file=_path(config.client_certificate_file),
+        client_key_file=_path(config.client_key_file),
     )
 
 
-def _grpc_options(config: TelemetryConfig, signal: str) -> dict[str, Any]:
-    import grpc  # type: ignore[import-untyped]
-
-    options: dict[str, Any] = {
-        "endpoint": config.target(signal),
-        "insecure": config.target(signal).startswith("http://"),
-        "headers": tuple(config.headers.items()) or None,
-        "timeout": config.export_timeout_s,
-        "compression": grpc.Compression.Gzip if config.compression == "gzip" else grpc.Compression.NoCompression,
-    }
-    if config.certificate_file:
-        options["credentials"] = grpc.ssl_channel_credentials(config.certificate_file.read_bytes())
-    return options
+def _path(file: Path | None) -> str | None:
+    return None if file is None else str(file)

@@ -2,56 +2,65 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.exporter.otlp.proto.common._internal.metrics_encoder import OTLPMetricExporterMixin
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
-from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
 
 from whatsself_otel.batch_queue import ExportCounts
 from whatsself_otel.encoding import Encoder
-from whatsself_otel.otlp import HttpTarget, OtlpHttpClient, SendResult
+from whatsself_otel.otlp import SendResult, drop_reason, retry_reason
 from whatsself_otel.processors import mask_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from opentelemetry.sdk.metrics.export import MetricsData
+    from opentelemetry.sdk.metrics.export import Metric, ResourceMetrics, ScopeMetrics
 
     from whatsself_otel.masking import Masker
+    from whatsself_otel.otlp import Client
 
 _RETRY_PAUSE_S: Final = 0.3
 """One quick second try: the next interval's cumulative values make a longer one needless."""
 
 
-class HttpMetricExporter(OTLPMetricExporterMixin, MetricExporter):
+class OtlpMetricExporter(OTLPMetricExporterMixin, MetricExporter):
     """
-    Masks metrics and posts them over OTLP/HTTP; temporality and histograms follow the standard variables.
+    Masks metrics and posts them; temporality and histograms follow the standard variables.
 
     Args:
-        target: Where and how.
+        client: Who posts.
         masker: What hides personal data.
     """
 
     masks = True
 
-    def __init__(self, target: HttpTarget, masker: Masker) -> None:
+    def __init__(self, client: Client, masker: Masker) -> None:
         MetricExporter.__init__(self, self._get_temporality({}), self._get_aggregation({}))
-        self.last_error: str | None = None
-        self._client = OtlpHttpClient(target, ExportMetricsServiceResponse)
+        self.last_result = SendResult()
+        self.on_retried: Callable[[str, int], None] = lambda _reason, _count: None
+        self._client = client
         self._encoder = Encoder(masker)
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_: Any) -> MetricExportResult:
-        """Post *metrics_data*."""
+        """Post *metrics_data*, in parts if it is too large."""
         del timeout_millis
-        body = self._encoder.metrics(metrics_data)
+        self.last_result = self._send(metrics_data)
+        whole = self.last_result.accepted and not self.last_result.rejected
+        return MetricExportResult.SUCCESS if whole else MetricExportResult.FAILURE
+
+    def _send(self, data: MetricsData) -> SendResult:
+        body = self._encoder.metrics(data)
         result = self._client.post(body)
         if result.retry:
+            self.on_retried(retry_reason(result.error), _count_points(data))
             time.sleep(_RETRY_PAUSE_S)
             result = self._client.post(body)
-        self.last_error = _describe(result)
-        return MetricExportResult.FAILURE if self.last_error else MetricExportResult.SUCCESS
+        if result.too_large and (parts := _halves(data)):
+            return _together([(self._send(part), _count_points(part)) for part in parts])
+        return result
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         """Nothing is held back."""
@@ -64,8 +73,28 @@ class HttpMetricExporter(OTLPMetricExporterMixin, MetricExporter):
         self._client.close()
 
 
-def _describe(result: SendResult) -> str | None:
-    return f"{result.rejected} points were rejected" if result.rejected else result.error
+def _halves(data: MetricsData) -> list[MetricsData]:
+    """Return *data* in two parts of as many metrics each; nothing when there is only one metric."""
+    metrics = [
+        (resource, scope, metric)
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    ]
+    if len(metrics) < 2:
+        return []
+    middle = len(metrics) // 2
+    return [MetricsData([_alone(*entry) for entry in half]) for half in (metrics[:middle], metrics[middle:])]
+
+
+def _alone(resource: ResourceMetrics, scope: ScopeMetrics, metric: Metric) -> ResourceMetrics:
+    return dataclasses.replace(resource, scope_metrics=[dataclasses.replace(scope, metrics=[metric])])
+
+
+def _together(parts: list[tuple[SendResult, int]]) -> SendResult:
+    """Return one result for parts of so many points each: what a part lost was rejected of the whole."""
+    lost = sum(result.rejected if result.accepted else points for result, points in parts)
+    return SendResult(rejected=lost)
 
 
 class CountingMetricExporter(MetricExporter):
@@ -74,29 +103,48 @@ class CountingMetricExporter(MetricExporter):
 
     Args:
         exporter: Who does the work.
-        on_failed: Told how many data points an export that failed held.
+        on_dropped: Told the reason and the number of data points lost.
+        on_retried: Told the reason and the number of data points that are sent again.
     """
 
-    def __init__(self, exporter: MetricExporter, on_failed: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        exporter: MetricExporter,
+        on_dropped: Callable[[str, int], None],
+        on_retried: Callable[[str, int], None] = lambda _reason, _count: None,
+    ) -> None:
         super().__init__(exporter._preferred_temporality, exporter._preferred_aggregation)  # noqa: SLF001 - as readers do
         self.counts = ExportCounts()
         self.masks = getattr(exporter, "masks", False)
         self._exporter = exporter
-        self._on_failed = on_failed
+        self._on_dropped = on_dropped
+        self._on_retried = on_retried
+        if isinstance(exporter, OtlpMetricExporter):
+            exporter.on_retried = self._count_retried
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
         """Export and count."""
         points = _count_points(metrics_data)
-        result = self._exporter.export(metrics_data, timeout_millis=timeout_millis, **kwargs)
-        if result is MetricExportResult.SUCCESS:
-            self.counts.exported += points
+        outcome = self._exporter.export(metrics_data, timeout_millis=timeout_millis, **kwargs)
+        result = getattr(self._exporter, "last_result", None)
+        if result is None:
+            result = SendResult(error=None if outcome is MetricExportResult.SUCCESS else "not delivered", retry=True)
+        self._count(result, points)
+        return outcome
+
+    def _count(self, result: SendResult, points: int) -> None:
+        lost = min(result.rejected, points) if result.accepted else points
+        self.counts.exported += points - lost
+        self.counts.dropped += lost
+        self.counts.last_error = f"{lost} points were rejected" if result.accepted and lost else result.error
+        if result.accepted:
             self.counts.last_success_s = time.time()
-            self.counts.last_error = None
-        else:
-            self.counts.dropped += points
-            self.counts.last_error = getattr(self._exporter, "last_error", None) or "not delivered"
-            self._on_failed(points)
-        return result
+        if lost:
+            self._on_dropped(drop_reason(result), lost)
+
+    def _count_retried(self, reason: str, count: int) -> None:
+        self.counts.retried += 1
+        self._on_retried(reason, count)
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         """Flush the exporter."""

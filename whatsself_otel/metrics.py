@@ -300,6 +300,18 @@ class WhatsSelfMetrics:
         """
         self._dropped.add(count, self._known(catalogue.SIGNAL, signal), self._known(catalogue.DROP_REASON, reason))
 
+    @_guarded
+    def retried(self, signal: str, reason: str, count: int = 1) -> None:
+        """
+        Count telemetry that is sent again.
+
+        Args:
+            signal: ``traces``, ``metrics`` or ``logs``.
+            reason: Why, a closed set.
+            count: Spans, data points or records; >= 0.
+        """
+        self._retried.add(count, self._known(catalogue.SIGNAL, signal), self._known(catalogue.RETRY_REASON, reason))
+
     def error(self, component: str) -> None:
         """Count an error inside the telemetry; never raises."""
         try:
@@ -328,6 +340,7 @@ class WhatsSelfMetrics:
         self._disconnects = create_counter(meter, catalogue.WHATSAPP_SESSION_DISCONNECTS)
         self._recovery = create_histogram(meter, catalogue.WHATSAPP_SESSION_RECOVERY)
         self._dropped = Tally(meter, catalogue.TELEMETRY_DROPPED)
+        self._retried = Tally(meter, catalogue.TELEMETRY_RETRIED)
         self._masked = Tally(meter, catalogue.TELEMETRY_MASKED)
         self._errors = Tally(meter, catalogue.TELEMETRY_ERRORS)
 
@@ -338,6 +351,8 @@ class WhatsSelfMetrics:
         for signal in catalogue.SIGNAL.values:
             for reason in catalogue.DROP_REASON.values:
                 self._dropped.add(0, signal, reason)
+            for reason in catalogue.RETRY_REASON.values:
+                self._retried.add(0, signal, reason)
         for component in catalogue.COMPONENT.values:
             self._errors.add(0, component)
 
@@ -386,7 +401,7 @@ class WhatsSelfMetrics:
 
     def _restart(self) -> None:
         self._state = MetricsState(self.config, self._steady_clock)
-        for tally in (self._dropped, self._masked, self._errors):
+        for tally in (self._dropped, self._retried, self._masked, self._errors):
             tally.clear()
         self._add_zeros()
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 import codecs
 import gzip
 import math
+import ssl
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import urllib3
 
+from whatsself_otel.catalogue import OTHER
 from whatsself_otel.forks import run_in_child
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ class SendResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HttpTarget:
+class Target:
     """
     Where and how one signal is sent.
 
@@ -69,6 +71,8 @@ class HttpTarget:
         timeout_s: Seconds for one request.
         compress: Send gzip.
         certificate_file: CA certificate the receiver is checked against; None: the system's.
+        client_certificate_file: What this side shows to a receiver that asks (mTLS).
+        client_key_file: Its key.
     """
 
     url: str
@@ -76,6 +80,18 @@ class HttpTarget:
     timeout_s: float
     compress: bool
     certificate_file: str | None = None
+    client_certificate_file: str | None = None
+    client_key_file: str | None = None
+
+
+class Client(Protocol):
+    """Sends encoded requests of one signal to one receiver."""
+
+    def post(self, body: bytes) -> SendResult:
+        """Send one encoded request; never raises."""
+
+    def close(self) -> None:
+        """Close the connections."""
 
 
 class OtlpHttpClient:
@@ -87,7 +103,7 @@ class OtlpHttpClient:
         answer: The protobuf class of the receiver's answer, for its partial success.
     """
 
-    def __init__(self, target: HttpTarget, answer: type[Any]) -> None:
+    def __init__(self, target: Target, answer: type[Any]) -> None:
         self._target = target
         self._answer = answer
         self._headers = {**target.headers, "content-type": "application/x-protobuf", "user-agent": "whatsself-otel"}
@@ -99,7 +115,12 @@ class OtlpHttpClient:
 
     def _connect(self) -> None:
         self._pool = urllib3.PoolManager(
-            maxsize=2, retries=False, timeout=self._target.timeout_s, ca_certs=self._target.certificate_file
+            maxsize=2,
+            retries=False,
+            timeout=self._target.timeout_s,
+            ca_certs=self._target.certificate_file,
+            cert_file=self._target.client_certificate_file,
+            key_file=self._target.client_key_file,
         )
 
     def post(self, body: bytes) -> SendResult:
@@ -117,7 +138,7 @@ class OtlpHttpClient:
             response.drain_conn()
             response.release_conn()
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            return SendResult(error=_reason(error), retry=True)
+            return SendResult(error=describe_error(error), retry=True)
         return self._judge(response.status, response.headers, content)
 
     def close(self) -> None:
@@ -139,12 +160,16 @@ class OtlpHttpClient:
             return SendResult(error="the answer is not OTLP: something else listens there", retry=True)
         if not content or not content_type.startswith("application/x-protobuf"):
             return SendResult()
-        try:
-            partial = self._answer.FromString(content).partial_success
-        except Exception:  # noqa: BLE001 - protobuf raises its own error, the answer was accepting all the same
-            return SendResult()
-        rejected = next((int(value) for name, value in _numbers(partial) if name.startswith("rejected_")), 0)
-        return SendResult(rejected=max(rejected, 0))
+        return SendResult(rejected=read_rejected(self._answer, content))
+
+
+def read_rejected(answer: type[Any], content: bytes) -> int:
+    """Return how many items the *answer* class finds rejected in *content*; 0 when it cannot be read."""
+    try:
+        partial = answer.FromString(content).partial_success
+    except Exception:  # noqa: BLE001 - protobuf raises its own error, the answer was accepting all the same
+        return 0
+    return max(next((int(value) for name, value in _numbers(partial) if name.startswith("rejected_")), 0), 0)
 
 
 def parse_retry_after(value: str | None, now_s: float | None = None) -> float | None:
@@ -169,11 +194,48 @@ def parse_retry_after(value: str | None, now_s: float | None = None) -> float | 
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_S) if math.isfinite(seconds) else None
 
 
+_RETRY_REASONS: Final = {
+    "HTTP 429": "throttled",
+    "gRPC RESOURCE_EXHAUSTED": "throttled",
+    "HTTP 502": "unavailable",
+    "HTTP 503": "unavailable",
+    "HTTP 504": "unavailable",
+    "gRPC UNAVAILABLE": "unavailable",
+    "ReadTimeoutError": "timeout",
+    "ConnectTimeoutError": "timeout",
+    "gRPC DEADLINE_EXCEEDED": "timeout",
+    "NewConnectionError": "unreachable",
+    "NameResolutionError": "unreachable",
+    "ProtocolError": "unreachable",
+    "TimeoutError": "timeout",
+    "ConnectionRefusedError": "unreachable",
+    "ConnectionResetError": "unreachable",
+    "gaierror": "unreachable",
+    "the connection was closed": "unreachable",
+}
+
+
+def retry_reason(error: str | None) -> str:
+    """Return what *error* of a `SendResult` counts as in ``telemetry.retried_items``, a closed set."""
+    return _RETRY_REASONS.get(error or "", OTHER)
+
+
+def drop_reason(result: SendResult) -> str:
+    """Return what a lost *result* counts as in ``telemetry.dropped_items``."""
+    return "too_large" if result.too_large else "export_failed" if result.retry else "rejected"
+
+
 def _numbers(message: Any) -> list[tuple[str, Any]]:
     return [(field.name, value) for field, value in message.ListFields()]
 
 
-def _reason(error: Exception) -> str:
-    """Name the error without its text, which holds the URL and so perhaps a credential."""
+def describe_error(error: Exception) -> str:
+    """Name the error without its text, which holds the URL and so perhaps a credential; TLS says what is wrong."""
     cause = getattr(error, "reason", None)
-    return type(cause if isinstance(cause, Exception) else error).__name__
+    named = cause if isinstance(cause, Exception) else error
+    for link in (named, *named.args, named.__context__):
+        if isinstance(link, ssl.SSLCertVerificationError):
+            return f"TLS: {link.verify_message}"
+        if isinstance(link, ssl.SSLError):
+            return f"TLS: {link.reason}"
+    return type(named).__name__

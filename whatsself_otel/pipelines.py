@@ -21,6 +21,7 @@ from opentelemetry.util._once import Once
 from whatsself_otel.batch_queue import BatchQueue, Deadline, ExportCounts, QueueLimits
 from whatsself_otel.birth import BirthExporter
 from whatsself_otel.cardinality import BoundedMeterProvider
+from whatsself_otel.export import weigh_log, weigh_span
 from whatsself_otel.logs import MaskedLogRecord, plain
 from whatsself_otel.metric_export import CountingMetricExporter, MaskingMetricExporter
 from whatsself_otel.processors import (
@@ -71,11 +72,12 @@ class Pipelines:
         id_generator: IdGenerator | None = None,
     ) -> None:
         self.on_dropped: Callable[[str, str, int], None] = lambda _signal, _reason, _count: None
+        self.on_retried: Callable[[str, str, int], None] = lambda _signal, _reason, _count: None
         self._config = config
         self._masker = masker
         self._senders: list[Sender[Any]] = []
-        self._spans = self._queue("traces", destinations.spans, mask_span, config.span_delay_s)
-        self._logs = self._queue("logs", destinations.logs, mask_log, config.log_delay_s)
+        self._spans = self._queue("traces", destinations.spans, mask_span, weigh_span, config.span_delay_s)
+        self._logs = self._queue("logs", destinations.logs, mask_log, weigh_log, config.log_delay_s)
         self._metric_exporter = self._count_exports(destinations.metrics)
         self.problems: list[str] = []
         self.prometheus = self._build_prometheus_reader() if config.prometheus else None
@@ -125,14 +127,14 @@ class Pipelines:
 
     def status(self) -> dict[str, dict[str, Any]]:
         """Return what became of each signal's items, for `Telemetry.health`."""
-        counts: dict[str, tuple[ExportCounts, int]] = {}
+        signals: dict[str, dict[str, Any]] = {}
         if self._spans is not None:
-            counts["traces"] = (self._spans.counts, len(self._spans))
+            signals["traces"] = _describe(self._spans.counts) | _fill(self._spans)
         if self._metric_exporter is not None:
-            counts["metrics"] = (self._metric_exporter.counts, 0)
+            signals["metrics"] = _describe(self._metric_exporter.counts) | {"queued": 0}
         if self._logs is not None:
-            counts["logs"] = (self._logs.counts, len(self._logs))
-        return {signal: _describe(count, queued) for signal, (count, queued) in counts.items()}
+            signals["logs"] = _describe(self._logs.counts) | _fill(self._logs)
+        return signals
 
     def install_globals(self) -> str | None:
         """
@@ -159,7 +161,12 @@ class Pipelines:
         return [queue for queue in (self._spans, self._logs) if queue is not None]
 
     def _queue(
-        self, signal: str, sender: Sender[_T] | None, mask: Callable[[_T, Masker], _T], delay_s: float
+        self,
+        signal: str,
+        sender: Sender[_T] | None,
+        mask: Callable[[_T, Masker], _T],
+        weigh: Callable[[_T], int],
+        delay_s: float,
     ) -> BatchQueue[_T] | None:
         if sender is None:
             return None
@@ -169,12 +176,18 @@ class Pipelines:
             sender.send if masks else lambda batch: sender.send([mask(item, self._masker) for item in batch]),
             QueueLimits(items=self._config.queue_size, delay_s=delay_s),
             lambda reason, count: self.on_dropped(signal, reason, count),
+            weigh=weigh,
+            on_retried=lambda reason, count: self.on_retried(signal, reason, count),
         )
 
     def _count_exports(self, exporter: MetricExporter | None) -> CountingMetricExporter | None:
         if exporter is None:
             return None
-        return CountingMetricExporter(exporter, lambda count: self.on_dropped("metrics", "export_failed", count))
+        return CountingMetricExporter(
+            exporter,
+            lambda reason, count: self.on_dropped("metrics", reason, count),
+            lambda reason, count: self.on_retried("metrics", reason, count),
+        )
 
     def _build_prometheus_reader(self) -> PrometheusReader | None:
         if find_spec("prometheus_client") is None:
@@ -222,13 +235,21 @@ def mask_log(record: ReadableLogRecord, masker: Masker) -> ReadableLogRecord:
     return masked
 
 
-def _describe(counts: ExportCounts, queued: int) -> dict[str, Any]:
+def _fill(queue: BatchQueue[Any]) -> dict[str, int]:
+    return {
+        "queued": len(queue),
+        "queue_limit": queue.limits.items,
+        "queued_bytes": queue.queued_bytes,
+        "queue_limit_bytes": queue.limits.bytes,
+    }
+
+
+def _describe(counts: ExportCounts) -> dict[str, Any]:
     age_s = None if counts.last_success_s is None else round(time.time() - counts.last_success_s, 1)
     return {
         "exported": counts.exported,
         "dropped": counts.dropped,
         "retried": counts.retried,
-        "queued": queued,
         "last_success_age_s": age_s,
         "last_error": counts.last_error,
     }

@@ -105,6 +105,7 @@ class Telemetry:
         self._pools = PoolMetrics(meter)
         if self._pipelines is not None:
             self._pipelines.on_dropped = self._count_dropped
+            self._pipelines.on_retried = self._metrics.retried
             self._pipelines.meter_provider.on_overflow = lambda _name: self._metrics.dropped(
                 "metrics", "cardinality_limit"
             )

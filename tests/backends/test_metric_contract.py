@@ -100,6 +100,7 @@ def drive(telemetry: Telemetry, app: FastAPI) -> None:
     metrics.qr_issued(session="main")
     metrics.masked("e-mail", 3)
     metrics.dropped("traces", "rejected", 2)
+    metrics.retried("logs", "unavailable", 5)
     metrics.error("context")
     asyncio.run(request(app, "/answer/5"))
 
@@ -154,6 +155,7 @@ EXPECTED = [
         },
     ),
     Expected("telemetry_dropped_items_total", 2, {"signal": "traces", "reason": "rejected"}),
+    Expected("telemetry_retried_items_total", 5, {"signal": "logs", "reason": "unavailable"}),
     Expected("telemetry_masked_values_total", 3, {"rule": "e-mail"}),
     Expected("telemetry_errors_total", 1, {"component": "context"}),
 ]

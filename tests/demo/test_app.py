@@ -268,6 +268,7 @@ def reply_status(client: httpx.Client, message_id: str) -> str:
 
 UNMOVED = {
     catalogue.TELEMETRY_DROPPED.name: "nothing is dropped in a good run",
+    catalogue.TELEMETRY_RETRIED.name: "the receiver takes everything at once in a good run",
     catalogue.TELEMETRY_ERRORS.name: "nothing fails in a good run",
     catalogue.DB_POOL_OVERFLOW.name: "one worker never needs more connections than the pool has",
 }

@@ -1,0 +1,311 @@
+"""OTLP over gRPC: real servers of the official library, every answer taken for what it is, forks included."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc  # type: ignore[import-untyped]
+import pytest
+from certificates import Certificates, make_certificates
+from google.protobuf.any_pb2 import Any as AnyMessage  # type: ignore[import-untyped]
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from hpack import Encoder
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceResponse,
+)
+
+from whatsself_otel.http2 import Http2Error, decode_headers
+from whatsself_otel.otlp import SendResult, Target
+from whatsself_otel.otlp_grpc import OtlpGrpcClient
+
+Answer = Callable[[bytes, Any], bytes]
+
+
+class Method(grpc.GenericRpcHandler):  # type: ignore[misc]
+    def __init__(self, answer: Answer) -> None:
+        self.paths: list[str] = []
+        self._answer = answer
+
+    def service(self, details: Any) -> Any:
+        self.paths.append(details.method)
+        return grpc.unary_unary_rpc_method_handler(self._answer)
+
+
+@contextmanager
+def answering(answer: Answer, *options: tuple[str, Any], credentials: Any = None) -> Iterator[str]:
+    with futures.ThreadPoolExecutor(4) as threads:
+        server = grpc.server(threads, options=options)
+        server.add_generic_rpc_handlers((Method(answer),))
+        address = "127.0.0.1:0"
+        port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
+        server.start()
+        try:
+            yield f"{'https' if credentials else 'http'}://localhost:{port}"
+        finally:
+            server.stop(0).wait()
+
+
+def failing(code: Any, details: str = "", retry_s: float | None = None) -> Answer:
+    def answer(_: bytes, context: Any) -> bytes:
+        if retry_s is not None:
+            info = RetryInfo()
+            info.retry_delay.FromNanoseconds(int(retry_s * 1e9))
+            packed = AnyMessage()
+            packed.Pack(info)
+            status = Status(code=code.value[0], details=[packed]).SerializeToString()
+            context.set_trailing_metadata((("grpc-status-details-bin", status),))
+        context.abort(code, details)
+        raise AssertionError
+
+    return answer
+
+
+def keep(seen: list[bytes], body: bytes) -> bytes:
+    seen.append(body)
+    return b""
+
+
+def make_client(url: str, timeout_s: float = 5.0, **options: Any) -> OtlpGrpcClient:
+    target = Target(**{"url": url, "headers": {}, "timeout_s": timeout_s, "compress": True, **options})
+    return OtlpGrpcClient(target, "traces", ExportTraceServiceResponse)
+
+
+def post(url: str, body: bytes = b"", timeout_s: float = 5.0, **options: Any) -> SendResult:
+    client = make_client(url, timeout_s, **options)
+    try:
+        return client.post(body)
+    finally:
+        client.close()
+
+
+class TestAnswers:
+    def test_an_empty_success_is_a_success(self) -> None:
+        with answering(lambda _body, _context: b"") as url:
+            assert post(url) == SendResult()
+
+    def test_a_partial_success_says_how_many_were_rejected(self) -> None:
+        partial = ExportTracePartialSuccess(rejected_spans=7, error_message="too old")
+        body = ExportTraceServiceResponse(partial_success=partial).SerializeToString()
+        with answering(lambda _body, _context: body) as url:
+            assert post(url) == SendResult(rejected=7)
+
+    @pytest.mark.parametrize(
+        "name", ["CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"]
+    )
+    def test_these_may_be_tried_again(self, name: str) -> None:
+        with answering(failing(grpc.StatusCode[name])) as url:
+            assert post(url) == SendResult(error=f"gRPC {name}", retry=True)
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("UNKNOWN", "INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "FAILED_PRECONDITION"),
+            *("UNIMPLEMENTED", "INTERNAL", "UNAUTHENTICATED", "RESOURCE_EXHAUSTED"),
+        ],
+    )
+    def test_these_are_final(self, name: str) -> None:
+        with answering(failing(grpc.StatusCode[name])) as url:
+            assert post(url) == SendResult(error=f"gRPC {name}")
+
+    @pytest.mark.parametrize("name", ["UNAVAILABLE", "RESOURCE_EXHAUSTED"])
+    def test_a_receiver_may_ask_for_a_pause(self, name: str) -> None:
+        with answering(failing(grpc.StatusCode[name], retry_s=1.5)) as url:
+            assert post(url) == SendResult(error=f"gRPC {name}", retry=True, retry_after_s=1.5)
+
+    def test_a_longer_pause_than_a_minute_is_a_minute(self) -> None:
+        with answering(failing(grpc.StatusCode.UNAVAILABLE, retry_s=3600)) as url:
+            assert post(url).retry_after_s == 60
+
+    def test_a_message_that_is_too_large_asks_for_less(self) -> None:
+        with answering(lambda _body, _context: b"", ("grpc.max_receive_message_length", 1000)) as url:
+            assert post(url, os.urandom(5000)) == SendResult(error="gRPC RESOURCE_EXHAUSTED", too_large=True)
+
+    @pytest.mark.parametrize("compress", [True, False])
+    def test_three_megabytes_arrive_whole(self, compress: bool) -> None:  # noqa: FBT001
+        seen: list[bytes] = []
+        body = os.urandom(3_000_000)
+        with answering(lambda got, _context: keep(seen, got)) as url:
+            assert post(url, body, compress=compress) == SendResult()
+
+        assert seen == [body]
+
+    def test_headers_go_with_every_call_of_one_connection(self) -> None:
+        seen: list[tuple[str, str]] = []
+
+        def answer(_: bytes, context: Any) -> bytes:
+            sent = dict(context.invocation_metadata())
+            seen.append((sent["authorization"], context.peer()))
+            return b""
+
+        with answering(answer) as url:
+            client = make_client(url, headers={"Authorization": "Bearer t"})
+            for _ in range(3):
+                assert client.post(b"x") == SendResult()
+            client.close()
+
+        assert [token for token, _ in seen] == ["Bearer t"] * 3
+        assert len({peer for _, peer in seen}) == 1
+
+    def test_a_server_that_restarts_is_found_again(self) -> None:
+        with answering(lambda _body, _context: b"") as url:
+            client = make_client(url)
+            assert client.post(b"x") == SendResult()
+        failed = client.post(b"x")
+
+        assert (failed.error, failed.retry) == ("ConnectionRefusedError", True)
+
+    def test_silence_ends_at_the_timeout(self) -> None:
+        import socket
+
+        with socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))
+            silent.listen()
+            start_s = time.monotonic()
+            result = post(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.3)
+
+        assert (result.error, result.retry) == ("TimeoutError", True)
+        assert time.monotonic() - start_s < 3
+
+    def test_a_web_server_is_not_taken_for_a_receiver(self) -> None:
+        from otlp_sink import run_sink
+
+        with run_sink() as sink:
+            result = post(sink.url, timeout_s=2)
+
+        assert not result.accepted
+        assert result.retry
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+class TestTls:
+    def test_a_receiver_of_the_named_authority_is_trusted(self, certificates: Certificates) -> None:
+        with answering(lambda _body, _context: b"", credentials=server_side(certificates, "localhost")) as url:
+            assert post(url, certificate_file=str(certificates.authority)) == SendResult()
+
+    @pytest.mark.parametrize(
+        ("name", "error"),
+        [("expired", "certificate has expired"), ("elsewhere", "Hostname mismatch"), ("stranger", "self-signed")],
+    )
+    def test_any_other_is_refused_with_one_line(self, certificates: Certificates, name: str, error: str) -> None:
+        with answering(lambda _body, _context: b"", credentials=server_side(certificates, name)) as url:
+            result = post(url, certificate_file=str(certificates.authority))
+
+        assert result.error is not None
+        assert error in result.error
+        assert result.retry
+
+    def test_a_receiver_that_asks_for_a_certificate_gets_one(self, certificates: Certificates) -> None:
+        credentials = server_side(certificates, "localhost", mutual=True)
+        shown: dict[str, Any] = {
+            "certificate_file": str(certificates.authority),
+            "client_certificate_file": str(certificates.certificate("localhost")),
+            "client_key_file": str(certificates.key("localhost")),
+        }
+        with answering(lambda _body, _context: b"", credentials=credentials) as url:
+            assert post(url, **shown) == SendResult()
+            assert not post(url, certificate_file=str(certificates.authority)).accepted
+
+
+def server_side(certificates: Certificates, name: str, *, mutual: bool = False) -> Any:
+    pair = (certificates.key(name).read_bytes(), certificates.certificate(name).read_bytes())
+    return grpc.ssl_server_credentials(
+        [pair], certificates.authority.read_bytes() if mutual else None, require_client_auth=mutual
+    )
+
+
+class TestHeaders:
+    @given(
+        st.dictionaries(
+            st.text("abcdefghijklmnopqrstuvwxyz-:", min_size=1, max_size=20),
+            st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=200),
+            max_size=20,
+        ),
+        st.booleans(),
+    )
+    def test_what_an_encoder_without_a_table_writes_is_read(self, headers: dict[str, str], packed: bool) -> None:  # noqa: FBT001
+        encoder = Encoder()
+        encoder.header_table_size = 0
+
+        assert decode_headers(encoder.encode(list(headers.items()), huffman=packed)) == headers
+
+    @given(st.binary(max_size=200))
+    def test_any_bytes_are_read_or_refused(self, block: bytes) -> None:
+        try:
+            decode_headers(block)
+        except Http2Error:
+            return
+
+
+FORKS = 50
+FORK_SCRIPT = """
+import logging, os, sys, threading, time
+from whatsself_otel import TelemetryConfig, setup_telemetry
+
+config = TelemetryConfig(protocol="grpc", metric_interval_s=0.05, span_delay_s=0.01, log_delay_s=0.01)
+telemetry = setup_telemetry(config=config)
+log = logging.getLogger("shop")
+
+def work():
+    while True:
+        with telemetry.tracer.start_as_current_span("parent"):
+            log.info("parent")
+        time.sleep(0.001)
+
+threading.Thread(target=work, daemon=True).start()
+for number in range(FORKS):
+    time.sleep(0.02)
+    child = os.fork()
+    if child == 0:
+        with telemetry.tracer.start_as_current_span(f"child-{number}"):
+            log.info("child")
+        telemetry.metrics.flow_started(flow_id="f")
+        os._exit(0 if telemetry.force_flush(10) else 3)
+    end_s = time.monotonic() + 15
+    while (done := os.waitpid(child, os.WNOHANG)) == (0, 0):
+        if time.monotonic() > end_s:
+            os.kill(child, 9)
+            sys.exit(f"child {number} hangs")
+        time.sleep(0.01)
+    if done[1]:
+        sys.exit(f"child {number} ended with {done[1]}")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_children_forked_during_exports_export_all_signals(tmp_path: Path) -> None:
+    seen: list[bytes] = []
+    with answering(lambda body, _context: keep(seen, body)) as url:
+        script = tmp_path / "shop.py"
+        script.write_text(f"FORKS = {FORKS}\n{FORK_SCRIPT}")
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore::DeprecationWarning", str(script)],
+            env={
+                "PATH": os.environ["PATH"],
+                "OTEL_EXPORTER_OTLP_ENDPOINT": url,
+                "WHATSSELF_OTEL_LOG_TO_STDOUT": "false",
+            },
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    sent = b"".join(seen)
+    assert [number for number in range(FORKS) if f"child-{number}".encode() not in sent] == []
