@@ -47,6 +47,6 @@ def test_no_canary_is_in_loki_the_trace_store_or_prometheus(
             }
             wait_until_found(SHOWN, lambda name: [word for word in SHOWN[name] if word not in answers[name]()])
             found = {name: run.canary.leaks(answer().encode()) for name, answer in answers.items()}
-        programs = {name: run.canary.leaks(stack.log(name).read_bytes()) for name in stack.processes}
+        programs = {f"log of {name}": run.canary.leaks(stack.log(name).read_bytes()) for name in stack.processes}
 
     assert {name: doors for name, doors in (found | programs).items() if doors} == {}
