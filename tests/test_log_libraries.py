@@ -1,8 +1,10 @@
-"""structlog and loguru take the same masked path with one line each; docs/logs.md shows these lines."""
+"""structlog and loguru take the same masked path with one line each: those that docs/logs.md shows are run here."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import loguru
 import pytest
@@ -12,6 +14,7 @@ from otlp_sink import Log, Sink
 from whatsself_otel import Telemetry, message_context
 
 Start = Callable[..., Telemetry]
+PAGE = Path(__file__).parent.parent / "docs" / "logs.md"
 
 
 @pytest.fixture
@@ -26,6 +29,11 @@ def loguru_defaults() -> Iterator[None]:
     loguru.logger.remove()
 
 
+def do_as_documented(telemetry: Telemetry, library: str) -> None:
+    (line,) = re.findall(rf"## {library}\n\n<!-- .* -->\n```python\n(.*)\n```", PAGE.read_text(encoding="utf-8"))
+    exec(line, {"telemetry": telemetry, "structlog": structlog, "loguru": loguru})  # noqa: S102 - our own page
+
+
 def only(sink: Sink, telemetry: Telemetry) -> Log:
     assert telemetry.force_flush(5)
     (record,) = sink.logs()
@@ -37,9 +45,7 @@ def only(sink: Sink, telemetry: Telemetry) -> Log:
 class TestStructlog:
     def test_events_are_records_with_their_fields_and_the_ids(self, start: Start, sink: Sink) -> None:
         telemetry = start()
-        structlog.configure(
-            logger_factory=structlog.stdlib.LoggerFactory(), processors=[structlog.stdlib.render_to_log_kwargs]
-        )
+        do_as_documented(telemetry, "structlog")
         with message_context(contact_id="c1"):
             structlog.get_logger("shop").warning("sent", phone="+5511987654321", attempt=2)
 
@@ -49,9 +55,7 @@ class TestStructlog:
 
     def test_exceptions_are_kept_and_masked(self, start: Start, sink: Sink) -> None:
         telemetry = start()
-        structlog.configure(
-            logger_factory=structlog.stdlib.LoggerFactory(), processors=[structlog.stdlib.render_to_log_kwargs]
-        )
+        do_as_documented(telemetry, "structlog")
         try:
             raise ValueError("+5511987654321")
         except ValueError:
@@ -64,7 +68,7 @@ class TestStructlog:
 class TestLoguru:
     def test_messages_are_records_with_their_fields_and_the_ids(self, start: Start, sink: Sink) -> None:
         telemetry = start()
-        loguru.logger.configure(handlers=[{"sink": telemetry.log_handler, "format": "{message}"}])
+        do_as_documented(telemetry, "loguru")
         with message_context(contact_id="c1"):
             loguru.logger.bind(phone="+5511987654321", attempt=2).warning("sent to {}", "+5511987654321")
 
@@ -74,7 +78,7 @@ class TestLoguru:
 
     def test_exceptions_are_kept_and_masked(self, start: Start, sink: Sink) -> None:
         telemetry = start()
-        loguru.logger.configure(handlers=[{"sink": telemetry.log_handler, "format": "{message}"}])
+        do_as_documented(telemetry, "loguru")
         try:
             raise ValueError("+5511987654321")
         except ValueError:
