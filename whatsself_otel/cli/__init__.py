@@ -18,7 +18,7 @@ from whatsself_otel.cli.errors import FAILED, INTERRUPTED, CommandError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS: Final = ("demo", "view", "stack", "collector", "vendors", "audit", "prove-alerts")
+COMMANDS: Final = ("demo", "view", "trace", "stack", "collector", "vendors", "audit", "prove-alerts")
 
 _EPILOG = """\
 exit status:
@@ -30,6 +30,8 @@ exit status:
 
 examples:
   whatsself-otel demo                           one message, followed from end to end
+  whatsself-otel view                           telemetry on a local page, with nothing but Python
+  whatsself-otel trace ID                       one message's story, by any of its ids
   whatsself-otel stack up                       collector, Prometheus, Loki, a trace store, Alertmanager
   whatsself-otel vendors list                   where the collector can send to
   whatsself-otel collector run --vendor local --vendor honeycomb

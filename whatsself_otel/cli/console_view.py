@@ -133,18 +133,28 @@ def tell(trace_id: str, spans: Iterable[Span], logs: Iterable[LogRecord], metric
 def render(story: MessageStory, paint: Paint) -> str:
     """Return the whole view as text."""
     parts = [
-        _heading("Trace", story.trace_id, paint),
-        *(f"  {key:<10} {paint.cyan(', '.join(values))}" for key, values in story.ids.items()),
+        *render_ids(story, paint),
         "",
         *render_tree(story.spans, paint),
         "",
-        _heading("Logs", f"{len(story.logs)} lines with this trace id", paint),
-        *(_log_line(log, paint) for log in story.logs),
+        *render_logs(story, paint),
         "",
         _heading("Metrics", "what is not zero; an arrow marks an exemplar of this trace", paint),
         *(_point_line(point, story.trace_id, paint) for point in story.points),
     ]
     return "\n".join(parts)
+
+
+def render_ids(story: MessageStory, paint: Paint) -> list[str]:
+    """Return the trace id, and the ids it can be found by."""
+    ids = (f"  {key:<10} {paint.cyan(', '.join(values))}" for key, values in story.ids.items())
+    return [_heading("Trace", story.trace_id, paint), *ids]
+
+
+def render_logs(story: MessageStory, paint: Paint) -> list[str]:
+    """Return one line a log record."""
+    heading = _heading("Logs", f"{len(story.logs)} lines with this trace id", paint)
+    return [heading, *(_log_line(log, paint) for log in story.logs)]
 
 
 def render_tree(spans: Sequence[Span], paint: Paint) -> Iterator[str]:

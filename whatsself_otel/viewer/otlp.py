@@ -95,9 +95,7 @@ def decode(signal: str, kind: str, body: bytes) -> Any:
         if kind == PROTOBUF:
             message.ParseFromString(body)
         else:
-            json_format.ParseDict(
-                _with_base64_ids(json.loads(body)), message, ignore_unknown_fields=True, max_recursion_depth=_DEPTH
-            )
+            json_format.ParseDict(_object(body), message, ignore_unknown_fields=True, max_recursion_depth=_DEPTH)
     except (DecodeError, json_format.ParseError, ValueError, TypeError, AttributeError, RecursionError) as error:
         what = "JSON" if kind == JSON else "protobuf"
         raise RefusedError(400, f"the body is no {what} export request of {signal}: {type(error).__name__}") from error
@@ -118,6 +116,13 @@ def encode(message: Message, kind: str) -> bytes:
     if kind == PROTOBUF:
         return bytes(message.SerializeToString())
     return json_format.MessageToJson(message, indent=None).encode()  # type: ignore[no-any-return]
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    found = _with_base64_ids(json.loads(body))
+    if not isinstance(found, dict):
+        raise TypeError("an export request is an object")
+    return found
 
 
 def _with_base64_ids(value: Any) -> Any:

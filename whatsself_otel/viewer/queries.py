@@ -22,7 +22,15 @@ SHOWN_LOGS: Final = 2_000
 LISTED: Final = 200
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 _LEVELS: Final = ((21, "fatal"), (17, "error"), (13, "warn"), (9, "info"), (5, "debug"), (1, "trace"))
-_WHICH: Final = {"messages": "message_id IS NOT NULL", "errors": "errors > 0", "all": "1"}
+_BEGUN_EARLIER: Final = """
+    SELECT 1 FROM ids JOIN traces AS earlier USING (trace_id)
+    WHERE value = traces.message_id AND ids.name = 'messageId' AND earlier.start_ns < traces.start_ns
+"""
+_WHICH: Final = {
+    "messages": f"message_id IS NOT NULL AND NOT EXISTS ({_BEGUN_EARLIER})",
+    "errors": "errors > 0",
+    "all": "1",
+}
 _TRACE: Final = """
     SELECT trace_id AS traceId, start_ns / 1e9 AS start_s, (end_ns - start_ns) / 1e6 AS took_ms, name, service,
            request_id AS requestId, contact_id AS contactId, message_id AS messageId, spans, logs, errors
@@ -37,7 +45,8 @@ def recent(store: Store, which: str, limit: int = 50) -> list[dict[str, Any]]:
 
     Args:
         store: Where to look.
-        which: ``messages`` (those with a messageId), ``errors`` or ``all``.
+        which: ``messages`` (those in which a messageId is seen for the first time, so that whoever asks about a message
+            later does not count as one), ``errors`` or ``all``.
         limit: How many at most, from 1 to `LISTED`.
     """
     rows = store.read(f"{_TRACE} WHERE {_WHICH[which]} ORDER BY start_ns DESC LIMIT ?", (min(limit, LISTED),))

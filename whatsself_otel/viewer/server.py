@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import secrets
 import socket
 import tempfile
 import threading
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import uvicorn
 
 from whatsself_otel.viewer.app import Addresses, create_app
+from whatsself_otel.viewer.note import Note
 from whatsself_otel.viewer.receiver import Receiver
 from whatsself_otel.viewer.store import Retention, Store
 
@@ -38,31 +37,6 @@ class ViewerConfig:
     retention: Retention = field(default_factory=Retention)
     note: Path | None = None
     """Where to write address and token for other commands of this user; None for nowhere."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
-    """What a running viewer leaves for other commands to find it by."""
-
-    url: str
-    token: str = field(repr=False)
-    pid: int = field(default_factory=os.getpid)
-
-    def write(self, path: Path) -> None:
-        """Write it for its owner alone."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".unfinished")
-        with os.fdopen(os.open(unfinished, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(asdict(self), file)
-        unfinished.replace(path)
-
-    @classmethod
-    def read(cls, path: Path) -> Note | None:
-        """Return what was left at *path*; whether that viewer still runs is for the reader to see."""
-        try:
-            return cls(**json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
 
 
 class Viewer:

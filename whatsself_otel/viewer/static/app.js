@@ -66,23 +66,29 @@ class App {
     const typed = document.activeElement?.value;
     main.replaceChildren(...view.draw(this.data, this).filter(Boolean));
     document.title = `${view.title(this.data)} · ${t("app.title")}`;
-    if (isNew) this.arrive(view);
+    const target = this.point(view);
+    if (isNew) this.arrive(target);
     else if (key) this.refocus(key, typed);
   }
 
-  arrive(view) {
-    const target = view.target?.(this.route.rest);
-    const node = target ? document.querySelector(`[data-key="${CSS.escape(target)}"]`) : null;
-    if (!node) {
-      if (this.hasArrived) document.querySelector("main h1")?.focus({ preventScroll: false });
-      this.hasArrived = true;
-      return;
+  // What the address points at is marked for as long as one looks at it.
+  point(view) {
+    const key = view.target?.(this.route.rest);
+    const node = key ? document.querySelector(`[data-key="${CSS.escape(key)}"]`) : null;
+    node?.closest(".span, .log")?.classList.add("target");
+    return node;
+  }
+
+  arrive(target) {
+    if (target) {
+      const box = target.closest(".span, .log");
+      box.classList.add("arrived");
+      box.scrollIntoView({ block: "center" });
+      target.focus({ preventScroll: true });
+    } else if (this.hasArrived) {
+      document.querySelector("main h1")?.focus();
     }
     this.hasArrived = true;
-    const box = node.closest(".span, .log") ?? node;
-    box.classList.add("target");
-    box.scrollIntoView({ block: "center" });
-    node.focus({ preventScroll: true });
   }
 
   refocus(key, typed) {

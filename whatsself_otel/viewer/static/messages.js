@@ -69,13 +69,17 @@ function row(trace) {
       "td",
       { class: "what" },
       el("a", { href: `#/trace/${trace.traceId}`, "data-key": key }, trace.name || t("messages.unfinished")),
-      el("span", { class: "ids" }, ["contactId", "messageId", "requestId"].map((name) => id(name, trace[name]))),
+      el("span", { class: "ids" }, shownIds(trace).map((name) => id(name, trace[name]))),
     ),
     el("td", { class: "took" }, duration(trace.took_ms)),
     el("td", { class: "spans" }, number(trace.spans), el("span", { class: "unit" }, ` ${t("messages.spans")}`)),
     el("td", { class: "logs" }, number(trace.logs), el("span", { class: "unit" }, ` ${t("messages.logs")}`)),
     el("td", { class: "state" }, state(trace.errors)),
   );
+}
+
+function shownIds(trace) {
+  return trace.contactId || trace.messageId ? ["contactId", "messageId"] : ["requestId"];
 }
 
 function id(name, value) {

@@ -7,8 +7,8 @@ const WIDTH = 180;
 const HEIGHT = 32;
 
 export const metrics = {
-  load: async ([window = "900", filter = ""]) => {
-    const chosen = WINDOWS.includes(window) ? window : "900";
+  load: async ([window = "300", filter = ""]) => {
+    const chosen = WINDOWS.includes(window) ? window : "300";
     return { ...(await get(`/api/metrics?window_s=${chosen}`)), chosen, filter };
   },
   draw: (data, app) => {
@@ -37,13 +37,17 @@ function filters({ chosen, filter }, app) {
 }
 
 function card(metric) {
+  const isQuiet = (series) => !series.now && !series.bins.some(Boolean);
+  const quiet = metric.series.filter(isQuiet);
+  const shown = quiet.length === metric.series.length && quiet.length === 1 ? quiet : metric.series.filter((series) => !isQuiet(series));
   return el(
     "article",
     { class: "card" },
     el("h2", {}, metric.name),
     metric.description ? el("p", { class: "about" }, metric.description[current()]) : null,
     el("p", { class: "note" }, `${t(`metrics.${metric.kind}`)} · ${t(`metrics.across.${metric.across}`)}`),
-    el("ul", { class: "series" }, metric.series.map((series) => row(metric, series))),
+    el("ul", { class: "series" }, shown.map((series) => row(metric, series))),
+    quiet.length && shown !== quiet ? el("p", { class: "note" }, t("metrics.zero", { n: quiet.length })) : null,
     metric.more ? el("p", { class: "note" }, t("metrics.more", { n: metric.more })) : null,
     metric.traceIds.length
       ? el("p", { class: "note" }, `${t("metrics.traces")}: `, metric.traceIds.map((id, index) => [index ? ", " : "", el("a", { href: `#/trace/${id}`, "data-key": `exemplar-${metric.name}-${id}` }, t("metrics.trace", { id: id.slice(0, 8) }))]))

@@ -1,6 +1,6 @@
 // One trace: its spans as a waterfall, its log lines in order of time, and ways from one to the other.
 
-import { el, hidden, pairs, say } from "./dom.js";
+import { el, hidden, pairs, say, svg } from "./dom.js";
 import { get } from "./api.js";
 import { clock, counted, duration, moment, t } from "./text.js";
 import { state } from "./messages.js";
@@ -55,12 +55,18 @@ function fact([name, values, isId]) {
 }
 
 function copy(value) {
-  const press = async (event) => {
+  const press = async () => {
     await navigator.clipboard.writeText(value);
-    event.target.textContent = "✓";
+    button.classList.add("done");
     say(t("app.copied"));
   };
-  return el("button", { type: "button", class: "copy", "aria-label": `${t("app.copy")} ${value}`, title: t("app.copy"), "data-key": `copy-${value}`, onclick: press }, "⧉");
+  const sheets = svg("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", { d: "M5.5 5.5v-3h8v8h-3M2.5 5.5h8v8h-8z" }));
+  const button = el(
+    "button",
+    { type: "button", class: "copy", "aria-label": `${t("app.copy")} ${value}`, title: t("app.copy"), "data-key": `copy-${value}`, onclick: press },
+    sheets,
+  );
+  return button;
 }
 
 function kindOf(span) {
@@ -163,10 +169,15 @@ function row(span, depth, context) {
       "div",
       { class: "lane", "aria-hidden": "true", "--left": left, "--width": width },
       el("span", { class: `fall ${kind}${span.isError ? " failed" : ""}` }),
-      el("span", { class: left + width > 0.75 ? "length before" : "length" }, took),
+      el("span", { class: `length ${place(left, width)}` }, took),
     ),
     isOpen ? details(span, panel) : null,
   );
+}
+
+function place(left, width) {
+  if (left + width <= 0.78) return "after";
+  return left >= 0.22 ? "before" : "inside";
 }
 
 function logLink(span, logs, context) {

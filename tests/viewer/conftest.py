@@ -1,0 +1,30 @@
+"""A viewer of one's own for every test."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from parts import Client
+
+from whatsself_otel.viewer.server import Viewer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def viewer() -> Iterator[Viewer]:
+    with Viewer() as running:
+        yield running
+
+
+@pytest.fixture
+def client(viewer: Viewer) -> Iterator[Client]:
+    with Client(viewer) as client:
+        yield client

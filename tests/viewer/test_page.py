@@ -1,0 +1,255 @@
+"""The page in a real browser: found, opened, followed, read aloud, and seen in every dress."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from browser import need_browser, open_browser
+from parts import SCRIPT, Client, counter, histogram, logs, spans, trace_id
+
+from whatsself_otel.viewer.server import Viewer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser, Locator, Page
+
+VIEWS = ("#/messages", "#/logs", "#/metrics", "#/health", f"#/trace/{trace_id(1)}", "#/find/nothing-has-this-id")
+PHONE = {"width": 320, "height": 640}
+DESK = {"width": 1280, "height": 800}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    need_browser()
+    with open_browser() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def filled() -> Iterator[Viewer]:
+    with Viewer() as viewer:
+        with Client(viewer) as client:
+            _fill(client)
+        yield viewer
+
+
+@pytest.fixture
+def client(filled: Viewer) -> Iterator[Client]:
+    with Client(filled) as client:
+        yield client
+
+
+def _fill(client: Client) -> None:
+    for number in range(4):
+        client.send(spans(number, count=5), logs(number, f"Message {number} received", "Message sent"))
+    client.send(logs(2, SCRIPT, severity=17))
+    now_s = time.time()
+    for age_s, value in ((30, 0), (15, 4), (1, 9)):
+        client.send(counter("messages.outbound", value, at_s=now_s - age_s, origin="reply"))
+        client.send(counter("telemetry.masked_values", value, at_s=now_s - age_s, rule="phone"))
+        client.send(histogram("first_response.latency", [value, 0], [120.0], at_s=now_s - age_s))
+
+
+@pytest.fixture
+def page(browser: Browser, filled: Viewer) -> Iterator[Page]:
+    context = browser.new_context(viewport=DESK, locale="en-GB", color_scheme="light")  # type: ignore[arg-type]
+    opened = context.new_page()
+    opened.set_default_timeout(60_000)
+    problems: list[str] = []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
+    opened.on("request", lambda asked: problems.append(asked.url) if not asked.url.startswith(filled.url) else None)
+    opened.goto(filled.page)
+    opened.locator("main h1").wait_for()
+    yield opened
+    context.close()
+    assert problems == []
+
+
+def text(locator: Locator) -> str:
+    return re.sub(r"\s+", " ", locator.inner_text()).strip()
+
+
+class TestFollowingOneMessage:
+    def test_from_its_contact_to_its_trace_to_its_log_and_back(self, page: Page) -> None:
+        page.get_by_role("searchbox").fill("contact-2")
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**#/trace/{trace_id(2)}")
+        page.get_by_role("link", name="3 logs of step 1").click()
+        line = page.locator(".log.target")
+        line.wait_for()
+        assert "Message 2 received" in text(line)
+
+        line.get_by_role("link", name="Span: step 1").click()
+
+        span = page.locator(".span.target")
+        span.wait_for()
+        assert "step 1" in text(span)
+        assert span.get_by_role("button", name=re.compile("step 1")).get_attribute("aria-expanded") == "true"
+        assert "contact-2" in text(span.locator(".details"))
+        page.go_back()
+        page.wait_for_url("**/log/*")
+        line.wait_for()
+
+    @pytest.mark.parametrize("found_by", ["message-3", trace_id(3)])
+    def test_is_found_by_each_of_its_ids(self, page: Page, found_by: str) -> None:
+        page.get_by_role("searchbox").fill(found_by)
+        page.keyboard.press("Enter")
+
+        page.wait_for_url(f"**#/trace/{trace_id(3)}")
+
+    def test_without_a_mouse(self, page: Page) -> None:
+        page.goto(f"{page.url.partition('#')[0]}#/trace/{trace_id(1)}")
+        page.locator(".span-name").first.focus()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+
+        opened = page.locator(".span-name[aria-expanded=true]")
+        assert text(opened).startswith("INSIDE") or "step 1" in text(opened)
+        assert page.evaluate("document.activeElement.classList.contains('span-name')")
+
+    def test_what_failed_says_so_in_words(self, page: Page) -> None:
+        page.goto(f"{page.url.partition('#')[0]}#/trace/{trace_id(1)}")
+
+        assert "failed" in text(page.locator(".span", has_text="step 4"))
+
+    def test_the_list_grows_while_one_looks(self, page: Page, client: Client) -> None:
+        client.send(spans(9, name="POST /later"))
+
+        page.get_by_role("link", name="POST /later").wait_for()
+
+    def test_what_one_does_survives_what_arrives(self, page: Page, client: Client) -> None:
+        client.send(spans(8))
+        page.goto(f"{page.url.partition('#')[0]}#/trace/{trace_id(8)}")
+        page.get_by_role("button", name=re.compile("step 1")).click()
+        client.send(logs(8, "One more line"))
+        page.get_by_text("One more line").wait_for()
+
+        assert page.get_by_role("button", name=re.compile("step 1")).get_attribute("aria-expanded") == "true"
+        assert page.evaluate("document.activeElement.dataset.key") == "span-0000000900000002"
+
+
+class TestHostileText:
+    def test_a_script_in_a_log_line_stays_text(self, page: Page) -> None:
+        page.goto(f"{page.url.partition('#')[0]}#/logs")
+
+        assert page.get_by_text(SCRIPT, exact=True).count() == 1
+        assert page.locator("main script, main img").count() == 0
+        assert "broken" not in page.title()
+
+    def test_the_policy_forbids_scripts_and_styles_in_the_page(self, browser: Browser, filled: Viewer) -> None:
+        page = browser.new_page()
+        page.goto(filled.page)
+        page.evaluate(
+            """() => {
+                window.refused = [];
+                document.addEventListener("securitypolicyviolation", (event) => refused.push(event.effectiveDirective));
+                for (const [tag, text] of [["script", "window.reached = true"], ["style", "body { color: red }"]]) {
+                    const node = document.createElement(tag);
+                    node.textContent = text;
+                    document.body.append(node);
+                }
+            }"""
+        )
+        page.wait_for_function("refused.length == 2")
+
+        assert page.evaluate("window.reached") is None
+        assert page.evaluate("refused") == ["script-src-elem", "style-src-elem"]
+        page.context.close()
+
+
+class TestDress:
+    def test_language_and_theme_are_switched_and_kept(self, page: Page) -> None:
+        page.get_by_label("Language").select_option("pt")
+        assert text(page.locator("main h1")) == "Mensagens recentes"
+        page.get_by_label("Tema").select_option("dark")
+        dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+        page.reload()
+        page.locator("main h1").wait_for()
+
+        assert page.evaluate("document.documentElement.lang") == "pt-BR"
+        assert text(page.locator("main h1")) == "Mensagens recentes"
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark
+        page.get_by_label("Tema").select_option("light")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
+
+    def test_every_string_is_there_in_both_languages(self, page: Page) -> None:
+        for language in ("en", "pt"):
+            page.locator("#language").select_option(language)
+            for view in VIEWS:
+                page.goto(f"{page.url.partition('#')[0]}{view}")
+                page.locator("main h1").wait_for()
+                assert "⟨" not in page.locator("body").inner_text()
+
+    def test_nothing_is_wider_than_a_phone(self, page: Page) -> None:
+        page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        for language in ("en", "pt"):
+            page.locator("#language").select_option(language)
+            for view in VIEWS:
+                page.goto(f"{page.url.partition('#')[0]}{view}")
+                page.locator("main h1").wait_for()
+                assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], view
+
+    def test_metrics_and_objectives_are_shown(self, page: Page) -> None:
+        page.goto(f"{page.url.partition('#')[0]}#/metrics")
+        card = page.locator(".card", has_text="messages_outbound_total")
+        card.wait_for()
+        assert card.get_by_role("img").get_attribute("aria-label") == (
+            "messages_outbound_total: now 9; in the window from 4 to 5"
+        )
+
+        page.goto(f"{page.url.partition('#')[0]}#/health")
+        page.locator(".objective").first.wait_for()
+        assert "0 bad of 9" in text(page.locator(".objective", has_text="Contacts answered within 120 s"))
+        assert "phone 9" in text(page.locator("section", has_text="Masked values"))
+
+
+class TestAccessibility:
+    @pytest.mark.parametrize("theme", ["light", "dark"])
+    def test_axe_finds_no_violation(self, page: Page, theme: str) -> None:
+        axe = _axe()
+        page.locator("#theme").select_option(theme)
+        for view in VIEWS:
+            page.goto(f"{page.url.partition('#')[0]}{view}")
+            page.locator("main h1").wait_for()
+            page.evaluate(axe)
+            found = page.evaluate("axe.run().then((result) => result.violations)")
+            assert [_said(violation) for violation in found] == [], view
+
+
+class TestScreenshots:
+    @pytest.mark.parametrize("dress", ["light", "dark", "phone"])
+    def test_are_made(self, page: Page, dress: str, shots: Callable[[str], Path]) -> None:
+        page.set_viewport_size(PHONE if dress == "phone" else DESK)  # type: ignore[arg-type]
+        page.locator("#theme").select_option("dark" if dress == "dark" else "light")
+        for view in VIEWS[:5]:
+            page.goto(f"{page.url.partition('#')[0]}{view}")
+            page.locator("main h1").wait_for()
+            path = shots(f"{dress}-{view.split('/')[1]}.png")
+            page.screenshot(path=path, full_page=True)
+            assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture
+def shots(tmp_path: Path) -> Callable[[str], Path]:
+    """Return where a screenshot goes: WHATSSELF_OTEL_SHOTS, for who wants to look at them."""
+    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return lambda name: folder / name
+
+
+def _axe() -> str:
+    return (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
+
+
+def _said(violation: dict[str, Any]) -> str:
+    return json.dumps({"id": violation["id"], "where": [node["html"][:200] for node in violation["nodes"][:3]]})

@@ -1,0 +1,65 @@
+"""Both languages come from one table, and the table is complete."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from whatsself_otel.viewer.app import STATIC
+
+TEXTS: dict[str, dict[str, str]] = json.loads((STATIC / "texts.json").read_text("utf-8"))
+SOURCES = {path.name: path.read_text("utf-8") for path in (*STATIC.glob("*.js"), *STATIC.glob("*.html"))}
+FIXED = re.compile(
+    r"""\bt\(\s*"([\w.-]+)"|data-(?:text|label|placeholder)="([\w.-]+)"|\?\s*"(app\.live\.\w+)"\s*:\s*"(app\.live\.\w+)\""""
+)
+COUNTED = re.compile(r"""\bcounted\("([\w.]+)\"""")
+COMPOSED = re.compile(r"""\bt\(`([\w.]*)\$\{[^}]*\}([\w.]*)`""")
+FILLED = re.compile(r"\{(\w+)\}")
+
+
+def used() -> set[str]:
+    """Every key that the page asks for."""
+    source = "\n".join(SOURCES.values())
+    fixed = {key for groups in FIXED.findall(source) for key in groups if key}
+    counted = {f"{key}.{form}" for key in COUNTED.findall(source) for form in ("one", "many")}
+    return fixed | counted
+
+
+def composed() -> list[re.Pattern[str]]:
+    """The shapes of keys that are put together."""
+    return [
+        re.compile(rf"{re.escape(before)}[\w-]+{re.escape(after)}")
+        for source in SOURCES.values()
+        for before, after in COMPOSED.findall(source)
+    ]
+
+
+class TestTable:
+    @pytest.mark.parametrize("key", sorted(TEXTS))
+    def test_each_text_is_there_in_both_languages_with_the_same_gaps(self, key: str) -> None:
+        text = TEXTS[key]
+
+        assert set(text) == {"en", "pt"}
+        assert all(text.values())
+        assert sorted(FILLED.findall(text["en"])) == sorted(FILLED.findall(text["pt"]))
+
+    def test_whatever_the_page_asks_for_is_there(self) -> None:
+        assert used() - set(TEXTS) == set()
+
+    def test_nothing_is_there_that_the_page_never_asks_for(self) -> None:
+        patterns = composed()
+        lonely = {key for key in set(TEXTS) - used() if not any(pattern.fullmatch(key) for pattern in patterns)}
+
+        assert lonely == set()
+
+    def test_the_page_never_turns_text_into_markup(self) -> None:
+        source = "\n".join(SOURCES.values())
+
+        assert re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|srcdoc|eval\(", source) == []
+
+    def test_every_objective_of_the_shared_file_has_a_name(self) -> None:
+        from whatsself_otel.viewer.objectives import objectives
+
+        assert [each.name for each in objectives() if f"health.objective.{each.name}" not in TEXTS] == []

@@ -1,0 +1,116 @@
+"""``whatsself-otel trace ID``: one message's story as a tree with its logs, from whatever store has it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Final
+
+from whatsself_otel.cli import containers
+from whatsself_otel.cli.addresses import Addresses
+from whatsself_otel.cli.console_view import MessageStory, Paint, render_ids, render_logs, render_tree
+from whatsself_otel.cli.errors import FAILED, MISSING, WRONG_USE, CommandError
+from whatsself_otel.cli.paths import data_dir
+from whatsself_otel.cli.stack import Running
+from whatsself_otel.cli.trace_sources import Jaeger, Loki, SourceError, Tempo, ViewerSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from whatsself_otel.cli.trace_sources import Source
+
+SOURCES: Final = ("viewer", "tempo", "jaeger")
+_EXAMPLES: Final = """\
+examples:
+  whatsself-otel trace cm3k2v9x                     a requestId, contactId, messageId or trace id
+  whatsself-otel trace cm3k2v9x --from jaeger       ask one store only; Loki is asked for the log lines
+  whatsself-otel trace cm3k2v9x --all --json        every trace of a contact, for programs
+
+Without --from it asks whatever runs: the viewer, the native stack, or the stack in containers.
+exit status: 0 shown, 1 nothing has this id, 2 wrong arguments, 3 no store answers
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``trace``."""
+    parser = subparsers.add_parser(
+        "trace",
+        help="print one message's story: its trace as a tree, and its logs",
+        description="Prints everything that is known about one message, from the viewer, Tempo or Jaeger with Loki.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("id", metavar="ID", help="requestId, contactId, messageId or trace id")
+    parser.add_argument("--from", dest="source", choices=SOURCES, help="where to look (default: whatever runs)")
+    parser.add_argument("--url", help="address of the store that --from names, if it is not the usual one")
+    parser.add_argument("--loki", metavar="URL", help="address of Loki, if it is not the usual one")
+    parser.add_argument("--token", help="the viewer's token, if the viewer belongs to somebody else")
+    parser.add_argument("--all", action="store_true", help="every trace found, not the newest alone")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, for programs")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show what is found; failed if nothing is."""
+    wanted = arguments.id.strip()
+    if not 0 < len(wanted) <= 200:
+        raise CommandError("ID must have 1 to 200 characters.", status=WRONG_USE)
+    if arguments.url and not arguments.source:
+        raise CommandError("--url needs --from, which says what listens there.", status=WRONG_USE)
+    name, stories = _ask(list(_sources(arguments)), wanted, everything=arguments.all)
+    if not stories:
+        raise CommandError(
+            f"Nothing has the id {wanted}. It may not have arrived yet, or be older than what is kept.", status=FAILED
+        )
+    _show(name, wanted, stories, arguments)
+    return 0
+
+
+def _ask(sources: list[Source], wanted: str, *, everything: bool) -> tuple[str, list[MessageStory]]:
+    """Return what the first source that knows *wanted* tells; the problems, if none of them answers."""
+    problems = []
+    for source in sources:
+        try:
+            traces = source.find(wanted)
+            if traces:
+                return source.name, [source.story(trace) for trace in (traces if everything else traces[:1])]
+        except SourceError as error:
+            problems.append(str(error))
+    if len(problems) == len(sources):
+        remedy = "Start one: whatsself-otel view, or whatsself-otel stack up."
+        raise CommandError(" ".join(["No store answers.", *problems, remedy]), status=MISSING)
+    return "", []
+
+
+def _sources(arguments: argparse.Namespace) -> Iterator[Source]:
+    """Yield where to ask, in order."""
+    addresses = _addresses()
+    if arguments.source in {None, "viewer"}:
+        viewer = ViewerSource.find_running(url=arguments.url, token=arguments.token)
+        if viewer is not None:
+            yield viewer
+    loki = Loki(arguments.loki or addresses.loki)
+    if arguments.source in {None, "tempo"}:
+        yield Tempo(arguments.url or addresses.tempo, loki)
+    if arguments.source in {None, "jaeger"}:
+        yield Jaeger(arguments.url or addresses.jaeger, loki)
+
+
+def _addresses() -> Addresses:
+    running = Running.read(data_dir())
+    if running is not None:
+        return Addresses(ports=running.ports)
+    return containers.running() or Addresses.from_environment()
+
+
+def _show(name: str, wanted: str, stories: list[MessageStory], arguments: argparse.Namespace) -> None:
+    if arguments.json:
+        traces = [story.as_json() for story in stories]
+        print(json.dumps({"id": wanted, "from": name, "traces": traces}, ensure_ascii=False))
+        return
+    paint = Paint.for_stream(sys.stdout)
+    for story in stories:
+        print("\n".join(["", *render_ids(story, paint), "", *render_tree(story.spans, paint), ""]))
+        print("\n".join(render_logs(story, paint)))
+    print(paint.dim(f"\nfrom {name}"))

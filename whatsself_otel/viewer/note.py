@@ -1,0 +1,36 @@
+"""The note by which other commands of this user find a running viewer."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What a running viewer leaves for other commands to find it by."""
+
+    url: str
+    token: str = field(repr=False)
+    pid: int = field(default_factory=os.getpid)
+
+    def write(self, path: Path) -> None:
+        """Write it for its owner alone."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".unfinished")
+        with os.fdopen(os.open(unfinished, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(asdict(self), file)
+        unfinished.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Note | None:
+        """Return what was left at *path*; whether that viewer still runs is for the reader to see."""
+        try:
+            return cls(**json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
