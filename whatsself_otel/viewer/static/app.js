@@ -14,7 +14,8 @@ const OWNERS = { find: "messages", trace: "messages" };
 const PAUSE_MS = 2000;
 
 class App {
-  route = { name: "messages", rest: [] };
+  asked = { name: "messages", rest: [] };
+  route = null; // what is shown: what was asked for, once its data is here
   state = { version: -1, send_to: {} };
   isLive = true;
   data = null;
@@ -31,28 +32,31 @@ class App {
 
   async open() {
     const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(readable);
-    this.route = { name: name in VIEWS ? name : "messages", rest };
+    this.asked = { name: name in VIEWS ? name : "messages", rest };
     this.mark();
-    await this.refresh(true);
+    await this.refresh();
   }
 
   mark() {
-    const owner = OWNERS[this.route.name] ?? this.route.name;
+    const owner = OWNERS[this.asked.name] ?? this.asked.name;
     for (const link of document.querySelectorAll("nav a")) {
       if (link.dataset.view === owner) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
   }
 
-  async refresh(isNew = false) {
+  async refresh() {
     const turn = ++this.turn;
+    const asked = this.asked;
     try {
-      const data = await VIEWS[this.route.name].load(this.route.rest);
+      const data = await VIEWS[asked.name].load(asked.rest);
       if (turn !== this.turn) return; // somebody went on meanwhile
-      const isSame = !isNew && JSON.stringify(data) === JSON.stringify(this.data);
+      const isSame = this.route === asked && JSON.stringify(data) === JSON.stringify(this.data);
+      const isArrival = this.route !== asked;
       this.data = data;
+      this.route = asked;
       this.problem(null);
-      if (!isSame) this.redraw(isNew);
+      if (!isSame) this.redraw(isArrival);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       this.problem(error.kind);
