@@ -275,3 +275,55 @@ class Prometheus(_Api):
         window_s = int(time.time() - self._since_s) + 120
         answer = self._json("/api/v1/query", query=f"{selector}[{window_s}s]")
         return [[float(value) for _, value in series["values"]] for series in answer["data"]["result"]]
+
+
+class Viewer(_Api):
+    """The embedded viewer, by the API of its page: all three signals in one."""
+
+    name = "viewer"
+
+    def __init__(self, url: str, token: str, since_s: float) -> None:
+        super().__init__(url, since_s)
+        self._client.headers["authorization"] = f"Bearer {token}"
+
+    def find(self, key: str, value: str) -> set[str]:
+        """Search by id; the viewer asks for no key."""
+        return {trace["traceId"] for trace in self._json("/api/find", id=value)["traces"]}
+
+    def raw(self, trace_id: str) -> str:
+        """Return the answer itself."""
+        return self._get(f"/api/traces/{trace_id}").text
+
+    def spans(self, trace_id: str) -> list[Span]:
+        """Return all spans of one trace."""
+        response = self._get(f"/api/traces/{trace_id}")
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return []
+        return [
+            Span(
+                name=span["name"],
+                kind=span["kind"],
+                span_id=span["spanId"],
+                trace_id=trace_id,
+                parent_id=span["parentSpanId"],
+                attributes=span["attributes"],
+                resource=span["resource"],
+            )
+            for span in response.raise_for_status().json()["spans_shown"]
+        ]
+
+    def lines(self, trace_id: str) -> list[Line]:
+        """Return the log lines of one trace."""
+        response = self._get(f"/api/traces/{trace_id}")
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return []
+        return [
+            Line(text=log["text"], fields={**log["attributes"], "trace_id": trace_id})
+            for log in response.raise_for_status().json()["logs_shown"]
+        ]
+
+    def count(self, metric: str, labels: Mapping[str, str]) -> float:
+        """Return what a counter or histogram has counted, over all instances that were born at zero."""
+        found = self._json("/api/metrics", window_s=21600)["metrics"]
+        rows = [row for each in found if each["name"] == metric for row in each["series"]]
+        return sum(float(row["now"]) for row in rows if labels.items() <= row["labels"].items())

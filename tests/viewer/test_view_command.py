@@ -122,10 +122,12 @@ class TestTraceFromTheViewer:
         assert "Message received" in shown
         assert shown.endswith("from viewer\n")
 
-    def test_one_trace_of_a_contact_or_all(self, noted: Client, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_the_trace_in_which_the_id_came_first_or_all(
+        self, noted: Client, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         noted.send(spans(2, contactId="contact-1"))
 
-        assert names(told(capsys, "contact-1")["traces"]) == [trace_id(2)]
+        assert names(told(capsys, "contact-1")["traces"]) == [trace_id(1)]
         assert names(told(capsys, "contact-1", "--all")["traces"]) == [trace_id(2), trace_id(1)]
 
     def test_by_address_and_token(self, noted: Client, capsys: pytest.CaptureFixture[str], data: Path) -> None:

@@ -46,7 +46,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--url", help="address of the store that --from names, if it is not the usual one")
     parser.add_argument("--loki", metavar="URL", help="address of Loki, if it is not the usual one")
     parser.add_argument("--token", help="the viewer's token, if the viewer belongs to somebody else")
-    parser.add_argument("--all", action="store_true", help="every trace found, not the newest alone")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="every trace found, newest first, not only the one in which the id came first",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object, for programs")
     parser.set_defaults(run=run)
 
@@ -74,7 +78,7 @@ def _ask(sources: list[Source], wanted: str, *, everything: bool) -> tuple[str, 
         try:
             traces = source.find(wanted)
             if traces:
-                return source.name, [source.story(trace) for trace in (traces if everything else traces[:1])]
+                return source.name, [source.story(trace) for trace in (traces if everything else traces[-1:])]
         except SourceError as error:
             problems.append(str(error))
     if len(problems) == len(sources):
