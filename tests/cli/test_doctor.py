@@ -1,0 +1,372 @@
+"""Each fault is planted for real, and the doctor names it with its fix."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import grpc  # type: ignore[import-untyped]
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+Finding = dict[str, str]
+PROTOBUF = {"content-type": "application/x-protobuf"}
+
+
+def examine(data: Path, environ: Mapping[str, str] | None = None, *arguments: str) -> tuple[int, list[Finding]]:
+    """Run the doctor with nothing but *environ*, and return its status and findings."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT", "PYTHONPATH") if name in os.environ}
+    asked = subprocess.run(
+        [sys.executable, "-m", "whatsself_otel.cli", "doctor", "--json", f"--data={data}", *arguments],
+        env={
+            **kept,
+            "OTELCOL_METRICS_PORT": "9",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+            **(environ or {}),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert not asked.stderr, asked.stderr
+    return asked.returncode, json.loads(asked.stdout)["findings"]
+
+
+def found(findings: list[Finding], check: str, words: str) -> Finding:
+    """Return the finding of *check* whose cause has *words*."""
+    matching = [each for each in findings if each["check"] == check and words in each["cause"]]
+    assert matching, f"{check}: {words!r} is not in\n" + "\n".join(map(str, findings))
+    return matching[0]
+
+
+@contextmanager
+def answering(
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[str]:
+    """Answer every request in one way, and give ``127.0.0.1:port``."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            self.send_response_only(status)
+            for name, value in {"date": email.utils.formatdate(usegmt=True), **(headers or PROTOBUF)}.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Say nothing."""
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """A client that refuses the certificate is what some tests are about."""
+
+    server = Server(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def endpoint(address: str, scheme: str = "http") -> dict[str, str]:
+    """Return the variable that sends everything to *address*."""
+    return {"OTEL_EXPORTER_OTLP_ENDPOINT": f"{scheme}://{address}"}
+
+
+AUTHORITY = """
+[ca]
+default_ca = this
+[this]
+database = {folder}/index.txt
+new_certs_dir = {folder}
+rand_serial = yes
+default_md = sha256
+policy = any
+x509_extensions = names
+[any]
+commonName = supplied
+[names]
+subjectAltName = DNS:{name}
+"""
+
+
+def certificate(folder: Path, name: str = "localhost", years: str = "2020 2099") -> tuple[ssl.SSLContext, Path]:
+    """Make a self-signed certificate for *name*, and return the server's context and the certificate's file."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not here, and makes the certificates")
+    key, asked, file, config = (folder / part for part in ("key.pem", "request.pem", "certificate.pem", "ca.cnf"))
+    config.write_text(AUTHORITY.format(folder=folder, name=name))
+    (folder / "index.txt").touch()
+    first, last = (f"{year}0101000000Z" for year in years.split())
+    for command in (
+        f"req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN={name} -keyout {key} -out {asked}",
+        f"ca -batch -selfsign -config {config} -keyfile {key} -in {asked} -out {file}"
+        f" -startdate {first} -enddate {last}",
+    ):
+        subprocess.run(["openssl", *command.split()], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file, key)
+    return context, file
+
+
+def installed(folder: Path, **versions: str) -> dict[str, str]:
+    """Return an environment that believes in packages of these versions: only what is read of them exists."""
+    for name, number in versions.items():
+        project = name.replace("_", "-")
+        information = folder / f"{name}-{number}.dist-info"
+        information.mkdir(parents=True)
+        (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project}\nVersion: {number}\n")
+    return {"PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)}
+
+
+class TestVariables:
+    def test_a_misspelt_variable_is_named_with_the_nearest(self, tmp_path: Path) -> None:
+        status, findings = examine(tmp_path, {"WHATSSELF_OTEL_MASK_LST": "0"})
+
+        assert status == 1
+        assert "WHATSSELF_OTEL_MASK_LAST" in found(findings, "variables", "WHATSSELF_OTEL_MASK_LST")["cause"]
+
+    def test_a_wrong_value_is_named(self, tmp_path: Path) -> None:
+        _, findings = examine(tmp_path, {"OTEL_EXPORTER_OTLP_TIMEOUT": "soon"})
+
+        assert found(findings, "variables", "OTEL_EXPORTER_OTLP_TIMEOUT")["fix"]
+
+    def test_a_key_file_that_is_not_there_is_named(self, tmp_path: Path) -> None:
+        _, findings = examine(tmp_path, {"WHATSSELF_OTEL_PSEUDONYM_KEY_FILE": str(tmp_path / "none")})
+
+        found(findings, "variables", "WHATSSELF_OTEL_PSEUDONYM_KEY_FILE")
+
+    def test_everything_switched_off_is_a_fault(self, tmp_path: Path) -> None:
+        status, findings = examine(tmp_path, {"OTEL_SDK_DISABLED": "true"})
+
+        assert status == 1
+        assert found(findings, "signals", "nothing is recorded")["fix"] == "Unset OTEL_SDK_DISABLED."
+
+    def test_one_signal_switched_off_is_a_warning(self, tmp_path: Path) -> None:
+        _, findings = examine(tmp_path, {"OTEL_LOGS_EXPORTER": "none"})
+
+        assert found(findings, "signals", "logs are not sent")["state"] == "warning"
+
+
+class TestEnvironment:
+    def test_an_untested_sqlalchemy_is_named(self, tmp_path: Path) -> None:
+        _, findings = examine(tmp_path / "data", installed(tmp_path / "site", sqlalchemy="3.7.0"))
+
+        assert found(findings, "versions", "SQLAlchemy 3.7.0")["fix"]
+
+    def test_an_old_fastapi_is_named(self, tmp_path: Path) -> None:
+        _, findings = examine(tmp_path / "data", installed(tmp_path / "site", fastapi="0.99.0"))
+
+        found(findings, "versions", "FastAPI 0.99.0")
+
+    def test_versions_of_opentelemetry_that_do_not_belong_together_are_named(self, tmp_path: Path) -> None:
+        environ = installed(tmp_path / "site", opentelemetry_instrumentation_fastapi="0.40b0")
+        _, findings = examine(tmp_path / "data", environ)
+
+        found(findings, "versions", "opentelemetry-instrumentation-fastapi 0.40b0")
+
+    def test_another_package_that_instruments_is_named(self, tmp_path: Path) -> None:
+        _, findings = examine(tmp_path / "data", installed(tmp_path / "site", ddtrace="4.16.0"))
+
+        assert found(findings, "duplicates", "ddtrace 4.16.0")["state"] == "warning"
+
+    def test_fastapis_own_exporters_are_named(self, tmp_path: Path) -> None:
+        _, findings = examine(tmp_path, {"FASTAPI_OTEL_AUTO_CONFIGURE": "true"})
+
+        found(findings, "duplicates", "FASTAPI_OTEL_AUTO_CONFIGURE")
+
+    def test_a_credential_in_the_clear_is_a_fault_that_does_not_show_it(self, tmp_path: Path) -> None:
+        environ = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.invalid:4318",
+            "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20hunter2",
+        }
+        _, findings = examine(tmp_path, environ)
+
+        found(findings, "secrets", "without TLS")
+        assert "hunter2" not in str(findings)
+
+    @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
+    def test_a_key_file_that_others_can_read_is_named(self, tmp_path: Path) -> None:
+        key = tmp_path / "key"
+        key.write_bytes(b"k" * 32)
+        key.chmod(0o644)
+        _, findings = examine(tmp_path, {"WHATSSELF_OTEL_PSEUDONYM_KEY_FILE": str(key)})
+
+        assert "chmod 600" in found(findings, "secrets", "can be read by other users")["fix"]
+
+    def test_a_full_disk_is_named(self, tmp_path: Path) -> None:
+        _, findings = examine(tmp_path, None, f"--least-free={10**12}")
+
+        found(findings, "disk", "the collector's queue may not fit")
+
+    def test_a_data_folder_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        _, findings = examine(tmp_path / "file")
+
+        found(findings, "disk", "cannot be written")
+
+
+class TestReceiver:
+    def test_nobody_listening_is_named(self, tmp_path: Path) -> None:
+        status, findings = examine(tmp_path)
+
+        assert status == 1
+        assert "stack up" in found(findings, "endpoint", "127.0.0.1:9")["fix"]
+
+    def test_an_unknown_name_is_named(self, tmp_path: Path) -> None:
+        _, findings = examine(tmp_path, endpoint("collector.invalid:4318"))
+
+        found(findings, "endpoint", "collector.invalid is not known")
+
+    def test_a_grpc_port_is_told_from_an_http_port(self, tmp_path: Path) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            server = grpc.server(pool)
+            port = server.add_insecure_port("127.0.0.1:0")
+            server.start()
+            _, findings = examine(tmp_path, endpoint(f"127.0.0.1:{port}"))
+            server.stop(None).wait()
+
+        assert "4318" in found(findings, "protocol", "is a gRPC port")["fix"]
+
+    def test_an_http_port_is_told_from_a_grpc_port(self, tmp_path: Path) -> None:
+        with answering() as address:
+            _, findings = examine(tmp_path, {**endpoint(address), "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"})
+
+        found(findings, "protocol", "speaks HTTP/1, not gRPC")
+
+    def test_something_else_that_listens_is_named(self, tmp_path: Path) -> None:
+        with answering(headers={"content-type": "text/html"}, body=b"<h1>Welcome</h1>") as address:
+            _, findings = examine(tmp_path, endpoint(address))
+
+        found(findings, "receiver", "is not an OTLP receiver's")
+
+    def test_a_missing_credential_is_named(self, tmp_path: Path) -> None:
+        with answering(401) as address:
+            _, findings = examine(tmp_path, endpoint(address))
+
+        assert "OTEL_EXPORTER_OTLP_HEADERS" in found(findings, "authorisation", "401")["fix"]
+
+    def test_a_clock_an_hour_ahead_is_named(self, tmp_path: Path) -> None:
+        ahead = {"date": email.utils.formatdate(time.time() + 3600, usegmt=True), **PROTOBUF}
+        with answering(headers=ahead) as address:
+            _, findings = examine(tmp_path, endpoint(address), "--no-probe")
+
+        found(findings, "clock", "s ahead of this machine's")
+
+    def test_a_receiver_that_takes_otlp_is_well(self, tmp_path: Path) -> None:
+        with answering() as address:
+            status, findings = examine(tmp_path, endpoint(address))
+
+        assert status == 0, findings
+        found(findings, "receiver", "/v1/metrics takes OTLP")
+        found(findings, "delivery", "were taken by the receiver")
+        assert found(findings, "round trip: logs", "Nowhere to read it back")["state"] == "skipped"
+
+
+class TestTls:
+    def test_a_certificate_of_nobody_known_is_named(self, tmp_path: Path) -> None:
+        context, _ = certificate(tmp_path)
+        with answering(tls=context) as address:
+            _, findings = examine(tmp_path, endpoint(address.replace("127.0.0.1", "localhost"), "https"))
+
+        assert "OTEL_EXPORTER_OTLP_CERTIFICATE" in found(findings, "tls", "signed by nobody")["fix"]
+
+    def test_a_certificate_for_another_host_is_named(self, tmp_path: Path) -> None:
+        context, file = certificate(tmp_path, "elsewhere.example")
+        with answering(tls=context) as address:
+            environ = {**endpoint(address.replace("127.0.0.1", "localhost"), "https")}
+            _, findings = examine(tmp_path, {**environ, "OTEL_EXPORTER_OTLP_CERTIFICATE": str(file)})
+
+        found(findings, "tls", "is for another host than localhost")
+
+    def test_an_expired_certificate_is_named(self, tmp_path: Path) -> None:
+        context, file = certificate(tmp_path, years="2020 2021")
+        with answering(tls=context) as address:
+            environ = {**endpoint(address.replace("127.0.0.1", "localhost"), "https")}
+            _, findings = examine(tmp_path, {**environ, "OTEL_EXPORTER_OTLP_CERTIFICATE": str(file)})
+
+        found(findings, "tls", "has expired")
+
+    def test_https_to_a_port_without_tls_is_named(self, tmp_path: Path) -> None:
+        with answering() as address:
+            _, findings = examine(tmp_path, endpoint(address, "https"))
+
+        assert "http://" in found(findings, "tls", "does not speak TLS")["fix"]
+
+    def test_http_to_a_port_with_tls_is_named(self, tmp_path: Path) -> None:
+        context, _ = certificate(tmp_path)
+        with answering(tls=context) as address:
+            _, findings = examine(tmp_path, endpoint(address))
+
+        assert "https://" in found(findings, "protocol", "speaks TLS")["fix"]
+
+
+class TestQueues:
+    # Filling a real queue to the brim takes a backend that hangs and minutes; tests/backends/test_doctor.py asks a real
+    # collector. What it would say is said here.
+    METRICS = (
+        'otelcol_exporter_queue_size{exporter="otlp_http/loki"} 90\n'
+        'otelcol_exporter_queue_capacity{exporter="otlp_http/loki"} 100\n'
+        'otelcol_exporter_send_failed_log_records_total{exporter="otlp_http/loki",x="y"} 3\n'
+    )
+
+    def test_a_queue_that_fills_and_losses_are_named(self, tmp_path: Path) -> None:
+        with answering(headers={"content-type": "text/plain"}, body=self.METRICS.encode()) as address:
+            port = address.rpartition(":")[2]
+            _, findings = examine(tmp_path, {"OTELCOL_METRICS_PORT": port})
+
+        found(findings, "queue", "queue for otlp_http/loki is 90% full")
+        found(findings, "queue", "3 exporter send failed log records")
+
+
+class TestUse:
+    def test_a_query_header_whose_file_is_missing_is_wrong_use(self, tmp_path: Path) -> None:
+        asked = subprocess.run(
+            [sys.executable, "-m", "whatsself_otel.cli", "doctor", "--no-probe", f"--query-header=x={tmp_path}/none"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert asked.returncode == 2
+        assert "--query-header needs NAME=FILE" in asked.stderr
+
+    def test_people_get_a_line_a_check_and_the_fix(self, tmp_path: Path) -> None:
+        asked = subprocess.run(
+            [sys.executable, "-m", "whatsself_otel.cli", "doctor", "--no-probe", f"--data={tmp_path}"],
+            env={**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTELCOL_METRICS_PORT": "9"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert asked.returncode == 1
+        assert "FAULT    endpoint" in asked.stdout
+        assert "-> Start the collector" in asked.stdout

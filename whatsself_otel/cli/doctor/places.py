@@ -1,0 +1,106 @@
+"""Where what was sent can be read back: of a stack that runs here, of the viewer, or as named by options."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from whatsself_otel.cli import containers, docker
+from whatsself_otel.cli.addresses import Addresses
+from whatsself_otel.cli.paths import data_dir
+from whatsself_otel.cli.stack import Running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from whatsself_otel.cli.doctor.probe import Probe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """
+    One backend's question for one signal of the probe.
+
+    Args:
+        signal: traces, logs or metrics.
+        backend: Its name, for people.
+        url: What to get; ``wanted`` is in the answer once the probe has arrived.
+        wanted: Text that only the arrived probe brings.
+        headers: Sent along; may hold a credential.
+    """
+
+    signal: str
+    backend: str
+    url: str
+    wanted: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryAddresses:
+    """Where to ask, as the options or a running stack say; None: nowhere."""
+
+    traces: Sequence[str] = ()
+    logs: str | None = None
+    metrics: str | None = None
+    viewer: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def running_here(data: Path | None = None) -> tuple[str, QueryAddresses, Addresses] | None:
+    """Return what runs on this machine: its kind, where to ask it and its ports; None when nothing does."""
+    folder = (data or data_dir()).resolve()
+    if (native := Running.read(folder)) is not None:
+        at = Addresses(ports=native.ports)
+        stores = [getattr(at, name) for name in ("tempo", "jaeger") if name in native.ready_urls]
+        return "native", QueryAddresses(traces=stores, logs=at.loki, metrics=at.prometheus), at
+    if (note := folder / "viewer.json").is_file():
+        said = json.loads(note.read_text("utf-8"))
+        headers = {"authorization": f"Bearer {said['token']}"}
+        return "viewer", QueryAddresses(viewer=said["url"], headers=headers), Addresses.from_environment()
+    if docker.problem() is None and (at_containers := containers.running()) is not None:
+        asked = QueryAddresses(traces=[at_containers.tempo], logs=at_containers.loki, metrics=at_containers.prometheus)
+        return "docker", asked, at_containers
+    return None
+
+
+def places(asked: QueryAddresses, probe: Probe) -> Iterator[Place]:
+    """Return every question about *probe*."""
+    if asked.viewer:
+        yield from _viewer_places(asked, probe)
+    for url in asked.traces:
+        address = f"{url.rstrip('/')}/api/traces/{probe.trace_id}"
+        yield Place(
+            signal="traces",
+            backend=f"The trace store at {url}",
+            url=address,
+            wanted=probe.name,
+            headers={"accept": "application/json", **asked.headers},
+        )
+    if asked.logs:
+        query = {
+            "query": f'{{service_name="{probe.service_name}"}} | trace_id="{probe.trace_id}"',
+            "start": str(probe.start_ns - 60_000_000_000),
+        }
+        address = f"{asked.logs.rstrip('/')}/loki/api/v1/query_range?{urlencode(query)}"
+        yield Place(signal="logs", backend="Loki", url=address, wanted=probe.name, headers=asked.headers)
+    if asked.metrics:
+        query = {"query": f'process_uptime_seconds{{instance="{probe.instance_id}"}}'}
+        address = f"{asked.metrics.rstrip('/')}/api/v1/query?{urlencode(query)}"
+        yield Place(
+            signal="metrics", backend="Prometheus", url=address, wanted=probe.instance_id, headers=asked.headers
+        )
+
+
+def _viewer_places(asked: QueryAddresses, probe: Probe) -> Iterator[Place]:
+    for signal, path, wanted in (
+        ("traces", f"/api/traces/{probe.trace_id}", probe.name),
+        ("logs", f"/api/traces/{probe.trace_id}", probe.text),
+        ("metrics", "/api/metrics", "process"),
+    ):
+        yield Place(
+            signal=signal, backend="The viewer", url=f"{asked.viewer}{path}", wanted=wanted, headers=asked.headers
+        )

@@ -1,0 +1,238 @@
+"""Whether the configured receiver can be reached, is one, lets us in, keeps our time, and how its queues fare."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+import time
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import urllib3
+
+from whatsself_otel.cli.doctor.findings import SIGNALS, Finding, fault, ok, skipped, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from whatsself_otel.config import TelemetryConfig
+
+_TIMEOUT_S: Final = 5.0
+_MOST_SKEW_S: Final = 30.0
+"""Further apart, and logs and samples land in the wrong minute; Prometheus and Loki refuse what is far ahead."""
+_FULL: Final = 0.7
+_HTTP2_PREFACE: Final = b"\x00\x00"
+_CERTIFICATE: Final = (
+    (re.compile("expired"), "The certificate of {host} has expired.", "Renew the receiver's certificate."),
+    (
+        re.compile("self.signed|unable to get local issuer"),
+        "The certificate of {host} is signed by nobody this machine knows.",
+        "Name the file of its CA in OTEL_EXPORTER_OTLP_CERTIFICATE.",
+    ),
+    (
+        re.compile("[Hh]ostname mismatch|IP address mismatch"),
+        "The certificate is for another host than {host}.",
+        "Use the name that the certificate holds in the endpoint.",
+    ),
+)
+
+
+def check_receiver(config: TelemetryConfig) -> Iterator[Finding]:
+    """Reach every target of *config* in turn; a target that fails is not asked further."""
+    targets = dict.fromkeys(config.target(signal) for signal in SIGNALS if config.exporter(signal) == "otlp")
+    reached: dict[tuple[str, int], list[Finding]] = {}
+    for url in targets:
+        host, port = address(url)
+        if (host, port) not in reached:
+            reached[host, port] = list(_reach(url, host, port, config))
+            yield from reached[host, port]
+        if all(finding.state == "ok" for finding in reached[host, port]) and config.protocol != "grpc":
+            yield from _post_nothing(url, config)
+
+
+def address(url: str) -> tuple[str, int]:
+    """Return host and port of *url*."""
+    parts = urlsplit(url)
+    return parts.hostname or "localhost", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _reach(url: str, host: str, port: int, config: TelemetryConfig) -> Iterator[Finding]:
+    try:
+        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror:
+        yield fault("endpoint", f"The name {host} is not known.", "Correct OTEL_EXPORTER_OTLP_ENDPOINT, or the DNS.")
+        return
+    try:
+        with socket.create_connection((host, port), timeout=_TIMEOUT_S):
+            yield ok("endpoint", f"{host}:{port} takes connections.")
+    except OSError as error:
+        yield fault(
+            "endpoint",
+            f"Nothing takes connections at {host}:{port} ({type(error).__name__}).",
+            "Start the collector (whatsself-otel stack up), or correct OTEL_EXPORTER_OTLP_ENDPOINT.",
+        )
+        return
+    if urlsplit(url).scheme == "https":
+        yield from _check_tls(host, port, config)
+    else:
+        yield from _check_plain(host, port, config)
+
+
+def _check_tls(host: str, port: int, config: TelemetryConfig) -> Iterator[Finding]:
+    context = ssl.create_default_context(cafile=config.certificate_file)
+    try:
+        with (
+            socket.create_connection((host, port), timeout=_TIMEOUT_S) as raw,
+            context.wrap_socket(raw, server_hostname=host) as secured,
+        ):
+            yield ok("tls", f"{secured.version()} with a certificate that holds for {host}.")
+    except ssl.SSLCertVerificationError as error:
+        yield _certificate_fault(error.verify_message, host)
+    except (ssl.SSLError, OSError) as error:
+        yield fault(
+            "tls",
+            f"{host}:{port} does not speak TLS ({type(error).__name__}).",
+            "Use http:// in the endpoint, or give the receiver a certificate.",
+        )
+
+
+def _certificate_fault(message: str, host: str) -> Finding:
+    for pattern, cause, fix in _CERTIFICATE:
+        if pattern.search(message):
+            return fault("tls", cause.format(host=host), fix)
+    return fault("tls", f"The certificate of {host} does not hold ({message}).", "Correct the certificate.")
+
+
+def _check_plain(host: str, port: int, config: TelemetryConfig) -> Iterator[Finding]:
+    """Tell apart, by the first bytes of the answer, who listens on a port: HTTP, gRPC or TLS."""
+    try:
+        with socket.create_connection((host, port), timeout=_TIMEOUT_S) as connection:
+            connection.sendall(f"GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n".encode())
+            first = connection.recv(64)
+    except OSError:
+        first = b""
+    speaks_http = first.startswith(b"HTTP/1")
+    if (b" 400 " in first or not first.startswith((b"HTTP/1", _HTTP2_PREFACE))) and _speaks_tls(host, port):
+        yield fault("protocol", f"{host}:{port} speaks TLS.", "Use https:// in the endpoint.")
+    elif config.protocol == "grpc" and speaks_http:
+        yield fault(
+            "protocol",
+            f"{host}:{port} speaks HTTP/1, not gRPC.",
+            "Use gRPC's port (4317), or unset OTEL_EXPORTER_OTLP_PROTOCOL.",
+        )
+    elif config.protocol != "grpc" and first.startswith(_HTTP2_PREFACE):
+        yield fault(
+            "protocol",
+            f"{host}:{port} is a gRPC port.",
+            "Use HTTP's port (4318), or set OTEL_EXPORTER_OTLP_PROTOCOL=grpc.",
+        )
+
+
+def _speaks_tls(host: str, port: int) -> bool:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is sent: who it is does not matter
+    try:
+        with socket.create_connection((host, port), timeout=_TIMEOUT_S) as raw, context.wrap_socket(raw):
+            return True
+    except OSError:
+        return False
+
+
+def _post_nothing(url: str, config: TelemetryConfig) -> Iterator[Finding]:
+    """Post an empty request, which every OTLP receiver takes, and judge the answer."""
+    path = urlsplit(url).path
+    try:
+        answer = request("POST", url, config, headers={**config.headers, "content-type": "application/x-protobuf"})
+    except urllib3.exceptions.HTTPError as error:
+        yield fault("receiver", f"{path} does not answer ({type(error).__name__}).", "Look into the collector's log.")
+        return
+    kind = answer.headers.get("content-type", "")
+    if answer.status in {401, 403}:
+        yield fault(
+            "authorisation",
+            f"{path} answers {answer.status}: the credential is missing or wrong.",
+            "Set OTEL_EXPORTER_OTLP_HEADERS, for example authorization=Bearer%20TOKEN.",
+        )
+    elif answer.status in {404, 405} or (answer.status < 400 and answer.data and "protobuf" not in kind):
+        yield fault(
+            "receiver",
+            f"{path} is not an OTLP receiver's: it answers {answer.status} {kind}.".replace(" .", "."),
+            "Correct OTEL_EXPORTER_OTLP_ENDPOINT: base URL only, without a path.",
+        )
+    elif answer.status >= 300:
+        yield fault("receiver", f"{path} answers {answer.status}.", "Look into the collector's log.")
+    else:
+        yield ok("receiver", f"{path} takes OTLP.")
+    yield from _check_clock(answer.headers)
+
+
+def request(method: str, url: str, config: TelemetryConfig, headers: Mapping[str, str] | None = None) -> Any:
+    """Send one request without redirects and retries, checked against the configured CA."""
+    pool = urllib3.PoolManager(
+        retries=False, timeout=_TIMEOUT_S, ca_certs=str(config.certificate_file) if config.certificate_file else None
+    )
+    return pool.request(method, url, headers=headers, redirect=False)
+
+
+def _check_clock(headers: Mapping[str, str]) -> Iterator[Finding]:
+    try:
+        theirs_s = parsedate_to_datetime(headers["date"]).timestamp()
+    except (KeyError, ValueError, TypeError):
+        return
+    skew_s = theirs_s - time.time()
+    if abs(skew_s) > _MOST_SKEW_S:
+        ahead = "ahead of" if skew_s > 0 else "behind"
+        yield fault(
+            "clock",
+            f"The receiver's clock is {abs(skew_s):.0f} s {ahead} this machine's.",
+            "Synchronise both (chrony, w32time): backends refuse what is too old or in the future.",
+        )
+    else:
+        yield ok("clock", f"The receiver's clock agrees within {_MOST_SKEW_S:.0f} s.")
+
+
+def check_queues(metrics_url: str, config: TelemetryConfig) -> Iterator[Finding]:
+    """Read the collector's own metrics: full queues, and what it refused or could not send."""
+    try:
+        answer = request("GET", metrics_url, config)
+        samples = list(_samples(answer.data.decode("utf-8", "replace")))
+    except urllib3.exceptions.HTTPError:
+        yield skipped("queue", f"The collector's own metrics are not at {metrics_url}.", "Set OTELCOL_METRICS_PORT.")
+        return
+    if not any(name.startswith("otelcol_") for name, _, _ in samples):
+        yield skipped("queue", f"What answers at {metrics_url} is no collector.", "Set OTELCOL_METRICS_PORT.")
+        return
+    found = [*_full_queues(samples), *_losses(samples)]
+    yield from found or [ok("queue", "No queue of the collector is filling, and nothing was lost.")]
+
+
+def _full_queues(samples: list[tuple[str, str, float]]) -> Iterator[Finding]:
+    capacities = {exporter: value for name, exporter, value in samples if name == "otelcol_exporter_queue_capacity"}
+    for name, exporter, size in samples:
+        if name == "otelcol_exporter_queue_size" and size > _FULL * capacities.get(exporter, float("inf")):
+            share = size / capacities[exporter]
+            yield warning(
+                "queue",
+                f"The collector's queue for {exporter} is {share:.0%} full: that backend takes less than comes.",
+                f"See whether the backend behind {exporter} runs; the collector's log says what it answers.",
+            )
+
+
+def _losses(samples: list[tuple[str, str, float]]) -> Iterator[Finding]:
+    lost = ("otelcol_exporter_send_failed_", "otelcol_exporter_enqueue_failed_", "otelcol_receiver_refused_")
+    for name, exporter, value in samples:
+        if name.startswith(lost) and value > 0:
+            what = name.removeprefix("otelcol_").removesuffix("_total").replace("_", " ")
+            yield warning(
+                "queue",
+                f"The collector counts {value:.0f} {what} ({exporter}).",
+                "The collector's log says why: whatsself-otel stack logs collector.",
+            )
+
+
+def _samples(text: str) -> Iterator[tuple[str, str, float]]:
+    pattern = r'^([a-z_]+)(?:__[a-z]+__)?\{[^}]*?(?:exporter|receiver)="([^"]*)"[^}]*\} ([0-9.eE+]+)'
+    for name, owner, value in re.findall(pattern, text, re.MULTILINE):
+        yield name, owner, float(value)
