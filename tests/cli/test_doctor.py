@@ -126,11 +126,10 @@ def certificate(folder: Path, name: str = "localhost", years: str = "2020 2099")
     key, asked, file, config = (folder / part for part in ("key.pem", "request.pem", "certificate.pem", "ca.cnf"))
     config.write_text(AUTHORITY.format(folder=folder, name=name))
     (folder / "index.txt").touch()
-    first, last = (f"{year}0101000000Z" for year in years.split())
+    dates = "-startdate {}0101000000Z -enddate {}0101000000Z".format(*years.split())
     for command in (
         f"req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN={name} -keyout {key} -out {asked}",
-        f"ca -batch -selfsign -config {config} -keyfile {key} -in {asked} -out {file}"
-        f" -startdate {first} -enddate {last}",
+        f"ca -batch -selfsign -config {config} -keyfile {key} -in {asked} -out {file} {dates}",
     ):
         subprocess.run(["openssl", *command.split()], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -331,7 +330,7 @@ class TestTls:
 
 
 class TestQueues:
-    # Filling a real queue to the brim takes a backend that hangs and minutes; tests/backends/test_doctor.py asks a real
+    # Filling a real queue to the brim takes a backend that hangs and minutes; tests/backends/test_doctor_on_stack.py asks a real
     # collector. What it would say is said here.
     METRICS = (
         'otelcol_exporter_queue_size{exporter="otlp_http/loki"} 90\n'
