@@ -330,8 +330,8 @@ class TestTls:
 
 
 class TestQueues:
-    # Filling a real queue to the brim takes a backend that hangs and minutes; tests/backends/test_doctor_on_stack.py asks a real
-    # collector. What it would say is said here.
+    # Filling a real queue to the brim takes a backend that hangs and minutes. What a collector would say is said here;
+    # tests/backends/test_doctor_on_stack.py asks a real one.
     METRICS = (
         'otelcol_exporter_queue_size{exporter="otlp_http/loki"} 90\n'
         'otelcol_exporter_queue_capacity{exporter="otlp_http/loki"} 100\n'
