@@ -6,9 +6,11 @@ import statistics
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from parts import Client, counter, logs, spans, trace_id
 
 from whatsself_otel.viewer.server import Viewer, ViewerConfig
@@ -35,29 +37,37 @@ def test_a_thousand_spans_a_second(tmp_path: Path, seconds: int) -> None:
         with ThreadPoolExecutor(1) as pool:
             while (now_s := time.monotonic() - start_s) < seconds:
                 asking = pool.submit(_ask, viewer, sent // TRACE, took_s)
-                while sent < (now_s + 0.25) * PER_S:
-                    number = sent // TRACE
-                    client.send(spans(number, count=TRACE), logs(number, "Message received", "Message sent"))
-                    client.send(counter("messages.inbound", number, kind="text"))
-                    sent += TRACE
+                batch = int((now_s + 0.25) * PER_S - sent) // TRACE
+                client.send(*_exports(sent // TRACE, batch))
+                sent += batch * TRACE
                 asking.result()
                 time.sleep(max(0.0, start_s + now_s + 0.25 - time.monotonic()))
         lasted_s = time.monotonic() - start_s
         held = client.get("/api/health")["store"]
         newest = client.get(f"/api/find?id=contact-{sent // TRACE - 1}")["traces"]
-        size = file.stat().st_size
+        size, log_size = file.stat().st_size, file.with_name("load.db-wal").stat().st_size
     p95_ms = statistics.quantiles(took_s, n=20)[-1] * 1000
     sys.stdout.write(
         f"{sent / lasted_s:.0f} spans/s for {lasted_s:.0f} s, p95 {p95_ms:.0f} ms of {len(took_s)} answers\n"
     )
-    sys.stdout.write(f"file {size / MIB:.1f} MiB, {held}\n")
+    sys.stdout.write(f"file {size / MIB:.1f} MiB, write-ahead log {log_size / MIB:.1f} MiB, {held}\n")
 
     assert newest
     assert size <= limits.size_bytes
+    assert log_size <= 16 * MIB
     assert held["spans"] <= limits.spans + TRACE * PER_S
     if seconds > 60:
         assert sent / lasted_s > 0.95 * PER_S
         assert p95_ms < 200
+
+
+def _exports(first: int, count: int) -> tuple[Any, Any, Any]:
+    """Return what an application's batch processors send: many traces at once, and their log lines."""
+    traces, lines = ExportTraceServiceRequest(), ExportLogsServiceRequest()
+    for number in range(first, first + count):
+        traces.MergeFrom(spans(number, count=TRACE))
+        lines.MergeFrom(logs(number, "Message received", "Message sent"))
+    return traces, lines, counter("messages.inbound", first, kind="text")
 
 
 def _ask(viewer: Viewer, number: int, took_s: list[float]) -> None:

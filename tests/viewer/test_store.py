@@ -91,8 +91,21 @@ class TestRetention:
             store.add(rows.traces(spans(number, count=200)))
             assert store.path.stat().st_size <= 4 * MIB
 
-        assert queries.find(store, "contact-59")
+        (newest,) = queries.find(store, "contact-59")
+        assert newest["logs"] == len(queries.log_rows(store, trace_id(59))) == 20
         assert queries.usage(store)["bytes"] <= 4 * MIB
+
+    def test_a_trace_that_is_kept_keeps_its_log_lines(self, open_store: Callable[..., Store]) -> None:
+        store = open_store(size_bytes=4 * MIB)
+        for number in range(3000):
+            store.add(rows.traces(spans(number, count=5)))
+            store.add(rows.logs(logs(number, "one", "two")))
+
+        kept = queries.recent(store, "all", 200)
+        assert queries.find(store, "contact-0") == []
+        assert {len(queries.log_rows(store, trace["traceId"])) for trace in kept} == {2}
+        oldest = store.read("SELECT trace_id FROM traces ORDER BY id LIMIT 1")[0][0]
+        assert len(queries.log_rows(store, oldest)) == 2
 
     def test_a_batch_that_can_never_fit_is_refused_and_the_store_goes_on(
         self, open_store: Callable[..., Store]

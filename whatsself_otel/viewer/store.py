@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _PAGE_BYTES: Final = 4096
 _PURGED: Final = 200
-"""Traces, and five times as many log lines and points, that go at once."""
+"""Traces that go at once, at most; of log lines and points, where there are no traces, five times as many."""
 _FULL: Final = 0.9
 """Share of the size from which on the oldest goes; the rest is room for the batch that arrives."""
 _SWEEP_S: Final = 1.0
@@ -298,20 +298,25 @@ class Store:
                 )
 
     def _purge(self) -> bool:
-        """Let the oldest of everything go; return whether anything went."""
+        """Let the oldest go, all signals back to the same moment; return whether anything went."""
         before = self._used_bytes
+        share = max(1, min(_PURGED, self._one("SELECT count(*) FROM traces") // 10))
+        oldest = self._db.execute("SELECT received_s FROM traces ORDER BY id LIMIT ?", (share,)).fetchall()
         with self._transaction():
-            self._drop_oldest_traces()
-            for table in ("logs", "points"):
-                self._db.execute(
-                    f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} ORDER BY id LIMIT ?)",  # noqa: S608
-                    (5 * _PURGED,),
-                )
+            self._drop_oldest_traces(share)
+            for table, lonely in (("logs", "trace_id = ''"), ("points", "1")):
+                which = f"SELECT id FROM {table} WHERE {lonely}"  # noqa: S608
+                if oldest:
+                    old = f"{which} AND received_s < ?"
+                    self._db.execute(f"DELETE FROM {table} WHERE id IN ({old})", min(oldest))  # noqa: S608
+                else:
+                    old = f"{which} ORDER BY id LIMIT ?"
+                    self._db.execute(f"DELETE FROM {table} WHERE id IN ({old})", (5 * _PURGED,))  # noqa: S608
             self._drop_childless()
         return self._used_bytes < before
 
-    def _drop_oldest_traces(self) -> None:
-        self._drop_traces("SELECT trace_id FROM traces ORDER BY id LIMIT ?", (_PURGED,))
+    def _drop_oldest_traces(self, count: int = _PURGED) -> None:
+        self._drop_traces("SELECT trace_id FROM traces ORDER BY id LIMIT ?", (count,))
 
     def _drop_traces(self, which: str, parameters: tuple[Any, ...]) -> None:
         """Drop traces whole: a trace without its root helps nobody."""
