@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from whatsself_otel import Telemetry, message_context
 from whatsself_otel.instrumentation import sqlalchemy as instrumentation
-from whatsself_otel.instrumentation.statements import StatementTracer, operation_of
+from whatsself_otel.instrumentation.sql_names import operation_of
+from whatsself_otel.instrumentation.statements import StatementTracer
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -26,6 +26,7 @@ OWN_PREFIX: Final = "WHATSSELF_OTEL_"
 EXPORTERS: Final = ("otlp", "console", "none")
 PROTOCOLS: Final = ("http/protobuf", "grpc")
 LOG_FORMATS: Final = ("auto", "json", "pretty")
+INSTRUMENTATIONS: Final = ("contrib", "lean")
 FOREIGN_OWN_VARIABLES: Final = ("WHATSSELF_OTEL_CACHE", "WHATSSELF_OTEL_DATA")
 """Variables with our prefix that the command line reads, not the package."""
 
@@ -274,6 +275,8 @@ class TelemetryConfig:
         check=lambda value: isinstance(value, tuple | list) and all(str(path).startswith("/") for path in value),
     )
     """Paths without spans and duration metrics."""
+    instrumentation: str = _choice("contrib", INSTRUMENTATIONS, "WHATSSELF_OTEL_INSTRUMENTATION")
+    """Whose code observes FastAPI and SQLAlchemy: lean is our own, contrib OpenTelemetry's; both record the same."""
     return_trace_id: bool = _switch(True, "WHATSSELF_OTEL_RETURN_TRACE_ID")
     """Answer with ``traceresponse`` and ``Server-Timing`` headers that name the trace."""
 

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import logging
 import multiprocessing.util
+import os
 import threading
 import time
 import weakref
@@ -21,6 +22,7 @@ from whatsself_otel.catalogue import LOG_LEVELS
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.export import Destinations
+from whatsself_otel.instrumentation.conventions import CONTRIB_VARIABLES
 from whatsself_otel.instrumentation.fastapi import FastAPIOptions, instrument_app, uninstrument_app
 from whatsself_otel.instrumentation.pool import PoolMetrics
 from whatsself_otel.instrumentation.runtime import RuntimeMetrics
@@ -173,6 +175,7 @@ class Telemetry:
             on_start=self._runtime.watch_event_loop,
             on_shutdown=self._flush_at_end,
             metrics_app=self._metrics_app(),
+            lean=self._is_lean(),
         )
         if instrument_app(app, options):
             self._undo.append(lambda: uninstrument_app(app))
@@ -191,9 +194,13 @@ class Telemetry:
         if self._logging is not None:
             self._logging.adopt()
         self._pools.watch(engine, name)
-        if instrument_engine(engine, self.tracer_provider):
+        if instrument_engine(engine, self.tracer_provider, lean=self._is_lean()):
             traced = weakref.ref(getattr(engine, "sync_engine", engine))
             self._undo.append(functools.partial(self._release_engine, traced))
+
+    def _is_lean(self) -> bool:
+        """Contrib serves what only contrib knows: conventions and headers that its own variables ask for."""
+        return self.config.instrumentation == "lean" and not any(map(os.environ.get, CONTRIB_VARIABLES))
 
     def _release_engine(self, engine: weakref.ref[Any]) -> None:
         if (alive := engine()) is not None:

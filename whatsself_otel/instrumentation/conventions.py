@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Final
 
 from opentelemetry.instrumentation._semconv import (
     _OpenTelemetrySemanticConventionStability as Stability,
@@ -13,6 +14,13 @@ from opentelemetry.instrumentation._semconv import (
 from opentelemetry.instrumentation._semconv import (
     _StabilityMode as Mode,
 )
+
+CONTRIB_VARIABLES: Final = (
+    "OTEL_SEMCONV_STABILITY_OPT_IN",
+    "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST",
+    "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_RESPONSE",
+)
+"""Who sets one of these wants what only contrib's middleware records."""
 
 
 def use_stable_conventions() -> None:

@@ -14,6 +14,7 @@ import secrets
 import time
 import types
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
     ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+    Serve = Callable[[Scope, Receive, Send, RequestScope], Awaitable[None]]
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
 _SCOPE_KEY: Final = "whatsself_otel.request"
@@ -46,6 +48,8 @@ _ORIGINAL_KEY: Final = "whatsself_otel.scope"
 _ENTERED_KEY: Final = "whatsself_otel.entered"
 _logger = logging.getLogger(__name__)
 _MARK: Final = "_whatsself_otel_instrumented"
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.21.0"
+"""What contrib names for the stable HTTP conventions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,7 @@ class FastAPIOptions:
         on_start: Called once in the event loop of the server.
         on_shutdown: Called, in a thread, when the server ends the application.
         metrics_app: Answers ``/metrics``; None: nobody does.
+        lean: By our own middleware instead of contrib's, where it records the same.
     """
 
     tracer_provider: TracerProvider
@@ -74,6 +79,7 @@ class FastAPIOptions:
     on_start: Callable[[], object] = lambda: None
     on_shutdown: Callable[[], object] = lambda: None
     metrics_app: Any = None
+    lean: bool = False
 
 
 def instrument_app(app: Any, options: FastAPIOptions) -> bool:
@@ -86,6 +92,48 @@ def instrument_app(app: Any, options: FastAPIOptions) -> bool:
     """
     if getattr(app, _MARK, False):
         return False
+    served_by = _build_lean(app, options) if options.lean else _build_on_contrib(app, options)
+    if options.metrics_app is not None:
+        app.add_route("/metrics", options.metrics_app, include_in_schema=False)
+    _wrap_stack(app, lambda stack: RequestMiddleware(stack, options, served_by(stack)))
+    if app.middleware_stack is not None:
+        app.middleware_stack = app.build_middleware_stack()
+    setattr(app, _MARK, True)
+    return True
+
+
+def _build_lean(app: Any, options: FastAPIOptions) -> Callable[[Any], Serve]:
+    from whatsself_otel.instrumentation import lean_fastapi
+    from whatsself_otel.instrumentation.background_tasks import trace_background_tasks
+    from whatsself_otel.instrumentation.routes import RouteIndex
+
+    tracer = options.tracer_provider.get_tracer(
+        "opentelemetry.instrumentation.fastapi", version("opentelemetry-instrumentation-fastapi"), SCHEMA_URL
+    )
+    undo_background = trace_background_tasks(tracer)
+    undo_native = _silence_native(app)
+    app._whatsself_otel_undo = lambda: (undo_background(), undo_native())  # noqa: SLF001 - our own mark
+    duration, routes = _duration_histogram(options.meter), RouteIndex(app)
+
+    def build(stack: Any) -> Serve:
+        if hasattr(stack, "app"):
+            stack.app = lean_fastapi.Recorder(stack.app)
+        return lean_fastapi.Requests(stack, options, tracer, duration, routes).serve
+
+    return build
+
+
+def _silence_native(app: Any) -> Callable[[], None]:
+    """Switch FastAPI's own telemetry (0.160 and newer) off, as it does itself where contrib's middleware is found."""
+    config = getattr(app, "_telemetry", None)
+    if not isinstance(config, dict):
+        return lambda: None
+    before = dict(config)
+    config.update({name: False for name in ("tracing", "metrics", "logs") if name in config})
+    return lambda: config.update(before)
+
+
+def _build_on_contrib(app: Any, options: FastAPIOptions) -> Callable[[Any], Serve]:
     below = _Below()
     _wrap_stack(app, below.wrap)
     use_stable_conventions()
@@ -99,22 +147,21 @@ def instrument_app(app: Any, options: FastAPIOptions) -> bool:
         exclude_spans=["receive", "send"],
         server_request_hook=lambda span, scope: _enter_request(span, scope, options.requests),
     )
-    if options.metrics_app is not None:
-        app.add_route("/metrics", options.metrics_app, include_in_schema=False)
-    _wrap_stack(app, lambda stack: RequestMiddleware(stack, options, below))
-    if app.middleware_stack is not None:
-        app.middleware_stack = app.build_middleware_stack()
-    setattr(app, _MARK, True)
-    return True
+    duration = _duration_histogram(options.meter)
+    return lambda stack: _ByContrib(stack, options, below, duration).serve
 
 
 def uninstrument_app(app: Any) -> None:
     """Undo `instrument_app`."""
     if not getattr(app, _MARK, False):
         return
-    from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+    undo = app.__dict__.pop("_whatsself_otel_undo", None)
+    if undo is not None:
+        undo()
+    else:
+        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
-    FastAPIInstrumentor.uninstrument_app(app)
+        FastAPIInstrumentor.uninstrument_app(app)
     app.__dict__.pop("build_middleware_stack", None)
     if app.middleware_stack is not None:
         app.middleware_stack = app.build_middleware_stack()
@@ -218,18 +265,17 @@ class RequestMiddleware:
     The outermost middleware: gives each request its id and returns it, with the trace id, to the caller.
 
     Args:
-        app: The rest of the stack, contrib's middleware first.
+        app: The rest of the stack, contrib's middleware first if it is used.
         options: What it works with.
-        below: The application under contrib's middleware.
+        serve: Serves one request, with its span.
     """
 
-    def __init__(self, app: ASGIApp, options: FastAPIOptions, below: _Below) -> None:
+    def __init__(self, app: ASGIApp, options: FastAPIOptions, serve: Serve) -> None:
         # This name is how FastAPI (0.160 and newer) looks through the stack for contrib's middleware; when it finds it,
         # its own native telemetry stands back and does not record every request a second time.
         self.app = app
         self._options = options
-        self._below = below
-        self._duration = _duration_histogram(options.meter)
+        self._serve = serve
         self._started = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -237,22 +283,12 @@ class RequestMiddleware:
         if not self._started:
             self._started = True
             self._options.on_start()
-        if scope["type"] == "lifespan":
+        if scope["type"] in {"http", "websocket"}:
+            await self._serve(scope, receive, send, RequestScope(request_id=self._request_id(scope)))
+        elif scope["type"] == "lifespan":
             await self.app(scope, receive, self._flush_at_shutdown(send))
-            return
-        if scope["type"] not in {"http", "websocket"}:
+        else:
             await self.app(scope, receive, send)
-            return
-        request = RequestScope(request_id=self._request_id(scope))
-        scope[_SCOPE_KEY] = request
-        response = _Response(scope, request, self._options, self._duration)
-        token = otel_context.attach(bind_request(request))
-        try:
-            await self._below.serve(self.app, scope, receive, response.wrap(send))
-        finally:
-            otel_context.detach(token)
-            response.end()
-            self._options.requests.finish(request)
 
     def _request_id(self, scope: Scope) -> str:
         """Take the caller's X-Request-ID only if it is short, plain and holds no personal data; else make one."""
@@ -272,6 +308,36 @@ class RequestMiddleware:
             await send(message)
 
         return send_and_flush
+
+
+class _ByContrib:
+    """
+    Serves requests through contrib's middleware.
+
+    Args:
+        app: The rest of the stack, contrib's middleware first.
+        options: What it works with.
+        below: The application under contrib's middleware.
+        duration: Where durations are recorded.
+    """
+
+    def __init__(self, app: ASGIApp, options: FastAPIOptions, below: _Below, duration: Histogram) -> None:
+        self._app = app
+        self._options = options
+        self._below = below
+        self._duration = duration
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send, request: RequestScope) -> None:
+        """Serve one request."""
+        scope[_SCOPE_KEY] = request
+        response = _Response(scope, request, self._options, self._duration)
+        token = otel_context.attach(bind_request(request))
+        try:
+            await self._below.serve(self._app, scope, receive, response.wrap(send))
+        finally:
+            otel_context.detach(token)
+            response.end()
+            self._options.requests.finish(request)
 
 
 class _Response:

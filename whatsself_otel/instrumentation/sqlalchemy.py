@@ -19,7 +19,7 @@ from opentelemetry.metrics import NoOpMeter
 from whatsself_otel.instrumentation.conventions import use_stable_conventions
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import TracerProvider
+    from opentelemetry.trace import Tracer, TracerProvider
 
 _logger = logging.getLogger(__name__)
 
@@ -27,42 +27,60 @@ OLDEST: Final = (2, 0)
 NEWEST: Final = (2, 1)
 """Minor versions this package is tested with."""
 
-_ENGINES: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
-"""Engines that have a tracer: SQLAlchemy keeps no list that could be asked, and a second tracer doubles every span."""
+_ENGINES: Final[weakref.WeakKeyDictionary[Any, Any]] = weakref.WeakKeyDictionary()
+"""Engines that are traced, and by what: SQLAlchemy keeps no list to ask, and a second tracer doubles every span."""
 
 
-def instrument_engine(engine: Any, tracer_provider: TracerProvider) -> bool:
+def instrument_engine(engine: Any, tracer_provider: TracerProvider, *, lean: bool = False) -> bool:
     """
     Trace the statements of one engine; return False if it already is traced.
 
     Args:
         engine: A SQLAlchemy ``Engine`` or ``AsyncEngine``.
         tracer_provider: Where the spans come from.
+        lean: By our own listeners instead of contrib's, where they record the same.
     """
     sync_engine = getattr(engine, "sync_engine", engine)
     if sync_engine in _ENGINES:
         return False
+    tracer = tracer_provider.get_tracer("opentelemetry.instrumentation.sqlalchemy", _contrib_version())
+    _ENGINES[sync_engine] = _trace_lean(sync_engine, tracer) if lean else _trace_by_contrib(sync_engine, tracer)
+    return True
+
+
+def _trace_lean(engine: Any, tracer: Tracer) -> Any:
+    from whatsself_otel.instrumentation import lean_sqlalchemy
+
+    return (
+        lean_sqlalchemy.StatementSpans(engine, tracer)
+        if lean_sqlalchemy.knows(engine)
+        else _trace_by_contrib(engine, tracer)
+    )
+
+
+def _trace_by_contrib(engine: Any, tracer: Tracer) -> Any:
     use_stable_conventions()
     from whatsself_otel.instrumentation.statements import StatementTracer
 
-    tracer = tracer_provider.get_tracer("opentelemetry.instrumentation.sqlalchemy", _contrib_version())
     unused = NoOpMeter("unused").create_up_down_counter("unused")
-    StatementTracer(tracer, sync_engine, unused)  # type: ignore[no-untyped-call]
-    _ENGINES.add(sync_engine)
-    return True
+    StatementTracer(tracer, engine, unused)  # type: ignore[no-untyped-call]
+    return None  # contrib keeps its own list of listeners
 
 
 def uninstrument_engine(engine: Any) -> None:
     """Undo `instrument_engine`: contrib can only drop the listeners of all engines at once, so ours are picked out."""
+    sync_engine = getattr(engine, "sync_engine", engine)
+    spans = _ENGINES.pop(sync_engine, None)
+    if spans is not None:
+        spans.remove(sync_engine)
+        return
     from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
     from sqlalchemy import event
 
-    sync_engine = getattr(engine, "sync_engine", engine)
     listeners = EngineTracer._remove_event_listener_params  # noqa: SLF001
     for entry in [entry for entry in listeners if entry[0]() is sync_engine]:
         event.remove(sync_engine, entry[1], entry[2])
         listeners.remove(entry)
-    _ENGINES.discard(sync_engine)
 
 
 def version_problem() -> str | None:

@@ -1,0 +1,41 @@
+"""A span for each of Starlette's background tasks, named as contrib names it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.background import BackgroundTask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.trace import Tracer
+
+
+def trace_background_tasks(tracer: Tracer) -> Callable[[], None]:
+    """
+    Trace background tasks of every application of this process; return how to undo it.
+
+    Starlette makes them without asking the application, so there is no other place than their class. The first tracer
+    stays, as with contrib.
+
+    Args:
+        tracer: Where the spans come from.
+    """
+    original = BackgroundTask.__call__
+    if getattr(original, "_whatsself_otel", False) or hasattr(BackgroundTask, "_otel_original_call"):
+        return lambda: None
+
+    async def traced(self: Any) -> None:
+        name = f"BackgroundTask {getattr(self.func, '__name__', self.func.__class__.__name__)}"
+        with tracer.start_as_current_span(name):
+            await original(self)
+
+    traced._whatsself_otel = True  # type: ignore[attr-defined]  # noqa: SLF001 - our own mark
+    BackgroundTask.__call__ = traced  # type: ignore[method-assign]
+
+    def undo() -> None:
+        if BackgroundTask.__call__ is traced:
+            BackgroundTask.__call__ = original  # type: ignore[method-assign]
+
+    return undo
