@@ -26,6 +26,12 @@ Start = Callable[..., Telemetry]
 log = logging.getLogger("shop")
 
 
+@pytest.fixture(params=["contrib", "lean"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test holds for both ways of instrumenting."""
+    monkeypatch.setenv("WHATSSELF_OTEL_INSTRUMENTATION", request.param)
+
+
 def build_app() -> FastAPI:
     app = FastAPI()
 
@@ -413,3 +419,7 @@ class TestLifecycle:
 
 def _attributes(point: Any) -> dict[str, Any]:
     return {pair.key: pair.value.string_value or pair.value.int_value for pair in point.attributes}
+
+
+def test_the_way_that_the_test_names_is_the_one_that_is_taken(start: Start, request: pytest.FixtureRequest) -> None:
+    assert start().config.instrumentation == request.node.callspec.params["way"]

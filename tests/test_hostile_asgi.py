@@ -20,6 +20,12 @@ Message = dict[str, Any]
 OURS = {b"x-request-id", b"traceresponse", b"server-timing"}
 
 
+@pytest.fixture(params=["contrib", "lean"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test holds for both ways of instrumenting."""
+    monkeypatch.setenv("WHATSSELF_OTEL_INSTRUMENTATION", request.param)
+
+
 def build_app() -> FastAPI:
     app = FastAPI()
 

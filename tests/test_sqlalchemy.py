@@ -26,6 +26,12 @@ from otlp_sink import Sink
 Start = Callable[..., Telemetry]
 
 
+@pytest.fixture(params=["contrib", "lean"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test holds for both ways of instrumenting."""
+    monkeypatch.setenv("WHATSSELF_OTEL_INSTRUMENTATION", request.param)
+
+
 class TestSpans:
     def test_a_sync_engine_makes_one_span_a_statement(self, start: Start, sink: Sink) -> None:
         engine = create_engine("sqlite://")
