@@ -364,7 +364,7 @@ class TestMessages:
                 body = wait_for(lambda: slack.bodies, "a message")[0]
 
         (attachment,) = body["attachments"]
-        assert attachment["title"] == "[CRITICAL x1] WhatsSelfQueueStuck (main)"
+        assert attachment["title"] == "[CRITICAL x1] WhatsSelfQueueStuck (whatsself, main)"
         assert "5 &lt; 6 &amp; &lt;!channel&gt;" in attachment["text"]
         assert "<!channel>" not in attachment["text"]
         assert words["description_pt"] in attachment["text"]
@@ -381,7 +381,7 @@ class TestMessages:
                 fire(url, example(rule), annotations=rule["annotations"], ends="2020-01-01T00:00:00Z")
                 body = wait_for(lambda: slack.bodies[1:], "a second message")[0]
 
-        assert body["attachments"][0]["title"] == "[OK] WhatsSelfQueueStuck (main)"
+        assert body["attachments"][0]["title"] == "[OK] WhatsSelfQueueStuck (whatsself, main)"
         assert body["attachments"][0]["color"] == "good"
 
     def test_mail_carries_both_languages(self, tmp_path: Path) -> None:
@@ -399,7 +399,7 @@ class TestMessages:
 
         mail = email.message_from_string(message, policy=email.policy.default)
         text = "\n".join(part.get_content() for part in mail.walk() if part.get_content_maintype() == "text")
-        assert mail["Subject"] == "[CRITICAL x1] WhatsSelfSessionLoggedOut (main)"
+        assert mail["Subject"] == "[CRITICAL x1] WhatsSelfSessionLoggedOut (whatsself, main)"
         assert rule["annotations"]["description"] in text
         assert rule["annotations"]["description_pt"] in text
 

@@ -63,7 +63,20 @@ ALLOWED_IDENTIFIERS = frozenset({"session"})
 """Identifiers a rule may group by: the name the operator gave the session, needed to say which one is down."""
 
 _FUNCTIONS = frozenset(
-    {"abs", "absent", "and", "avg_over_time", "bool", "by", "clamp", "clamp_min", "count", "count_over_time", "exp"}
+    {
+        "abs",
+        "absent",
+        "and",
+        "avg_over_time",
+        "bool",
+        "by",
+        "clamp",
+        "clamp_max",
+        "clamp_min",
+        "count",
+        "count_over_time",
+        "exp",
+    }
     | {"increase", "ln", "max", "max_over_time", "min_over_time", "offset", "on", "or", "quantile_over_time", "rate"}
     | {"sum", "time", "timestamp", "unless", "vector"}
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from operations.model import Alert, Group, Record
+from operations.model import Alert, Group, Record, duration
 from whatsself_otel.catalogue import (
     CB_STATE_GLOBAL,
     CONTACT_CONSENT,
@@ -127,7 +127,7 @@ def session(source: Source) -> Group:
                 name="WhatsSelfSessionRecoveryTooLong",
                 expr=(
                     f"time() - max by (job, session) ({series(source, WHATSAPP_SESSION_DOWN_SINCE)} > 0)"
-                    f" > {source['session.recovery_s']}\nunless on (job, session)"
+                    f" > {duration(source['session.recovery_s'])}\nunless on (job, session)"
                     f" max by (job, session) ({connected}) == 1"
                 ),
                 severity="critical",
@@ -160,8 +160,8 @@ def queue(source: Source) -> Group:
             Alert(
                 name="WhatsSelfQueueBacklog",
                 expr=(
-                    f"max by (job) ({series(source, QUEUE_DEPTH)})\n/ clamp_min({or_zero(pace, source)}, 1 / 3600)"
-                    f" > {source['queue.backlog_s']}"
+                    f"max by (job) ({series(source, QUEUE_DEPTH)})\n/ clamp_min({or_zero(pace, source)}, 1 / 1h)"
+                    f" > {duration(source['queue.backlog_s'])}"
                 ),
                 wait=source["queue.backlog_for"],
                 severity="warning",
@@ -281,7 +281,7 @@ def ban_risk(source: Source) -> Group:
     lost = increase(source, WHATSAPP_SESSION_DISCONNECTS, window["disconnects"], 'reason=~"logged_out|replaced"')
     banned = increase(source, WHATSAPP_SESSION_DISCONNECTS, window["disconnects"], 'reason="banned"')
     signals = {
-        "pace": f"60 * sum by (job) (rate({series(source, MESSAGES_OUTBOUND)}[{window['pace']}]))",
+        "pace": f"1m * sum by (job) (rate({series(source, MESSAGES_OUTBOUND)}[{window['pace']}]))",
         "contact": f"max by (job) ({series(source, RATE_PER_CONTACT)})",
         "failures": f"(({failed} or 0 * {attempts}) / ({attempts} >= {fails['min'] - 0.5}))",
         "opt_outs": f"(({left} >= {outs['min'] - 0.5}) / clamp_min({or_zero(sent, source)}, 1))",

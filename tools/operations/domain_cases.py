@@ -130,6 +130,15 @@ def session_cases() -> Iterator[Case]:
         yield Case(rule=logged_out, kind=BOUNDARY, title=f"{word} for a minute", series=series, at={10.5: 0, 11: 1})
     yield Case(
         rule=logged_out,
+        kind=FIRING,
+        title="two workers know",
+        series={
+            named(state, f'{main},state="logged_out"', instance=worker): flat((10, 0), (30, 1)) for worker in ("a", "b")
+        },
+        at={9: 0, 15: 1},
+    )
+    yield Case(
+        rule=logged_out,
         kind=HEALTHY,
         title="disconnected, which heals by itself",
         series={named(state, f'{main},state="disconnected"'): flat((40, 1))},
@@ -160,8 +169,19 @@ def session_cases() -> Iterator[Case]:
         kind=BOUNDARY,
         title="a second session is connected, a second worker saw the loss earlier",
         series=away
-        | {named(connected, 'session="other"'): flat((40, 1)), named(since, main, instance="b"): flat((40, 570))},
+        | {named(connected, 'session="other"'): flat((40, 1)), named(since, main, instance="b"): flat((40, 500))},
         at={14.5: 0, 15.5: 1},
+    )
+    yield Case(
+        rule=slow,
+        kind=HEALTHY,
+        title="two workers say that it is connected, one has not forgotten the loss",
+        series={
+            named(since, main): flat((10, 0), (30, 600)),
+            named(connected, main): flat((40, 1)),
+            named(connected, main, instance="b"): flat((40, 1)),
+        },
+        at={20: 0, 30: 0},
     )
     yield Case(
         rule=slow,
@@ -391,7 +411,7 @@ def sending_cases() -> Iterator[Case]:
     state, other = named("cb_state_global"), named("cb_state_global", instance="b")
     opens = {state: flat((10, 0), (2, 2), (30, 0)), other: flat((42, 0))}
     yield Case(rule=breaker, kind=FIRING, title="open on one of two workers", series=opens, at={9: 0, 12: 1})
-    yield Case(rule=breaker, kind=BOUNDARY, title="begins and ends", series=opens, at={10.5: 0, 11: 1, 19: 1, 20.5: 0})
+    yield Case(rule=breaker, kind=BOUNDARY, title="begins and ends", series=opens, at={10.5: 0, 11: 1, 29: 1, 30.5: 0})
     yield Case(
         rule=breaker,
         kind=HEALTHY,

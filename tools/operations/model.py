@@ -80,6 +80,14 @@ class Group:
     interval: str | None = None
 
 
+def duration(seconds: int) -> str:
+    """Return *seconds* as a duration, which PromQL takes for the number: every time in a rule can be told as one."""
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
 class _Dumper(yaml.SafeDumper):
     """Expressions as blocks, lists inside mappings indented."""
 

@@ -26,6 +26,7 @@ def slo_cases(source: Source, slo: str) -> Iterator[Case]:
     yield from _budget(source, slo)
     if slo == API:
         yield from _outages()
+        yield from _young()
     if slo == FIRST_RESPONSE:
         yield from _late()
     if slo == SEND:
@@ -239,6 +240,7 @@ def _down(rule: str, window: str) -> Iterator[Case]:
         named(count, f'http_response_status_code="{status}"'): ramp((2.5 * span, 30), step_s=step_s)
         for status in (200, 500)
     }
+    yield from _silent(rule, window)
     # Silence is known after two minutes, and a service away for over a week is forgotten.
     if not minutes("1h") <= minutes(window) <= minutes("3d"):
         return
@@ -260,6 +262,27 @@ def _down(rule: str, window: str) -> Iterator[Case]:
         title=f"half of {window} without a heartbeat, half of the requests failed",
         series=beat | failing,
         values={(f"slo:error_ratio:{window}{match}", at): 0.75},
+        step_s=step_s,
+    )
+
+
+def _silent(rule: str, window: str) -> Iterator[Case]:
+    """Silence in windows that are too short or too long for one half of them to be silent."""
+    # Minutes with and without a heartbeat, when to look, the share of the window's samples that are down, and the step.
+    known = {
+        "5m": ((5, 5), 9, 5 / 10, 15),
+        "30m": ((30, 30), 50, 38 / 60, 30),
+        "30d": ((45 * 1440, 6 * 1440), 60 * 1440, 4 / 20, 129_600),
+    }
+    if window not in known:
+        return
+    (alive, silent), at, share, step_s = known[window]
+    yield Case(
+        rule=rule,
+        kind=VALUE,
+        title=f"silence in {window}",
+        series={named("process_uptime_seconds"): flat((alive, 1), (silent, None), (alive, 1), step_s=step_s)},
+        values={(f"whatsself:down:ratio_{window}", at): share},
         step_s=step_s,
     )
 
@@ -334,6 +357,31 @@ def _outages() -> Iterator[Case]:
             named(count, 'http_response_status_code="200"', instance="b"): flat((61, None)) + " " + ramp((60, 20)),
         },
         at={62: 0, 65: 0, 90: 0},
+    )
+
+
+def _young() -> Iterator[Case]:
+    """A new installation that is restarted: what nobody has seen yet was not down."""
+    beat = {named("process_uptime_seconds"): flat((20, 1), (10, None), (200, 1), step_s=120)}
+    since = "whatsself:seen_since:timestamp_seconds"
+    yield Case(
+        rule=f"{EXHAUSTED}{{slo={API}}}",
+        kind=HEALTHY,
+        title="eight minutes away in the first hour are no month's budget",
+        series=beat,
+        at={40: 0, 60: 0, 200: 0},
+        # Silence is known after two minutes, and some of the ratio is that of requests, of which there are none.
+        values={(f'slo:budget_remaining:ratio{{slo="{API}"}}', 200): 1 - 8 / 43_200 / 0.005},
+        step_s=120,
+    )
+    yield Case(
+        rule=f"{BURN}{{slo={API},long=6h,short=30m}}",
+        kind=HEALTHY,
+        title="eight minutes away in the first hour are no six hours' burn",
+        series=beat,
+        at={40: 0, 48: 0, 60: 0},
+        values={(since, 15): 0, (since, 25): 0, (since, 200): 0},
+        step_s=120,
     )
 
 

@@ -30,6 +30,9 @@ SLOS: Final = (API, FIRST_RESPONSE, SEND, RECOVERY)
 BURN: Final = "WhatsSelfSloBurn"
 EXHAUSTED: Final = "WhatsSelfSloBudgetExhausted"
 
+SINCE: Final = "whatsself:seen_since:timestamp_seconds"
+DOWN: Final = "whatsself:down"
+
 _MINUTES: Final = {"m": 1, "h": 60, "d": 1440}
 
 
@@ -43,10 +46,18 @@ def slos(source: Source, slo: str) -> list[Group]:
     """Return the groups of one objective."""
     named, period = windows(source, slo), source[f"slos.{slo}.period"]
     quick = [rule for window in named for rule in _window(source, slo, window)]
+    if slo == API:
+        quick.insert(0, _since(source, slo))
     slow = [] if period in named else list(_window(source, slo, period))
     fast = [Group(name=f"{slo}-burn", interval="1m", rules=(*quick, *_burns(source, slo)))] if quick else []
     # A month is read seldom, yet more often than the 5 minutes after which a recorded value is no longer shown.
     return [*fast, Group(name=f"{slo}-budget", interval="4m", rules=(*slow, *_budget(source, slo)))]
+
+
+def _since(source: Source, slo: str) -> Record:
+    """Return the rule that remembers when a service was first seen, for as long as the objective looks back."""
+    kept = f"min_over_time({SINCE}[{source[f'slos.{slo}.period']}])"
+    return Record(name=SINCE, expr=f"({kept} or timestamp({UP}))\nand on (job) {UP}")
 
 
 def windows(source: Source, slo: str) -> list[str]:
@@ -86,15 +97,20 @@ def _window(source: Source, slo: str, window: str) -> Iterator[Record]:
     bad, total = _events(source, slo, window)
     labels = {"slo": slo}
     if slo == API:
-        # A dead application has no requests: each minute without its heartbeat is unavailable time.
-        down = f"(1 - avg_over_time({UP}[{window}]))"
+        # A dead application has no requests: each minute without its heartbeat is unavailable time. What was before the
+        # service was first seen counts as available, else a minute of the first hour would be more than a month allows.
+        down = f"{DOWN}:ratio_{window}"
+        seen = f"clamp_max((time() - {SINCE}) / {window}, 1)"
+        yield Record(name=down, expr=f"(1 - avg_over_time({UP}[{window}]))\n* {seen}")
         yield Record(
             name=f"slo:bad_events:{window}",
             labels=labels,
             expr=f"({bad} or 0 * {down})\n+ {minutes(window)} * {down}",
         )
         failing = f"({ratio(bad, total)} or 0 * {down})"
-        yield Record(name=f"slo:error_ratio:{window}", labels=labels, expr=f"{failing}\n+ {down}\n- {failing} * {down}")
+        # Of the time that it was up, so much failed.
+        within = f"1 - (1 - {failing}) * (1 - {down})"
+        yield Record(name=f"slo:error_ratio:{window}", labels=labels, expr=within)
     else:
         yield Record(name=f"slo:bad_events:{window}", labels=labels, expr=f"{bad} or 0 * {total}")
         yield Record(name=f"slo:error_ratio:{window}", labels=labels, expr=ratio(bad, total))

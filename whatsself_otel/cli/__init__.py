@@ -18,7 +18,18 @@ from whatsself_otel.cli.errors import FAILED, INTERRUPTED, CommandError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS: Final = ("demo", "view", "trace", "stack", "doctor", "collector", "vendors", "audit", "prove-alerts")
+COMMANDS: Final = (
+    "demo",
+    "view",
+    "trace",
+    "stack",
+    "doctor",
+    "collector",
+    "vendors",
+    "audit",
+    "prove-alerts",
+    "simulate",
+)
 
 _EPILOG = """\
 exit status:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -14,6 +16,7 @@ from whatsself_otel.cli.errors import CommandError
 from whatsself_otel.cli.files import shipped
 from whatsself_otel.cli.native import BUILT, COLLECTOR, TEMPO, find_binary, need_binary
 from whatsself_otel.cli.paths import data_dir, locked
+from whatsself_otel.cli.scaling import divide, faster, faster_rules
 from whatsself_otel.cli.supervisor import Limits, Process, Supervisor
 
 if TYPE_CHECKING:
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
 
 _BACKENDS: Final = 0
 _COLLECTOR: Final = 1
+_COLLECTOR_NAME: Final = "collector"
+_SCRAPE: Final = "1s"
+"""How often programs are scraped in a simulation, whatever its speed."""
+_FLUSH: Final = "exporters::otlp_http/prometheus::sending_queue::batch::flush_timeout"
 
 # Some backends trace themselves, to whatever OTEL_* names or to port 4317, which is the collector's; and Jaeger then
 # takes 10 s to stop.
@@ -42,6 +49,10 @@ class StackConfig:
     """Further files of ``collector/vendors``, by name."""
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     """Where ``OTELCOL_BIN``, ``TEMPO_BIN`` and so on are read from."""
+    only: tuple[str, ...] = ()
+    """Names of the programs to run; none: all."""
+    speed: float = 1.0
+    """What every duration of rules and routes is divided by, for simulations; at least 1."""
 
 
 class Stack(Supervisor):
@@ -133,10 +144,23 @@ def _wants_tempo(config: StackConfig) -> bool:
 
 
 def _processes(config: StackConfig, *, tempo: bool) -> list[Process]:
+    makers: dict[str, Callable[[StackConfig], Process]] = {
+        "prometheus": _prometheus,
+        "loki": _loki,
+        "jaeger": _jaeger,
+        "alertmanager": _alertmanager,
+        **({"tempo": _tempo} if tempo else {}),
+        "collector": functools.partial(_collector, tempo=tempo),
+    }
+    wanted = [name for name in makers if _runs(config, name)]
     for name in BUILT:
-        need_binary(name, config.environ)
-    backends = [_prometheus(config), _loki(config), _jaeger(config), _alertmanager(config)]
-    return [*backends, *([_tempo(config)] if tempo else []), _collector(config, tempo=tempo)]
+        if (_COLLECTOR_NAME if name == COLLECTOR else name) in wanted:
+            need_binary(name, config.environ)
+    return [makers[name](config) for name in wanted]
+
+
+def _runs(config: StackConfig, name: str) -> bool:
+    return not config.only or name in config.only
 
 
 def _program(config: StackConfig, name: str) -> str:
@@ -156,7 +180,11 @@ def _collector(config: StackConfig, *, tempo: bool) -> Process:
     vendor_files.check(loaded, config.environ)
     return Process(
         name="collector",
-        command=[_program(config, COLLECTOR), *collector_arguments([vendor.name for vendor in loaded])],
+        command=[
+            _program(config, COLLECTOR),
+            *collector_arguments([vendor.name for vendor in loaded]),
+            *([] if config.speed == 1 else [f"--config=yaml:{_FLUSH}: {divide('5s', config.speed)}"]),
+        ],
         ready_url=config.addresses.collector_health,
         ports=_ports(config, "OTELCOL_GRPC_PORT", "OTELCOL_HTTP_PORT", "OTELCOL_HEALTH_PORT", "OTELCOL_METRICS_PORT"),
         environment=vendor_files.variables(loaded, config.environ)
@@ -182,11 +210,14 @@ def _prometheus(config: StackConfig) -> Process:
             f"--web.listen-address={config.addresses.at('PROMETHEUS_PORT')}",
             "--web.enable-otlp-receiver",
             "--enable-feature=exemplar-storage",
+            # So long a value is shown after its last sample: the default of 5 minutes.
+            *([] if config.speed == 1 else [f"--query.lookback-delta={divide('5m', config.speed)}"]),
         ],
         ready_url=f"{config.addresses.prometheus}/-/ready",
         ports=_ports(config, "PROMETHEUS_PORT"),
         environment=_UNTRACED,
-        stage=_BACKENDS,
+        # Where waits are short, the collector's start would be long enough to count as its absence.
+        stage=_BACKENDS if config.speed == 1 else _COLLECTOR + 1,
     )
 
 
@@ -208,11 +239,18 @@ def write_prometheus_config(config: StackConfig, *, tempo: bool) -> None:
     }
     for name, variable in targets.items():
         # A target that is not run would be an alert that never ends.
-        listed = "[]" if name == "tempo" and not tempo else f'- targets: ["{config.addresses.at(variable)}"]'
+        runs = (tempo or name != "tempo") and _runs(config, _COLLECTOR_NAME if name == "otelcol" else name)
+        listed = "[]" if not runs else f'- targets: ["{config.addresses.at(variable)}"]'
         (folder / "targets" / f"{name}.yml").write_text(f"{listed}\n", "utf-8")
     service = config.environ.get("OTEL_SERVICE_NAME") or "whatsself"
     for rules in (folder / "rules").glob("*.yml"):
-        rules.write_text(rules_for(rules.read_text("utf-8"), service), "utf-8")
+        text = rules_for(rules.read_text("utf-8"), service)
+        rules.write_text(text if config.speed == 1 else faster_rules(text, config.speed), "utf-8")
+    if config.speed != 1:
+        main = folder / "prometheus.yml"
+        text = faster(main.read_text("utf-8"), config.speed)
+        # A scrape may last no longer than its interval: what is scraped needs time even where time runs faster.
+        main.write_text(re.sub(r"scrape_interval: \S+", f"scrape_interval: {_SCRAPE}", text), "utf-8")
 
 
 def _alertmanager_folder(config: StackConfig) -> Path:
@@ -227,6 +265,9 @@ def write_alertmanager_config(config: StackConfig) -> None:
         CommandError: A receiver is switched on and the file of its secret is missing or empty.
     """
     text = render(AlertingConfig.from_environment(config.environ))
+    if config.speed != 1:
+        # Played days and nights are not ours: nobody's working hours are waited for.
+        text = faster(text.replace("      active_time_intervals: [business-hours]\n", ""), config.speed)
     folder = _alertmanager_folder(config)
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(shipped("backends/alertmanager"), folder)
@@ -314,6 +355,8 @@ def _alertmanager(config: StackConfig) -> Process:
             f"--config.file={_alertmanager_folder(config) / 'alertmanager.yml'}",
             f"--storage.path={config.data / 'alertmanager'}",
             f"--web.listen-address={config.addresses.at('ALERTMANAGER_PORT')}",
+            # Without it, links in messages name the machine, which answers on loopback only.
+            f"--web.external-url={config.addresses.alertmanager}",
             "--cluster.listen-address=",
         ],
         ready_url=f"{config.addresses.alertmanager}/-/ready",
