@@ -124,7 +124,7 @@ class Business:
             export_timeout_s=2,
         )
         masker = Masker(config.masking_rules)
-        self._pipelines = Pipelines(config, masker, OpenRequests(), Destinations.of(config))
+        self._pipelines = Pipelines(config, masker, OpenRequests(), Destinations.of(config, masker))
         meter = self._pipelines.meter_provider.get_meter("whatsself_otel")
         self._observe(meter, masker)
         self._pipelines.on_dropped = self._metrics.dropped
