@@ -17,7 +17,7 @@ import pytest
 from generate_masking_doc import PAGE, page
 
 from whatsself_otel import ConfigError, Masker, MaskingConfig
-from whatsself_otel.detection.detectors import DETECTOR_RULES
+from whatsself_otel.detection.detectors import DETECTOR_RULES, MAX_ANCHORS
 from whatsself_otel.detection.keys import KEY_RULES
 from whatsself_otel.masking import MAX_ITEMS, MAX_TEXT_CHARS, MaskRule
 
@@ -513,3 +513,20 @@ class TestWhatLooksLikeAnIdButHoldsANumber:
 
         assert "1198765" not in masked
         assert masked.endswith("********4321")
+
+
+class TestTextFullOfPlaces:
+    def test_has_its_rest_hidden_and_says_so(self) -> None:
+        masked = Masker().text(f"{PHONE}, " * (MAX_ANCHORS + 500) + "joao@example.com")
+
+        assert masked.count(MASKED) == MAX_ANCHORS
+        assert masked.endswith("[masked:size]")
+        assert Masker().text(masked) == masked
+
+    def test_shows_nothing_of_an_address_that_the_limit_cuts(self) -> None:
+        masked = Masker().text(f"{PHONE}, " * MAX_ANCHORS + "joao.da.silva@example.com")
+
+        assert "joao" not in masked
+
+    def test_is_whole_below_the_limit(self) -> None:
+        assert Masker().text(f"{PHONE}, " * 1000) == f"{MASKED}, " * 1000

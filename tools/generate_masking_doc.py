@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from pages import table, write_or_check
 
-from whatsself_otel.detection.detectors import DETECTOR_RULES
+from whatsself_otel.detection.detectors import DETECTOR_RULES, MAX_ANCHORS
 from whatsself_otel.detection.keys import (
     CONTENT_KEYS,
     HARMLESS_ENDINGS,
@@ -47,6 +47,8 @@ nothing is raised. This page is generated from the rules.
 - Everything else becomes a constant that names the rule: `[masked:body]`.
 - Texts longer than {MAX_TEXT_CHARS:,} characters are cut, containers deeper than {MAX_DEPTH} or with more than
   {MAX_ITEMS:,} items too; `[masked:size]`, `[masked:depth]` and `[masked:cycle]` say so.
+- Of a text with more than {MAX_ANCHORS:,} places where something personal may begin the rest is hidden by
+  `[masked:size]`, so that a hostile text cannot buy time.
 """
 _KEYS: Final = """\
 ## Keys
