@@ -165,7 +165,7 @@ class TestFile:
 
     def test_every_variable_of_every_vendor_reaches_the_collector(self) -> None:
         environment = services(read())["otelcol"]["environment"].keys()
-        optional = (re.findall(r"([A-Z_]{4,})=", header(vendor)["optional"]) for vendor in VENDORS)
+        optional = (re.findall(r"([A-Z0-9_]{4,})=", header(vendor)["optional"]) for vendor in VENDORS)
         required = (listed(header(vendor)["requires"]) for vendor in VENDORS)
         wanted = {name for names in (*optional, *required) for name in names} - HIDDEN_FROM_COMPOSE
 

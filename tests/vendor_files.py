@@ -10,17 +10,17 @@ from binaries import ROOT
 
 BASE = ROOT / "collector/config.yaml"
 VENDORS = tuple(sorted(path.stem for path in (ROOT / "collector/vendors").glob("*.yaml")))
-HEADER_KEYS = ("signals", "requires", "optional", "temporality", "limits", "source", "checked")
-SAMPLE_VALUES = {
-    "DD_API_KEY": "key",
-    "ELASTIC_API_KEY": "key",
-    "ELASTIC_OTLP_ENDPOINT": "https://elastic.invalid",
-    "GRAFANA_CLOUD_BASIC_AUTH": "a2V5",
-    "GRAFANA_CLOUD_OTLP_ENDPOINT": "https://grafana.invalid/otlp",
-    "HONEYCOMB_API_KEY": "key",
-    "OTLP_ENDPOINT": "https://otlp.invalid",
-}
-"""A value for every variable that a vendor file requires."""
+HEADER_KEYS = (
+    "signals",
+    "requires",
+    "optional",
+    "temporality",
+    "extensions",
+    "lacking",
+    "limits",
+    "source",
+    "checked",
+)
 
 
 @cache
@@ -41,6 +41,17 @@ def header(vendor: str) -> dict[str, str]:
 def listed(value: str) -> list[str]:
     """Return the items of a header line; ``none`` is no item. A comma inside brackets does not part."""
     return [] if value == "none" else [item.strip() for item in value.split(", ")]
+
+
+BUILDABLE = tuple(vendor for vendor in VENDORS if header(vendor)["lacking"] == "none")
+"""The vendor files that need no component which the native build lacks."""
+
+SAMPLE_VALUES = {
+    variable: "https://vendor.invalid" if variable.endswith("_ENDPOINT") else "a2V5"
+    for vendor in VENDORS
+    for variable in listed(header(vendor)["requires"])
+}
+"""A value for every variable that a vendor file requires."""
 
 
 def merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli import vendor_files
-from whatsself_otel.cli.errors import FAILED, WRONG_USE, CommandError
-from whatsself_otel.cli.native import COLLECTOR, need_binary
-from whatsself_otel.cli.native_stack import collector_arguments
+from whatsself_otel.cli.errors import FAILED, MISSING, WRONG_USE, CommandError
+from whatsself_otel.cli.files import shipped
+from whatsself_otel.cli.native import COLLECTOR, find_binary, need_binary
 from whatsself_otel.cli.paths import data_dir
 
 if TYPE_CHECKING:
@@ -26,6 +28,11 @@ examples:
   whatsself-otel collector print --vendor datadog
   HONEYCOMB_API_KEY_FILE=key.txt whatsself-otel collector run --vendor local --vendor honeycomb
 
+  whatsself-otel collector run --vendor aws --container
+  whatsself-otel collector run --vendor local --secure --sampling
+
+--secure asks every sender for TLS and a token: OTELCOL_TLS_CERT_FILE, OTELCOL_TLS_KEY_FILE and OTELCOL_TOKEN_FILE.
+--sampling keeps every trace that matters and a share of the rest: OTELCOL_SAMPLING_PERCENT (10).
 A variable that a vendor needs may also stand in a file: NAME_FILE=path instead of NAME=value.
 OTELCOL_BIN names the collector's program when it is not the one that native/build.py made.
 """
@@ -52,13 +59,25 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action.add_argument(
             "--vendor", action="append", default=[], metavar="NAME", help="repeatable; see `vendors list`"
         )
+        action.add_argument("--secure", action="store_true", help="TLS and a token for every sender")
+        action.add_argument("--sampling", action="store_true", help="keep what matters and a share of the rest")
+        action.add_argument("--container", action="store_true", help="the official image, by Docker")
         action.add_argument("--config", action="append", default=[], type=Path, metavar="FILE", help="more; repeatable")
         action.set_defaults(run=run)
 
 
+def unbuilt(vendors: Sequence[Vendor]) -> str:
+    """Return why the program found here cannot run *vendors*, with the remedy, or nothing when it can."""
+    lacking = [name for vendor in vendors for name in vendor.lacking]
+    found = find_binary(COLLECTOR)
+    if not lacking or found is None or not found.stem.startswith(COLLECTOR):
+        return ""
+    return vendor_files.OFFICIAL.format(", ".join(lacking))
+
+
 def validation(vendors: Sequence[Vendor]) -> list[str]:
     """Return what the collector has against the base with *vendors*, as its own lines; nothing when it is valid."""
-    command = [str(need_binary(COLLECTOR)), "validate", *collector_arguments(vendor.name for vendor in vendors)]
+    command = [str(need_binary(COLLECTOR)), "validate", *_files(vendors)]
     asked = subprocess.run(  # noqa: S603
         command, env=_environment(vendors), capture_output=True, text=True, encoding="utf-8", check=False
     )
@@ -67,16 +86,62 @@ def validation(vendors: Sequence[Vendor]) -> list[str]:
 
 def _vendors(arguments: argparse.Namespace) -> list[Vendor]:
     vendors = [vendor_files.load(name) for name in dict.fromkeys(arguments.vendor)]
+    vendors += [vendor_files.overlay(name) for name in ("secure", "sampling") if getattr(arguments, name)]
     vendor_files.check(vendors)
     return vendors
+
+
+def _files(vendors: Sequence[Vendor]) -> list[str]:
+    return [f"--config={path}" for path in (shipped("collector/config.yaml"), *(vendor.path for vendor in vendors))]
 
 
 def _command(arguments: argparse.Namespace, vendors: Sequence[Vendor], action: str = "") -> list[str]:
     if absent := [str(path) for path in arguments.config if not path.is_file()]:
         raise CommandError(f"No such file: {', '.join(absent)}.", status=WRONG_USE)
-    shipped = collector_arguments(vendor.name for vendor in vendors)
-    own = [f"--config={path}" for path in arguments.config]
-    return [str(need_binary(COLLECTOR)), *([action] if action else []), *shipped, *own]
+    words = [*([action] if action else []), *_files(vendors), *(f"--config={path}" for path in arguments.config)]
+    if arguments.container:
+        return _in_container(vendors, words, arguments.config)
+    if problem := unbuilt(vendors):
+        raise CommandError(f"The collector was not started: {problem}.", status=MISSING)
+    return [str(need_binary(COLLECTOR)), *words]
+
+
+def _in_container(vendors: Sequence[Vendor], words: Sequence[str], own: Sequence[Path]) -> list[str]:
+    """Return the command that runs *words* in the official image, with the same paths inside as outside."""
+    if (docker := shutil.which("docker")) is None:
+        raise CommandError("Docker is not installed. See https://docs.docker.com/get-docker/.", status=MISSING)
+    queue = Path(_environment(vendors)["OTELCOL_QUEUE_DIR"]).absolute()
+    queue.mkdir(parents=True, exist_ok=True)
+    named = [Path(os.environ[name]).absolute() for name in os.environ if _is_named_file(name, vendors)]
+    read = {shipped("collector").absolute(), *(path.absolute() for path in own), *named}
+    return [
+        *(docker, "run", "--rm", "--network=host", "--read-only", "--cap-drop=ALL", "--user", _user()),
+        *("--security-opt=no-new-privileges", f"--volume={queue}:{queue}"),
+        *(f"--volume={path}:{path}:ro" for path in sorted(read)),
+        # Only names: a value on a command line is seen by everybody on the machine.
+        *(f"--env={name}" for name in sorted(_passed_on(vendors))),
+        image(),
+        *words,
+    ]
+
+
+def image() -> str:
+    """Return the official image of the version that ``collector/builder.yaml`` names."""
+    found = re.search(r"^\s+version: (\S+)", shipped("collector/builder.yaml").read_text("utf-8"), re.MULTILINE)
+    return f"otel/opentelemetry-collector-contrib:{found[1] if found else 'latest'}"
+
+
+def _is_named_file(name: str, vendors: Sequence[Vendor]) -> bool:
+    return name.endswith("_FILE") and any(name in vendor.requires for vendor in vendors)
+
+
+def _passed_on(vendors: Sequence[Vendor]) -> set[str]:
+    known = {name for name in os.environ if name.startswith(("OTELCOL_", "WHATSSELF_OTEL_"))}
+    return {"OTELCOL_QUEUE_DIR"} | known | vendor_files.variables(vendors).keys()
+
+
+def _user() -> str:
+    return f"{os.getuid()}:{os.getgid()}" if sys.platform != "win32" else "10001:10001"
 
 
 def _environment(vendors: Sequence[Vendor]) -> dict[str, str]:

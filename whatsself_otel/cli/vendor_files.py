@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _NONE: Final = "none"
+# The default of collector/config.yaml: a list replaces a list, so that one extension more means all of them again.
+_EXTENSIONS: Final = ("health_check", "file_storage/queue")
+OFFICIAL: Final = "the native build lacks {}: use --container, or OTELCOL_BIN=/path/to/otelcol-contrib"
 _PLACEHOLDER: Final = re.compile(
     r"<.*>|\[.*here\]|\$\{.*\}|%.*%|\.{3}|x{3,}|\*+|(change|replace|fill|fix)[-_ ]?(me|it|this|in)?"
     r"|(your|my|insert|put|enter)[-_ ].*|.*[-_ ]goes[-_ ]here|to[-_ ]?do|tbd|none|null|undefined"
@@ -44,6 +47,10 @@ class Vendor:
     """Variable -> default, for those that have one."""
     facts: Mapping[str, str]
     """The other lines: temporality, limits, source, checked."""
+    extensions: tuple[str, ...] = ()
+    """Extensions that the file defines and the collector has to start."""
+    lacking: tuple[str, ...] = ()
+    """Components that the native build has not."""
     notes: tuple[str, ...] = ()
 
 
@@ -64,8 +71,17 @@ def load(name: str) -> Vendor:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"Did you mean {near[0]}? " if near else ""
         raise CommandError(f"No vendor is called {name!r}. {hint}There are: {', '.join(known)}.", status=WRONG_USE)
-    path = shipped(f"collector/vendors/{name}.yaml")
-    return parse(name, path, path.read_text("utf-8"))
+    return read(shipped(f"collector/vendors/{name}.yaml"))
+
+
+def overlay(name: str) -> Vendor:
+    """Return the file of ``collector/`` that changes the base itself: ``secure`` or ``sampling``."""
+    return read(shipped(f"collector/{name}.yaml"))
+
+
+def read(path: Path) -> Vendor:
+    """Return what the header of the file at *path* says."""
+    return parse(path.stem, path, path.read_text("utf-8"))
 
 
 def parse(name: str, path: Path, text: str) -> Vendor:
@@ -80,6 +96,8 @@ def parse(name: str, path: Path, text: str) -> Vendor:
         signals=_listed(facts.pop("signals", _NONE)),
         requires=_listed(facts.pop("requires", _NONE)),
         optional=dict(_defaults(facts.pop("optional", _NONE))),
+        extensions=_listed(facts.pop("extensions", _NONE)),
+        lacking=_listed(facts.pop("lacking", _NONE)),
         facts=facts,
         notes=tuple(comments[len(head) + 1 :]),
     )
@@ -126,15 +144,26 @@ def value_of(variable: str, environ: Mapping[str, str] = os.environ) -> str | No
 def problem(variable: str, environ: Mapping[str, str] = os.environ) -> str | None:
     """Return what is wrong with a required variable, without its value, or None."""
     value = value_of(variable, environ)
+    is_file = variable.endswith("_FILE")
     if value is None:
-        return f"{variable} is not set. Set it, or {variable}_FILE to a file that holds it."
+        other = "" if is_file else f", or {variable}_FILE to a file that holds it"
+        return f"{variable} is not set. Set it{other}."
     if not value.strip():
         return f"{variable} is empty. Give it its value."
     if value != value.strip() or not value.isprintable():
         return f"{variable} has a space at an end, or a line break. Take it away."
     if _PLACEHOLDER.fullmatch(value):
         return f"{variable} is still a placeholder. Give it its real value."
+    if is_file and not os.access(value, os.R_OK):
+        return f"{variable} names {value!r}, which cannot be read. Name a file that can."
     return None
+
+
+def _empty(variable: str, environ: Mapping[str, str]) -> str | None:
+    # For the collector a variable that is set has a value, even an empty one: its default would not apply.
+    if (value := value_of(variable, environ)) is None or value.strip():
+        return None
+    return f"{variable} is set and empty. Unset it for its default, or give it a value."
 
 
 def problems(vendors: Iterable[Vendor], environ: Mapping[str, str] = os.environ) -> list[str]:
@@ -142,8 +171,11 @@ def problems(vendors: Iterable[Vendor], environ: Mapping[str, str] = os.environ)
     return [
         f"{vendor.name}: {found}"
         for vendor in vendors
-        for variable in vendor.requires
-        if (found := problem(variable, environ))
+        for found in (
+            *(problem(variable, environ) for variable in vendor.requires),
+            *(_empty(variable, environ) for variable in vendor.optional),
+        )
+        if found
     ]
 
 
@@ -164,6 +196,11 @@ def variables(vendors: Iterable[Vendor], environ: Mapping[str, str] = os.environ
 
     The collector expands ``$`` once more inside what a variable holds; doubled, it arrives as it is.
     """
+    vendors = list(vendors)
     names = {name for vendor in vendors for name in (*vendor.requires, *vendor.optional)}
     values = {name: value_of(name, environ) for name in names}
-    return {name: value.replace("$", "$$") for name, value in values.items() if value is not None}
+    found = {name: value.replace("$", "$$") for name, value in values.items() if value is not None}
+    added = [name for vendor in vendors for name in vendor.extensions]
+    if added and "OTELCOL_EXTENSIONS" not in environ:
+        found["OTELCOL_EXTENSIONS"] = f"[{', '.join((*_EXTENSIONS, *added))}]"
+    return found

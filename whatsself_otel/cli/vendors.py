@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli import vendor_files
-from whatsself_otel.cli.collector import validation
+from whatsself_otel.cli.collector import unbuilt, validation
 from whatsself_otel.cli.errors import WRONG_USE
 from whatsself_otel.cli.native import COLLECTOR, find_binary
 
@@ -53,6 +53,8 @@ def _as_dict(vendor: Vendor) -> dict[str, object]:
         "signals": vendor.signals,
         "requires": vendor.requires,
         "optional": dict(vendor.optional),
+        "extensions": vendor.extensions,
+        "lacking": vendor.lacking,
         **vendor.facts,
     }
 
@@ -76,6 +78,7 @@ def _show(arguments: argparse.Namespace) -> int:
     lines += [f"  required     {vendor_files.problem(name) or f'{name} is set'}" for name in vendor.requires]
     lines += [f"  optional     {name} (default: {default or 'none'})" for name, default in vendor.optional.items()]
     lines += [f"  {fact:<12} {value}" for fact, value in vendor.facts.items()]
+    lines += [f"  program      {vendor_files.OFFICIAL.format(', '.join(vendor.lacking))}"] if vendor.lacking else []
     lines += [f"  file         {vendor.path}", *vendor.notes]
     lines.append(f"  run it       whatsself-otel collector run --vendor {vendor.name}")
     print("\n".join(lines))
@@ -86,12 +89,13 @@ def _check(arguments: argparse.Namespace) -> int:
     vendors = [vendor_files.load(name) for name in dict.fromkeys(arguments.name)]
     found = vendor_files.problems(vendors)
     validated = False
-    if not found and find_binary(COLLECTOR):
+    if not found and find_binary(COLLECTOR) and not unbuilt(vendors):
         validated = True
         found = validation(vendors)
     if arguments.json:
         print(json.dumps({"problems": found, "validated": validated}, indent=2))
     else:
-        unasked = "" if validated else " (not validated by the collector: its program is not on this machine)"
+        why = unbuilt(vendors) or "its program is not on this machine"
+        unasked = "" if validated else f" (not validated by the collector: {why})"
         print("\n".join(found) or f"{', '.join(vendor.name for vendor in vendors)}: ready{unasked}")
     return WRONG_USE if found else 0

@@ -1,0 +1,216 @@
+"""
+A stand-in for each vendor that takes OTLP over HTTP, in front of the real collector.
+
+Nobody here has an account with all of them; the stand-in refuses what the vendor's own page says it would refuse.
+"""
+
+from __future__ import annotations
+
+import gzip
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from binaries import post_otlp, run_collector
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from otlp_sink import Server
+from vendor_files import VENDORS, header, listed, read
+from vendor_intakes import INTAKES, Intake
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+REQUESTS: dict[str, Any] = {
+    "traces": ExportTraceServiceRequest,
+    "metrics": ExportMetricsServiceRequest,
+    "logs": ExportLogsServiceRequest,
+}
+DELTA = 1
+LARGE_RECORDS, LARGE_TEXT = 2_500, "the queue is moving " * 50
+"""Records of 1 kB each: more than a request of any vendor may hold."""
+
+
+def complaints(intake: Intake, signal: str, headers: Mapping[str, str], body: bytes) -> list[str]:
+    """Return what the vendor would have against one request of *signal*."""
+    wanted = {"content-type": "application/x-protobuf", "content-encoding": "gzip", **intake.wanted(signal)}
+    found = [f"{name} is {headers.get(name)!r}" for name, value in wanted.items() if headers.get(name) != value]
+    plain = gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body
+    if len(plain) > intake.limit_bytes:
+        found.append(f"{len(plain)} bytes are more than {intake.limit_bytes}")
+    message = REQUESTS[signal].FromString(plain)
+    if signal == "metrics" and intake.temporality == "delta":
+        found += [f"{name} is not delta" for name, temporality in temporalities(message) if temporality != DELTA]
+    return found
+
+
+def temporalities(message: ExportMetricsServiceRequest) -> Iterator[tuple[str, int]]:
+    for resource in message.resource_metrics:
+        for scope in resource.scope_metrics:
+            for metric in scope.metrics:
+                if kind := next((kind for kind in ("sum", "histogram") if metric.HasField(kind)), None):
+                    yield metric.name, getattr(metric, kind).aggregation_temporality
+
+
+@dataclass
+class StandIn:
+    """What has arrived, and what was wrong with it."""
+
+    intake: Intake
+    url: str = ""
+    taken: dict[str, int] = field(default_factory=dict)
+    """Signal -> items taken."""
+    refused: list[str] = field(default_factory=list)
+
+    def take(self, path: str, headers: Mapping[str, str], body: bytes) -> int:
+        """Take one request and return its status."""
+        signal = next((name for name, below in self.intake.paths.items() if path == self.intake.base + below), None)
+        found = complaints(self.intake, signal, headers, body) if signal else [f"nothing is at {path}"]
+        self.refused += found
+        if signal and not found:
+            self.taken[signal] = self.taken.get(signal, 0) + items(REQUESTS[signal].FromString(gzip.decompress(body)))
+        return 400 if found else 200
+
+
+def items(message: Any) -> int:
+    if isinstance(message, ExportTraceServiceRequest):
+        return sum(len(scope.spans) for each in message.resource_spans for scope in each.scope_spans)
+    if isinstance(message, ExportLogsServiceRequest):
+        return sum(len(scope.log_records) for each in message.resource_logs for scope in each.scope_logs)
+    return sum(len(scope.metrics) for each in message.resource_metrics for scope in each.scope_metrics)
+
+
+@contextmanager
+def stand_in(intake: Intake) -> Iterator[StandIn]:
+    """Serve a stand-in of *intake* until the block ends."""
+    standing = StandIn(intake)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", "0")))
+            status = standing.take(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
+            self.send_response(status)
+            self.send_header("content-type", "application/x-protobuf")
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            pass
+
+    server = Server(("127.0.0.1", 0), Handler)
+    standing.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield standing
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def payload(records: int, text: str) -> dict[str, Any]:
+    """Return a span and counter, and *records* logs of *text*, as an application sends them."""
+    now_ns = time.time_ns()
+    traces, metrics, logs = ExportTraceServiceRequest(), ExportMetricsServiceRequest(), ExportLogsServiceRequest()
+    span = (
+        traces.resource_spans.add()
+        .scope_spans.add()
+        .spans.add(name="send", trace_id=bytes(range(1, 17)), span_id=b"\x07" * 8)
+    )
+    span.start_time_unix_nano, span.end_time_unix_nano = now_ns, now_ns + 1_000_000
+    scope = metrics.resource_metrics.add().scope_metrics.add()
+    total, latency = scope.metrics.add(name="messages.outbound"), scope.metrics.add(name="first_response.latency")
+    total.sum.aggregation_temporality, total.sum.is_monotonic = 2, True
+    total.sum.data_points.add(as_int=5, start_time_unix_nano=now_ns, time_unix_nano=now_ns + 1)
+    latency.histogram.aggregation_temporality = 2
+    latency.histogram.data_points.add(
+        start_time_unix_nano=now_ns,
+        time_unix_nano=now_ns + 1,
+        count=1,
+        sum=3,
+        bucket_counts=[0, 1],
+        explicit_bounds=[1],
+    )
+    batch = logs.resource_logs.add().scope_logs.add()
+    for _ in range(records):
+        batch.log_records.add(time_unix_nano=now_ns).body.string_value = text
+    return {"traces": traces, "metrics": metrics, "logs": logs}
+
+
+def run(name: str, standing: StandIn, *, records: int = 1, text: str = "sent", settings: tuple[str, ...] = ()) -> None:
+    """Send *records* logs, a span and two metrics through the collector with vendor *name*, until all has arrived."""
+    environ = {key: value.replace("{url}", standing.url) for key, value in standing.intake.environ.items()}
+    wanted = {"traces": 1, "metrics": 2, "logs": records}
+    with run_collector(name, environ=environ, settings=settings) as collector:
+        for signal, message in payload(records, text).items():
+            post_otlp(f"{collector.http_url}/v1/{signal}", message)
+        deadline_s = time.monotonic() + 30
+        while not standing.refused and any(
+            standing.taken.get(signal, 0) < wanted[signal] for signal in standing.intake.paths
+        ):
+            assert time.monotonic() < deadline_s, f"only {standing.taken} arrived"
+            time.sleep(0.02)
+
+
+class TestTable:
+    """The table and the files tell of the same vendors."""
+
+    def test_has_every_vendor_that_is_sent_otlp_over_http_and_can_be_run(self) -> None:
+        over_http = {
+            name
+            for name in VENDORS
+            if header(name)["lacking"] == "none"
+            and any(exporter.startswith("otlp_http/") for exporter in read(name)["exporters"])
+        }
+        # The local backends are real ones: tests/e2e.
+        assert over_http - {"local"} == set(INTAKES)
+
+    @pytest.mark.parametrize("name", INTAKES)
+    def test_agrees_with_the_header_about_signals_and_temporality(self, name: str) -> None:
+        assert set(listed(header(name)["signals"])) == set(INTAKES[name].paths)
+        assert (header(name)["temporality"] == "delta") == (INTAKES[name].temporality == "delta")
+
+    @pytest.mark.parametrize("name", INTAKES)
+    def test_cites_the_vendor(self, name: str) -> None:
+        assert INTAKES[name].page.startswith("https://")
+        assert INTAKES[name].page in listed(header(name)["source"])
+
+
+@pytest.mark.collector
+class TestVendor:
+    """The real collector with the vendor's file."""
+
+    @pytest.mark.parametrize("name", INTAKES)
+    def test_takes_every_signal_and_a_batch_larger_than_one_request(self, name: str) -> None:
+        with stand_in(INTAKES[name]) as standing:
+            run(name, standing, records=LARGE_RECORDS, text=LARGE_TEXT)
+
+        assert standing.refused == []
+
+    def test_a_changed_header_is_seen(self) -> None:
+        with stand_in(INTAKES["dash0"]) as standing:
+            run("dash0", standing, settings=("exporters::otlp_http/dash0::headers::dash0-dataset: other",))
+
+        assert standing.refused[0] == "dash0-dataset is 'other'"
+
+    def test_a_larger_batch_is_seen(self) -> None:
+        larger = "exporters::otlp_http/new-relic::sending_queue::batch::max_size: 9000000"
+        with stand_in(INTAKES["new-relic"]) as standing:
+            run("new-relic", standing, records=LARGE_RECORDS, text=LARGE_TEXT, settings=(larger,))
+
+        assert "bytes are more than 1000000" in standing.refused[0]
+
+    def test_cumulative_for_a_vendor_of_delta_is_seen(self) -> None:
+        as_it_comes = "service::pipelines::metrics/dynatrace::processors: []"
+        with stand_in(INTAKES["dynatrace"]) as standing:
+            run("dynatrace", standing, settings=(as_it_comes,))
+
+        assert any("is not delta" in each for each in standing.refused)

@@ -1,0 +1,166 @@
+"""
+What each vendor's own documentation says of its OTLP intake: the other side of ``collector/vendors``.
+
+Written from the vendors' pages, never from the YAML. A size is what one request may hold before compression; where a
+page gives none, it is the 4 MB that OTLP receivers commonly take.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TRACES, _METRICS, _LOGS = "traces", "metrics", "logs"
+_STANDARD = {_TRACES: "/v1/traces", _METRICS: "/v1/metrics", _LOGS: "/v1/logs"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """What one vendor checks of a request."""
+
+    page: str
+    checked: str = "2026-11-25"
+    base: str = ""
+    """The path below which its endpoint lies, as its page has it."""
+    paths: Mapping[str, str] = field(default_factory=lambda: _STANDARD)
+    """Signal -> path below the base; a signal without one is not taken."""
+    environ: Mapping[str, str]
+    """What an operator sets; ``{url}`` is the vendor's server."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    headers_by_signal: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    temporality: Literal["delta", "any"] = "any"
+    limit_bytes: int = 4_000_000
+
+    def wanted(self, signal: str) -> dict[str, str]:
+        """Return the headers of a request of *signal*."""
+        return {**self.headers, **self.headers_by_signal.get(signal, {})}
+
+
+INTAKES = {
+    "axiom": Intake(
+        page="https://axiom.co/docs/send-data/opentelemetry",
+        environ={
+            "AXIOM_ENDPOINT": "{url}",
+            "AXIOM_TOKEN": "xaat-1",
+            "AXIOM_TRACES_DATASET": "t",
+            "AXIOM_METRICS_DATASET": "m",
+            "AXIOM_LOGS_DATASET": "l",
+        },
+        headers={"authorization": "Bearer xaat-1"},
+        headers_by_signal={
+            _TRACES: {"x-axiom-dataset": "t"},
+            _METRICS: {"x-axiom-metrics-dataset": "m"},
+            _LOGS: {"x-axiom-dataset": "l"},
+        },
+    ),
+    "better-stack": Intake(
+        page="https://betterstack.com/docs/logs/open-telemetry",
+        environ={"BETTER_STACK_ENDPOINT": "{url}", "BETTER_STACK_SOURCE_TOKEN": "src1"},
+        headers={"authorization": "Bearer src1"},
+    ),
+    "clickhouse": Intake(
+        page="https://clickhouse.com/docs/use-cases/observability/clickstack/ingesting-data/opentelemetry",
+        environ={"CLICKSTACK_ENDPOINT": "{url}", "CLICKSTACK_API_KEY": "ing-1"},
+        headers={"authorization": "ing-1"},
+    ),
+    "coralogix": Intake(
+        page="https://coralogix.com/docs/coralogix-endpoints",
+        environ={"CORALOGIX_ENDPOINT": "{url}", "CORALOGIX_DOMAIN": "eu1.coralogix.com", "CORALOGIX_PRIVATE_KEY": "c1"},
+        headers={"authorization": "Bearer c1", "cx-application-name": "whatsself", "cx-subsystem-name": "whatsself"},
+    ),
+    "dash0": Intake(
+        page="https://www.dash0.com/hub/integrations/int_otlp/overview",
+        environ={"DASH0_ENDPOINT": "{url}", "DASH0_AUTH_TOKEN": "auth_1", "DASH0_DATASET": "shop"},
+        headers={"authorization": "Bearer auth_1", "dash0-dataset": "shop"},
+    ),
+    "datadog": Intake(
+        page="https://docs.datadoghq.com/opentelemetry/setup/otlp_ingest",
+        environ={"DD_OTLP_ENDPOINT": "{url}", "DD_API_KEY": "dd-1"},
+        headers={"dd-api-key": "dd-1"},
+        temporality="delta",
+    ),
+    "dynatrace": Intake(
+        page="https://docs.dynatrace.com/docs/discover-dynatrace/references/dynatrace-api/environment-api/opentelemetry/post-metrics",
+        base="/api/v2/otlp",
+        environ={"DYNATRACE_OTLP_ENDPOINT": "{url}/api/v2/otlp", "DYNATRACE_API_TOKEN": "dt0c01.1"},
+        headers={"authorization": "Api-Token dt0c01.1"},
+        temporality="delta",
+    ),
+    "elastic": Intake(
+        page="https://www.elastic.co/docs/reference/opentelemetry/motlp",
+        environ={"ELASTIC_OTLP_ENDPOINT": "{url}", "ELASTIC_API_KEY": "ZXM6MQ=="},
+        headers={"authorization": "ApiKey ZXM6MQ=="},
+    ),
+    "grafana-cloud": Intake(
+        page="https://grafana.com/docs/grafana-cloud/send-data/otlp/send-data-otlp",
+        base="/otlp",
+        environ={"GRAFANA_CLOUD_OTLP_ENDPOINT": "{url}/otlp", "GRAFANA_CLOUD_BASIC_AUTH": "MTIzOmdsYw=="},
+        headers={"authorization": "Basic MTIzOmdsYw=="},
+    ),
+    "honeycomb": Intake(
+        page="https://docs.honeycomb.io/send-data/opentelemetry/collector",
+        environ={"HONEYCOMB_ENDPOINT": "{url}", "HONEYCOMB_API_KEY": "hcaik_1"},
+        headers={"x-honeycomb-team": "hcaik_1"},
+        headers_by_signal={_METRICS: {"x-honeycomb-dataset": "whatsself-metrics"}},
+    ),
+    "logfire": Intake(
+        page="https://logfire.pydantic.dev/docs/how-to-guides/alternative-clients",
+        environ={"LOGFIRE_ENDPOINT": "{url}", "LOGFIRE_TOKEN": "pylf_1"},
+        headers={"authorization": "pylf_1"},
+    ),
+    "new-relic": Intake(
+        page="https://docs.newrelic.com/docs/opentelemetry/best-practices/opentelemetry-otlp",
+        environ={"NEW_RELIC_OTLP_ENDPOINT": "{url}", "NEW_RELIC_LICENSE_KEY": "nr-1"},
+        headers={"api-key": "nr-1"},
+        temporality="delta",
+        limit_bytes=1_000_000,
+    ),
+    "openobserve": Intake(
+        page="https://openobserve.ai/docs/ingestion/logs/otlp",
+        base="/api/shop",
+        environ={"OPENOBSERVE_ENDPOINT": "{url}/api/shop", "OPENOBSERVE_BASIC_AUTH": "bWU6cHc="},
+        headers={"authorization": "Basic bWU6cHc=", "stream-name": "default"},
+    ),
+    "otlp": Intake(
+        page="https://opentelemetry.io/docs/specs/otlp",
+        environ={"OTLP_ENDPOINT": "{url}", "OTLP_HEADERS": '{authorization: "Bearer abc=", x-tenant: shop}'},
+        headers={"authorization": "Bearer abc=", "x-tenant": "shop"},
+    ),
+    "sentry": Intake(
+        page="https://docs.sentry.io/concepts/otlp",
+        base="/api/42/integration/otlp",
+        paths={_TRACES: "/v1/traces", _LOGS: "/v1/logs"},
+        environ={"SENTRY_OTLP_ENDPOINT": "{url}/api/42/integration/otlp", "SENTRY_KEY": "a1b2"},
+        headers={"x-sentry-auth": "sentry sentry_key=a1b2"},
+    ),
+    "signoz": Intake(
+        page="https://signoz.io/docs/ingestion/signoz-cloud/overview",
+        environ={"SIGNOZ_ENDPOINT": "{url}", "SIGNOZ_INGESTION_KEY": "sn-1"},
+        headers={"signoz-ingestion-key": "sn-1"},
+    ),
+    "splunk": Intake(
+        page="https://help.splunk.com/splunk-observability-cloud/manage-data/splunk-distribution-of-the-opentelemetry-collector/get-started-with-the-splunk-distribution-of-the-opentelemetry-collector/collector-components/exporters/otlphttp-exporter",
+        paths={_TRACES: "/v2/trace/otlp", _METRICS: "/v2/datapoint/otlp"},
+        environ={"SPLUNK_INGEST_URL": "{url}", "SPLUNK_REALM": "us1", "SPLUNK_ACCESS_TOKEN": "sf-1"},
+        headers={"x-sf-token": "sf-1"},
+    ),
+    "uptrace": Intake(
+        page="https://uptrace.dev/ingest/collector",
+        environ={"UPTRACE_ENDPOINT": "{url}", "UPTRACE_DSN": "https://tok@api.uptrace.dev?grpc=4317"},
+        headers={"uptrace-dsn": "https://tok@api.uptrace.dev?grpc=4317"},
+        temporality="delta",
+    ),
+    "victoria": Intake(
+        page="https://docs.victoriametrics.com/victoriametrics/data-ingestion/opentelemetry-collector",
+        paths={
+            _TRACES: "/insert/opentelemetry/v1/traces",
+            _METRICS: "/opentelemetry/v1/metrics",
+            _LOGS: "/insert/opentelemetry/v1/logs",
+        },
+        environ={f"VICTORIA_{kind}_URL": "{url}" for kind in ("METRICS", "LOGS", "TRACES")},
+        headers_by_signal={_LOGS: {"vl-stream-fields": "service.name,service.namespace,deployment.environment.name"}},
+    ),
+}
