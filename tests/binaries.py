@@ -137,6 +137,7 @@ def run_collector(
     environ: Mapping[str, str] | None = None,
     folder: Path | None = None,
     settings: Sequence[str] = (),
+    files: Sequence[str] = (),
 ) -> Iterator[Collector]:
     """
     Run the real collector with the base and *vendors* on free ports.
@@ -146,8 +147,10 @@ def run_collector(
         environ: Variables for the vendor files.
         folder: Where its queue and log go; a new temporary folder if None.
         settings: Single settings over all files, for example ``exporters::otlp_http/otlp::timeout: 1s``.
+        files: More configuration after those of *vendors*, each as the collector takes it.
     """
     binary = need(COLLECTOR)
+    more = [*files, *(f"yaml:{each}" for each in settings)]
     grpc, http, health, metrics = free_ports(4)
     with tempfile.TemporaryDirectory() as temporary:
         home = folder or Path(temporary)
@@ -159,7 +162,7 @@ def run_collector(
             "OTELCOL_QUEUE_DIR": str(home / "queue"),
         }
         program = Program(
-            command=[binary, *config_arguments(*vendors), *(f"--config=yaml:{each}" for each in settings)],
+            command=[binary, *config_arguments(*vendors), *(f"--config={each}" for each in more)],
             ready_url=f"http://127.0.0.1:{health}/",
             environ={**ports, **(environ or {})},
             log=home / "collector.log",

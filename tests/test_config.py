@@ -144,3 +144,34 @@ class TestTargets:
         config = TelemetryConfig(environ={"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://loki:3100/otlp/v1/logs"})
 
         assert config.target("logs") == "http://loki:3100/otlp/v1/logs"
+
+
+class TestBearerToken:
+    @pytest.fixture
+    def token(self, tmp_path: Path) -> Path:
+        (tmp_path / "token").write_text("s3cret\n", "utf-8")
+        return tmp_path / "token"
+
+    @pytest.mark.parametrize(
+        "endpoint", ["https://collector:4318", "http://localhost:4318", "http://127.0.0.1:4318", "http://[::1]:4318"]
+    )
+    def test_is_read_from_its_file(self, token: Path, endpoint: str) -> None:
+        config = TelemetryConfig(endpoint=endpoint, bearer_token_file=token, headers={"x-tenant": "shop"}, environ={})
+
+        assert config.export_headers == {"x-tenant": "shop", "authorization": "Bearer s3cret"}
+        assert "s3cret" not in repr(config)
+
+    @pytest.mark.parametrize("endpoint", ["http://collector:4318", "http://127.0.0.1.example.com:4318"])
+    def test_is_refused_without_tls_beyond_this_machine(self, token: Path, endpoint: str) -> None:
+        with pytest.raises(ConfigError, match="bearer_token_file needs https, got "):
+            TelemetryConfig(endpoint=endpoint, bearer_token_file=token, environ={})
+
+    def test_from_the_environment_is_a_problem_and_stays_at_home(self, token: Path) -> None:
+        environ = {
+            "WHATSSELF_OTEL_BEARER_TOKEN_FILE": str(token),
+            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://x/v1/logs",
+        }
+        config = TelemetryConfig(endpoint="https://collector:4318", environ=environ)
+
+        assert config.export_headers == {}
+        assert [problem for problem in config.problems if "needs https, got x:" in problem]

@@ -62,6 +62,7 @@ def section(vendor: Vendor) -> str:
         ("needs", _code(vendor.requires)),
         ("may have", ", ".join(optional) or "none"),
         ("temporality", vendor.facts["temporality"]),
+        *([("lacking in the native build", _code(vendor.lacking))] if vendor.lacking else []),
         ("limits", vendor.facts["limits"]),
         ("compared with", f"{sources} ({vendor.facts['checked']})"),
     ]

@@ -230,6 +230,8 @@ class TelemetryConfig:
         secret=True,
     )
     """Headers of every export, for example a bearer token; hidden from ``repr``."""
+    bearer_token_file: Path | None = _file("WHATSSELF_OTEL_BEARER_TOKEN_FILE")
+    """File with the collector's bearer token, read at start; sent by https, and by http only to this machine."""
     certificate_file: Path | None = _file("OTEL_EXPORTER_OTLP_CERTIFICATE")
     """CA certificate the collector is checked against."""
     client_certificate_file: Path | None = _file("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE")
@@ -307,6 +309,7 @@ class TelemetryConfig:
 
     def __post_init__(self, environ: Mapping[str, str] | None) -> None:
         environment = os.environ if environ is None else environ
+        token_given = self.bearer_token_file is not _UNSET
         wrong_arguments: list[str] = []
         wrong_variables: list[str] = list(_unknown_variables(environment))
         for field, setting in _settings():
@@ -316,11 +319,33 @@ class TelemetryConfig:
             elif not _holds(setting, value):
                 wrong_arguments.append(f"{field} {setting.rule}, got {_show(setting, value)}.")
             object.__setattr__(self, field, value)
+        if open_target := self._open_target():
+            problem = f"bearer_token_file needs https, got {open_target}: the token would be readable on the way."
+            (wrong_arguments if token_given else wrong_variables).append(problem)
+            object.__setattr__(self, "bearer_token_file", None)
         if wrong_arguments:
             raise ConfigError(wrong_arguments)
         if self.masking is None:
             object.__setattr__(self, "masking", self._build_masking(wrong_variables))
         object.__setattr__(self, "problems", tuple(wrong_variables))
+
+    def _open_target(self) -> str:
+        """Return where a token would go unencrypted, or nothing."""
+        if self.bearer_token_file is None:
+            return ""
+        targets = [urlsplit(self.target(signal)) for signal in ("traces", "metrics", "logs")]
+        return next((each.netloc for each in targets if each.scheme != "https" and not _is_here(each.hostname)), "")
+
+    @property
+    def export_headers(self) -> dict[str, str]:
+        """The headers of every export, the bearer token among them."""
+        if self.bearer_token_file is None:
+            return dict(self.headers)
+        try:
+            token = self.bearer_token_file.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError):  # it was readable a moment ago; the collector will say 401
+            return dict(self.headers)
+        return {**self.headers, "authorization": f"Bearer {token}"}
 
     def _build_masking(self, problems: list[str]) -> MaskingConfig:
         try:
@@ -346,6 +371,10 @@ class TelemetryConfig:
         if self.protocol == "grpc":
             return self.endpoint or "http://localhost:4317"
         return f"{(self.endpoint or 'http://localhost:4318').rstrip('/')}/v1/{signal}"
+
+
+def _is_here(host: str | None) -> bool:
+    return host in {"localhost", "::1"} or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host or ""))
 
 
 def _settings() -> Iterator[tuple[str, Setting]]:

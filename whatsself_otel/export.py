@@ -173,7 +173,7 @@ def _answer(signal: str) -> type[Any]:
 def _target(config: TelemetryConfig, signal: str) -> Target:
     return Target(
         url=config.target(signal),
-        headers=config.headers,
+        headers=config.export_headers,
         timeout_s=config.export_timeout_s,
         compress=config.compression == "gzip",
         certificate_file=_path(config.certificate_file),

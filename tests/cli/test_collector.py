@@ -9,11 +9,15 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
+from binaries import ROOT
 
-from whatsself_otel.cli import main
+from whatsself_otel.cli import main, vendor_files
 from whatsself_otel.cli.addresses import Addresses
 from whatsself_otel.cli.native import COLLECTOR, find_binary
 from whatsself_otel.cli.supervisor import answers
+
+BUILDER = yaml.safe_load((ROOT / "collector/builder.yaml").read_text("utf-8"))
 
 needs_collector = pytest.mark.skipif(
     find_binary(COLLECTOR) is None, reason="the collector is not built (`make native`) and OTELCOL_BIN is not set"
@@ -57,6 +61,50 @@ class TestVariables:
         assert "otelcol-whatsself is not on this machine" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a script plays Docker's part")
+class TestContainer:
+    """The official image; no Docker engine is at hand, so that a script shows what Docker would be asked."""
+
+    @pytest.fixture(autouse=True)
+    def docker(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / "docker").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n', "utf-8")
+        (tmp_path / "docker").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+        monkeypatch.setenv("WHATSSELF_OTEL_DATA", str(tmp_path / "data"))
+
+    def test_gets_the_files_the_queue_and_the_names_of_variables_never_their_values(
+        self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("HONEYCOMB_API_KEY", "hcaik_01j")
+
+        assert main(["collector", "validate", "--vendor", "honeycomb", "--container"]) == 0
+        said = capfd.readouterr().out.splitlines()
+        assert "--env=HONEYCOMB_API_KEY" in said
+        assert f"otel/opentelemetry-collector-contrib:{BUILDER['dist']['version']}" in said
+        assert not any("hcaik_01j" in word for word in said)
+        configs = [word.removeprefix("--config=") for word in said if word.startswith("--config=")]
+        read = [word.removeprefix("--volume=").split(":")[0] for word in said if word.startswith("--volume=")]
+        assert all(any(Path(config).is_relative_to(folder) for folder in read) for config in configs)
+
+    def test_a_vendor_that_the_native_build_cannot_run_is_status_3_and_says_how_it_can(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "otelcol-whatsself").write_text("", "utf-8")
+        monkeypatch.setenv("OTELCOL_BIN", str(tmp_path / "otelcol-whatsself"))
+        monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "shop-1")
+
+        assert main(["collector", "run", "--vendor", "google-cloud"]) == 3
+        assert "the native build lacks googleclientauth: use --container" in capsys.readouterr().err
+
+    def test_starts_the_extensions_of_a_vendor(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("OTELCOL_EXTENSIONS", raising=False)
+        environ = {"GOOGLE_CLOUD_PROJECT": "shop-1"}
+
+        started = vendor_files.variables([vendor_files.load("google-cloud")], environ)["OTELCOL_EXTENSIONS"]
+
+        assert yaml.safe_load(started) == ["health_check", "file_storage/queue", "googleclientauth/google-cloud"]
+
+
 @needs_collector
 @pytest.mark.collector
 class TestRealCollector:
@@ -65,6 +113,20 @@ class TestRealCollector:
     def test_validates_several_vendors_together(self, capfd: pytest.CaptureFixture[str]) -> None:
         assert main(["collector", "validate", "--vendor", "local", "--vendor", "jaeger"]) == 0
         assert "The configuration is valid." in capfd.readouterr().out
+
+    def test_takes_both_changes_of_the_base(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        for name in ("OTELCOL_TLS_CERT_FILE", "OTELCOL_TLS_KEY_FILE", "OTELCOL_TOKEN_FILE"):
+            (tmp_path / name).write_text("x", "utf-8")
+            monkeypatch.setenv(name, str(tmp_path / name))
+
+        assert main(["collector", "validate", "--vendor", "local", "--secure", "--sampling"]) == 0
+        assert "The configuration is valid." in capfd.readouterr().out
+
+    def test_secure_without_its_files_is_status_2_and_names_each(self, capfd: pytest.CaptureFixture[str]) -> None:
+        assert main(["collector", "validate", "--secure"]) == 2
+        assert "secure: OTELCOL_TOKEN_FILE is not set. Set it.\n" in capfd.readouterr().err
 
     def test_what_is_invalid_is_status_1_with_the_collectors_words(
         self, tmp_path: Path, capfd: pytest.CaptureFixture[str]

@@ -32,8 +32,8 @@ REQUESTS: dict[str, Any] = {
     "logs": ExportLogsServiceRequest,
 }
 DELTA = 1
-LARGE_RECORDS, LARGE_TEXT = 2_500, "the queue is moving " * 50
-"""Records of 1 kB each: more than a request of any vendor may hold."""
+LARGE_RECORDS, LARGE_TEXT = 1_500, "the queue is moving " * 50
+"""Records of 1 kB each: more than the smallest request of a vendor may hold."""
 
 
 def complaints(intake: Intake, signal: str, headers: Mapping[str, str], body: bytes) -> list[str]:
@@ -152,7 +152,7 @@ def run(name: str, standing: StandIn, *, records: int = 1, text: str = "sent", s
     with run_collector(name, environ=environ, settings=settings) as collector:
         for signal, message in payload(records, text).items():
             post_otlp(f"{collector.http_url}/v1/{signal}", message)
-        deadline_s = time.monotonic() + 30
+        deadline_s = time.monotonic() + 60
         while not standing.refused and any(
             standing.taken.get(signal, 0) < wanted[signal] for signal in standing.intake.paths
         ):
@@ -189,9 +189,16 @@ class TestVendor:
     """The real collector with the vendor's file."""
 
     @pytest.mark.parametrize("name", INTAKES)
-    def test_takes_every_signal_and_a_batch_larger_than_one_request(self, name: str) -> None:
+    def test_takes_every_signal(self, name: str) -> None:
         with stand_in(INTAKES[name]) as standing:
-            run(name, standing, records=LARGE_RECORDS, text=LARGE_TEXT)
+            run(name, standing)
+
+        assert standing.refused == []
+
+    def test_splits_what_is_larger_than_one_request(self) -> None:
+        """Of the vendor with the smallest; that no file goes above 2 MB is seen in test_validate.py."""
+        with stand_in(INTAKES["new-relic"]) as standing:
+            run("new-relic", standing, records=LARGE_RECORDS, text=LARGE_TEXT)
 
         assert standing.refused == []
 
