@@ -137,11 +137,8 @@ def run_collector(
     environ: Mapping[str, str] | None = None,
     folder: Path | None = None,
     settings: Sequence[str] = (),
-<<<<<<< HEAD
     files: Sequence[str] = (),
-=======
     sources: Sequence[str] = (),
->>>>>>> 0879997 (Pino's log files are a source; numbered items prove what kills, outages and power loss cost)
 ) -> Iterator[Collector]:
     """
     Run the real collector with the base, *sources* and *vendors* on free ports.
@@ -151,11 +148,8 @@ def run_collector(
         environ: Variables for the vendor files.
         folder: Where its queue and log go; a new temporary folder if None.
         settings: Single settings over all files, for example ``exporters::otlp_http/otlp::timeout: 1s``.
-<<<<<<< HEAD
         files: More configuration after those of *vendors*, each as the collector takes it.
-=======
         sources: Names of files in collector/sources.
->>>>>>> 0879997 (Pino's log files are a source; numbered items prove what kills, outages and power loss cost)
     """
     binary = need(COLLECTOR)
     more = [*files, *(f"yaml:{each}" for each in settings)]
@@ -170,17 +164,13 @@ def run_collector(
             "OTELCOL_QUEUE_DIR": str(home / "queue"),
         }
         program = Program(
-<<<<<<< HEAD
-            command=[binary, *config_arguments(*vendors), *(f"--config={each}" for each in more)],
-=======
             command=[
                 binary,
                 *config_arguments(*vendors),
                 *(f"--config={ROOT / f'collector/sources/{name}.yaml'}" for name in sources),
-                *(f"--config=yaml:{each}" for each in settings),
+                *(f"--config={each}" for each in more),
                 "--feature-gates=stanza.synchronousLogEmitter",
             ],
->>>>>>> 0879997 (Pino's log files are a source; numbered items prove what kills, outages and power loss cost)
             ready_url=f"http://127.0.0.1:{health}/",
             environ={**ports, **(environ or {})},
             log=home / "collector.log",
