@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 READMES = ("README.md", "README.pt-BR.md")
 
-_FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^( *)```([\w{}-]+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 
 
@@ -30,7 +31,7 @@ def read(page: str) -> str:
 
 
 def fences(page: str, *languages: str) -> list[Fence]:
-    found = [Fence(language, text) for language, text in _FENCE.findall(read(page))]
+    found = [Fence(language, textwrap.dedent(text)) for _, language, text in _FENCE.findall(read(page))]
     return [fence for fence in found if not languages or fence.language in languages]
 
 
@@ -47,6 +48,21 @@ def paragraphs(page: str) -> list[str]:
     """Paragraphs, headings and rows of tables, each on its own."""
     blocks = re.split(r"\n\s*\n", prose(page))
     return [part for block in blocks for part in (block.splitlines() if block.startswith("|") else [block])]
+
+
+def indented_code(page: str) -> list[str]:
+    """Code that is set apart by four spaces alone; what belongs to a list is none."""
+    blocks = re.split(r"\n\s*\n", prose(page))
+    is_item = [re.match(r" {0,3}([-*]|\d+\.) ", block) is not None for block in blocks]
+    return [
+        block
+        for number, block in enumerate(blocks)
+        if block.startswith("    ") and not any(is_item[max(0, number - 3) : number])
+    ]
+
+
+def commands(page: str, language: str = "sh") -> list[str]:
+    return [line for fence in fences(page, language) for line in fence.lines if line]
 
 
 def links(page: str) -> list[str]:
