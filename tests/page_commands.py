@@ -30,6 +30,8 @@ TIED = {
     ),
     "whatsself-otel view": _FIRST_STEPS,
     "python -m uvicorn minimal:app": _FIRST_STEPS,
+    'pip install "whatsself-otel[viewer]"': _WHEEL,  # under its name once it is published
+    "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318": _FIRST_STEPS,
     'python -c "import httpx; httpx.post('
     "'http://127.0.0.1:8000/messages/message-1?contact_id=contact-1').raise_for_status()\"": _FIRST_STEPS,
     'python -m pip install ".[demo]"': _WHEEL,
@@ -40,7 +42,7 @@ TIED = {
     "gunicorn --chdir examples --workers 2 --preload --worker-class uvicorn_worker.UvicornWorker workers:app": (
         "tests/test_examples.py::TestWorkers::test_each_worker_sends_as_itself_and_loses_nothing_at_the_end"
     ),
-    'curl --globoff --request POST "http://127.0.0.1:3100/loki/api/v1/delete?start=0'
+    'curl --globoff --request POST "http://127.0.0.1:3100/loki/api/v1/delete?start=2020-01-01T00:00:00Z'
     '&query={service_name=\\"whatsself\\"}|contactId=\\"contact-1\\""': (
         "tests/backends/test_forgetting.py::test_the_lines_of_one_contact_are_deleted_and_no_other"
     ),

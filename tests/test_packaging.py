@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
+from types import ModuleType
 
+import first_steps
 import pytest
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
+import whatsself_otel
+
 ROOT = Path(__file__).parent.parent
+OWN_PROGRAMS = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
 FIVE = {
     "opentelemetry-api",
     "opentelemetry-sdk",
@@ -32,12 +39,91 @@ class TestDependencies:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    folder = tmp_path_factory.mktemp("wheel")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist and the wheel that is built from it, as a release has them."""
+    folder = tmp_path_factory.mktemp("built")
+    subprocess.run(["hatchling", "build", "-d", str(folder), "-t", "sdist"], cwd=ROOT, env=OWN_PROGRAMS, check=True)
+    (sdist,) = folder.glob("*.tar.gz")
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder)]
-    subprocess.run([*command, str(ROOT)], check=True, timeout=120)
-    (path,) = folder.glob("*.whl")
+    subprocess.run([*command, str(sdist)], check=True, timeout=120)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> zipfile.ZipFile:
+    (path,) = built.glob("*.whl")
     return zipfile.ZipFile(path)
+
+
+class TestSdist:
+    def test_carries_what_a_packager_needs_to_build_and_test(self, built: Path) -> None:
+        (path,) = built.glob("*.tar.gz")
+        with tarfile.open(path) as archive:
+            names = {name.partition("/")[2] for name in archive.getnames()}
+        folders = ("whatsself_otel", "collector", "backends", "native", "tests", "docs", "examples", "tools")
+        listed = subprocess.run(["git", "ls-files", *folders], cwd=ROOT, check=True, capture_output=True, text=True)
+
+        assert [name for name in listed.stdout.split() if name not in names] == []
+        assert {"LICENSE", "NOTICE", "README.md", "CHANGELOG.md", "constraints.txt", "Makefile"} <= names
+
+
+class TestVersion:
+    def test_comes_from_one_place(self, built: Path) -> None:
+        stated = re.findall(
+            rf"\b{re.escape(whatsself_otel.__version__)}\b", (ROOT / "pyproject.toml").read_text("utf-8")
+        )
+
+        assert stated == []
+        assert {path.name.split("-")[1].removesuffix(".tar.gz") for path in built.iterdir()} == {
+            whatsself_otel.__version__
+        }
+
+
+class TestSurface:
+    def test_exports_every_public_name_and_no_other(self) -> None:
+        public = {
+            name
+            for name, value in vars(whatsself_otel).items()
+            if not name.startswith("_") and not isinstance(value, ModuleType)
+        }
+
+        assert public == set(whatsself_otel.__all__)
+
+
+@pytest.mark.e2e
+@pytest.mark.skipif(sys.platform == "win32", reason="types the commands into a POSIX shell")
+class TestInstalled:
+    """The wheel alone, in an environment that has nothing else."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def programs(cls, built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        folder = tmp_path_factory.mktemp("fresh")
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        (path,) = built.glob("*.whl")
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        versions = ["--constraint", str(ROOT / "constraints.txt")]
+        done = subprocess.run(
+            [*pip, *versions, f"{path}[demo,prometheus]"], capture_output=True, text=True, check=False, timeout=600
+        )
+        if "No matching distribution" in done.stderr and os.environ.get("CI") != "true":
+            pytest.skip("no package index answers")
+        assert done.returncode == 0, done.stderr
+        return folder / "bin"
+
+    def test_first_steps_lead_from_the_wheel_to_ones_own_message(self, programs: Path, tmp_path: Path) -> None:
+        traces = first_steps.walk(tmp_path, programs)
+
+        assert "contact-1" in str(traces)
+
+    def test_the_command_line_finds_its_files(self, programs: Path, tmp_path: Path) -> None:
+        shown = subprocess.run(
+            [programs / "whatsself-otel", "vendors", "list"], cwd=tmp_path, check=True, capture_output=True, text=True
+        ).stdout
+
+        assert [line.split()[0] for line in shown.splitlines()] == sorted(
+            path.stem for path in (ROOT / "collector" / "vendors").glob("*.yaml")
+        )
 
 
 class TestWheel:
