@@ -258,9 +258,10 @@ def start_ours(app: Any, engine: Any) -> Running:
     return _start_ours(app, engine)
 
 
-def start_ours_contrib(app: Any, engine: Any) -> Running:
-    """This package over contrib's instrumentations."""
-    return _start_ours(app, engine, instrumentation="contrib")
+def start_ours_lean(app: Any, engine: Any) -> Running:
+    """This package by its own lean instrumentation."""
+    config = import_module("whatsself_otel").TelemetryConfig(instrumentation="lean")
+    return _start_ours(app, engine, config=config)
 
 
 _OTLP: Final = (("OTEL_EXPORTER_OTLP_ENDPOINT", "{sink}"), ("OTEL_SERVICE_NAME", "application"))
@@ -286,10 +287,10 @@ SUBJECTS: Final = {
         environ=_OTLP,
         peer=False,
     ),
-    "ours-contrib": Subject(
+    "ours-lean": Subject(
         requirements=_OURS,
         modules=("whatsself_otel",),
-        start=start_ours_contrib,
+        start=start_ours_lean,
         packages=("whatsself-otel",),
         environ=_OTLP,
         peer=False,
