@@ -42,10 +42,6 @@ TIED = {
     "gunicorn --chdir examples --workers 2 --preload --worker-class uvicorn_worker.UvicornWorker workers:app": (
         "tests/test_examples.py::TestWorkers::test_each_worker_sends_as_itself_and_loses_nothing_at_the_end"
     ),
-    'curl --globoff --request POST "http://127.0.0.1:3100/loki/api/v1/delete?start=2020-01-01T00:00:00Z'
-    '&query={service_name=\\"whatsself\\"}|contactId=\\"contact-1\\""': (
-        "tests/backends/test_forgetting.py::test_the_lines_of_one_contact_are_deleted_and_no_other"
-    ),
 }
 """Commands that need programs, or a running server, which not every machine has: the test that runs them."""
 
