@@ -30,6 +30,7 @@ html_theme_options = {"top_of_page_buttons": []}
 
 _LISTS = {"runbooks/README": "w*", "runbooks/pt-BR/README": "w*", "decisions/README": "0*"}
 """Pages that lead to the others of their folder."""
+_FOLDERS = tuple(name.removesuffix("README") for name in _LISTS)
 
 
 def _lead_to_every_page(app: Sphinx, name: str, text: list[str]) -> None:
@@ -38,7 +39,7 @@ def _lead_to_every_page(app: Sphinx, name: str, text: list[str]) -> None:
         text[0] += f"\n```{{toctree}}\n:hidden:\n:glob:\n\n{_LISTS[name]}\n```\n"
     if name == "index":
         named = set(text[0].split())
-        others = sorted(page for page in app.project.docnames - named if "/" not in page or page.startswith("pt-BR/"))
+        others = sorted(page for page in app.project.docnames - named if not page.startswith(_FOLDERS))
         text[0] = text[0].replace("(others)", "\n".join(page for page in others if page != "index"))
 
 
