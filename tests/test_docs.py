@@ -96,7 +96,7 @@ class TestSnippets:
 
     @pytest.mark.parametrize("page", PAGES)
     def test_every_command_inside_a_sentence_is_one_that_the_program_takes(self, page: str) -> None:
-        mentioned = {code for code in inline_code(page) if code.startswith("whatsself-otel ")} - NOT_YET.keys()
+        mentioned = {code for code in inline_code(page) if code.startswith("whatsself-otel ")}
 
         assert [code for code in mentioned if not is_taken(code)] == []
 
@@ -146,10 +146,6 @@ def run_python(shown: list[Fence], folder: Path) -> subprocess.CompletedProcess[
         timeout=60,
         check=False,
     )
-
-
-NOT_YET = {"whatsself-otel doctor": "the command is being written"}
-"""Commands that a page names before they are there."""
 
 
 class TestFirstSteps:
