@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import pytest
@@ -10,6 +11,7 @@ from job import ENVIRONMENT, MESSAGES, RESTARTED_STORES, WORKERS, Job
 from stores import Loki, Prometheus, TraceStore, wait_until_found
 
 from whatsself_otel.catalogue import CONTACT_ID, MESSAGE_ID
+from whatsself_otel.cli import main
 
 pytestmark = pytest.mark.e2e
 
@@ -57,6 +59,26 @@ class TestTraces:
             expected,
             lambda contact: [] if expected[contact] in trace_store.find(CONTACT_ID, contact) else ["not found"],
         )
+
+
+class TestTraceCommand:
+    """`whatsself-otel trace` prints the same from every trace store, with Loki's lines."""
+
+    def test_prints_a_message_by_each_of_its_ids(
+        self, job: Job, trace_store: TraceStore, loki: Loki, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        entry, at = job.journal.entries[0], job.stack.addresses
+        wait_until_found([str(entry.trace_id)], lambda trace: [] if trace_store.spans(trace) else ["not found"])
+        url = at.jaeger if trace_store.name == "jaeger" else at.tempo
+        where = ["--from", trace_store.name, "--url", url, "--loki", at.loki, "--json"]
+        for wanted in (entry.message_id, entry.contact_id, entry.request_id, entry.trace_id):
+            assert main(["trace", str(wanted), *where]) == 0
+            (told,) = json.loads(capsys.readouterr().out)["traces"]
+
+            assert told["traceId"] == entry.trace_id
+            assert {"POST /webhook/messages", "send whatsapp"} <= {span["name"] for span in told["spans"]}
+            assert any(log["msg"].startswith("Message received") for log in told["logs"])
+        assert main(["trace", "nobody", *where]) == 1
 
 
 class TestLogs:

@@ -28,7 +28,8 @@ _IDS: Final = (REQUEST_ID, CONTACT_ID, MESSAGE_ID)
 _TRACE_ID: Final = re.compile(r"[0-9a-fA-F]{32}")
 _PATIENCE_S: Final = 15.0
 _BACK_S: Final = 7 * 86_400
-_FOUND: Final = 20
+_FOUND: Final = 500
+"""Whoever polls for a message makes a trace each time; what began it must be among those found."""
 _KINDS: Final = ("", "internal", "server", "client", "producer", "consumer")
 _ANSWER_BYTES: Final = 64 * 1024 * 1024
 
@@ -116,7 +117,8 @@ class Tempo:
 
     def find(self, wanted: str) -> list[str]:
         """Search by TraceQL, or take the trace id at its word if it is one."""
-        if _TRACE_ID.fullmatch(wanted) and _get(self.name, f"{self.url}/api/v2/traces/{wanted.lower()}"):
+        # A requestId looks like a trace id, and an unknown trace is an empty one.
+        if _TRACE_ID.fullmatch(wanted) and self._owners(wanted.lower()):
             return [wanted.lower()]
         tests = " || ".join(f"span.{key} = {json.dumps(wanted)}" for key in _IDS)
         now_s = int(time.time())
@@ -127,10 +129,15 @@ class Tempo:
 
     def story(self, trace_id: str) -> MessageStory:
         """Return the trace, and Loki's lines."""
-        answer = _json(self.name, f"{self.url}/api/v2/traces/{trace_id}")
-        owners = (answer.get("trace") or answer).get("resourceSpans", ())
+        owners = self._owners(trace_id)
         spans = [_tempo_span(span) for owner in owners for scope in owner["scopeSpans"] for span in scope["spans"]]
         return MessageStory(trace_id=trace_id, spans=spans, logs=self.loki.lines(trace_id), points=())
+
+    def _owners(self, trace_id: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (
+            _json(self.name, f"{self.url}/api/v2/traces/{trace_id}").get("trace", {}).get("resourceSpans", [])
+        )
+        return found
 
 
 @dataclass(frozen=True, slots=True)
