@@ -1,0 +1,301 @@
+"""
+What is lost, duplicated or refused when something breaks, counted: each row of docs/delivery.md is a test of this file.
+
+The long forms are in test_faults_proof.py.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from binaries import COLLECTOR, ROOT, config_arguments, free_ports, need, run_collector, run_once
+from fault_rig import QUICK, Load, numbers, own_metric, tally, wait_for_all
+from otlp_sink import Sink, run_sink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.collector
+
+NEEDS_ROOT = pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="mounting a file system needs root")
+ROW = re.compile(r"`(test_[a-z0-9_]+)`")
+QUEUE_FILE = "exporter_otlp_http_otlp_traces"
+METADATA_KEY = b"qmv0"
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with run_sink() as running:
+        yield running
+
+
+def test_each_row_of_the_table_names_tests_that_exist() -> None:
+    table = [line for line in (ROOT / "docs/delivery.md").read_text("utf-8").splitlines() if line.startswith("| ")][2:]
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+
+    unproven = [row for row in table if not ROW.findall(row)]
+    unknown = [name for row in table for name in ROW.findall(row) if f"def {name}(" not in sources]
+
+    assert (unproven, unknown) == ([], [])
+
+
+class TestCollectorEnds:
+    """What was answered with 200 is on disk already."""
+
+    def test_a_killed_collector_loses_nothing(self, tmp_path: Path, sink: Sink) -> None:
+        load = Load(url="http://127.0.0.1:9")
+        environ = {"OTLP_ENDPOINT": sink.url}
+        with load.going_on():
+            for _ in range(3):
+                with run_collector("otlp", environ=environ, folder=tmp_path, settings=QUICK) as it:
+                    load.url = it.http_url
+                    time.sleep(random.uniform(0.3, 0.8))
+                    it.process.kill()
+        with run_collector("otlp", environ=environ, folder=tmp_path, settings=QUICK):
+            result = wait_for_all(load, sink)
+
+        assert load.accepted > 0
+        assert result.lost == 0
+
+    def test_an_orderly_stop_keeps_what_could_not_be_sent(self, tmp_path: Path, sink: Sink) -> None:
+        sink.status = 503
+        load = Load(url="")
+        environ = {"OTLP_ENDPOINT": sink.url}
+        with run_collector("otlp", environ=environ, folder=tmp_path, settings=QUICK) as it:
+            load.url = it.http_url
+            assert all([load.attempt() for _ in range(10)])
+            it.process.send_signal(signal.SIGTERM)
+            it.process.wait(timeout=20)
+        sink.status = 200
+        with run_collector("otlp", environ=environ, folder=tmp_path, settings=QUICK):
+            result = wait_for_all(load, sink)
+
+        assert (result.sent, result.lost, result.duplicated) == (500, 0, 0)
+
+
+class TestBackendRefuses:
+    """Retried without end what may pass later; dropped and counted what never will."""
+
+    def test_a_storm_of_429_and_503_delays_and_loses_nothing(self, tmp_path: Path, sink: Sink) -> None:
+        load = Load(url="")
+        with run_collector("otlp", environ={"OTLP_ENDPOINT": sink.url}, folder=tmp_path, settings=QUICK) as it:
+            load.url = it.http_url
+            with storm(sink), load.going_on():
+                time.sleep(3)
+            result = wait_for_all(load, sink)
+            failed = own_metric(it, "otelcol_exporter_send_failed_spans")
+
+        assert load.refused == {}
+        assert (result.lost, failed) == (0, 0)
+
+    def test_a_final_refusal_is_dropped_and_counted(self, tmp_path: Path, sink: Sink) -> None:
+        sink.status = 400
+        load = Load(url="")
+        with run_collector("otlp", environ={"OTLP_ENDPOINT": sink.url}, folder=tmp_path, settings=QUICK) as it:
+            load.url = it.http_url
+            assert all([load.attempt() for _ in range(6)])
+            wait_until(lambda: own_metric(it, "otelcol_exporter_queue_size", data_type="traces") == 0)
+            sink.status = 200
+            assert all([load.attempt() for _ in range(4)])
+            wait_until(lambda: len(numbers(sink)) >= 200)
+            failed = own_metric(it, "otelcol_exporter_send_failed_spans", exporter="otlp_http/otlp")
+
+        result = tally(load, sink)
+        assert (result.lost, failed) == (300, 300)
+
+    def test_one_that_refuses_holds_up_no_other_even_with_its_queue_full(self, tmp_path: Path, sink: Sink) -> None:
+        load = Load(url="", text="x" * 1000)
+        with run_sink() as refusing:
+            refusing.status = 503
+            environ = {
+                "OTLP_ENDPOINT": sink.url,
+                "HONEYCOMB_ENDPOINT": refusing.url,
+                "HONEYCOMB_API_KEY": "k",
+                "OTELCOL_QUEUE_BYTES": "400000",
+            }
+            quick = "exporters::otlp_http/honeycomb::retry_on_failure::max_interval: 1s"
+            with run_collector(
+                "otlp", "honeycomb", environ=environ, folder=tmp_path, settings=(*QUICK, quick)
+            ) as it:
+                load.url = it.http_url
+                while load.attempt():
+                    pass
+                assert not any([load.attempt() for _ in range(3)])
+                wait_until(lambda: numbers(sink)[load.accepted] == 4)
+                failed = own_metric(it, "otelcol_exporter_enqueue_failed_spans", exporter="otlp_http/honeycomb")
+                of_healthy = own_metric(it, "otelcol_exporter_enqueue_failed_spans", exporter="otlp_http/otlp")
+                refusing.status = 200
+                late = wait_for_all(load, refusing)
+                wait_until(load.attempt)
+
+        assert load.refused.keys() == {"503"}
+        assert (failed, of_healthy) == (4 * load.batch, 0)
+        assert tally(load, sink).lost == 0
+        assert (late.lost, late.duplicated) == (0, 0)
+
+
+class TestDisk:
+    """The disk under the queue."""
+
+    @NEEDS_ROOT
+    def test_a_full_disk_refuses_what_is_new_and_keeps_what_it_has(self, tmp_path: Path, sink: Sink) -> None:
+        sink.status = 503
+        load = Load(url="", text="x" * 1000)
+        with mount(tmp_path / "disk", "-t", "tmpfs", "-o", "size=2m", "tmpfs") as folder:
+            environ = {"OTLP_ENDPOINT": sink.url}
+            with run_collector("otlp", environ=environ, folder=folder, settings=QUICK) as it:
+                load.url = it.http_url
+                while load.attempt():
+                    pass
+                failed = own_metric(it, "otelcol_exporter_enqueue_failed_spans")
+                sink.status = 200
+                drained = wait_for_all(load, sink)
+                wait_until(load.attempt)
+                result = wait_for_all(load, sink)
+
+        assert load.refused.keys() <= {"500", "503"}
+        assert failed >= load.batch
+        assert (drained.lost, result.lost) == (0, 0)
+
+    @NEEDS_ROOT
+    def test_a_disk_that_turns_read_only_refuses_and_keeps_what_it_has(self, tmp_path: Path, sink: Sink) -> None:
+        sink.status = 503
+        load = Load(url="")
+        environ = {"OTLP_ENDPOINT": sink.url}
+        image = tmp_path / "disk.img"
+        with image.open("wb") as disk:
+            disk.truncate(64 << 20)
+        subprocess.run(["mkfs.ext4", "-q", image], check=True)
+        with mount(tmp_path / "before", "-o", "loop", str(image)) as folder:
+            with run_collector("otlp", environ={**environ}, folder=folder, settings=QUICK) as it:
+                load.url = it.http_url
+                assert all([load.attempt() for _ in range(5)])
+                # What the kernel does to ext4 after an error of the device.
+                subprocess.run(["mount", "-o", "remount,abort", folder], check=False, capture_output=True)
+                assert not load.attempt()
+                failed = own_metric(it, "otelcol_exporter_enqueue_failed_spans")
+                it.process.kill()
+        sink.status = 200
+        with mount(tmp_path / "after", "-o", "loop", str(image)) as folder:
+            with run_collector("otlp", environ=environ, folder=folder, settings=QUICK):
+                result = wait_for_all(load, sink)
+
+        assert failed == load.batch
+        assert (result.sent, result.lost) == (250, 0)
+
+    def test_a_corrupt_queue_is_set_aside_and_said(self, tmp_path: Path, sink: Sink) -> None:
+        queue = filled_queue(tmp_path, sink)
+        content = queue.read_bytes()
+        assert METADATA_KEY in content
+        # The last key of a page that now sorts before all others.
+        queue.write_bytes(content.replace(METADATA_KEY, b"\0" * len(METADATA_KEY)))
+
+        environ = {"OTLP_ENDPOINT": sink.url}
+        settings = (*QUICK, "receivers::file_log/set_aside::poll_interval: 100ms")
+        with run_collector("otlp", environ=environ, folder=tmp_path, settings=settings) as it:
+            counted = "otelcol_receiver_accepted_log_records"
+            wait_until(lambda: own_metric(it, counted, receiver="file_log/set_aside") == 1)
+            sink.wait_for(lambda sink: sink.logs())
+
+        (log,) = sink.logs()
+        assert [path.name for path in queue.parent.glob("*.backup")] == [log.attributes["log.file.name"]]
+        assert (log.level, log.body) == ("error", "A queue was corrupt and is set aside: what it held was not sent.")
+        assert numbers(sink) == {}
+
+    def test_a_queue_that_is_no_queue_stops_the_start_with_its_name(self, tmp_path: Path, sink: Sink) -> None:
+        queue = filled_queue(tmp_path, sink)
+        queue.write_bytes(b"\0" * 65536)
+        grpc, http, health, metrics = (str(port) for port in free_ports(4))
+        environ = {
+            "OTLP_ENDPOINT": sink.url,
+            "OTELCOL_GRPC_PORT": grpc,
+            "OTELCOL_HTTP_PORT": http,
+            "OTELCOL_HEALTH_PORT": health,
+            "OTELCOL_METRICS_PORT": metrics,
+            "OTELCOL_QUEUE_DIR": str(queue.parent),
+        }
+
+        ended = run_once([need(COLLECTOR), *config_arguments("otlp")], environ)
+
+        assert ended.returncode != 0
+        assert "invalid database" in ended.stderr
+
+
+class TestMemory:
+    """Above its memory limit the collector refuses before anything is taken."""
+
+    def test_what_the_memory_limit_refuses_is_counted(self, tmp_path: Path, sink: Sink) -> None:
+        load = Load(url="")
+        environ = {
+            "OTLP_ENDPOINT": sink.url,
+            "OTELCOL_MEMORY_LIMIT_MIB": "8",
+            "OTELCOL_MEMORY_SPIKE_MIB": "6",
+        }
+        with run_collector("otlp", environ=environ, folder=tmp_path, settings=QUICK) as it:
+            load.url = it.http_url
+            wait_until(lambda: not load.attempt())
+            before, accepted = load.refused.total(), load.accepted
+            assert not any([load.attempt() for _ in range(4)])
+            counted = own_metric(it, "otelcol_receiver_refused_spans", transport="http")
+
+        assert load.refused.keys() == {"503"}
+        assert counted == (before + 4) * load.batch
+        assert accepted == load.accepted
+
+
+def filled_queue(folder: Path, sink: Sink) -> Path:
+    """Give the file of a queue that holds 500 spans nobody took."""
+    sink.status = 503
+    load = Load(url="")
+    with run_collector("otlp", environ={"OTLP_ENDPOINT": sink.url}, folder=folder, settings=QUICK) as it:
+        load.url = it.http_url
+        assert all([load.attempt() for _ in range(10)])
+    sink.status = 200
+    return folder / "queue" / QUEUE_FILE
+
+
+@contextmanager
+def storm(sink: Sink) -> Iterator[None]:
+    """Answer 429 and 503 most of the time, in turns of a fifth of a second."""
+    over = threading.Event()
+
+    def change() -> None:
+        while not over.wait(0.2):
+            sink.status = random.choice([429, 503, 503, 429, 200])
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        sink.status = 200
+
+
+@contextmanager
+def mount(folder: Path, *arguments: str) -> Iterator[Path]:
+    folder.mkdir()
+    subprocess.run(["mount", *arguments, folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def wait_until(condition: object, timeout_s: float = 30.0) -> None:
+    assert callable(condition)
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s, f"it never came to be within {timeout_s} s"
+        time.sleep(0.1)
