@@ -39,6 +39,7 @@ MACHINERY = frozenset({
     "otelcol_exporter_sent_metric_points",
     "otelcol_process_memory_rss",
     "otelcol_processor_incoming_items",
+    "otelcol_receiver_accepted_log_records",
     "otelcol_receiver_accepted_metric_points",
     "otelcol_receiver_refused_log_records",
     "otelcol_receiver_refused_metric_points",
@@ -54,7 +55,8 @@ MACHINERY = frozenset({
 """What collector, Prometheus and Alertmanager export of their own."""
 
 LABELS = frozenset(
-    {"alertname", "alertstate", "data_type", "exporter", "instance", "integration", "job", "le", "processor", "risk"}
+    {"alertname", "alertstate", "data_type", "exporter", "instance", "integration", "job", "le", "processor"}
+    | {"receiver", "risk"}
     | {"rule_group", "signal", "slo"}
 )
 """Labels that are not of the catalogue."""

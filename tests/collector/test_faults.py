@@ -73,7 +73,7 @@ class TestCollectorEnds:
         environ = {"OTLP_ENDPOINT": sink.url}
         with run_collector("otlp", environ=environ, folder=tmp_path, settings=QUICK) as it:
             load.url = it.http_url
-            assert all([load.attempt() for _ in range(10)])
+            assert all(load.attempt() for _ in range(10))
             it.process.send_signal(signal.SIGTERM)
             it.process.wait(timeout=20)
         sink.status = 200
@@ -103,10 +103,10 @@ class TestBackendRefuses:
         load = Load(url="")
         with run_collector("otlp", environ={"OTLP_ENDPOINT": sink.url}, folder=tmp_path, settings=QUICK) as it:
             load.url = it.http_url
-            assert all([load.attempt() for _ in range(6)])
+            assert all(load.attempt() for _ in range(6))
             wait_until(lambda: own_metric(it, "otelcol_exporter_queue_size", data_type="traces") == 0)
             sink.status = 200
-            assert all([load.attempt() for _ in range(4)])
+            assert all(load.attempt() for _ in range(4))
             wait_until(lambda: len(numbers(sink)) >= 200)
             failed = own_metric(it, "otelcol_exporter_send_failed_spans", exporter="otlp_http/otlp")
 
@@ -124,13 +124,11 @@ class TestBackendRefuses:
                 "OTELCOL_QUEUE_BYTES": "400000",
             }
             quick = "exporters::otlp_http/honeycomb::retry_on_failure::max_interval: 1s"
-            with run_collector(
-                "otlp", "honeycomb", environ=environ, folder=tmp_path, settings=(*QUICK, quick)
-            ) as it:
+            with run_collector("otlp", "honeycomb", environ=environ, folder=tmp_path, settings=(*QUICK, quick)) as it:
                 load.url = it.http_url
                 while load.attempt():
                     pass
-                assert not any([load.attempt() for _ in range(3)])
+                assert not any(load.attempt() for _ in range(3))
                 wait_until(lambda: numbers(sink)[load.accepted] == 4)
                 failed = own_metric(it, "otelcol_exporter_enqueue_failed_spans", exporter="otlp_http/honeycomb")
                 of_healthy = own_metric(it, "otelcol_exporter_enqueue_failed_spans", exporter="otlp_http/otlp")
@@ -176,17 +174,17 @@ class TestDisk:
         with image.open("wb") as disk:
             disk.truncate(64 << 20)
         subprocess.run(["mkfs.ext4", "-q", image], check=True)
-        with mount(tmp_path / "before", "-o", "loop", str(image)) as folder:
-            with run_collector("otlp", environ={**environ}, folder=folder, settings=QUICK) as it:
+        with mount(tmp_path / "before", "-o", "loop", str(image)) as folder:  # noqa: SIM117 - line length
+            with run_collector("otlp", environ=environ, folder=folder, settings=QUICK) as it:
                 load.url = it.http_url
-                assert all([load.attempt() for _ in range(5)])
+                assert all(load.attempt() for _ in range(5))
                 # What the kernel does to ext4 after an error of the device.
                 subprocess.run(["mount", "-o", "remount,abort", folder], check=False, capture_output=True)
                 assert not load.attempt()
                 failed = own_metric(it, "otelcol_exporter_enqueue_failed_spans")
                 it.process.kill()
         sink.status = 200
-        with mount(tmp_path / "after", "-o", "loop", str(image)) as folder:
+        with mount(tmp_path / "after", "-o", "loop", str(image)) as folder:  # noqa: SIM117 - line length
             with run_collector("otlp", environ=environ, folder=folder, settings=QUICK):
                 result = wait_for_all(load, sink)
 
@@ -212,9 +210,15 @@ class TestDisk:
         assert (log.level, log.body) == ("error", "A queue was corrupt and is set aside: what it held was not sent.")
         assert numbers(sink) == {}
 
-    def test_a_queue_that_is_no_queue_stops_the_start_with_its_name(self, tmp_path: Path, sink: Sink) -> None:
+    @pytest.mark.parametrize(
+        ("damage", "said"), [(b"\0", "invalid database"), (b"\xff", "Page expected to be")], ids=["whole", "pages"]
+    )
+    def test_a_queue_that_is_no_queue_stops_the_start(
+        self, tmp_path: Path, sink: Sink, damage: bytes, said: str
+    ) -> None:
         queue = filled_queue(tmp_path, sink)
-        queue.write_bytes(b"\0" * 65536)
+        size, kept = queue.stat().st_size, 2 * 4096 * (damage != b"\0")
+        queue.write_bytes(queue.read_bytes()[:kept] + damage * (size - kept))
         grpc, http, health, metrics = (str(port) for port in free_ports(4))
         environ = {
             "OTLP_ENDPOINT": sink.url,
@@ -228,7 +232,7 @@ class TestDisk:
         ended = run_once([need(COLLECTOR), *config_arguments("otlp")], environ)
 
         assert ended.returncode != 0
-        assert "invalid database" in ended.stderr
+        assert said in ended.stderr
 
 
 class TestMemory:
@@ -245,7 +249,7 @@ class TestMemory:
             load.url = it.http_url
             wait_until(lambda: not load.attempt())
             before, accepted = load.refused.total(), load.accepted
-            assert not any([load.attempt() for _ in range(4)])
+            assert not any(load.attempt() for _ in range(4))
             counted = own_metric(it, "otelcol_receiver_refused_spans", transport="http")
 
         assert load.refused.keys() == {"503"}
@@ -259,7 +263,7 @@ def filled_queue(folder: Path, sink: Sink) -> Path:
     load = Load(url="")
     with run_collector("otlp", environ={"OTLP_ENDPOINT": sink.url}, folder=folder, settings=QUICK) as it:
         load.url = it.http_url
-        assert all([load.attempt() for _ in range(10)])
+        assert all(load.attempt() for _ in range(10))
     sink.status = 200
     return folder / "queue" / QUEUE_FILE
 

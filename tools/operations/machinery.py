@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from operations.model import Source
 
 ITEMS: Final = {"traces": "spans", "metrics": "metric_points", "logs": "log_records"}
+# Each file is read, and so counted, once a start: the alert stands until the file is gone and the collector restarted.
+SET_ASIDE: Final = 'otelcol_receiver_accepted_log_records{receiver="file_log/set_aside"}'
 TROUBLES: Final = ("receiver_refused", "exporter_send_failed", "exporter_enqueue_failed")
 
 
@@ -71,6 +73,13 @@ def _collector(source: Source) -> Group:
             Alert(
                 name="WhatsSelfCollectorLosing",
                 expr=failed,
+                severity="critical",
+                component="collector",
+                dashboard="collector",
+            ),
+            Alert(
+                name="WhatsSelfCollectorQueueSetAside",
+                expr=f"max by (instance) ({SET_ASIDE}) > 0",
                 severity="critical",
                 component="collector",
                 dashboard="collector",

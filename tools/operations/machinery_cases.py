@@ -17,6 +17,7 @@ def machinery_cases() -> Iterator[Case]:
     yield from _queue()
     yield from _items("WhatsSelfCollectorRefusing", ("receiver_refused",), "receiver")
     yield from _items("WhatsSelfCollectorLosing", ("exporter_send_failed", "exporter_enqueue_failed"), "exporter")
+    yield from _set_aside()
     yield from _backend()
     yield from _delivery()
     rule, failures = (
@@ -113,6 +114,18 @@ def _items(rule: str, troubles: tuple[str, ...], label: str) -> Iterator[Case]:
             )
             healthy = {name: flat((80, 0)), other: flat((80, 7))}
             yield Case(rule=rule, kind=HEALTHY, title=f"{signal}: no new {trouble}", series=healthy, at={40: 0})
+
+
+def _set_aside() -> Iterator[Case]:
+    rule, counter = "WhatsSelfCollectorQueueSetAside", "otelcol_receiver_accepted_log_records"
+    aside = f'{counter}{{job="otelcol",instance="x",receiver="file_log/set_aside",transport="file"}}'
+    born = {aside: flat((10, None), (50, 1))}
+    yield Case(rule=rule, kind=FIRING, title="one file", series=born, at={9: 0, 11: 1})
+    yield Case(rule=rule, kind=BOUNDARY, title="until a restart without it", series=born, at={55: 1})
+    gone = {aside: flat((10, 1), (50, 0))}
+    yield Case(rule=rule, kind=BOUNDARY, title="taken away", series=gone, at={9: 1, 11: 0})
+    otlp = {aside.replace("file_log/set_aside", "otlp"): flat((60, 700))}
+    yield Case(rule=rule, kind=HEALTHY, title="records of applications", series=otlp, at={30: 0})
 
 
 def _backend() -> Iterator[Case]:

@@ -30,12 +30,16 @@ examples:
 
   whatsself-otel collector run --vendor aws --container
   whatsself-otel collector run --vendor local --secure --sampling
+  PINO_LOG_FILES='/srv/app/logs/*.log*' whatsself-otel collector run --vendor local --source pino
 
 --secure asks every sender for TLS and a token: OTELCOL_TLS_CERT_FILE, OTELCOL_TLS_KEY_FILE and OTELCOL_TOKEN_FILE.
 --sampling keeps every trace that matters and a share of the rest: OTELCOL_SAMPLING_PERCENT (10).
 A variable that a vendor needs may also stand in a file: NAME_FILE=path instead of NAME=value.
 OTELCOL_BIN names the collector's program when it is not the one that native/build.py made.
 """
+
+_SOURCE_GATES: Final = ("--feature-gates=stanza.synchronousLogEmitter",)
+"""Without it lines that were read wait in memory for up to 100 ms, and a killed collector loses them."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -59,6 +63,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action.add_argument(
             "--vendor", action="append", default=[], metavar="NAME", help="repeatable; see `vendors list`"
         )
+        action.add_argument("--source", action="append", default=[], metavar="NAME", help="repeatable; pino: log files")
         action.add_argument("--secure", action="store_true", help="TLS and a token for every sender")
         action.add_argument("--sampling", action="store_true", help="keep what matters and a share of the rest")
         action.add_argument("--container", action="store_true", help="the official image, by Docker")
@@ -86,6 +91,7 @@ def validation(vendors: Sequence[Vendor]) -> list[str]:
 
 def _vendors(arguments: argparse.Namespace) -> list[Vendor]:
     vendors = [vendor_files.load(name) for name in dict.fromkeys(arguments.vendor)]
+    vendors += [vendor_files.source(name) for name in dict.fromkeys(arguments.source)]
     vendors += [vendor_files.overlay(name) for name in ("secure", "sampling") if getattr(arguments, name)]
     vendor_files.check(vendors)
     return vendors
@@ -98,7 +104,8 @@ def _files(vendors: Sequence[Vendor]) -> list[str]:
 def _command(arguments: argparse.Namespace, vendors: Sequence[Vendor], action: str = "") -> list[str]:
     if absent := [str(path) for path in arguments.config if not path.is_file()]:
         raise CommandError(f"No such file: {', '.join(absent)}.", status=WRONG_USE)
-    words = [*([action] if action else []), *_files(vendors), *(f"--config={path}" for path in arguments.config)]
+    own = [f"--config={path}" for path in arguments.config]
+    words = [*([action] if action else []), *_files(vendors), *own, *(_SOURCE_GATES if arguments.source else ())]
     if arguments.container:
         return _in_container(vendors, words, arguments.config)
     if problem := unbuilt(vendors):

@@ -32,6 +32,7 @@ NEVER_INHIBITED: Final = frozenset({
     "WhatsSelfCollectorDown",
     "WhatsSelfCollectorLosing",
     "WhatsSelfCollectorQueueFilling",
+    "WhatsSelfCollectorQueueSetAside",
     "WhatsSelfCollectorRefusing",
     "WhatsSelfRulesFailing",
     "WhatsSelfWatchdog",

@@ -74,6 +74,19 @@ def load(name: str) -> Vendor:
     return read(shipped(f"collector/vendors/{name}.yaml"))
 
 
+def source(name: str) -> Vendor:
+    """
+    Return the file ``collector/sources/NAME.yaml``, whose header reads like a vendor's.
+
+    Raises:
+        CommandError: There is no such file; the message lists those there are.
+    """
+    known = sorted(path.stem for path in shipped("collector/sources").glob("*.yaml"))
+    if name not in known:
+        raise CommandError(f"No source is called {name!r}. There are: {', '.join(known)}.", status=WRONG_USE)
+    return read(shipped(f"collector/sources/{name}.yaml"))
+
+
 def overlay(name: str) -> Vendor:
     """Return the file of ``collector/`` that changes the base itself: ``secure`` or ``sampling``."""
     return read(shipped(f"collector/{name}.yaml"))
