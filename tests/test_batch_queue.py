@@ -62,9 +62,13 @@ def dropped() -> list[tuple[str, int]]:
     return []
 
 
-def make_queue(backend: Backend, dropped: list[tuple[str, int]], **limits: float) -> BatchQueue[int]:
+def make_queue(
+    backend: Backend, dropped: list[tuple[str, int]], *, weight: int = 0, **limits: float
+) -> BatchQueue[int]:
     settings = QueueLimits(**{"delay_s": 0.01, **limits})  # type: ignore[arg-type]
-    return BatchQueue(backend.send, settings, lambda reason, count: dropped.append((reason, count)))
+    return BatchQueue(
+        backend.send, settings, lambda reason, count: dropped.append((reason, count)), weigh=lambda _item: weight
+    )
 
 
 class TestDelivery:
@@ -211,6 +215,55 @@ class TestLoss:
 
         assert queue.counts.exported + sum(count for _, count in dropped) == 2000
         assert len(backend.items) == queue.counts.exported
+
+
+class TestBytes:
+    def test_the_oldest_go_when_the_bytes_are_too_many(self, backend: Backend, dropped: list[tuple[str, int]]) -> None:
+        queue = make_queue(backend, dropped, weight=10, bytes=100, batch_items=1)
+        backend.gate.clear()
+        queue.put(-1)
+        while backend.attempts < 1:
+            time.sleep(0.01)
+        for item in range(25):
+            queue.put(item)
+        held = (len(queue), queue.queued_bytes)
+        backend.gate.set()
+
+        assert held == (11, 100)
+        assert queue.flush(Deadline(5))
+        assert backend.items == [-1, *range(15, 25)]
+        assert (dropped, queue.queued_bytes) == ([("queue_full", 1)] * 15, 0)
+
+    def test_a_batch_holds_no_more_bytes_than_it_may_unless_one_item_does(
+        self, backend: Backend, dropped: list[tuple[str, int]]
+    ) -> None:
+        for weight, most in ((10, 3), (50, 1)):
+            queue = make_queue(backend, dropped, weight=weight, batch_bytes=35, delay_s=30)
+            for item in range(10):
+                queue.put(item)
+            assert queue.flush(Deadline(5))
+            assert max(map(len, backend.batches)) == most
+            assert backend.items == list(range(10))
+            backend.batches.clear()
+
+    def test_what_is_sent_again_is_counted_with_its_reason(self, backend: Backend) -> None:
+        retried: list[tuple[str, int]] = []
+        queue: BatchQueue[int] = BatchQueue(
+            backend.send,
+            QueueLimits(delay_s=0.01),
+            lambda _reason, _count: None,
+            on_retried=lambda *counted: retried.append(counted),
+        )
+        backend.fails = True
+        for item in range(5):
+            queue.put(item)
+        while backend.attempts < 2:
+            time.sleep(0.01)
+        backend.fails = False
+
+        assert queue.flush(Deadline(10))
+        assert {reason for reason, _ in retried} == {"unavailable"}
+        assert sum(count for _, count in retried) >= 5
 
 
 class TestDeadlines:

@@ -9,9 +9,10 @@ OpenTelemetry for WhatsApp automation: one call, one collector, every backend, n
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.context import capture_context, current_attributes, message_context, resume_context
 from whatsself_otel.errors import ConfigError, WhatsSelfOtelError
+from whatsself_otel.health import Health
 from whatsself_otel.masking import Masker, MaskingConfig, MaskRule
 from whatsself_otel.metrics import WhatsSelfMetrics
-from whatsself_otel.setup import Health, Telemetry, setup_telemetry
+from whatsself_otel.setup import Telemetry, setup_telemetry
 
 __all__ = [
     "ConfigError",

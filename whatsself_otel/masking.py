@@ -52,6 +52,7 @@ REDACTED_USERINFO: Final = "REDACTED:REDACTED"
 
 _RULE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _PLAIN_NUMBER: Final = re.compile(r"\+?[0-9]{7,15}")
+_CUT_CHARS: Final = 64
 _CUT_NUMBER: Final = re.compile(r"[0-9 ()+.%@\w-]{0,64}\Z")
 _BUILT_IN: Final = frozenset(rule.rule for rule in KEY_RULES) | {"card", "credentials", "jid", "sql"}
 _PERSON: Final = re.compile(
@@ -494,7 +495,8 @@ def _comparable(value: str) -> str:
 
 def _cut(value: str) -> str:
     """The longest part that may be read, less what may be half a number at its end."""
-    return _CUT_NUMBER.sub("", value[:MAX_TEXT_CHARS])
+    kept = value[:MAX_TEXT_CHARS]
+    return kept[:-_CUT_CHARS] + _CUT_NUMBER.sub("", kept[-_CUT_CHARS:])
 
 
 def _spans_of(pattern: str) -> Callable[[str], Iterable[tuple[int, int]]]:

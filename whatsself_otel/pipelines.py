@@ -28,6 +28,7 @@ from whatsself_otel.processors import (
     CorrelationProcessor,
     ExportLogProcessor,
     ExportProcessor,
+    GuardedProcessors,
     OpenRequests,
     mask_attributes,
     mask_metrics,
@@ -72,6 +73,7 @@ class Pipelines:
         id_generator: IdGenerator | None = None,
     ) -> None:
         self.on_dropped: Callable[[str, str, int], None] = lambda _signal, _reason, _count: None
+        self.on_error: Callable[[str], None] = lambda _component: None
         self.on_retried: Callable[[str, str, int], None] = lambda _signal, _reason, _count: None
         self._config = config
         self._masker = masker
@@ -88,7 +90,11 @@ class Pipelines:
         # Values are cut after masking, by nobody but us: a phone cut in half is a phone that no detector finds.
         unlimited = SpanLimits(max_attribute_length=SpanLimits.UNSET, max_span_attribute_length=SpanLimits.UNSET)
         self.tracer_provider = TracerProvider(
-            resource=resource, shutdown_on_exit=False, span_limits=unlimited, id_generator=id_generator
+            resource=resource,
+            shutdown_on_exit=False,
+            span_limits=unlimited,
+            id_generator=id_generator,
+            active_span_processor=GuardedProcessors(self._count_error),
         )
         self.tracer_provider.add_span_processor(CorrelationProcessor())
         if self._spans is not None:
@@ -156,6 +162,9 @@ class Pipelines:
         metrics_api.set_meter_provider(self.meter_provider)
         logs_api.set_logger_provider(self.logger_provider)
         return None
+
+    def _count_error(self, component: str) -> None:
+        self.on_error(component)
 
     def _queues(self) -> list[BatchQueue[Any]]:
         return [queue for queue in (self._spans, self._logs) if queue is not None]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord
 from opentelemetry.sdk.metrics.export import Metric, MetricsData, ResourceMetrics, ScopeMetrics
-from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor, SynchronousMultiSpanProcessor
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, Status
 
@@ -19,7 +19,7 @@ from whatsself_otel.batch_queue import Deadline
 from whatsself_otel.context import CORRELATION_KEYS, RequestScope, current_attributes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from opentelemetry.context import Context
     from opentelemetry.sdk._logs import ReadWriteLogRecord
@@ -30,6 +30,39 @@ if TYPE_CHECKING:
 
 MAX_PARKED_S: Final = 30.0
 """Longest wait of a server span for its request's background tasks."""
+
+
+class GuardedProcessors(SynchronousMultiSpanProcessor):
+    """
+    Calls every processor, one that an application added and that raises included: the SDK lets its error out.
+
+    Args:
+        on_error: Told that one failed.
+    """
+
+    def __init__(self, on_error: Callable[[str], object]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._on_error = on_error
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Tell every processor that *span* starts."""
+        for processor in self._span_processors:
+            self._guard(processor.on_start, span, parent_context)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Tell every processor that *span* has ended."""
+        for processor in self._span_processors:
+            self._guard(processor.on_end, span)
+
+    def _on_ending(self, span: Span) -> None:
+        for processor in self._span_processors:
+            self._guard(processor._on_ending, span)  # noqa: SLF001 - the SDK's own name for it
+
+    def _guard(self, call: Callable[..., object], *arguments: Any) -> None:
+        try:
+            call(*arguments)
+        except Exception:  # noqa: BLE001 - whatever a foreign processor raises
+            self._on_error("export")
 
 
 class CorrelationProcessor(SpanProcessor):

@@ -22,6 +22,7 @@ from whatsself_otel.catalogue import LOG_LEVELS
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.export import Destinations
+from whatsself_otel.health import Health, HealthApp, installed_versions, show_configuration
 from whatsself_otel.instrumentation.conventions import CONTRIB_VARIABLES
 from whatsself_otel.instrumentation.fastapi import FastAPIOptions, instrument_app, uninstrument_app
 from whatsself_otel.instrumentation.pool import PoolMetrics
@@ -46,22 +47,6 @@ _logger = logging.getLogger("whatsself_otel")
 _SCOPE: Final = "whatsself_otel"
 _LAST_TRY_S: Final = 0.3
 """Seconds a shutdown gets when the flush just before it has failed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """
-    How the telemetry of this process fares.
-
-    Args:
-        ok: False when anything below is wrong: the configuration, a version, an export.
-        problems: What is wrong, one sentence each, with the remedy.
-        signals: Per signal: items exported, dropped and queued, and seconds since the last success.
-    """
-
-    ok: bool
-    problems: tuple[str, ...]
-    signals: dict[str, dict[str, Any]]
 
 
 class Telemetry:
@@ -108,6 +93,7 @@ class Telemetry:
         if self._pipelines is not None:
             self._pipelines.on_dropped = self._count_dropped
             self._pipelines.on_retried = self._metrics.retried
+            self._pipelines.on_error = self._count_error
             self._pipelines.meter_provider.on_overflow = lambda _name: self._metrics.dropped(
                 "metrics", "cardinality_limit"
             )
@@ -175,6 +161,7 @@ class Telemetry:
             on_start=self._runtime.watch_event_loop,
             on_shutdown=self._flush_at_end,
             metrics_app=self._metrics_app(),
+            on_error=self._count_error,
             lean=self._is_lean(),
         )
         if instrument_app(app, options):
@@ -238,7 +225,18 @@ class Telemetry:
                 for signal, status in signals.items()
                 if status["last_error"]
             )
-        return Health(ok=not problems, problems=tuple(problems), signals=signals)
+        return Health(
+            ok=not problems,
+            problems=tuple(problems),
+            signals=signals,
+            versions=installed_versions(),
+            configuration=show_configuration(self.config, self._masker),
+        )
+
+    @property
+    def health_app(self) -> Any:
+        """Answers with the health, for operators: ``app.add_route("/telemetry/health", telemetry.health_app)``."""
+        return HealthApp(self.health)
 
     def force_flush(self, timeout_s: float = 2.0) -> bool:
         """
@@ -250,8 +248,10 @@ class Telemetry:
         Returns:
             Whether everything left in time.
         """
+        if self._closed or self._pipelines is None:
+            return True
         self._requests.finish_all()
-        return self._pipelines.flush(timeout_s) if self._pipelines is not None else True
+        return self._pipelines.flush(timeout_s)
 
     def shutdown(self, timeout_s: float | None = None) -> bool:
         """

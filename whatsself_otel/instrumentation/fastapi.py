@@ -67,6 +67,7 @@ class FastAPIOptions:
         on_start: Called once in the event loop of the server.
         on_shutdown: Called, in a thread, when the server ends the application.
         metrics_app: Answers ``/metrics``; None: nobody does.
+        on_error: Told that a part of the telemetry failed.
         lean: By our own middleware instead of contrib's, where it records the same.
     """
 
@@ -80,6 +81,7 @@ class FastAPIOptions:
     on_shutdown: Callable[[], object] = lambda: None
     metrics_app: Any = None
     lean: bool = False
+    on_error: Callable[[str], object] = lambda _component: None
 
 
 def instrument_app(app: Any, options: FastAPIOptions) -> bool:
@@ -134,7 +136,7 @@ def _silence_native(app: Any) -> Callable[[], None]:
 
 
 def _build_on_contrib(app: Any, options: FastAPIOptions) -> Callable[[Any], Serve]:
-    below = _Below()
+    below = _Below(options.on_error)
     _wrap_stack(app, below.wrap)
     use_stable_conventions()
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
@@ -181,8 +183,9 @@ class _Below:
     error would answer the request.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_error: Callable[[str], object]) -> None:
         self.stack: Any = None
+        self._on_error = on_error
 
     def wrap(self, stack: Any) -> Any:
         self.stack = stack
@@ -209,6 +212,7 @@ class _Below:
             if scope.get(_ENTERED_KEY):
                 raise
             _logger.debug("contrib's middleware failed; the request is served without it")
+            self._on_error("instrumentation")
             await self.stack(scope, receive, send)
 
 

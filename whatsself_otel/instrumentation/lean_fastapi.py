@@ -89,6 +89,7 @@ class Requests:
             token = otel_context.attach(self._enter(scope, exchange))
         except Exception:  # noqa: BLE001 - a request that telemetry cannot read is served all the same
             _logger.debug("a request could not be read; it is served without a span")
+            self.options.on_error("instrumentation")
             token = otel_context.attach(bind_request(request))
         try:
             await self._app(scope, receive, exchange.send)
