@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -67,6 +67,7 @@ class Sink:
 
     url: str
     status: int = 200
+    delay_s: float = 0.0
     received: list[Received] = field(default_factory=list)
 
     def spans(self) -> list[Span]:
@@ -126,11 +127,16 @@ def run_sink(port: int = 0) -> Iterator[Sink]:
             body = self.rfile.read(int(self.headers.get("content-length", "0")))
             if self.headers.get("content-encoding") == "gzip":
                 body = gzip.decompress(body)
+            time.sleep(sink.delay_s)
             if sink.status == 200:
                 message = _REQUESTS[self.path]()
                 message.ParseFromString(body)
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 sink.received.append(Received(self.path, headers, body, message))
+            with suppress(ConnectionError):  # who was told to wait may be gone
+                self._answer()
+
+        def _answer(self) -> None:
             self.send_response(sink.status)
             self.send_header("content-type", "application/x-protobuf")
             self.send_header("content-length", "0")

@@ -281,6 +281,9 @@ class Telemetry:
     def _flush_at_end(self) -> None:
         """Flush for a server that ends; when nobody listens, the shutdown that follows does not wait as long again."""
         self._gave_up = not self.force_flush(self.config.shutdown_timeout_s)
+        left = {signal: status["queued"] for signal, status in self.health().signals.items() if status["queued"]}
+        if self._gave_up and left:  # a server that dies by its signal comes no further than this
+            _logger.warning("telemetry was not delivered at the end: %s", left)
 
     def __enter__(self) -> Self:
         return self
