@@ -48,9 +48,9 @@ ATTRIBUTES = {
 HEAD = """\
 # Masking in the collector
 
-Written by `benchmarks/collector.py` on {today}; {cores} shared cores, medians of rounds in turns. Spans and records have
-8 attributes, points 2. `bare` is receiver to `nop`, `unmasked` the base without its masking processors. Aim: {aim:.0f} us
-a span.
+Written by `benchmarks/collector.py` on {today}; {cores} shared cores, medians of rounds in turns. Spans and records
+have 8 attributes, points 2. `bare` is receiver to `nop`, `unmasked` the base without its masking processors. Aim:
+{aim:.0f} us a span.
 
 """
 KINDS = ("bare", "unmasked", "base")

@@ -35,11 +35,12 @@ PEERS = (
 HEAD = """# The fault catalogue
 
 Each row is one scenario in a real process: a script, a receiver that misbehaves, real signals and forks. The same
-script runs with this package, with the plain OpenTelemetry SDK and its contrib packages, and with Logfire. A row holds
+script runs with this package, with the plain OpenTelemetry SDK and its contrib packages, and with Logfire (the
+package; its servers [were not tried](unproven.md)). A row holds
 (✓) or not (✗) against what is expected of this package; a peer that promises less is not blamed by it.
 
 Written by `tools/prove_faults.py` on {date}, Python {python}, OpenTelemetry {ours}; the peers with {peers}.
-`tests/test_faults.py` runs our column. Times were measured on a busy machine of two cores.
+`tests/test_fault_catalogue.py` runs our column. Times were measured on a busy machine of two cores.
 
 | Row | What happens | Expected | whatsself_otel | OpenTelemetry | Logfire |
 |---|---|---|---|---|---|
