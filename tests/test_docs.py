@@ -62,6 +62,7 @@ NOT_EXECUTED_BLOCKS = {
 RUN_ELSEWHERE = {
     **dict.fromkeys(READMES, "tests/test_readme.py::TestCode::test_prints_what_its_comments_say"),
     "docs/logs.md": "tests/test_log_libraries.py",
+    "docs/reliability.md": "tests/test_health.py",
 }
 """Pages whose Python another test runs, because it needs a setting of its own."""
 

@@ -26,6 +26,7 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 
 from whatsself_otel.catalogue import EVENT, REQUEST_ID, ROUTE
 from whatsself_otel.context import CORRELATION_KEYS, EXPORTING, current_attributes, current_request
+from whatsself_otel.forks import hold_while_forking
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
@@ -150,6 +151,8 @@ class TelemetryHandler(logging.Handler):
         self._provider = provider
         self._on_error = on_error
         self._handling = threading.local()
+        self._writing = threading.RLock()  # a signal handler may log in the middle of a line
+        hold_while_forking(self._writing)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Handle *record*."""
@@ -247,8 +250,9 @@ class TelemetryHandler(logging.Handler):
         stream = self._settings.stream or sys.stdout
         try:
             line = format_pretty(entry) if self._settings.pretty else format_json(entry, self._settings)
-            stream.write(line + "\n")
-            stream.flush()
+            with self._writing:
+                stream.write(line + "\n")
+                stream.flush()
         except Exception:  # noqa: BLE001 - a closed stdout must not stop the application
             self._on_error("logs")
 

@@ -88,7 +88,8 @@ class TestBase:
 
         pipelines = read(None)["service"]["pipelines"]
 
-        assert [pipelines[f"{signal}/in"]["processors"] for signal in FORWARDS] == [expected] * 3
+        entrances = [*(f"{signal}/in" for signal in FORWARDS), "logs/set_aside"]
+        assert [pipelines[name]["processors"] for name in entrances] == [expected] * 4
 
     def test_only_the_first_pipelines_receive_from_outside(self) -> None:
         pipelines = read(None)["service"]["pipelines"]
@@ -98,6 +99,7 @@ class TestBase:
             "traces/in",
             "metrics/in",
             "logs/in",
+            "logs/set_aside",
         ]
 
     def test_a_failing_masking_statement_stops_the_data(self) -> None:

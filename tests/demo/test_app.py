@@ -151,7 +151,7 @@ class TestInterface:
         assert demo.client.get("/api/faults/error").status_code == 500
 
     def test_health_tells_the_session(self, demo: Demo) -> None:
-        assert demo.client.get("/health").json()["session"] == "connected"
+        wait_until(lambda: demo.client.get("/health").json()["session"] == "connected")
 
 
 class TestSession:
