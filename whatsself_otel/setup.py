@@ -280,10 +280,19 @@ class Telemetry:
 
     def _flush_at_end(self) -> None:
         """Flush for a server that ends; when nobody listens, the shutdown that follows does not wait as long again."""
+        before = self._dropped()
         self._gave_up = not self.force_flush(self.config.shutdown_timeout_s)
-        left = {signal: status["queued"] for signal, status in self.health().signals.items() if status["queued"]}
-        if self._gave_up and left:  # a server that dies by its signal comes no further than this
-            _logger.warning("telemetry was not delivered at the end: %s", left)
+        # What was given up for good during this flush is lost at the end too: nobody will read its counter any more.
+        lost = {
+            signal: count
+            for signal, status in self.health().signals.items()
+            if (count := status["queued"] + status["dropped"] - before.get(signal, 0))
+        }
+        if self._gave_up and lost:  # a server that dies by its signal comes no further than this
+            _logger.warning("telemetry was not delivered at the end: %s", lost)
+
+    def _dropped(self) -> dict[str, int]:
+        return {signal: status["dropped"] for signal, status in self.health().signals.items()}
 
     def __enter__(self) -> Self:
         return self
