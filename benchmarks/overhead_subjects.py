@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -137,30 +137,24 @@ def _start_sdk(*, hook_logs: bool = True) -> Running:
     return Running(count=lambda kind: counter.add(1, {"kind": kind}), flush=flush)
 
 
-def start_contrib(app: Any, engine: Any) -> Running:
-    """Plain OpenTelemetry with contrib's instrumentations and every default."""
-    running = _start_sdk()
-    import_module("opentelemetry.instrumentation.fastapi").FastAPIInstrumentor.instrument_app(app)
-    import_module("opentelemetry.instrumentation.sqlalchemy").SQLAlchemyInstrumentor().instrument(engine=engine)
-    return running
-
-
-def start_contrib_tuned(app: Any, engine: Any) -> Running:
-    """The same without the spans of each ASGI message, as those who measured it run it."""
-    running = _start_sdk()
-    import_module("opentelemetry.instrumentation.fastapi").FastAPIInstrumentor.instrument_app(
-        app, exclude_spans=["receive", "send"]
-    )
-    import_module("opentelemetry.instrumentation.sqlalchemy").SQLAlchemyInstrumentor().instrument(engine=engine)
-    return running
-
-
 def start_native(app: Any, engine: Any) -> Running:
     """FastAPI's own telemetry, which takes the global providers, with contrib's for SQL and logs."""
     del app
     running = _start_sdk()
     import_module("opentelemetry.instrumentation.sqlalchemy").SQLAlchemyInstrumentor().instrument(engine=engine)
     return running
+
+
+def start_contrib(app: Any, engine: Any, **options: Any) -> Running:
+    """Plain OpenTelemetry with contrib's instrumentations and, without *options*, every default."""
+    running = start_native(app, engine)
+    import_module("opentelemetry.instrumentation.fastapi").FastAPIInstrumentor.instrument_app(app, **options)
+    return running
+
+
+def start_contrib_tuned(app: Any, engine: Any) -> Running:
+    """The same without the spans of each ASGI message, as those who measured it run it."""
+    return start_contrib(app, engine, exclude_spans=["receive", "send"])
 
 
 def start_logfire(app: Any, engine: Any) -> Running:
@@ -277,36 +271,30 @@ _SDK_MODULES: Final = (
     "opentelemetry.instrumentation.sqlalchemy",
 )
 
+_OURS_DEFAULT: Final = Subject(
+    requirements=_OURS,
+    modules=("whatsself_otel",),
+    start=start_ours,
+    packages=("whatsself-otel",),
+    environ=_OTLP,
+    peer=False,
+)
+_CONTRIB_DEFAULT: Final = Subject(
+    requirements=_CONTRIB,
+    modules=(*_SDK_MODULES, "opentelemetry.instrumentation.fastapi"),
+    start=start_contrib,
+    packages=("opentelemetry-sdk", "opentelemetry-instrumentation-fastapi"),
+    environ=_OTLP,
+)
+
 SUBJECTS: Final = {
     "bare": Subject(start=start_bare, signals=(), peer=False),
-    "ours": Subject(
-        requirements=_OURS,
-        modules=("whatsself_otel",),
-        start=start_ours,
-        packages=("whatsself-otel",),
-        environ=_OTLP,
-        peer=False,
-    ),
-    "ours-lean": Subject(
-        requirements=_OURS,
-        modules=("whatsself_otel",),
-        start=start_ours_lean,
-        packages=("whatsself-otel",),
-        environ=_OTLP,
-        peer=False,
-    ),
-    "contrib": Subject(
-        requirements=_CONTRIB,
-        modules=(*_SDK_MODULES, "opentelemetry.instrumentation.fastapi"),
-        start=start_contrib,
-        packages=("opentelemetry-sdk", "opentelemetry-instrumentation-fastapi"),
-        environ=_OTLP,
-    ),
-    "contrib-tuned": Subject(
-        requirements=_CONTRIB,
-        modules=(*_SDK_MODULES, "opentelemetry.instrumentation.fastapi"),
+    "ours": _OURS_DEFAULT,
+    "ours-lean": replace(_OURS_DEFAULT, start=start_ours_lean),
+    "contrib": _CONTRIB_DEFAULT,
+    "contrib-tuned": replace(
+        _CONTRIB_DEFAULT,
         start=start_contrib_tuned,
-        packages=("opentelemetry-sdk", "opentelemetry-instrumentation-fastapi"),
         environ=(*_OTLP, ("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")),
     ),
     "fastapi-native": Subject(

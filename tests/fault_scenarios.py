@@ -344,6 +344,18 @@ end()
     ),
 ]
 
+TEN_WITHOUT_OUTPUT = """
+harm = []
+for number in range(10):
+    try:
+        with tracer.start_as_current_span("span"): log.info("line %d", number)
+    except BaseException as error: harm.append(type(error).__name__)
+try: flush(5)
+except BaseException as error: harm.append(type(error).__name__)
+os.write(keep, ("REPORT" + json.dumps({"harmed": harm}) + "\\n").encode())
+os._exit(0)
+"""
+
 FORK = """
 stop = False
 counter = meter.create_counter("shop.calls")
@@ -880,16 +892,8 @@ report(seconds=round(time.monotonic() - start_s, 1))
         + """
 keep = os.dup(1)
 read, write = os.pipe(); os.close(read); os.dup2(write, 1); os.dup2(write, 2)
-harm = []
-for number in range(10):
-    try:
-        with tracer.start_as_current_span("span"): log.info("line %d", number)
-    except BaseException as error: harm.append(type(error).__name__)
-try: flush(5)
-except BaseException as error: harm.append(type(error).__name__)
-os.write(keep, ("REPORT" + json.dumps({"harmed": harm}) + "\\n").encode())
-os._exit(0)
-""",
+"""
+        + TEN_WITHOUT_OUTPUT,
         judge=both(fact("harmed", []), delivered(10, 10)),
         environ={"WHATSSELF_OTEL_LOG_TO_STDOUT": "true"},
     ),
@@ -900,16 +904,8 @@ os._exit(0)
         script="""
 keep = os.dup(1)
 full = os.open("/dev/full", os.O_WRONLY); os.dup2(full, 1); os.dup2(full, 2)
-harm = []
-for number in range(10):
-    try:
-        with tracer.start_as_current_span("span"): log.info("line %d", number)
-    except BaseException as error: harm.append(type(error).__name__)
-try: flush(5)
-except BaseException as error: harm.append(type(error).__name__)
-os.write(keep, ("REPORT" + json.dumps({"harmed": harm}) + "\\n").encode())
-os._exit(0)
-""",
+"""
+        + TEN_WITHOUT_OUTPUT,
         judge=both(fact("harmed", []), delivered(10, 10)),
         environ={"WHATSSELF_OTEL_LOG_TO_STDOUT": "true"},
     ),

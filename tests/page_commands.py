@@ -28,6 +28,9 @@ TIED = {
     "whatsself-otel collector validate --vendor local": (
         "tests/cli/test_collector.py::TestRealCollector::test_validates_several_vendors_together"
     ),
+    "whatsself-otel doctor": (
+        "tests/backends/test_doctor_on_stack.py::TestStack::test_a_healthy_stack_gives_back_all_three_signals_masked"
+    ),
     "whatsself-otel view": _FIRST_STEPS,
     "python -m uvicorn minimal:app": _FIRST_STEPS,
     'pip install "whatsself-otel[viewer]"': _WHEEL,  # under its name once it is published

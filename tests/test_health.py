@@ -14,7 +14,9 @@ from fastapi import FastAPI
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from otlp_sink import Sink
 
-from whatsself_otel import Telemetry
+from whatsself_otel import Telemetry, TelemetryConfig
+from whatsself_otel.export import Destinations
+from whatsself_otel.otlp import SendResult
 
 Start = Callable[..., Telemetry]
 
@@ -131,6 +133,28 @@ def errors(sink: Sink, component: str) -> Any:
     """The last value of the counter; its zero point may stand beside it."""
     points = sink.metrics()["telemetry.errors"][-1].sum.data_points
     return max(point.as_int for point in points if point.attributes[0].value.string_value == component)
+
+
+class Refusing:
+    """Refuses every batch for good."""
+
+    def send(self, batch: list[Any]) -> SendResult:
+        return SendResult(error="HTTP 400")
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+class TestEnd:
+    def test_what_is_given_up_during_the_last_flush_is_named_as_lost(self, caplog: pytest.LogCaptureFixture) -> None:
+        config = TelemetryConfig(shutdown_timeout_s=0.5, environ={})
+        telemetry = Telemetry(config, Destinations(spans=Refusing()))
+        telemetry.tracer.start_span("lost").end()
+
+        telemetry._flush_at_end()
+        telemetry.shutdown(0.1)
+
+        assert "telemetry was not delivered at the end: {'traces': 1}" in caplog.text
 
 
 class TestAfterShutdown:

@@ -46,6 +46,12 @@ class TestWhatNobodyCaught:
         assert lines[-1]["err"]["message"] == f"to {MASKED}"
         assert "Traceback" not in errors
 
+    def test_is_shown_on_standard_error_where_lines_are_not_written(self) -> None:
+        lines, errors = run(f"raise ValueError('to +{PHONE}')", WHATSSELF_OTEL_LOG_TO_STDOUT="false")
+
+        assert lines == []
+        assert f"to {MASKED}" in errors
+
     def test_has_its_causes_notes_and_groups(self) -> None:
         lines, _ = run(
             f"error = ExceptionGroup('two for +{PHONE}', [ValueError('first +{PHONE}'), KeyError('second')])\n"

@@ -278,7 +278,7 @@ class TelemetryConfig:
     )
     """Paths without spans and duration metrics."""
     instrumentation: str = _choice("contrib", INSTRUMENTATIONS, "WHATSSELF_OTEL_INSTRUMENTATION")
-    """Whose code observes FastAPI and SQLAlchemy: lean is our own, contrib OpenTelemetry's; both record the same."""
+    """Whose code observes FastAPI and SQLAlchemy: lean is our own, contrib OpenTelemetry's."""
     return_trace_id: bool = _switch(True, "WHATSSELF_OTEL_RETURN_TRACE_ID")
     """Answer with ``traceresponse`` and ``Server-Timing`` headers that name the trace."""
 
@@ -334,7 +334,8 @@ class TelemetryConfig:
         if self.bearer_token_file is None:
             return ""
         targets = [urlsplit(self.target(signal)) for signal in ("traces", "metrics", "logs")]
-        return next((each.netloc for each in targets if each.scheme != "https" and not _is_here(each.hostname)), "")
+        is_open = (each.netloc for each in targets if each.scheme != "https" and not is_this_machine(each.hostname))
+        return next(is_open, "")
 
     @property
     def export_headers(self) -> dict[str, str]:
@@ -373,7 +374,8 @@ class TelemetryConfig:
         return f"{(self.endpoint or 'http://localhost:4318').rstrip('/')}/v1/{signal}"
 
 
-def _is_here(host: str | None) -> bool:
+def is_this_machine(host: str | None) -> bool:
+    """Return whether *host* is a loopback name or address."""
     return host in {"localhost", "::1"} or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host or ""))
 
 

@@ -133,8 +133,8 @@ def build_client(config: TelemetryConfig, signal: str) -> Client:
     if config.protocol == "grpc":
         from whatsself_otel.otlp_grpc import OtlpGrpcClient
 
-        return OtlpGrpcClient(_target(config, signal), signal, _answer(signal))
-    return OtlpHttpClient(_target(config, signal), _answer(signal))
+        return OtlpGrpcClient(target_of(config, signal), signal, _answer(signal))
+    return OtlpHttpClient(target_of(config, signal), _answer(signal))
 
 
 def weigh_span(span: ReadableSpan) -> int:
@@ -170,7 +170,8 @@ def _answer(signal: str) -> type[Any]:
     return ExportMetricsServiceResponse
 
 
-def _target(config: TelemetryConfig, signal: str) -> Target:
+def target_of(config: TelemetryConfig, signal: str) -> Target:
+    """Return where and how *signal* is sent."""
     return Target(
         url=config.target(signal),
         headers=config.export_headers,

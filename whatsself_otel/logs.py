@@ -52,6 +52,7 @@ _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asc
 _RESERVED: Final = frozenset({"level", "ts", "msg", "logger", "traceId", "spanId", "err", "service", "environment"})
 _MAX_EXTRAS: Final = 64
 _MAX_TEXT: Final = 32_768
+_UNCAUGHT: Final = "uncaught"
 _QUIET: Final = ("opentelemetry", "urllib3", "requests", "grpc", "whatsself_otel")
 """Loggers of the export path: shown on stdout from WARNING up, never exported, or they would feed themselves."""
 
@@ -245,9 +246,11 @@ class TelemetryHandler(logging.Handler):
         )
 
     def _write(self, entry: LogEntry) -> None:
-        if self._settings.silent:
+        silent = self._settings.silent
+        if silent and entry.logger != _UNCAUGHT:
             return
-        stream = self._settings.stream or sys.stdout
+        # What ends a process is shown even where lines are not: its traceback would be nowhere else.
+        stream = self._settings.stream or (sys.stderr if silent else sys.stdout)
         try:
             line = format_pretty(entry) if self._settings.pretty else format_json(entry, self._settings)
             with self._writing:
@@ -441,13 +444,13 @@ def _log_uncaught(kind: type[BaseException], error: BaseException, stack: Any) -
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, stack)
         return
-    logging.getLogger("uncaught").critical("uncaught exception", exc_info=(kind, error, stack))
+    logging.getLogger(_UNCAUGHT).critical("uncaught exception", exc_info=(kind, error, stack))
 
 
 def _log_uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:
     if issubclass(arguments.exc_type, SystemExit) or arguments.exc_value is None:
         return
-    logging.getLogger("uncaught").critical(
+    logging.getLogger(_UNCAUGHT).critical(
         "uncaught exception in a thread",
         exc_info=(arguments.exc_type, arguments.exc_value, arguments.exc_traceback),
     )

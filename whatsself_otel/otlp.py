@@ -84,6 +84,27 @@ class Target:
     client_key_file: str | None = None
 
 
+def open_pool(target: Target) -> urllib3.PoolManager:
+    """Return connections to *target* that neither try again nor follow redirects by themselves."""
+    return urllib3.PoolManager(
+        maxsize=2,
+        retries=False,
+        timeout=target.timeout_s,
+        ca_certs=target.certificate_file,
+        cert_file=target.client_certificate_file,
+        key_file=target.client_key_file,
+    )
+
+
+def build_tls(target: Target) -> ssl.SSLContext:
+    """Return how a connection to *target* is protected, TLS 1.2 at least."""
+    context = ssl.create_default_context(cafile=target.certificate_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if target.client_certificate_file is not None:
+        context.load_cert_chain(target.client_certificate_file, target.client_key_file)
+    return context
+
+
 class Client(Protocol):
     """Sends encoded requests of one signal to one receiver."""
 
@@ -114,14 +135,7 @@ class OtlpHttpClient:
         run_in_child(self._connect)  # two processes on one connection would mix their requests
 
     def _connect(self) -> None:
-        self._pool = urllib3.PoolManager(
-            maxsize=2,
-            retries=False,
-            timeout=self._target.timeout_s,
-            ca_certs=self._target.certificate_file,
-            cert_file=self._target.client_certificate_file,
-            key_file=self._target.client_key_file,
-        )
+        self._pool = open_pool(self._target)
 
     def post(self, body: bytes) -> SendResult:
         """Send one encoded request; never raises."""

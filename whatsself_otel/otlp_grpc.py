@@ -10,16 +10,16 @@ import base64
 import binascii
 import codecs
 import gzip
-import ssl
 import struct
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from whatsself_otel.forks import run_in_child
 from whatsself_otel.http2 import Answer, Connection, Http2Error
-from whatsself_otel.otlp import MAX_RETRY_AFTER_S, SendResult, Target, describe_error, read_rejected
+from whatsself_otel.otlp import MAX_RETRY_AFTER_S, SendResult, Target, build_tls, describe_error, read_rejected
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping
 
 RETRYABLE: Final = frozenset({1, 4, 10, 11, 14, 15})
@@ -148,9 +148,6 @@ def _number(text: str | None) -> int:
 
 
 def _tls(target: Target) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=target.certificate_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context = build_tls(target)
     context.set_alpn_protocols(["h2"])
-    if target.client_certificate_file is not None:
-        context.load_cert_chain(target.client_certificate_file, target.client_key_file)
     return context

@@ -280,19 +280,19 @@ class Telemetry:
 
     def _flush_at_end(self) -> None:
         """Flush for a server that ends; when nobody listens, the shutdown that follows does not wait as long again."""
-        before = self._dropped()
+        before = self._signals()
         self._gave_up = not self.force_flush(self.config.shutdown_timeout_s)
         # What was given up for good during this flush is lost at the end too: nobody will read its counter any more.
         lost = {
             signal: count
-            for signal, status in self.health().signals.items()
-            if (count := status["queued"] + status["dropped"] - before.get(signal, 0))
+            for signal, now in self._signals().items()
+            if (count := now["queued"] + now["dropped"] - before[signal]["dropped"])
         }
         if self._gave_up and lost:  # a server that dies by its signal comes no further than this
             _logger.warning("telemetry was not delivered at the end: %s", lost)
 
-    def _dropped(self) -> dict[str, int]:
-        return {signal: status["dropped"] for signal, status in self.health().signals.items()}
+    def _signals(self) -> dict[str, dict[str, Any]]:
+        return self._pipelines.status() if self._pipelines is not None else {}
 
     def __enter__(self) -> Self:
         return self

@@ -7,9 +7,10 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from binaries import ROOT, Program, free_ports, get, need, post_otlp, running
+from binaries import get, post_otlp
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from shipped_backends import run_shipped_loki, run_shipped_prometheus
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,15 +40,7 @@ class TestLateData:
     """Late entries of a series or stream that has newer ones already."""
 
     def test_loki_takes_a_line_20_hours_behind_its_stream(self, tmp_path: Path) -> None:
-        http, grpc = free_ports(2)
-        url = f"http://127.0.0.1:{http}"
-        program = Program(
-            command=[need("loki"), "-config.expand-env=true", f"-config.file={ROOT / 'backends/loki/loki.yaml'}"],
-            ready_url=f"{url}/ready",
-            environ={"LOKI_DATA": str(tmp_path / "loki"), "LOKI_GRPC_PORT": str(grpc), "LOKI_HTTP_PORT": str(http)},
-            log=tmp_path / "loki.log",
-        )
-        with running(program):
+        with run_shipped_loki(tmp_path) as url:
             for age_s in (0, LATE_S):
                 post_otlp(f"{url}/otlp/v1/logs", log(age_s))
             start = time.time() - LATE_S - 60
@@ -58,21 +51,7 @@ class TestLateData:
         assert lines == [f"{LATE_S} s late"]
 
     def test_prometheus_takes_a_sample_20_hours_behind_its_series(self, tmp_path: Path) -> None:
-        (port,) = free_ports(1)
-        url = f"http://127.0.0.1:{port}"
-        program = Program(
-            command=[
-                need("prometheus"),
-                f"--config.file={ROOT / 'backends/prometheus/prometheus.yml'}",
-                f"--storage.tsdb.path={tmp_path / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-                "--web.enable-otlp-receiver",
-            ],
-            ready_url=f"{url}/-/ready",
-            environ={},
-            log=tmp_path / "prometheus.log",
-        )
-        with running(program):
+        with run_shipped_prometheus(tmp_path) as url:
             for age_s in (0, LATE_S):
                 post_otlp(f"{url}/api/v1/otlp/v1/metrics", gauge(age_s))
             at = time.time() - LATE_S + 30

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 import urllib.parse
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,9 +13,10 @@ from fault_rig import own_metric
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from shipped_backends import run_shipped_loki, run_shipped_prometheus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = [pytest.mark.backend, pytest.mark.collector]
@@ -60,20 +60,6 @@ def wait_until(condition: Callable[[], object], timeout_s: float = 40.0) -> None
         time.sleep(0.2)
 
 
-@contextmanager
-def loki(folder: Path) -> Iterator[str]:
-    http, grpc = free_ports(2)
-    url = f"http://127.0.0.1:{http}"
-    program = Program(
-        command=[need("loki"), "-config.expand-env=true", f"-config.file={ROOT / 'backends/loki/loki.yaml'}"],
-        ready_url=f"{url}/ready",
-        environ={"LOKI_DATA": str(folder / "loki"), "LOKI_GRPC_PORT": str(grpc), "LOKI_HTTP_PORT": str(http)},
-        log=folder / "loki.log",
-    )
-    with running(program):
-        yield url
-
-
 def lines(url: str, days: int = 1) -> list[str]:
     start = time.time() - days * 24 * HOUR_S
     query = urllib.parse.urlencode({"query": '{service_name="whatsself"}', "start": start, "limit": 100})
@@ -82,42 +68,29 @@ def lines(url: str, days: int = 1) -> list[str]:
 
 
 def test_what_prometheus_finds_too_old_is_counted(tmp_path: Path) -> None:
-    (port,) = free_ports(1)
-    url = f"http://127.0.0.1:{port}"
-    program = Program(
-        command=[
-            need("prometheus"),
-            f"--config.file={ROOT / 'backends/prometheus/prometheus.yml'}",
-            f"--storage.tsdb.path={tmp_path / 'data'}",
-            f"--web.listen-address=127.0.0.1:{port}",
-            "--web.enable-otlp-receiver",
-        ],
-        ready_url=f"{url}/-/ready",
-        environ={},
-        log=tmp_path / "prometheus.log",
-    )
-    environ = {"PROMETHEUS_OTLP_ENDPOINT": f"{url}/api/v1/otlp"}
-    with running(program), run_collector("local", environ=environ, folder=tmp_path, settings=QUICK) as it:
+    with run_shipped_prometheus(tmp_path) as url:
+        environ = {"PROMETHEUS_OTLP_ENDPOINT": f"{url}/api/v1/otlp"}
+        with run_collector("local", environ=environ, folder=tmp_path, settings=QUICK) as it:
 
-        def failed() -> float:
-            return own_metric(it, "otelcol_exporter_send_failed_metric_points", exporter="otlp_http/prometheus")
+            def failed() -> float:
+                return own_metric(it, "otelcol_exporter_send_failed_metric_points", exporter="otlp_http/prometheus")
 
-        def now() -> list[str]:
-            found = json.loads(get(f"{url}/api/v1/query?query=queue_depth") or b'{"data": {"result": []}}')
-            return [series["value"][1] for series in found["data"]["result"]]
+            def now() -> list[str]:
+                found = json.loads(get(f"{url}/api/v1/query?query=queue_depth") or b'{"data": {"result": []}}')
+                return [series["value"][1] for series in found["data"]["result"]]
 
-        post_otlp(f"{it.http_url}/v1/metrics", gauge(1, 0))
-        wait_until(lambda: now() == ["1"])
-        post_otlp(f"{it.http_url}/v1/metrics", gauge(2, 30 * HOUR_S))
-        wait_until(lambda: failed() == 1)
-        post_otlp(f"{it.http_url}/v1/metrics", gauge(3, 0))
-        wait_until(lambda: now() == ["3"])
+            post_otlp(f"{it.http_url}/v1/metrics", gauge(1, 0))
+            wait_until(lambda: now() == ["1"])
+            post_otlp(f"{it.http_url}/v1/metrics", gauge(2, 30 * HOUR_S))
+            wait_until(lambda: failed() == 1)
+            post_otlp(f"{it.http_url}/v1/metrics", gauge(3, 0))
+            wait_until(lambda: now() == ["3"])
 
-        assert failed() == 1
+            assert failed() == 1
 
 
 def test_what_loki_finds_too_large_is_counted(tmp_path: Path) -> None:
-    with loki(tmp_path) as url:
+    with run_shipped_loki(tmp_path) as url:
         environ = {"LOKI_OTLP_ENDPOINT": f"{url}/otlp"}
         with run_collector("local", environ=environ, folder=tmp_path, settings=QUICK) as it:
             for record in (log("before"), log("x" * 300_000), log("too old", age_s=8 * 24 * HOUR_S)):

@@ -60,15 +60,17 @@ def answering(
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
     tls: ssl.SSLContext | None = None,
+    token: str | None = None,
 ) -> Iterator[str]:
-    """Answer every request in one way, and give ``127.0.0.1:port``."""
+    """Answer every request in one way, or with 401 without *token*, and give ``127.0.0.1:port``."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("content-length", 0)))
-            self.send_response_only(status)
+            allowed = token is None or self.headers.get("authorization") == f"Bearer {token}"
+            self.send_response_only(status if allowed else 401)
             for name, value in {"date": email.utils.formatdate(usegmt=True), **(headers or PROTOBUF)}.items():
                 self.send_header(name, value)
             self.send_header("content-length", str(len(body)))
@@ -272,7 +274,17 @@ class TestReceiver:
         with answering(401) as address:
             _, findings = examine(tmp_path, endpoint(address))
 
-        assert "OTEL_EXPORTER_OTLP_HEADERS" in found(findings, "authorisation", "401")["fix"]
+        assert "WHATSSELF_OTEL_BEARER_TOKEN_FILE" in found(findings, "authorisation", "401")["fix"]
+
+    def test_the_token_file_is_used_as_the_exports_use_it(self, tmp_path: Path) -> None:
+        file = tmp_path / "token"
+        file.write_text("hunter2\n")
+        file.chmod(0o600)
+        with answering(token="hunter2") as address:  # noqa: S106 - invented
+            status, findings = examine(tmp_path, {**endpoint(address), "WHATSSELF_OTEL_BEARER_TOKEN_FILE": str(file)})
+
+        assert status == 0, findings
+        assert "hunter2" not in str(findings)
 
     def test_a_clock_an_hour_ahead_is_named(self, tmp_path: Path) -> None:
         ahead = {"date": email.utils.formatdate(time.time() + 3600, usegmt=True), **PROTOBUF}

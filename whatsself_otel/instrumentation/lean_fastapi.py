@@ -2,7 +2,7 @@
 FastAPI by one middleware of our own: what contrib's records as we configure it, decided once at the start.
 
 One object a request holds what is known of it, one context is attached, attributes that repeat are made once, and the
-route is found by its path's parts. tests/test_lean.py compares both ways, span by span.
+route is found by its path's parts. tests/test_fastapi.py and tests/test_hostile_asgi.py run with both ways.
 """
 
 from __future__ import annotations

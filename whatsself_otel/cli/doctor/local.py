@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from whatsself_otel.cli.doctor.findings import SIGNALS, Finding, fault, ok, warning
+from whatsself_otel.config import is_this_machine
 from whatsself_otel.instrumentation.sqlalchemy import version_problem
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from whatsself_otel.config import TelemetryConfig
 
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _OTHERS: Final = (
     "opentelemetry-distro",
     "logfire",
@@ -98,7 +98,7 @@ def check_secrets(config: TelemetryConfig) -> Iterator[Finding]:
             f"OTEL_EXPORTER_OTLP_HEADERS goes to {', '.join(plain)} without TLS: whoever listens has the credential.",
             "Use an https:// endpoint.",
         )
-    files = [file for file in (config.pseudonym_key_file, config.prometheus_token_file) if file and _is_open(file)]
+    files = [file for file in _secret_files(config) if file and _is_open(file)]
     for file in files:
         yield warning("secrets", f"{file} can be read by other users.", f"chmod 600 {file}")
     if not files and not (plain and config.headers):
@@ -149,7 +149,11 @@ def _minor(number: str) -> tuple[int, int]:
 
 def _remote_plain_host(url: str) -> str | None:
     parts = urlsplit(url)
-    return parts.hostname if parts.scheme == "http" and parts.hostname not in LOOPBACK else None
+    return parts.hostname if parts.scheme == "http" and not is_this_machine(parts.hostname) else None
+
+
+def _secret_files(config: TelemetryConfig) -> tuple[Path | None, ...]:
+    return config.pseudonym_key_file, config.prometheus_token_file, config.bearer_token_file, config.client_key_file
 
 
 def _is_open(file: Path) -> bool:

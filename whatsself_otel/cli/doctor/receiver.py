@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import socket
 import ssl
@@ -13,6 +14,8 @@ from urllib.parse import urlsplit
 import urllib3
 
 from whatsself_otel.cli.doctor.findings import SIGNALS, Finding, fault, ok, skipped, warning
+from whatsself_otel.export import target_of
+from whatsself_otel.otlp import build_tls, open_pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -81,8 +84,8 @@ def _reach(url: str, host: str, port: int, config: TelemetryConfig) -> Iterator[
 
 
 def _check_tls(host: str, port: int, config: TelemetryConfig) -> Iterator[Finding]:
-    context = ssl.create_default_context(cafile=config.certificate_file)
     try:
+        context = build_tls(target_of(config, SIGNALS[0]))
         with (
             socket.create_connection((host, port), timeout=_TIMEOUT_S) as raw,
             context.wrap_socket(raw, server_hostname=host) as secured,
@@ -144,7 +147,8 @@ def _post_nothing(url: str, config: TelemetryConfig) -> Iterator[Finding]:
     """Post an empty request, which every OTLP receiver takes, and judge the answer."""
     path = urlsplit(url).path
     try:
-        answer = request("POST", url, config, headers={**config.headers, "content-type": "application/x-protobuf"})
+        headers = {**config.export_headers, "content-type": "application/x-protobuf"}
+        answer = request("POST", url, config, headers=headers)
     except urllib3.exceptions.HTTPError as error:
         yield fault("receiver", f"{path} does not answer ({type(error).__name__}).", "Look into the collector's log.")
         return
@@ -153,7 +157,7 @@ def _post_nothing(url: str, config: TelemetryConfig) -> Iterator[Finding]:
         yield fault(
             "authorisation",
             f"{path} answers {answer.status}: the credential is missing or wrong.",
-            "Set OTEL_EXPORTER_OTLP_HEADERS, for example authorization=Bearer%20TOKEN.",
+            "Set WHATSSELF_OTEL_BEARER_TOKEN_FILE, or OTEL_EXPORTER_OTLP_HEADERS for another scheme.",
         )
     elif answer.status in {404, 405} or (answer.status < 400 and answer.data and "protobuf" not in kind):
         yield fault(
@@ -169,11 +173,9 @@ def _post_nothing(url: str, config: TelemetryConfig) -> Iterator[Finding]:
 
 
 def request(method: str, url: str, config: TelemetryConfig, headers: Mapping[str, str] | None = None) -> Any:
-    """Send one request without redirects and retries, checked against the configured CA."""
-    pool = urllib3.PoolManager(
-        retries=False, timeout=_TIMEOUT_S, ca_certs=str(config.certificate_file) if config.certificate_file else None
-    )
-    return pool.request(method, url, headers=headers, redirect=False)
+    """Send one request as the exports are sent: same CA, same client certificate, no redirect and no second try."""
+    target = dataclasses.replace(target_of(config, SIGNALS[0]), timeout_s=_TIMEOUT_S)
+    return open_pool(target).request(method, url, headers=headers, redirect=False)
 
 
 def _check_clock(headers: Mapping[str, str]) -> Iterator[Finding]:
