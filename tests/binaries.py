@@ -126,9 +126,9 @@ class Collector:
 
 
 def config_arguments(*vendors: str) -> list[str]:
-    """Return the arguments that give the collector its base and these vendor files."""
-    files = [ROOT / "collector/config.yaml", *(ROOT / f"collector/vendors/{name}.yaml" for name in vendors)]
-    return [f"--config={file}" for file in files]
+    """Return the arguments that give the collector its base and these vendor files, or ``scale/agent`` and the like."""
+    names = ["config", *(name if "/" in name else f"vendors/{name}" for name in vendors)]
+    return [f"--config={ROOT / f'collector/{name}.yaml'}" for name in names]
 
 
 @contextmanager
@@ -186,8 +186,12 @@ def run_collector(
 
 
 def post_otlp(url: str, message: object) -> None:
-    """Send one OTLP request message to *url* as protobuf over HTTP."""
+    """
+    Send one OTLP request message to *url* as protobuf over HTTP.
+
+    Its bound is only for what hangs: a busy machine may take long, and the collector itself gives up after 30 s.
+    """
     body: bytes = message.SerializeToString()  # type: ignore[attr-defined]
     request = urllib.request.Request(url, body, {"content-type": "application/x-protobuf"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.status < 300

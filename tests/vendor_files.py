@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from binaries import ROOT
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 BASE = ROOT / "collector/config.yaml"
 VENDORS = tuple(sorted(path.stem for path in (ROOT / "collector/vendors").glob("*.yaml")))
+INPUTS = ("sources/pino", "scale/gateway", "scale/kafka-consumer")
+"""The files that receive from outside."""
+OUTPUTS = ("scale/agent", "scale/kafka-producer")
+"""The files of collector/scale that send, like a vendor's."""
 HEADER_KEYS = (
     "signals",
     "requires",
@@ -26,14 +33,18 @@ HEADER_KEYS = (
 @cache
 def read(vendor: str | None) -> dict[str, Any]:
     """Return the base (None) or a vendor file as data; do not change it."""
-    path = BASE if vendor is None else ROOT / f"collector/vendors/{vendor}.yaml"
-    data: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
+    data: dict[str, Any] = yaml.safe_load((BASE if vendor is None else path(vendor)).read_text("utf-8"))
     return data
+
+
+def path(name: str) -> Path:
+    """Return the file of vendor *name*, or of any other folder when it is named: ``scale/agent``."""
+    return ROOT / "collector" / (f"{name}.yaml" if "/" in name else f"vendors/{name}.yaml")
 
 
 def header(vendor: str) -> dict[str, str]:
     """Return the ``# key: value`` lines that a vendor file starts with."""
-    lines = (ROOT / f"collector/vendors/{vendor}.yaml").read_text("utf-8").splitlines()
+    lines = path(vendor).read_text("utf-8").splitlines()
     pairs = (line[2:].partition(": ") for line in lines if line.startswith("# "))
     return {key: value for key, _, value in pairs if key in HEADER_KEYS}
 
@@ -45,10 +56,12 @@ def listed(value: str) -> list[str]:
 
 BUILDABLE = tuple(vendor for vendor in VENDORS if header(vendor)["lacking"] == "none")
 """The vendor files that need no component which the native build lacks."""
+BUILDABLE_FILES = (*BUILDABLE, *INPUTS, "scale/kafka-producer")
+"""Those, and the files of sources and scale of which the same holds."""
 
 SAMPLE_VALUES = {
     variable: "https://vendor.invalid" if variable.endswith("_ENDPOINT") else "a2V5"
-    for vendor in VENDORS
+    for vendor in (*VENDORS, *INPUTS, *OUTPUTS)
     for variable in listed(header(vendor)["requires"])
 }
 """A value for every variable that a vendor file requires."""

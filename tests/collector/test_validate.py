@@ -10,16 +10,30 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from binaries import COLLECTOR, ROOT, config_arguments, free_ports, need, run_collector, run_once
-from vendor_files import BUILDABLE, HEADER_KEYS, SAMPLE_VALUES, VENDORS, header, listed, merge, read
+from vendor_files import (
+    BUILDABLE_FILES,
+    HEADER_KEYS,
+    INPUTS,
+    OUTPUTS,
+    SAMPLE_VALUES,
+    VENDORS,
+    header,
+    listed,
+    merge,
+    path,
+    read,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+EVERY_FILE = (*VENDORS, *INPUTS, *OUTPUTS)
+MASKING = ["memory_limiter", "transform/expose", "redaction", "transform/restore"]
 FORWARDS = {"traces": "forward/traces", "metrics": "forward/metrics", "logs": "forward/logs"}
 
 
-def covering_sets(vendors: tuple[str, ...] = VENDORS) -> list[tuple[str, ...]]:
+def covering_sets(vendors: tuple[str, ...] = EVERY_FILE) -> list[tuple[str, ...]]:
     """None, each alone, every pair, all: two files that disturb each other do so in a pair."""
     return [(), *((name,) for name in vendors), *combinations(vendors, 2), vendors]
 
@@ -39,8 +53,9 @@ def differences(before: Any, after: Any, path: str = "") -> list[str]:
 
 
 def bypasses(config: dict[str, Any], base: dict[str, Any]) -> list[str]:
-    """Return the pipelines, other than the base's, that receive from anything but the forward of their signal."""
-    added = config["service"]["pipelines"].keys() - base["service"]["pipelines"].keys()
+    """Return the pipelines, other than the base's and those of inputs, that receive from anything but their forward."""
+    inputs = {name for each in INPUTS for name in read(each)["service"]["pipelines"]}
+    added = config["service"]["pipelines"].keys() - base["service"]["pipelines"].keys() - inputs
     pipelines = config["service"]["pipelines"]
     return [name for name in added if pipelines[name]["receivers"] != [FORWARDS[name.split("/")[0]]]]
 
@@ -64,9 +79,9 @@ class TestMergedConfiguration:
 
     def test_a_vendor_takes_no_pipeline_or_exporter_of_another(self) -> None:
         for section in ("exporters", "processors", "extensions"):
-            names = [name for vendor in VENDORS for name in read(vendor).get(section, {})]
+            names = [name for vendor in EVERY_FILE for name in read(vendor).get(section, {})]
             assert len(names) == len(set(names)), section
-        pipelines = [name for vendor in VENDORS for name in read(vendor)["service"]["pipelines"]]
+        pipelines = [name for vendor in EVERY_FILE for name in read(vendor)["service"]["pipelines"]]
         assert len(pipelines) == len(set(pipelines))
 
     def test_the_checks_see_a_vendor_that_does_harm(self) -> None:
@@ -84,12 +99,10 @@ class TestBase:
     """What must hold for the base itself."""
 
     def test_every_signal_is_masked_before_it_is_forwarded(self) -> None:
-        expected = ["memory_limiter", "transform/expose", "redaction", "transform/restore"]
-
         pipelines = read(None)["service"]["pipelines"]
 
         entrances = [*(f"{signal}/in" for signal in FORWARDS), "logs/set_aside"]
-        assert [pipelines[name]["processors"] for name in entrances] == [expected] * 4
+        assert [pipelines[name]["processors"] for name in entrances] == [MASKING] * 4
 
     def test_only_the_first_pipelines_receive_from_outside(self) -> None:
         pipelines = read(None)["service"]["pipelines"]
@@ -133,9 +146,47 @@ class TestBase:
         assert (storage["fsync"], storage["recreate"]) == (True, True)
 
 
-@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("name", INPUTS)
+class TestInput:
+    """What must hold for each file that receives from outside."""
+
+    def test_adds_receivers_of_its_own_masks_and_forwards(self, name: str) -> None:
+        added = read(name)
+
+        assert added.keys() <= {"receivers", "processors", "service"}
+        assert added["receivers"].keys().isdisjoint(read(None)["receivers"])
+        for pipeline in added["service"]["pipelines"].values():
+            assert set(pipeline["receivers"]) <= added["receivers"].keys()
+            assert [each for each in pipeline["processors"] if each in MASKING] == MASKING
+            assert pipeline["processors"][-3:] == MASKING[-3:]
+            assert set(pipeline["exporters"]) <= {"forward/traces_all", "forward/metrics", "forward/logs"}
+
+    def test_what_it_cannot_run_without_stands_in_its_header(self, name: str) -> None:
+        wanted = set(re.findall(r"\$\{env:([A-Z0-9_]+)\}", path(name).read_text("utf-8")))
+
+        assert set(listed(header(name)["requires"])) == wanted
+
+
+class TestAgent:
+    """The one file of which the native build lacks an exporter."""
+
+    def test_knows_every_setting_of_the_exporter_it_names(self) -> None:
+        """By upstream's schema; what stands under ``protocol`` the real collector checks, below."""
+        balancing = read("scale/agent")["exporters"]["load_balancing/gateway"]
+
+        assert balancing.keys() <= {
+            *("protocol", "resolver", "routing_key", "routing_attributes"),
+            *("timeout", "sending_queue", "retry_on_failure"),
+        }
+        assert balancing["routing_key"] == "traceID"
+        assert balancing["protocol"].keys() == {"otlp"}
+        assert balancing["resolver"].keys() == {"dns"}
+        assert balancing["resolver"]["dns"].keys() <= {"hostname", "port", "interval", "timeout", "quarantine"}
+
+
+@pytest.mark.parametrize("vendor", [*VENDORS, *OUTPUTS])
 class TestVendorFile:
-    """What must hold for each file of collector/vendors."""
+    """What must hold for each file of collector/vendors, and for those of collector/scale that send."""
 
     def test_adds_nothing_but_exporters_processors_extensions_and_pipelines(self, vendor: str) -> None:
         assert read(vendor).keys() <= {"exporters", "processors", "extensions", "service"}
@@ -158,7 +209,7 @@ class TestVendorFile:
         assert found["temporality"] in {"cumulative", "delta", "none"}
 
     def test_header_names_every_variable_the_file_reads(self, vendor: str) -> None:
-        text = (ROOT / f"collector/vendors/{vendor}.yaml").read_text("utf-8")
+        text = path(vendor).read_text("utf-8")
         without_default = set(re.findall(r"\$\{env:([A-Z0-9_]+)\}", text))
         with_default = set(re.findall(r"\$\{env:([A-Z0-9_]+):-", text)) - {"OTELCOL_BIND", "OTELCOL_QUEUE_BYTES"}
         optional = re.findall(r"([A-Z0-9_]{4,})=", header(vendor)["optional"])
@@ -202,13 +253,29 @@ class TestRealCollector:
             return {vendors: said for vendors, said in answers if said}
 
     def test_takes_the_base_each_vendor_and_all(self, tmp_path: Path) -> None:
-        assert self.refusals([(), *((name,) for name in BUILDABLE), BUILDABLE], tmp_path) == {}
+        assert self.refusals([(), *((name,) for name in BUILDABLE_FILES), BUILDABLE_FILES], tmp_path) == {}
+
+    def test_takes_what_an_agent_says_to_each_gateway(self, tmp_path: Path) -> None:
+        """The official image alone has ``load_balancing``: here its inner exporter stands in its place."""
+        agent = yaml.safe_load(path("scale/agent").read_text("utf-8"))
+        balancing = agent["exporters"].pop("load_balancing/gateway")
+        inner = {key: balancing[key] for key in ("sending_queue", "retry_on_failure")} | balancing["protocol"]["otlp"]
+        agent["exporters"]["otlp_grpc/each"] = inner | {"endpoint": "127.0.0.1:4327"}
+        agent["service"]["pipelines"]["traces/gateway"]["exporters"] = ["otlp_grpc/each"]
+        (tmp_path / "agent.yaml").write_text(yaml.safe_dump(agent), "utf-8")
+        arguments = [*config_arguments(), f"--config={tmp_path / 'agent.yaml'}"]
+
+        done = run_once(
+            [need(COLLECTOR), "validate", *arguments], {**SAMPLE_VALUES, "OTELCOL_QUEUE_DIR": str(tmp_path)}
+        )
+
+        assert (done.returncode, done.stderr) == (0, "")
 
     @pytest.mark.e2e
     def test_takes_every_pair(self, tmp_path: Path) -> None:
-        assert self.refusals(combinations(BUILDABLE, 2), tmp_path) == {}
+        assert self.refusals(combinations(BUILDABLE_FILES, 2), tmp_path) == {}
 
-    @pytest.mark.parametrize("vendor", sorted({*VENDORS} - {*BUILDABLE}))
+    @pytest.mark.parametrize("vendor", sorted({*EVERY_FILE} - {*BUILDABLE_FILES}))
     def test_lacks_exactly_what_the_header_says(self, vendor: str, tmp_path: Path) -> None:
         """The day the build has it, this fails, and the file is validated like the others."""
         said = self.refused([vendor], tmp_path)
@@ -217,12 +284,12 @@ class TestRealCollector:
         assert "unknown type" in said
 
     def test_a_vendor_more_changes_nothing_that_was_there(self, tmp_path: Path) -> None:
-        everything = self.printed(BUILDABLE, tmp_path)
+        everything = self.printed(BUILDABLE_FILES, tmp_path)
 
-        alone = {vendor: self.printed([vendor], tmp_path) for vendor in BUILDABLE}
+        alone = {vendor: self.printed([vendor], tmp_path) for vendor in BUILDABLE_FILES}
 
-        assert [vendor for vendor in BUILDABLE if differences(alone[vendor], everything)] == []
-        assert [vendor for vendor in BUILDABLE if differences(self.printed([], tmp_path), alone[vendor])] == []
+        assert [vendor for vendor in BUILDABLE_FILES if differences(alone[vendor], everything)] == []
+        assert [vendor for vendor in BUILDABLE_FILES if differences(self.printed([], tmp_path), alone[vendor])] == []
 
     def test_a_vendor_that_changes_another_is_seen(self, tmp_path: Path) -> None:
         (tmp_path / "harm.yaml").write_text("service: {pipelines: {logs/otlp: {exporters: [nop]}}}\n", "utf-8")

@@ -152,7 +152,7 @@ def run(name: str, standing: StandIn, *, records: int = 1, text: str = "sent", s
     with run_collector(name, environ=environ, settings=settings) as collector:
         for signal, message in payload(records, text).items():
             post_otlp(f"{collector.http_url}/v1/{signal}", message)
-        deadline_s = time.monotonic() + 60
+        deadline_s = time.monotonic() + 180
         while not standing.refused and any(
             standing.taken.get(signal, 0) < wanted[signal] for signal in standing.intake.paths
         ):
