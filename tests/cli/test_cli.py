@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 
@@ -9,7 +11,14 @@ import pytest
 
 import whatsself_otel
 from whatsself_otel.cli import COMMANDS, main, parser
+from whatsself_otel.cli.arguments import coloured
+from whatsself_otel.cli.completion import levels
+from whatsself_otel.cli.console_view import Paint
 from whatsself_otel.cli.errors import INTERRUPTED, CommandError
+
+EVERY = sorted(path for path in levels(parser()) if path)
+GROUPS = {path for path, level in levels(parser()).items() if level.commands}
+"""Commands that do nothing without an action."""
 
 
 def _exit_status(*argv: str) -> int:
@@ -76,6 +85,16 @@ class TestMain:
 
         assert asked.stdout == f"whatsself-otel {whatsself_otel.__version__}\n"
 
+    @pytest.mark.parametrize("path", EVERY)
+    def test_every_command_tells_its_exit_statuses_and_speaks_json(
+        self, path: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert _exit_status(*path.split(), "--help") == 0
+        told = capsys.readouterr().out
+
+        assert re.search(r"^exit status:[\s\S]*\b0\b[\s\S]*\b1\b", told, re.MULTILINE)
+        assert path in GROUPS or "--json" in told
+
     def test_output_is_plain_ascii_for_every_console(self) -> None:
         assert parser().format_help().isascii()
 
@@ -85,3 +104,44 @@ def _let_run_raise(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> Non
         raise error
 
     monkeypatch.setattr("whatsself_otel.cli.vendor_files.names", fail)
+
+
+class TestColour:
+    def test_headings_and_options_are_set_off(self) -> None:
+        told = coloured("usage: x [--json]\n\noptions:\n  -h, --help  a well-kept word\n", Paint(is_on=True))
+
+        assert "\x1b[1moptions\x1b[0m:" in told
+        assert "[\x1b[36m--json\x1b[0m]" in told
+        assert "a well-kept word" in told
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals there")
+    @pytest.mark.parametrize(("variables", "is_coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+    def test_only_a_terminal_gets_any_and_only_if_it_wants_them(
+        self, variables: dict[str, str], *, is_coloured: bool
+    ) -> None:
+        import pty
+
+        leader, follower = pty.openpty()
+        plain = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+        with subprocess.Popen(
+            [sys.executable, "-m", "whatsself_otel.cli", "stack", "up", "--help"],
+            stdout=follower,
+            env={**plain, "TERM": "xterm", **variables},
+        ):
+            os.close(follower)
+            told = _all_of(leader)
+
+        assert "--detach" in told
+        assert ("\x1b[" in told) is is_coloured
+
+
+def _all_of(leader: int) -> str:
+    found = b""
+    try:
+        while part := os.read(leader, 65536):
+            found += part
+    except OSError:
+        # Linux says so where others say nothing more.
+        pass
+    os.close(leader)
+    return found.decode()

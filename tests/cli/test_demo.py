@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -13,11 +15,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from whatsself_otel.cli import containers, demo, native
 from whatsself_otel.cli.addresses import Addresses
 from whatsself_otel.cli.errors import MISSING, CommandError
+from whatsself_otel.demo.traffic import TrafficPlan, send_traffic
 
 COMMAND = [sys.executable, "-m", "whatsself_otel.cli", "demo"]
 
@@ -173,6 +177,54 @@ class TestChoose:
             demo.choose(wanted)
 
         assert raised.value.status == MISSING
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to see what is left")
+class TestAtATerminal:
+    def test_it_stays_and_takes_ones_own_message_until_ctrl_c(self, tmp_path: Path) -> None:
+        marker = f"{os.getpid()}-terminal"
+        environ = {**os.environ, "WHATSSELF_OTEL_DATA": str(tmp_path), "NO_COLOR": "1", "TEST_MARKER": marker}
+        leader, follower = os.openpty()
+        process = subprocess.Popen(
+            [*COMMAND, "--stack", "python"], stdout=follower, stderr=subprocess.DEVNULL, env=environ
+        )
+        os.close(follower)
+        try:
+            told = read_until(leader, "It runs until Ctrl-C.")
+            page = re.search(r"The same on a page +(http\S+)", told)
+            command = re.search(r"python -m (whatsself_otel\.demo\.traffic --url (\S+) .*)", told)
+            assert page is not None
+            assert command is not None
+            with httpx.Client(trust_env=False, follow_redirects=True) as browser:  # it keeps the cookie
+                assert "<html" in browser.get(page[1]).raise_for_status().text
+            subprocess.run([sys.executable, "-m", *command[1].split()], check=True, capture_output=True, timeout=60)
+            sent = asyncio.run(send_traffic(TrafficPlan(url=command[2], messages=1, settle_s=30, retry_s=10)))
+            trace_id = str(sent.entries[0].trace_id)
+            wait_for(lambda: "POST /webhook/messages" in traced(trace_id, environ))
+            process.send_signal(signal.SIGINT)
+
+            assert process.wait(timeout=40) in {0, 130}
+            assert marked(marker) == []
+        finally:
+            process.kill()
+            process.wait()
+            os.close(leader)
+
+
+def traced(trace_id: str, environ: dict[str, str]) -> str:
+    """Return the story that the viewer, found by its own note, tells of one trace."""
+    command = [sys.executable, "-m", "whatsself_otel.cli", "trace", trace_id, "--from", "viewer"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environ).stdout
+
+
+def read_until(leader: int, wanted: str) -> str:
+    """Return what a terminal shows up to *wanted*."""
+    told, deadline_s = "", time.monotonic() + 90
+    while wanted not in told:
+        assert time.monotonic() < deadline_s, told
+        if select.select([leader], [], [], 0.5)[0]:
+            told += os.read(leader, 65536).decode(errors="replace")
+    return told
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to see what is left")

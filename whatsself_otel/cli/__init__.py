@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel import __version__
+from whatsself_otel.cli.arguments import STATUSES, Parser
 from whatsself_otel.cli.errors import FAILED, INTERRUPTED, CommandError
 
 if TYPE_CHECKING:
@@ -29,16 +30,11 @@ COMMANDS: Final = (
     "audit",
     "prove-alerts",
     "simulate",
+    "completion",
 )
 
-_EPILOG = """\
-exit status:
-  0    done
-  1    failed: what was asked for did not work
-  2    wrong arguments, or a variable that is missing, empty or a placeholder
-  3    something needed is missing: a program, Go, Docker
-  130  interrupted
-
+_EPILOG: Final = f"""\
+{STATUSES}
 examples:
   whatsself-otel demo                           one message, followed from end to end
   whatsself-otel view                           telemetry on a local page, with nothing but Python
@@ -51,7 +47,7 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of every command."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="whatsself-otel",
         description="OpenTelemetry for WhatsApp automation.",
         epilog=_EPILOG,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.audit import Leak, find_pii
 from whatsself_otel.cli.errors import CommandError
+from whatsself_otel.cli.progress import busy
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +37,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Report what is found in the file and return 1 if anything is."""
-    leaks = find_pii(_content(args.file))
+    with busy("Reading"):
+        leaks = find_pii(_content(args.file))
     print(_as_json(leaks) if args.json else _as_lines(args.file, leaks))
     return 1 if leaks else 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from whatsself_otel.cli.errors import FAILED, MISSING, WRONG_USE, CommandError
 from whatsself_otel.cli.files import shipped
 from whatsself_otel.cli.native import COLLECTOR, find_binary, need_binary
 from whatsself_otel.cli.paths import data_dir
+from whatsself_otel.cli.progress import busy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,6 +70,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action.add_argument("--sampling", action="store_true", help="keep what matters and a share of the rest")
         action.add_argument("--container", action="store_true", help="the official image, by Docker")
         action.add_argument("--config", action="append", default=[], type=Path, metavar="FILE", help="more; repeatable")
+        action.add_argument(
+            "--json", action="store_true", help="for machines; of run, what is run, before its own lines"
+        )
         action.set_defaults(run=run)
 
 
@@ -158,24 +163,31 @@ def _environment(vendors: Sequence[Vendor]) -> dict[str, str]:
 def _validate(arguments: argparse.Namespace) -> int:
     vendors = _vendors(arguments)
     command = _command(arguments, vendors, "validate")
-    if subprocess.run(command, env=_environment(vendors), check=False).returncode:  # noqa: S603
-        return FAILED
-    print("The configuration is valid.")
-    return 0
+    with busy("The collector is checking its files"):
+        asked = subprocess.run(  # noqa: S603
+            command, env=_environment(vendors), stderr=subprocess.PIPE, text=True, encoding="utf-8", check=False
+        )
+    if arguments.json:
+        problems = asked.stderr.strip().splitlines() if asked.returncode else []
+        print(json.dumps({"valid": not asked.returncode, "problems": problems}, indent=2))
+    else:
+        sys.stderr.write(asked.stderr)
+        print("" if asked.returncode else "The configuration is valid.\n", end="")
+    return FAILED if asked.returncode else 0
 
 
 def _print(arguments: argparse.Namespace) -> int:
     vendors = _vendors(arguments)
-    command = _command(arguments, vendors, "print-config")
+    command = [*_command(arguments, vendors, "print-config"), *(["--format=json"] if arguments.json else [])]
     return FAILED if subprocess.run(command, env=_environment(vendors), check=False).returncode else 0  # noqa: S603
 
 
 def _run(arguments: argparse.Namespace) -> int:
     vendors = _vendors(arguments)
     command = _command(arguments, vendors)
-    print(
-        f"Collector: base, {', '.join(vendor.name for vendor in vendors) or 'no vendor'}. Ctrl-C stops it.", flush=True
-    )
+    names = [vendor.name for vendor in vendors]
+    text = f"Collector: base, {', '.join(names) or 'no vendor'}. Ctrl-C stops it."
+    print(json.dumps({"files": names, "command": command}) if arguments.json else text, flush=True)
     environment = _environment(vendors)
     if sys.platform != "win32":
         # In this process's place: signals, exit status and output are the collector's own.

@@ -19,6 +19,7 @@ from whatsself_otel.cli.addresses import HOST
 from whatsself_otel.cli.console_view import Paint, render
 from whatsself_otel.cli.errors import MISSING, CommandError
 from whatsself_otel.cli.paths import data_dir
+from whatsself_otel.cli.progress import busy
 from whatsself_otel.cli.stack import Running
 from whatsself_otel.cli.supervisor import Limits, Process, Supervisor, tail
 from whatsself_otel.cli.view import note_file
@@ -162,7 +163,10 @@ def demo_app(
             ready_url=f"{url}/health",
             environment={**_environment(otlp_endpoint, Path(folder)), **(environment or {})},
         )  # fmt: skip
-        with Supervisor([process], logs=Path(folder), limits=Limits(ready_s=60, stop_s=20)) as supervisor:
+        with contextlib.ExitStack() as held:
+            with busy("Starting the application"):
+                limits = Limits(ready_s=60, stop_s=20)
+                supervisor = held.enter_context(Supervisor([process], logs=Path(folder), limits=limits))
             yield RunningApp(url=url, supervisor=supervisor)
 
 
@@ -190,7 +194,8 @@ def send(app: RunningApp, messages: int) -> Journal:
     """
     from whatsself_otel.demo.traffic import TrafficPlan, send_traffic
 
-    journal = asyncio.run(send_traffic(TrafficPlan(url=app.url, messages=messages, settle_s=30, retry_s=10)))
+    with busy("Waiting until every message was answered"):
+        journal = asyncio.run(send_traffic(TrafficPlan(url=app.url, messages=messages, settle_s=30, retry_s=10)))
     summary = journal.summary()
     if summary["settled"] != messages:
         ending = tail(app.supervisor.log(APP))

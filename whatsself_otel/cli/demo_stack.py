@@ -19,6 +19,7 @@ from whatsself_otel.cli.errors import FAILED
 from whatsself_otel.cli.links import links, table
 from whatsself_otel.cli.native_stack import Stack
 from whatsself_otel.cli.paths import data_dir
+from whatsself_otel.cli.progress import busy
 from whatsself_otel.cli.stack import Running
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def run_stack(arguments: argparse.Namespace, choice: Choice) -> int:
         with demo.demo_app(stack.addresses.otlp_http) as app:
             journal = demo.send(app, arguments.messages)
         entry = journal.entries[0]
-        replies = ask(stack, [each.trace_id or "" for each in journal.entries], since=started)
+        with busy("Waiting until every backend has it"):
+            replies = ask(stack, [each.trace_id or "" for each in journal.entries], since=started)
         if arguments.json:
             print(json.dumps({"stack": choice.stack, **_ids(entry), "answers": [reply.as_json() for reply in replies]}))
         else:

@@ -17,6 +17,7 @@ from xml.etree import ElementTree as ET
 from whatsself_otel.cli.errors import FAILED, MISSING, CommandError
 from whatsself_otel.cli.files import shipped
 from whatsself_otel.cli.native import need_binary
+from whatsself_otel.cli.progress import busy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -75,7 +76,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    proofs = prove(arguments.alert)
+    with busy("Running the tests of the alerts"):
+        proofs = prove(arguments.alert)
     if arguments.json:
         print(json.dumps([asdict(proof) for proof in proofs], indent=2))
     else:

@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from whatsself_otel.cli import docker, native
 from whatsself_otel.cli.addresses import HOST, Addresses
-from whatsself_otel.cli.errors import FAILED, MISSING, CommandError
+from whatsself_otel.cli.errors import FAILED, MISSING, WRONG_USE, CommandError
 from whatsself_otel.cli.links import links, table
 from whatsself_otel.cli.native_stack import Stack, StackConfig, lock_file, logs
 from whatsself_otel.cli.paths import data_dir, locked
+from whatsself_otel.cli.progress import busy
 from whatsself_otel.cli.supervisor import Limits, answers, tail
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
 _EXAMPLES: Final = """\
@@ -53,13 +55,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_up(actions)
     down = actions.add_parser("down", help="stop everything", description="Stop everything; data stays.")
     status = actions.add_parser("status", help="what runs", description="What runs, and whether it is ready.")
-    status.add_argument("--json", action="store_true", help="for machines")
     show = actions.add_parser("logs", help="what the programs say", description="What the programs say.")
     show.add_argument("name", nargs="*", help="program; all when none is given")
     show.add_argument("--follow", "-f", action="store_true", help="go on until Ctrl-C")
     show.add_argument("--lines", "-n", type=int, default=40, help="lines of each program (default: 40)")
     for action, run in ((down, _down), (status, _status), (show, _logs)):
         action.add_argument("--data", type=Path, help="data folder of the native stack")
+        action.add_argument("--json", action="store_true", help="for machines; of logs, one object a line")
         action.set_defaults(run=run)
 
 
@@ -79,6 +81,7 @@ def _add_up(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     up.add_argument("--vendor", action="append", default=[], help="one more file of collector/vendors; repeatable")
     up.add_argument("--data", type=Path, help="data folder (default: the user's, or WHATSSELF_OTEL_DATA)")
     up.add_argument("--detach", "-d", action="store_true", help="return when everything is ready, and leave it running")
+    up.add_argument("--json", action="store_true", help="one object once everything is ready; progress on stderr")
     up.set_defaults(run=_up)
 
 
@@ -102,6 +105,10 @@ class Running:
         if not _is_locked(data) or not _state_file(data).is_file():
             return None
         return cls(**json.loads(_state_file(data).read_text("utf-8")))
+
+    def as_json(self, data: Path, ready: dict[str, bool]) -> str:
+        """Return it for programs, with what is *ready*."""
+        return json.dumps({"running": True, "ready": ready, "data": str(data), **dataclasses.asdict(self)}, indent=2)
 
     def guide(self) -> str:
         """Return where to send and where to look."""
@@ -132,6 +139,16 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
+def _say_aside(line: str) -> None:
+    # For people, where a program reads the output.
+    print(line, file=sys.stderr, flush=True)
+
+
+def _tell(arguments: argparse.Namespace, running: Running, data: Path, text: str) -> None:
+    """Show that everything is ready: *text* for people, one object for programs."""
+    _say(running.as_json(data, dict.fromkeys(running.ready_urls, True)) if arguments.json else text)
+
+
 def use_docker(arguments: argparse.Namespace) -> bool:
     """
     Return whether the stack runs in containers, after saying which way is taken and why.
@@ -143,8 +160,9 @@ def use_docker(arguments: argparse.Namespace) -> bool:
     if only_native and not arguments.docker:
         return False
     why_not = docker.problem()
+    say = _say_aside if arguments.json else _say
     if why_not is None:
-        _say("Docker answers: starting the stack in containers.")
+        say("Docker answers: starting the stack in containers.")
         return True
     if arguments.docker:
         raise CommandError(why_not, status=MISSING)
@@ -155,24 +173,28 @@ def use_docker(arguments: argparse.Namespace) -> bool:
             f"  Native: not on this machine: {absent}. {native.remedy(absent.split(',')[0])}",
             status=MISSING,
         )
-    _say(f"Native stack, because: {why_not}")
+    say(f"Native stack, because: {why_not}")
     return False
 
 
 def _up(arguments: argparse.Namespace) -> int:
     if use_docker(arguments):
-        return _up_docker(detach=arguments.detach)
+        return _up_docker(arguments)
     data = _data(arguments)
     if running := Running.read(data):
-        _say(f"Already running with the data folder {data}:\n{running.guide()}")
+        _tell(arguments, running, data, f"Already running with the data folder {data}:\n{running.guide()}")
         return 0
     native.ensure_built()
     return _up_detached(arguments, data) if arguments.detach else _up_here(arguments, data)
 
 
-def _up_docker(*, detach: bool) -> int:
-    status = docker.compose("up", *(("--detach", "--wait") if detach else ()))
-    if detach and status == 0:
+def _up_docker(arguments: argparse.Namespace) -> int:
+    if arguments.json and not arguments.detach:
+        raise CommandError("--json needs --detach with containers, whose output it would mix with.", status=WRONG_USE)
+    status = docker.compose("up", *(("--detach", "--wait") if arguments.detach else ()))
+    if status == 0 and arguments.json:
+        return docker.compose("ps", "--format", "json")
+    if arguments.detach and status == 0:
         addresses = Addresses.from_environment()
         _say(table(addresses, links(addresses, ("tempo", "loki", "prometheus", "alertmanager"))))
         _say(f"  all      http://{HOST}:{os.environ.get('GRAFANA_PORT') or 3000}  (grafana)")
@@ -183,28 +205,29 @@ def _up_here(arguments: argparse.Namespace, data: Path) -> int:
     for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _interrupt)
+    say = _say_aside if arguments.json else _say
     stack = Stack(
         StackConfig(
             data=data,
             tempo=True if arguments.tempo else False if arguments.jaeger else None,
             vendors=tuple(arguments.vendor),
         ),
-        say=_say,
+        say=say,
     )
     _stop_file(data).unlink(missing_ok=True)
     with stack:
         ready_urls = {name: process.ready_url for name, process in stack.processes.items()}
         running = Running(pid=os.getpid(), ports=dict(stack.addresses.ports), ready_urls=ready_urls)
         running.write(data)
-        _say(f"{running.guide()}\nData and logs: {data}\nCtrl-C stops everything.")
+        _tell(arguments, running, data, f"{running.guide()}\nData and logs: {data}\nCtrl-C stops everything.")
         try:
             stack.wait(until=_stop_file(data).exists)
         except KeyboardInterrupt:
-            _say("Stopping ...")
+            say("Stopping ...")
         finally:
             _state_file(data).unlink(missing_ok=True)
             _stop_file(data).unlink(missing_ok=True)
-    _say("Stopped; nothing is left running.")
+    say("Stopped; nothing is left running.")
     return 0
 
 
@@ -217,14 +240,21 @@ def _up_detached(arguments: argparse.Namespace, data: Path) -> int:
     output.parent.mkdir(parents=True, exist_ok=True)
     with output.open("wb") as file:
         supervisor = _spawn_detached(_detached_command(arguments, data), file)
+    with busy("Starting the stack"):
+        running = _await_ready(supervisor, data, output)
+    text = f"{running.guide()}\nData and logs: {data}\n`whatsself-otel stack down` stops everything."
+    _tell(arguments, running, data, text)
+    return 0
+
+
+def _await_ready(supervisor: subprocess.Popen[bytes], data: Path, output: Path) -> Running:
     deadline = time.monotonic() + 2 * Limits().ready_s
     while (running := Running.read(data)) is None or running.pid != supervisor.pid:
         if supervisor.poll() is not None or time.monotonic() > deadline:
             supervisor.terminate()
             raise CommandError(f"The stack did not start. {output} ends with:\n{tail(output)}")
         time.sleep(0.2)
-    _say(f"{running.guide()}\nData and logs: {data}\n`whatsself-otel stack down` stops everything.")
-    return 0
+    return running
 
 
 def _detached_command(arguments: argparse.Namespace, data: Path) -> list[str]:
@@ -248,16 +278,21 @@ def _down(arguments: argparse.Namespace) -> int:
     if not _is_locked(data):
         if docker.problem() is None and not arguments.data:
             return docker.compose("down")
-        _say("Nothing runs.")
+        _say(json.dumps({"stopped": False}) if arguments.json else "Nothing runs.")
         return 0
     _stop_file(data).touch()
+    with busy("Stopping the stack"):
+        _await_stopped(data)
+    _say(json.dumps({"stopped": True}) if arguments.json else "Stopped; nothing is left running.")
+    return 0
+
+
+def _await_stopped(data: Path) -> None:
     deadline = time.monotonic() + _DOWN_S
     while _is_locked(data):
         if time.monotonic() > deadline:
             raise CommandError(f"The stack did not stop in {_DOWN_S:g} s; its logs are in {logs(data)}.")
         time.sleep(0.1)
-    _say("Stopped; nothing is left running.")
-    return 0
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -267,8 +302,8 @@ def _status(arguments: argparse.Namespace) -> int:
         return docker.compose("ps", *(("--format", "json") if arguments.json else ()))
     ready = {name: answers(url) for name, url in running.ready_urls.items()} if running else {}
     if arguments.json:
-        state = dataclasses.asdict(running) if running else {}
-        print(json.dumps({"running": running is not None, "ready": ready, "data": str(data), **state}, indent=2))
+        nothing = json.dumps({"running": False, "ready": {}, "data": str(data)}, indent=2)
+        _say(running.as_json(data, ready) if running else nothing)
     elif running is None:
         _say("Nothing runs. Start it with `whatsself-otel stack up`.")
     else:
@@ -289,11 +324,12 @@ def _logs(arguments: argparse.Namespace) -> int:
         raise CommandError(f"No log of {', '.join(unknown)} in {folder}. There is: {', '.join(files)}.")
     shown = {name: files[name] for name in arguments.name or files}
     sizes = {name: path.stat().st_size for name, path in shown.items()}
+    show = _show_json if arguments.json else _show
     for name, path in shown.items():
-        _show(name, tail(path, arguments.lines))
+        show(name, tail(path, arguments.lines))
     while arguments.follow:
         for name, path in shown.items():
-            sizes[name] = _show_new(name, path, sizes[name])
+            sizes[name] = _show_new(name, path, sizes[name], show)
         time.sleep(0.3)
     return 0
 
@@ -303,11 +339,16 @@ def _show(name: str, text: str) -> None:
         _say(f"{name:<13} {line}")
 
 
-def _show_new(name: str, path: Path, seen: int) -> int:
+def _show_json(name: str, text: str) -> None:
+    for line in text.splitlines():
+        _say(json.dumps({"program": name, "line": line}))
+
+
+def _show_new(name: str, path: Path, seen: int, show: Callable[[str, str], None]) -> int:
     # A shorter file is a new run's.
     start = seen if path.stat().st_size >= seen else 0
     with path.open("rb") as file:
         file.seek(start)
         complete = file.read().rpartition(b"\n")
-    _show(name, complete[0].decode("utf-8", errors="replace"))
+    show(name, complete[0].decode("utf-8", errors="replace"))
     return start + len(complete[0]) + len(complete[1])

@@ -12,6 +12,7 @@ from whatsself_otel.cli.addresses import Addresses
 from whatsself_otel.cli.console_view import MessageStory, Paint, render_ids, render_logs, render_tree
 from whatsself_otel.cli.errors import FAILED, MISSING, WRONG_USE, CommandError
 from whatsself_otel.cli.paths import data_dir
+from whatsself_otel.cli.progress import busy
 from whatsself_otel.cli.stack import Running
 from whatsself_otel.cli.trace_sources import Jaeger, Loki, SourceError, Tempo, ViewerSource
 
@@ -62,7 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError("ID must have 1 to 200 characters.", status=WRONG_USE)
     if arguments.url and not arguments.source:
         raise CommandError("--url needs --from, which says what listens there.", status=WRONG_USE)
-    name, stories = _ask(list(_sources(arguments)), wanted, everything=arguments.all)
+    with busy("Asking the stores"):
+        name, stories = _ask(list(_sources(arguments)), wanted, everything=arguments.all)
     if not stories:
         raise CommandError(
             f"Nothing has the id {wanted}. It may not have arrived yet, or be older than what is kept.", status=FAILED

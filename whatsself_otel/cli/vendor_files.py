@@ -74,6 +74,11 @@ def load(name: str) -> Vendor:
     return read(shipped(f"collector/vendors/{name}.yaml"))
 
 
+def source_names() -> list[str]:
+    """Return the names of all files of ``collector/sources``."""
+    return sorted(path.stem for path in shipped("collector/sources").glob("*.yaml"))
+
+
 def source(name: str) -> Vendor:
     """
     Return the file ``collector/sources/NAME.yaml``, whose header reads like a vendor's.
@@ -81,7 +86,7 @@ def source(name: str) -> Vendor:
     Raises:
         CommandError: There is no such file; the message lists those there are.
     """
-    known = sorted(path.stem for path in shipped("collector/sources").glob("*.yaml"))
+    known = source_names()
     if name not in known:
         raise CommandError(f"No source is called {name!r}. There are: {', '.join(known)}.", status=WRONG_USE)
     return read(shipped(f"collector/sources/{name}.yaml"))

@@ -10,6 +10,7 @@ from whatsself_otel.cli import vendor_files
 from whatsself_otel.cli.collector import unbuilt, validation
 from whatsself_otel.cli.errors import WRONG_USE
 from whatsself_otel.cli.native import COLLECTOR, find_binary
+from whatsself_otel.cli.progress import busy
 
 if TYPE_CHECKING:
     from whatsself_otel.cli.vendor_files import Vendor
@@ -91,7 +92,8 @@ def _check(arguments: argparse.Namespace) -> int:
     validated = False
     if not found and find_binary(COLLECTOR) and not unbuilt(vendors):
         validated = True
-        found = validation(vendors)
+        with busy("The collector is checking the files"):
+            found = validation(vendors)
     if arguments.json:
         print(json.dumps({"problems": found, "validated": validated}, indent=2))
     else:

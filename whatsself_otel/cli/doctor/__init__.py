@@ -15,6 +15,7 @@ from whatsself_otel.cli.doctor.findings import Finding, is_well
 from whatsself_otel.cli.doctor.places import QueryAddresses
 from whatsself_otel.cli.errors import FAILED, WRONG_USE, CommandError
 from whatsself_otel.cli.paths import data_dir
+from whatsself_otel.cli.progress import each
 from whatsself_otel.config import TelemetryConfig
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Make every check and tell what was found."""
     paint = Paint.for_stream(sys.stdout)
     findings = []
-    for finding in examine(arguments):
+    for finding in each("Asking", examine(arguments)):
         findings.append(finding)
         if not arguments.json:
             _tell(finding, paint)
