@@ -171,7 +171,7 @@ class TestAgent:
     """The one file of which the native build lacks an exporter."""
 
     def test_knows_every_setting_of_the_exporter_it_names(self) -> None:
-        """By upstream's schema; what stands under ``protocol`` the real collector checks, below."""
+        """By upstream's own page; what stands under ``protocol`` the real collector checks, below."""
         balancing = read("scale/agent")["exporters"]["load_balancing/gateway"]
 
         assert balancing.keys() <= {
@@ -181,7 +181,7 @@ class TestAgent:
         assert balancing["routing_key"] == "traceID"
         assert balancing["protocol"].keys() == {"otlp"}
         assert balancing["resolver"].keys() == {"dns"}
-        assert balancing["resolver"]["dns"].keys() <= {"hostname", "port", "interval", "timeout", "quarantine"}
+        assert balancing["resolver"]["dns"].keys() <= {"hostname", "port", "interval", "timeout"}
 
 
 @pytest.mark.parametrize("vendor", [*VENDORS, *OUTPUTS])
