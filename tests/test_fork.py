@@ -136,3 +136,59 @@ def counts_of_children(sink: Sink) -> dict[str, int]:
             flow = point.attributes[0].value.string_value
             counts[flow] = max(counts.get(flow, 0), point.as_int)
     return counts
+
+
+HELD = """
+import logging, os, sys, threading, time
+from whatsself_otel import TelemetryConfig, setup_telemetry
+
+class SlowOutput:
+    # Standard output that stays inside its own lock while it writes, as the buffer of a terminal or pipe may.
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.writing = threading.Event()
+
+    def write(self, text):
+        with self.lock:
+            self.writing.set()
+            time.sleep(0.2)
+        return len(text)
+
+    def flush(self):
+        pass
+
+    def isatty(self):
+        return False
+
+sys.stdout = output = SlowOutput()
+telemetry = setup_telemetry(config=TelemetryConfig(
+    log_format="json", traces_exporter="none", metrics_exporter="none", logs_exporter="none"))
+log = logging.getLogger("shop")
+threading.Thread(target=lambda: log.info("parent"), daemon=True).start()
+output.writing.wait(5)
+child = os.fork()
+if child == 0:
+    log.info("child")
+    os._exit(0)
+end_s = time.monotonic() + 5
+while os.waitpid(child, os.WNOHANG) == (0, 0):
+    if time.monotonic() > end_s:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        sys.exit("the child waits for ever for the lock of standard output")
+    time.sleep(0.01)
+"""
+
+
+class TestOutput:
+    def test_a_fork_waits_for_the_line_that_is_being_written(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", HELD],
+            env={"PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+        assert (done.returncode, done.stderr) == (0, "")

@@ -120,7 +120,7 @@ def _file(*variables: str) -> Any:
         *variables,
         parse=Path,
         rule="must be the path of a readable file",
-        check=lambda value: value is None or (isinstance(value, str | Path) and os.access(value, os.R_OK)),
+        check=lambda value: value is None or (isinstance(value, str | Path) and _is_readable(Path(value))),
     )
 
 
@@ -149,18 +149,26 @@ def parse_headers(text: str) -> dict[str, str]:
     return {unquote(key.strip()).lower(): unquote(value.strip()) for key, _, value in pairs}
 
 
+def _is_readable(file: Path) -> bool:
+    return os.access(file, os.R_OK) and not file.is_dir()
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_endpoint(value: object) -> bool:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value.isprintable() or " " in value:
         return False
     try:
         parts = urlsplit(value)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         return False
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str) and value.startswith("/")
 
 
 def is_host_rule(value: object) -> bool:
@@ -178,6 +186,7 @@ def _is_headers(value: object) -> bool:
         isinstance(name, str)
         and re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name)
         and isinstance(text, str)
+        and text.isascii()
         and text.isprintable()
         for name, text in value.items()
     )
@@ -225,7 +234,7 @@ class TelemetryConfig:
         {},
         "OTEL_EXPORTER_OTLP_HEADERS",
         parse=parse_headers,
-        rule="must be header names with printable values, as key=value,key=value in the environment",
+        rule="must be header names with values of printable ASCII, as key=value,key=value in the environment",
         check=_is_headers,
         secret=True,
     )
@@ -274,7 +283,7 @@ class TelemetryConfig:
         "WHATSSELF_OTEL_EXCLUDED_PATHS",
         parse=lambda text: tuple(path.strip() for path in text.split(",") if path.strip()),
         rule="must be paths that begin with /, separated by commas",
-        check=lambda value: isinstance(value, tuple | list) and all(str(path).startswith("/") for path in value),
+        check=lambda value: isinstance(value, tuple | list) and all(map(_is_path, value)),
     )
     """Paths without spans and duration metrics."""
     instrumentation: str = _choice("contrib", INSTRUMENTATIONS, "WHATSSELF_OTEL_INSTRUMENTATION")
@@ -309,8 +318,11 @@ class TelemetryConfig:
 
     def __post_init__(self, environ: Mapping[str, str] | None) -> None:
         environment = os.environ if environ is None else environ
-        token_given = self.bearer_token_file is not _UNSET
+        given = {field for field, _ in _settings() if getattr(self, field) is not _UNSET}
         wrong_arguments: list[str] = []
+        if not _is_environment(environment):
+            wrong_arguments.append(f"environ must map text to text, as os.environ does, got {type(environ).__name__}.")
+            environment = {}
         wrong_variables: list[str] = list(_unknown_variables(environment))
         for field, setting in _settings():
             value = getattr(self, field)
@@ -318,15 +330,19 @@ class TelemetryConfig:
                 value = _from_environment(setting, environment, wrong_variables)
             elif not _holds(setting, value):
                 wrong_arguments.append(f"{field} {setting.rule}, got {_show(setting, value)}.")
-            object.__setattr__(self, field, value)
+                value = setting.default  # so that the rest is checked all the same
+            object.__setattr__(self, field, _settled(setting, value))
         if open_target := self._open_target():
             problem = f"bearer_token_file needs https, got {open_target}: the token would be readable on the way."
-            (wrong_arguments if token_given else wrong_variables).append(problem)
+            (wrong_arguments if "bearer_token_file" in given else wrong_variables).append(problem)
             object.__setattr__(self, "bearer_token_file", None)
+        if self.masking is None:
+            problems = wrong_arguments if "pseudonym_key_file" in given else wrong_variables
+            object.__setattr__(self, "masking", self._build_masking(problems))
+        elif not isinstance(self.masking, MaskingConfig):
+            wrong_arguments.append(f"masking must be a MaskingConfig, got {type(self.masking).__name__}.")
         if wrong_arguments:
             raise ConfigError(wrong_arguments)
-        if self.masking is None:
-            object.__setattr__(self, "masking", self._build_masking(wrong_variables))
         object.__setattr__(self, "problems", tuple(wrong_variables))
 
     def _open_target(self) -> str:
@@ -411,8 +427,23 @@ def _parse(setting: Setting, text: str) -> Any:
 def _holds(setting: Setting, value: object) -> bool:
     try:
         return bool(setting.check(value))
-    except (ValueError, TypeError, OverflowError, OSError):
+    except Exception:  # noqa: BLE001 - a value of any type may raise whatever it likes when it is asked
         return False
+
+
+def _is_environment(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and isinstance(text, str) for name, text in value.items()
+    )
+
+
+def _settled(setting: Setting, value: Any) -> Any:
+    """*value* as its field is annotated: a file given as text is a path, and what a caller may still change a copy."""
+    if setting.parse is Path and isinstance(value, str):
+        return Path(value)
+    if isinstance(value, list):
+        return tuple(value)
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 def _show(setting: Setting, value: object) -> str:

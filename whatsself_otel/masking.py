@@ -15,13 +15,13 @@ import hmac
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from itertools import islice
-from pathlib import Path  # noqa: TC003 - read by tools that resolve the annotations of a configuration
+from pathlib import Path
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -80,19 +80,28 @@ class MaskRule:
 
     def problems(self) -> Iterator[str]:
         """What is wrong with this rule, one sentence each."""
-        if not _RULE_NAME.fullmatch(self.name):
-            yield f"MaskRule name {self.name!r} is no lower snake case of 32 characters or less; use one"
-        elif self.name in _BUILT_IN:
-            yield f"MaskRule name {self.name!r} is taken by a built-in rule; choose another"
-        if not (self.pattern or self.find or self.keys):
-            yield f"MaskRule {self.name!r} has neither pattern, find nor keys and would never apply; give one"
-        if self.pattern:
+        wrong = _wrong_kinds(self, _RULE_KINDS)
+        shown = _show(self.name)
+        yield from (f"MaskRule {shown}: {problem}" for problem in wrong.values())
+        if "name" not in wrong:
+            yield from self._name_problems(shown)
+        if not (wrong or self.pattern or self.find or self.keys):
+            yield f"MaskRule {shown} has neither pattern, find nor keys and would never apply; give one"
+        if "keys" not in wrong:
+            yield from _nameless(self.keys)
+        if "pattern" not in wrong and self.pattern:
             yield from self._pattern_problems()
+
+    def _name_problems(self, shown: str) -> Iterator[str]:
+        if not _RULE_NAME.fullmatch(self.name):
+            yield f"MaskRule name {shown} is no lower snake case of 32 characters or less; use one"
+        elif self.name in _BUILT_IN:
+            yield f"MaskRule name {shown} is taken by a built-in rule; choose another"
 
     def _pattern_problems(self) -> Iterator[str]:
         try:
             compiled = re.compile(self.pattern)
-        except re.error as error:
+        except (re.error, RecursionError, OverflowError) as error:
             yield f"MaskRule {self.name!r}: the pattern does not compile ({error}); correct it"
             return
         if compiled.search("") is not None:
@@ -124,15 +133,19 @@ class MaskingConfig:
     """File of secret keys, one a line of at least 16 characters; the first writes, older ones still resolve."""
 
     def __post_init__(self) -> None:
-        if problems := list(self._problems()):
+        wrong = _wrong_kinds(self, _MASKING_KINDS)
+        for field in fields(self):  # what is wrong counts as not given, so that the rest is checked all the same
+            value = field.default if field.name in wrong else getattr(self, field.name)
+            object.__setattr__(self, field.name, tuple(value) if isinstance(value, list) else value)
+        if isinstance(self.pseudonym_key_file, str):
+            object.__setattr__(self, "pseudonym_key_file", Path(self.pseudonym_key_file))
+        if problems := [*wrong.values(), *self._problems()]:
             raise ConfigError(problems)
 
     def _problems(self) -> Iterator[str]:
         if not 0 <= self.mask_last <= MAX_SHOWN_DIGITS:
             yield f"mask_last must be 0 to {MAX_SHOWN_DIGITS}, got {self.mask_last!r}; more would show the number"
-        for key in (*self.extra_keys, *self.allow_keys):
-            if not normal_key(key).strip("."):
-                yield f"masking key {key!r} has no letters; write it as in 'order_note'"
+        yield from _nameless((*self.extra_keys, *self.allow_keys))
         yield from (problem for rule in self.rules for problem in rule.problems())
         yield from self._allow_problems()
         if self.pseudonym_key_file is not None:
@@ -145,6 +158,51 @@ class MaskingConfig:
                 yield f"allow_keys: {key!r} names a secret, which always stays masked; remove it"
         if any(len(value.strip()) < phones.SHORTEST_DIGITS for value in self.allow_values):
             yield f"allow_values holds a value shorter than {phones.SHORTEST_DIGITS} characters; write the whole number"
+
+
+_Kind = tuple[Callable[[object], bool], str]
+"""What a value has to be: a check, and the same in words."""
+
+
+def _are(kind: type, value: object) -> bool:
+    return isinstance(value, (tuple, list)) and all(isinstance(item, kind) for item in value)
+
+
+_NAMES: Final[_Kind] = (partial(_are, str), "a tuple of text, such as ('order_note',)")
+_RULE_KINDS: Final[dict[str, _Kind]] = {
+    "name": (lambda value: isinstance(value, str), "text"),
+    "pattern": (lambda value: isinstance(value, str), "a regular expression as text"),
+    "find": (lambda value: value is None or callable(value), "a function or None"),
+    "keys": _NAMES,
+}
+_MASKING_KINDS: Final[dict[str, _Kind]] = {
+    "mask_last": (lambda value: type(value) is int, f"a whole number, 0 to {MAX_SHOWN_DIGITS}"),
+    "extra_keys": _NAMES,
+    "allow_keys": _NAMES,
+    "allow_values": _NAMES,
+    "rules": (partial(_are, MaskRule), "a tuple of MaskRule"),
+    "pseudonym_key_file": (lambda value: value is None or isinstance(value, (str, Path)), "the path of a file or None"),
+}
+
+
+def _wrong_kinds(given: MaskRule | MaskingConfig, kinds: Mapping[str, _Kind]) -> dict[str, str]:
+    """The fields of *given* whose value is of a kind that no check could read, with what they must be."""
+    values = {name: getattr(given, name) for name in kinds}
+    return {
+        name: f"{name} must be {words}, got {_show(values[name])}"
+        for name, (holds, words) in kinds.items()
+        if not holds(values[name])
+    }
+
+
+def _show(value: object) -> str:
+    return repr(Masker().value(None, value))[:120]
+
+
+def _nameless(keys: Iterable[str]) -> Iterator[str]:
+    for key in keys:
+        if not normal_key(key).strip("."):
+            yield f"masking key {key!r} has no letters; write it as in 'order_note'"
 
 
 @cache
@@ -520,7 +578,7 @@ def _read_keys(path: Path | None) -> tuple[bytes, ...]:
 def _key_file_problems(path: Path) -> Iterator[str]:
     try:
         keys = _read_keys(path)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # a path with a NUL in it is a ValueError, as is text that is not UTF-8
         yield f"pseudonym_key_file cannot be read ({type(error).__name__}); give a text file the application may read"
         return
     if not keys:

@@ -36,7 +36,7 @@ from whatsself_otel.processors import OpenRequests
 from whatsself_otel.propagation import install_propagator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from opentelemetry.metrics import MeterProvider
@@ -394,9 +394,11 @@ def setup_telemetry(app: Any = None, engine: Any = None, *, config: TelemetryCon
         config: Settings; default: from the environment.
 
     Raises:
-        ConfigError: If telemetry already runs with another configuration. (A `TelemetryConfig` with wrong arguments
-            raises by itself; a wrong environment never raises.)
+        ConfigError: If an argument is of another kind, or telemetry already runs with another configuration. (A
+            `TelemetryConfig` with wrong arguments raises by itself; a wrong environment never raises.)
     """
+    if problems := list(_wrong_arguments(app, engine, config)):
+        raise ConfigError(problems)
     wanted = config if config is not None else TelemetryConfig()
     with _HANDLE.lock:
         telemetry = _HANDLE.running
@@ -409,6 +411,15 @@ def setup_telemetry(app: Any = None, engine: Any = None, *, config: TelemetryCon
     if engine is not None:
         telemetry.instrument_engine(engine)
     return telemetry
+
+
+def _wrong_arguments(app: Any, engine: Any, config: object) -> Iterator[str]:
+    if app is not None and not hasattr(app, "build_middleware_stack"):
+        yield f"app must be a FastAPI application, got {type(app).__name__}."
+    if engine is not None and not hasattr(getattr(engine, "sync_engine", engine), "pool"):
+        yield f"engine must be a SQLAlchemy engine, sync or async, got {type(engine).__name__}."
+    if config is not None and not isinstance(config, TelemetryConfig):
+        yield f"config must be a TelemetryConfig, got {type(config).__name__}."
 
 
 def run(telemetry: Telemetry) -> Telemetry:
