@@ -151,3 +151,20 @@ class TestCall:
             setup_telemetry("app", "engine", config="config")  # type: ignore[arg-type]
 
         assert [problem.split()[0] for problem in caught.value.problems] == ["app", "engine", "config"]
+
+
+class TestCertificates:
+    @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+    def test_that_are_none_stop_the_exports_and_not_the_application(self, protocol: str, tmp_path: Path) -> None:
+        (tmp_path / "ca.pem").write_text("no certificate", "utf-8")
+        environ = {
+            "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:1",
+            "OTEL_EXPORTER_OTLP_CERTIFICATE": str(tmp_path / "ca.pem"),
+            "WHATSSELF_OTEL_SHUTDOWN_TIMEOUT_S": "0.5",
+            "WHATSSELF_OTEL_LOG_TO_STDOUT": "false",
+        }
+        with setup_telemetry(config=TelemetryConfig(environ=environ)) as telemetry:
+            with telemetry.tracer.start_as_current_span("x"):
+                pass
+            assert not telemetry.force_flush(0.5)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 from fastapi import FastAPI
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from opentelemetry import propagate
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.propagate import inject
@@ -15,7 +17,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 from opentelemetry.trace import SpanKind
 from otlp_sink import Sink
 
-from whatsself_otel import ConfigError, Telemetry, TelemetryConfig
+from whatsself_otel import ConfigError, Masker, Telemetry, TelemetryConfig
+from whatsself_otel.propagation import CleanTraceContext
 
 Start = Callable[..., Telemetry]
 PHONE = "5511987654321"
@@ -170,3 +173,34 @@ class TestTraceContextOfOtherHosts:
             inject(carrier)
 
         assert list(carrier) == ["traceparent"]
+
+
+header = st.text(max_size=300) | st.builds(
+    lambda part, times: part * times, st.text(min_size=1, max_size=5), st.integers(0, 20_000)
+)
+
+
+class TestAnyHeader:
+    """What a stranger may send is parsed by what `setup_telemetry` installs: no exception, nothing personal kept."""
+
+    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(traceparent=header, tracestate=header, baggage=header)
+    def test_is_parsed_without_an_exception(self, traceparent: str, tracestate: str, baggage: str) -> None:
+        propagator = CleanTraceContext(Masker())
+        good = f"00-{'a' * 32}-{'b' * 16}-01"
+        for parent in (traceparent, good):
+            carrier = {"traceparent": parent, "tracestate": tracestate, "baggage": baggage}
+            outgoing: dict[str, str] = {}
+            propagator.inject(outgoing, propagator.extract(carrier))
+
+            assert set(outgoing) <= {"traceparent", "tracestate"}
+
+    @settings(deadline=None)
+    @given(before=st.text(max_size=20), after=st.text(max_size=20))
+    def test_takes_no_number_further(self, before: str, after: str) -> None:
+        carrier = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "tracestate": f"a=1,shop={before}+{PHONE}{after}"}
+        outgoing: dict[str, str] = {}
+        propagator = CleanTraceContext(Masker())
+        propagator.inject(outgoing, propagator.extract(carrier))
+
+        assert f"+{PHONE}" not in str(outgoing)

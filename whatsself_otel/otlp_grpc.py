@@ -57,7 +57,7 @@ class OtlpGrpcClient:
         self._answer = answer
         self._host = url.hostname or "localhost"
         self._port = url.port or (443 if url.scheme == "https" else 4317)
-        self._tls = _tls(target) if url.scheme == "https" else None
+        self._is_secure = url.scheme == "https"
         self._headers = self._build_headers(url.scheme, f"{url.netloc.rpartition('@')[2]}", signal)
         self._connection: Connection | None = None
         run_in_child(self._forget_connection)
@@ -102,7 +102,8 @@ class OtlpGrpcClient:
     def _connected(self) -> Connection:
         if self._connection is None or not self._connection.is_usable():
             self.close()
-            self._connection = Connection(self._host, self._port, self._tls, self._target.timeout_s)
+            tls = _tls(self._target) if self._is_secure else None  # here, where a file that is no certificate is told
+            self._connection = Connection(self._host, self._port, tls, self._target.timeout_s)
         return self._connection
 
     def _judge(self, answer: Answer) -> SendResult:
