@@ -27,9 +27,13 @@ Finding = dict[str, str]
 PROTOBUF = {"content-type": "application/x-protobuf"}
 
 
+KEPT = ("PATH", "HOME", "SYSTEMROOT", "PYTHONPATH", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+"""What a process needs to run at all, and to say which branches it took."""
+
+
 def examine(data: Path, environ: Mapping[str, str] | None = None, *arguments: str) -> tuple[int, list[Finding]]:
     """Run the doctor with nothing but *environ*, and return its status and findings."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT", "PYTHONPATH") if name in os.environ}
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     asked = subprocess.run(
         [sys.executable, "-m", "whatsself_otel.cli", "doctor", "--json", f"--data={data}", *arguments],
         env={
