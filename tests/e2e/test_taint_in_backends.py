@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from binaries import need
 from otlp_sink import Sink
-from stores import Jaeger, Loki, Prometheus, wait_until_found
+from stores import Jaeger, Loki, Prometheus, Tempo, wait_until_found
 from test_taint import TaintRun
 
 from whatsself_otel.cli.addresses import Addresses
@@ -20,12 +21,13 @@ pytestmark = pytest.mark.e2e
 SHOWN = {
     "loki": ("to +55********", "failed for +55********", "gunicorn.error", "uncaught exception in a thread"),
     "jaeger": ("send to +55********", "http.request.header.x-customer", "exception.message"),
+    "tempo": ("send to +55********", "http.request.header.x-customer", "exception.message"),
     "prometheus": ("shop_sizes_bucket", "note", "telemetry_masked_values_total"),
 }
 """What each must have answered, lest nothing was searched."""
 
 
-def test_no_canary_is_in_loki_the_trace_store_or_prometheus(
+def test_no_canary_is_in_loki_tempo_jaeger_or_prometheus(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for program in BUILT:
@@ -39,13 +41,17 @@ def test_no_canary_is_in_loki_the_trace_store_or_prometheus(
             Loki(stack.addresses.loki, since_s) as loki,
             Jaeger(stack.addresses.jaeger, since_s) as jaeger,
             Prometheus(stack.addresses.prometheus, since_s) as prometheus,
+            ExitStack() as storages,
         ):
             answers = {
                 "loki": loki.everything,
                 "jaeger": jaeger.everything,
                 "prometheus": prometheus.everything,
             }
-            wait_until_found(SHOWN, lambda name: [word for word in SHOWN[name] if word not in answers[name]()])
+            if stack.has_tempo:
+                tempo = storages.enter_context(Tempo(stack.addresses.tempo, since_s))
+                answers["tempo"] = tempo.everything
+            wait_until_found(answers, lambda name: [word for word in SHOWN[name] if word not in answers[name]()])
             found = {name: run.canary.leaks(answer().encode()) for name, answer in answers.items()}
         programs = {f"log of {name}": run.canary.leaks(stack.log(name).read_bytes()) for name in stack.processes}
 
