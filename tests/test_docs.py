@@ -6,11 +6,13 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import check_coverage
 import check_site
 import first_steps
+import generate_scale
 import generate_vendors
 import pytest
 from markdown_pages import (
@@ -235,6 +237,17 @@ class TestSite:
 
 def pages_text(site: Path) -> str:
     return "".join(path.read_text(encoding="utf-8") for path in site.rglob("*.html"))
+
+
+class TestScale:
+    def test_the_page_is_computed_from_what_was_measured(self) -> None:
+        assert generate_scale.main(["--check"]) == 0
+
+    def test_dearer_masking_takes_more_cores(self) -> None:
+        measured = generate_scale.read((ROOT / "benchmarks/collector.md").read_text("utf-8"))
+        dearer = {signal: replace(row, item_us=2 * row.item_us) for signal, row in measured.items()}
+
+        assert generate_scale.cores(1000, dearer) == pytest.approx(2 * generate_scale.cores(1000, measured))
 
 
 class TestVendors:
