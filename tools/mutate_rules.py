@@ -4,12 +4,15 @@ Breaks the rules in small ways and sees whether a test notices: thresholds, guar
     python tools/mutate_rules.py                 # everything: score, and each survivor
     python tools/mutate_rules.py queue http      # only these rule files
     python tools/mutate_rules.py --list          # only say what would be broken
+    python tools/mutate_rules.py --journal build/mutants.jsonl   # go on where a run was ended; what changed runs again
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import hashlib
+import json
 import os
 import re
 import subprocess
@@ -211,6 +214,11 @@ class Bench:
             for group in yaml.safe_load((PROMETHEUS / "tests" / file).read_text("utf-8"))["groups"]
         ]
 
+    def state(self) -> str:
+        """Return a digest of the rules and tests: another one makes what was found out worthless."""
+        everything = json.dumps([self._groups, self._tests], sort_keys=True, default=str)
+        return hashlib.sha256(everything.encode()).hexdigest()[:16]
+
     def survives(self, mutant: Mutant) -> bool | None:
         """Return whether every test passes all the same; None for a change that is no valid rule."""
         with tempfile.TemporaryDirectory() as folder:
@@ -288,6 +296,33 @@ class Bench:
         return subprocess.run(command, env=environ, capture_output=True, check=False).returncode  # noqa: S603 - our own
 
 
+class Journal:
+    """
+    What was found out already, so that a long run can be ended and gone on with.
+
+    Args:
+        path: File of a line a mutant; None: nothing is kept.
+        benches: By rule file.
+    """
+
+    def __init__(self, path: Path | None, benches: Mapping[str, Bench]) -> None:
+        self._path = path
+        self._benches = benches
+        self._states = {name: bench.state() for name, bench in benches.items()}
+        lines = path.read_text("utf-8").splitlines() if path and path.exists() else []
+        self._known: dict[str, bool | None] = dict(map(json.loads, lines))
+
+    def survives(self, mutant: Mutant) -> bool | None:
+        """Return what is known of *mutant*, or find it out and keep it."""
+        key = f"{self._states[mutant.file]} {mutant.group} {mutant.rule} {mutant}"
+        if key not in self._known:
+            self._known[key] = self._benches[mutant.file].survives(mutant)
+            if self._path:
+                with self._path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps([key, self._known[key]]) + "\n")
+        return self._known[key]
+
+
 def _tested_file(path: Path) -> str:
     """Return the rule file that the test file is about: its name without the step."""
     return re.sub(r"-\d+s$", "", path.stem)
@@ -324,6 +359,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("file", nargs="*", help="names of rule files without .yml; none: all")
     parser.add_argument("--list", action="store_true", help="only say what would be broken")
     parser.add_argument("--every", type=int, default=1, help="only each n-th mutant, for a quick look (default: 1)")
+    parser.add_argument("--journal", type=Path, help="keep each result there, and take from it what is known")
     parser.add_argument("--report", type=Path, help="write the result there too, as Markdown")
     options = parser.parse_args(arguments)
     files = [
@@ -334,8 +370,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(map(str, everything)))
         return 0
     benches = {name: Bench(name) for name in dict.fromkeys(mutant.file for mutant in everything)}
+    journal = Journal(options.journal, benches)
     with ThreadPoolExecutor(JOBS) as pool:
-        results = pool.map(lambda mutant: benches[mutant.file].survives(mutant), everything)
+        results = pool.map(journal.survives, everything)
         score = _count(everything, results)
     if options.report:
         options.report.write_text(score.page(), "utf-8")

@@ -276,7 +276,7 @@ SOURCES = {
     'alertname="WhatsSelfSessionLoggedOut"': "WhatsSelfSessionLoggedOut",
     'alertname="WhatsSelfSessionRecoveryTooLong"': "WhatsSelfSessionRecoveryTooLong",
     'component="session"': "WhatsSelfSessionDown",
-    'component="breaker"': "WhatsSelfBreakerStuck",
+    'alertname="WhatsSelfBreakerOpen"': "WhatsSelfBreakerOpen",
     'alertname="WhatsSelfBreakerStuck"': "WhatsSelfBreakerStuck",
     'alertname="WhatsSelfCollectorQueueFilling"': "WhatsSelfCollectorQueueFilling",
 }
@@ -315,6 +315,30 @@ class TestInhibition:
             re.sub("(critical|warning|none)$", "", name) for name, state in found.items() if state == "suppressed"
         }
         assert {name.partition("{")[0] for name in targets} == silent
+
+    def test_an_open_breaker_that_waits_for_business_hours_silences_no_page(self, tmp_path: Path) -> None:
+        with alertmanager(tmp_path, {}) as url:
+            fire(url, example(BY_NAME["WhatsSelfBreakerOpen"]))
+            names = ("WhatsSelfQueueStuck", "WhatsSelfSendFailureHigh", "WhatsSelfQueueBacklog")
+            fire(url, *(example(BY_NAME[name]) for name in names))
+            found = wait_for(lambda: _settled(url, 4), "all four")
+
+        assert found == {
+            "WhatsSelfBreakerOpenwarning": "active",
+            "WhatsSelfQueueStuckcritical": "active",
+            "WhatsSelfSendFailureHighcritical": "active",
+            "WhatsSelfQueueBacklogwarning": "suppressed",
+        }
+
+    def test_what_waits_for_business_hours_silences_no_page(self) -> None:
+        muting = {name for name, rule in BY_NAME.items() if rule["labels"]["severity"] == "warning"}
+        pages = [rule for rule in ALERTS if rule["labels"]["severity"] == "critical"]
+        sources = {source for page in pages for source in inhibitors(page, CONFIG["inhibit_rules"])}
+
+        for name in muting:
+            labels = BY_NAME[name]["labels"]
+            own = {f'alertname="{BY_NAME[name]["alert"]}"', f'component="{labels["component"]}"'}
+            assert not own & sources, name
 
     def test_another_service_is_still_told_about(self, tmp_path: Path) -> None:
         with alertmanager(tmp_path, {}) as url:

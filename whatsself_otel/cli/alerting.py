@@ -209,8 +209,11 @@ inhibit_rules:
   - source_matchers: ['component="session"']
     target_matchers: ['component="slo"', 'slo=~"first-response|send-success"']
     equal: [job]
-  # An open breaker stops the queue on purpose.
-  - source_matchers: ['component="breaker"']
+  # An open breaker stops the queue on purpose. A warning waits for business hours: it must not keep silent what pages.
+  - source_matchers: ['alertname="WhatsSelfBreakerOpen"']
+    target_matchers: ['component=~"queue|sending"', 'severity="warning"']
+    equal: [job]
+  - source_matchers: ['alertname="WhatsSelfBreakerStuck"']
     target_matchers: ['component=~"queue|sending"']
     equal: [job]
   - source_matchers: ['alertname="WhatsSelfBreakerStuck"']

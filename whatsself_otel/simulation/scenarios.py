@@ -71,7 +71,7 @@ _EVERY: Final = (
         fires={
             "WhatsSelfBreakerOpen": Fires(within_min=6),
             # What failed before it opened makes up more and more of what was tried.
-            "WhatsSelfSendFailureHigh": Fires(within_min=12, told=False),
+            "WhatsSelfSendFailureHigh": Fires(within_min=12),
         },
         resolves_min=45,
     ),
