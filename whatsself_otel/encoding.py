@@ -15,11 +15,10 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.metrics.export import ExponentialHistogram, Gauge, Histogram, Sum
 
 from whatsself_otel import propagation
-from whatsself_otel.processors import mask_attributes, mask_scope
+from whatsself_otel.processors import mask_attributes, mask_scope, plain_dict
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadableLogRecord
@@ -133,7 +132,7 @@ class Encoder:
             self._name(span.name),
             b"\x30" + _BYTE[span.kind.value + 1],
             _times(span.start_time, span.end_time),
-            self._attributes.write(b"\x4a", _plain_dict(span._attributes)),  # noqa: SLF001 - the property copies
+            self._attributes.write(b"\x4a", plain_dict(span._attributes)),  # noqa: SLF001 - the property copies
             _count(b"\x50", span.dropped_attributes),
             *map(self._event, span.events),
             _count(b"\x60", span.dropped_events),
@@ -187,7 +186,7 @@ class Encoder:
             _count(b"\x10", severity.value if severity is not None else 0),
             _text(b"\x1a", record.severity_text),
             _field(b"\x2a", _any_value(record.body)),
-            self._unmasked.write(b"\x32", _plain_dict(record.attributes)),
+            self._unmasked.write(b"\x32", plain_dict(record.attributes)),
             _count(b"\x38", item.dropped_attributes),
             b"\x45" + _FLAGS.pack(record.trace_flags) if record.trace_flags else b"",
             b"\x4a\x10" + record.trace_id.to_bytes(16, "big") if record.trace_id else b"",
@@ -369,11 +368,6 @@ def _container(value: Any) -> bytes:
         pairs = [(_text(b"\x0a", str(key)), _field(b"\x12", _any_value(item))) for key, item in value.items()]
         return _field(b"\x32", *[_field(b"\x0a", *pair) for pair in pairs])
     raise TypeError(type(value).__name__)
-
-
-def _plain_dict(attributes: Any) -> Any:
-    """Return the dictionary inside of what the SDK wraps, whose items are several times slower to read."""
-    return attributes._dict if type(attributes) is BoundedAttributes else attributes  # noqa: SLF001 - see above
 
 
 def _remember(known: dict[Any, Any], key: Any, value: Any, most: int) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from whatsself_otel.encoding import Encoder
 from whatsself_otel.otlp import Client, OtlpHttpClient, SendResult, Target
+from whatsself_otel.processors import plain_dict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -139,21 +140,22 @@ def build_client(config: TelemetryConfig, signal: str) -> Client:
 
 def weigh_span(span: ReadableSpan) -> int:
     """Estimate the bytes that *span* takes while it waits."""
-    events = sum(_weigh_values(event.attributes) for event in span.events)
-    return 1000 + len(span.name) + _weigh_values(span.attributes) + events + len(span.status.description or "")
+    own = _weigh_values(plain_dict(span._attributes))  # noqa: SLF001 - the property copies
+    events = sum([_weigh_values(event.attributes) for event in span._events])  # noqa: SLF001 - so does this one
+    return 1000 + len(span.name) + own + events + len(span.status.description or "")
 
 
 def weigh_log(record: ReadableLogRecord) -> int:
     """Estimate the bytes that *record* takes while it waits."""
     body = record.log_record.body
     text = len(body) if isinstance(body, str | bytes) else 200
-    return 1000 + text + _weigh_values(record.log_record.attributes)
+    return 1000 + text + _weigh_values(plain_dict(record.log_record.attributes))
 
 
 def _weigh_values(attributes: Mapping[str, Any] | None) -> int:
     if not attributes:
         return 0
-    return sum(100 + len(value) if isinstance(value, str | bytes) else 200 for value in attributes.values())
+    return sum([100 + len(value) if isinstance(value, str | bytes) else 200 for value in attributes.values()])
 
 
 def _answer(signal: str) -> type[Any]:

@@ -7,6 +7,7 @@ Both come from one masked `LogEntry`, so there is one place to look when asking 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import logging
 import math
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.sdk._logs import Logger, ReadWriteLogRecord
 
 from whatsself_otel.catalogue import EVENT, REQUEST_ID, ROUTE
 from whatsself_otel.context import CORRELATION_KEYS, EXPORTING, current_attributes, current_request
@@ -51,6 +53,7 @@ _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asc
 
 _RESERVED: Final = frozenset({"level", "ts", "msg", "logger", "traceId", "spanId", "err", "service", "environment"})
 _MAX_EXTRAS: Final = 64
+_MAX_LOGGERS: Final = 1024
 _MAX_TEXT: Final = 32_768
 _UNCAUGHT: Final = "uncaught"
 _QUIET: Final = ("opentelemetry", "urllib3", "requests", "grpc", "whatsself_otel")
@@ -121,9 +124,49 @@ class LogEntry:
             line["err"] = self.error
         return line
 
+    def attributes(self) -> dict[str, Any]:
+        """Return the attributes of the exported record."""
+        attributes: dict[str, Any] = {**self.ids, **self.extra}
+        if self.error:
+            attributes["exception.type"] = self.error["type"]
+            attributes["exception.message"] = self.error["message"]
+            attributes["exception.stacktrace"] = self.error["stack"]
+        return attributes
+
 
 class MaskedLogRecord(LogRecord):
-    """An OpenTelemetry log record whose contents are masked already."""
+    """
+    An OpenTelemetry log record whose contents are masked already.
+
+    Args:
+        entry: Where they come from.
+    """
+
+    def __init__(self, entry: LogEntry) -> None:
+        # LogRecord's own __init__ looks the span up, which the entry knows already.
+        event = entry.extra.get(EVENT)
+        self.timestamp = entry.timestamp_ns
+        self.observed_timestamp = time.time_ns()
+        self.context = None  # type: ignore[assignment]  # what the exporter empties anyway
+        self.trace_id = entry.span_context.trace_id
+        self.span_id = entry.span_context.span_id
+        self.trace_flags = entry.span_context.trace_flags
+        self.severity_text = entry.level
+        self.severity_number = entry.severity
+        self.body = entry.message
+        self.attributes = entry.attributes()
+        self.event_name = event if isinstance(event, str) else None
+        self.exception = None
+
+
+class _MaskedReadWrite(ReadWriteLogRecord):
+    """What the SDK's processors are given, with attributes that are clean: they are not copied and validated again."""
+
+    def __init__(self, record: MaskedLogRecord, logger: Any) -> None:
+        self.log_record = record
+        self.resource = logger._resource  # noqa: SLF001 - as the logger's own emit does
+        self.instrumentation_scope = logger._instrumentation_scope  # noqa: SLF001
+        self.limits = logger._log_record_limits  # noqa: SLF001
 
 
 class TelemetryHandler(logging.Handler):
@@ -151,6 +194,7 @@ class TelemetryHandler(logging.Handler):
         self._settings = settings
         self._provider = provider
         self._on_error = on_error
+        self._loggers: dict[str, Any] = {}
         self._handling = threading.local()
         self._writing = threading.RLock()  # a signal handler may log in the middle of a line
         hold_while_forking(self._writing)
@@ -210,6 +254,8 @@ class TelemetryHandler(logging.Handler):
 
     def _extra(self, record: logging.LogRecord) -> dict[str, Any]:
         found = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        if not found:
+            return found
         if isinstance(found.get("extra"), dict):  # where loguru puts what was bound
             found |= found.pop("extra")
         kept = dict(list(found.items())[:_MAX_EXTRAS])
@@ -263,9 +309,18 @@ class TelemetryHandler(logging.Handler):
         if self._provider is None:
             return
         try:
-            self._provider.get_logger(entry.logger).emit(_as_record(entry))
+            logger = self._loggers.get(entry.logger) or self._logger(entry.logger)
+            record = MaskedLogRecord(entry)
+            logger.emit(_MaskedReadWrite(record, logger) if type(logger) is Logger else record)
         except Exception:  # noqa: BLE001 - telemetry must not stop the application
             self._on_error("logs")
+
+    def _logger(self, name: str) -> Any:
+        """Return the provider's logger *name*; asking the provider takes a lock each time."""
+        assert self._provider is not None  # noqa: S101 - its only caller has looked
+        if len(self._loggers) >= _MAX_LOGGERS:
+            self._loggers.clear()
+        return self._loggers.setdefault(name, self._provider.get_logger(name))
 
 
 def format_json(entry: LogEntry, settings: LogSettings) -> str:
@@ -302,23 +357,7 @@ def plain(value: object, depth: int = 6) -> Any:
     return clean_text(_safe_str(value))[:_MAX_TEXT]
 
 
-def _as_record(entry: LogEntry) -> MaskedLogRecord:
-    attributes: dict[str, Any] = {**entry.ids, **entry.extra}
-    if entry.error:
-        attributes["exception.type"] = entry.error["type"]
-        attributes["exception.message"] = entry.error["message"]
-        attributes["exception.stacktrace"] = entry.error["stack"]
-    event = entry.extra.get(EVENT)
-    return MaskedLogRecord(
-        timestamp=entry.timestamp_ns,
-        severity_text=entry.level,
-        severity_number=entry.severity,
-        body=entry.message,
-        attributes=attributes,
-        event_name=event if isinstance(event, str) else None,
-    )
-
-
+@functools.lru_cache(maxsize=256)
 def _level(number: int) -> tuple[str, SeverityNumber]:
     return next(((name, severity) for least, name, severity in _LEVELS if number >= least), _LEVELS[-1][1:])
 
@@ -344,8 +383,12 @@ def _inert(text: str) -> str:
 
 def _iso(timestamp_ns: int) -> str:
     seconds, nanoseconds = divmod(timestamp_ns, 1_000_000_000)
-    moment = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{moment}.{nanoseconds // 1_000_000:03d}Z"
+    return f"{_second(seconds)}.{nanoseconds // 1_000_000:03d}Z"
+
+
+@functools.lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +12,7 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord
 from opentelemetry.sdk.metrics.export import Metric, MetricsData, ResourceMetrics, ScopeMetrics
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor, SynchronousMultiSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBased, StaticSampler, TraceIdRatioBased
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, Status
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk._logs import ReadWriteLogRecord
     from opentelemetry.sdk.trace import Span
+    from opentelemetry.trace import SpanKind, Tracer
 
     from whatsself_otel.batch_queue import BatchQueue
     from whatsself_otel.masking import Masker
@@ -43,6 +46,13 @@ class GuardedProcessors(SynchronousMultiSpanProcessor):
     def __init__(self, on_error: Callable[[str], object]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._on_error = on_error
+        self.has_foreign = False
+        """Whether an application added one, which may look at a span's attributes when it starts."""
+
+    def add_span_processor(self, span_processor: SpanProcessor) -> None:
+        """Call *span_processor* too."""
+        self.has_foreign = self.has_foreign or not isinstance(span_processor, CorrelationProcessor | ExportProcessor)
+        super().add_span_processor(span_processor)
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Tell every processor that *span* starts."""
@@ -72,7 +82,7 @@ class CorrelationProcessor(SpanProcessor):
         """Copy the ids of *parent_context*, or of the current context, to *span*."""
         attributes = current_attributes(parent_context)
         if attributes:
-            span.set_attributes(attributes)
+            put_clean(span, attributes)
 
 
 class OpenRequests:
@@ -185,6 +195,43 @@ class ExportLogProcessor(LogRecordProcessor):
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Send what is queued within *timeout_millis*."""
         return self._queue.flush(Deadline(timeout_millis / 1000))
+
+
+def start_span(tracer: Tracer, name: str, context: Context, kind: SpanKind, attributes: Mapping[str, str | int]) -> Any:
+    """
+    Start a span as *tracer* does, without looking again at *attributes* that are made of clean text and numbers.
+
+    A sampler or a processor of somebody else's may look at them as the span starts: then the SDK goes its own way.
+    """
+    processors = getattr(tracer, "span_processor", None)
+    if type(processors) is not GuardedProcessors or processors.has_foreign or not _is_blind(tracer):
+        return tracer.start_span(name, context, kind, attributes)
+    span: Any = tracer.start_span(name, context, kind)
+    if span.is_recording():
+        put_clean(span, attributes)
+    return span
+
+
+def put_clean(span: Any, attributes: Mapping[str, str | int]) -> None:
+    """Set *attributes*, clean text and numbers, on *span*; the SDK would validate and lock for each."""
+    bounded = span._attributes  # noqa: SLF001 - as `plain_dict`
+    known = plain_dict(bounded)
+    if type(known) is dict and len(known) + len(attributes) <= (bounded.maxlen or sys.maxsize):
+        known.update(attributes)  # one operation of the interpreter: no other thread sees half of it
+    else:
+        span.set_attributes(attributes)
+
+
+def plain_dict(attributes: Any) -> Any:
+    """Return the dictionary inside of what the SDK wraps, which is several times faster to work with."""
+    return attributes._dict if type(attributes) is BoundedAttributes else attributes  # noqa: SLF001 - see above
+
+
+def _is_blind(tracer: Any) -> bool:
+    """Return whether the sampler decides without a span's attributes."""
+    sampler = getattr(tracer, "sampler", None)
+    root = getattr(sampler, "_root", None) if isinstance(sampler, ParentBased) else sampler
+    return type(root) in (StaticSampler, TraceIdRatioBased)
 
 
 def with_attributes(span: ReadableSpan, attributes: Mapping[str, str]) -> ReadableSpan:

@@ -19,6 +19,7 @@ from opentelemetry.util.http import detect_synthetic_user_agent, sanitize_method
 
 from whatsself_otel.catalogue import REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
+from whatsself_otel.processors import start_span
 from whatsself_otel.propagation import CleanTraceContext
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class Requests:
         parent = current if inside else headers.parent()
         name, attributes = self._describe(scope, headers, request)
         kind = SpanKind.INTERNAL if inside else SpanKind.SERVER
-        span = self._tracer.start_span(name, parent, kind, attributes)
+        span = start_span(self._tracer, name, parent, kind, attributes)
         request.span = exchange.span = span
         if span.is_recording():
             self.options.requests.add(request)

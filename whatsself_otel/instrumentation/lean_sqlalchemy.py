@@ -23,6 +23,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from sqlalchemy import event
 
 from whatsself_otel.instrumentation.sql_names import operation_of, span_name
+from whatsself_otel.processors import start_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +72,7 @@ class StatementSpans:
         if current.get(_SUPPRESS_INSTRUMENTATION_KEY) or current.get(_SUPPRESSED_PLAIN):
             return
         name, attributes = self._statements.get(statement) or self._read(statement)
-        setattr(context, _SPAN, self._tracer.start_span(name, current, SpanKind.CLIENT, attributes))
+        setattr(context, _SPAN, start_span(self._tracer, name, current, SpanKind.CLIENT, attributes))
 
     def _end(self, _connection: Any, _cursor: Any, _statement: Any, _parameters: Any, context: Any, _many: Any) -> None:
         if (span := getattr(context, _SPAN, None)) is not None:
