@@ -26,7 +26,7 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from whatsself_otel.detection import phones
-from whatsself_otel.detection.detectors import MASKED_PHONE, Detectors, Finding
+from whatsself_otel.detection.detectors import MASKED_PHONE, Detectors, Finding, is_harmless
 from whatsself_otel.detection.keys import KEY_RULES, KeyBook, KeyPlan, normal_key
 from whatsself_otel.detection.sql import without_literals
 from whatsself_otel.errors import ConfigError
@@ -481,10 +481,23 @@ class _Walk:
                 own, shown = _NO_PLAN, self._key(key)
             if inherits and own.rule is None and not (own.numbers_pass or _is_identifier(key)):
                 own = plan
-            masked[shown] = self._string(own, item) if isinstance(item, str) else self._planned_or_constant(own, item)
+            if own.rule is None and self._is_plain(own, item):
+                masked[shown] = item
+            elif isinstance(item, str):
+                masked[shown] = self._string(own, item)
+            else:
+                masked[shown] = self._planned_or_constant(own, item)
         if len(masked) < len(value) and self._left <= 0:
             masked["masking"] = token("size")
         return masked
+
+    def _is_plain(self, plan: KeyPlan, value: object) -> bool:
+        """Return whether every way below leaves *value* alone: most do, and those ways are longer."""
+        kind = type(value)
+        if kind is str:
+            masker = self._masker
+            return plan.reader != "sql" and not masker._has_own_text_rules and is_harmless(str(value)) is not None  # noqa: SLF001
+        return (kind is int or kind is float) and -_SMALLEST_NUMBER < value < _SMALLEST_NUMBER  # type: ignore[operator]
 
     def _key(self, key: object) -> object:
         if isinstance(key, str):
@@ -523,6 +536,8 @@ _LARGEST_NUMBER: Final = 10**20
 
 
 def _with_text_keys(masked: dict[object, object]) -> dict[str, object]:
+    if set(map(type, masked)) == {str}:
+        return masked  # type: ignore[return-value]
     return {key if isinstance(key, str) else str(key): value for key, value in masked.items()}
 
 
