@@ -314,7 +314,7 @@ class Journal:
 
     def survives(self, mutant: Mutant) -> bool | None:
         """Return what is known of *mutant*, or find it out and keep it."""
-        key = f"{self._states[mutant.file]} {mutant.group} {mutant.rule} {mutant}"
+        key = f"{self._states[mutant.file]} {mutant.group} {mutant.rule} {mutant} {mutant.value}"
         if key not in self._known:
             self._known[key] = self._benches[mutant.file].survives(mutant)
             if self._path:
