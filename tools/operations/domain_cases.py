@@ -300,6 +300,14 @@ def _lag_cases(lags: str, reply: str, mass: str) -> Iterator[Case]:
     yield Case(rule=lags, kind=FIRING, title="replies stop, a broadcast goes on", series=silent, at={60: 1})
     yield Case(rule=lags, kind=BOUNDARY, title="17 minutes after the last", series=silent, at={46.5: 0, 48: 1})
     yield Case(rule=lags, kind=BOUNDARY, title="no reply was ever sent", series={**service(), **comes}, at={20: 1})
+    three = {named(UPTIME, instance=worker): flat((70, 1)) for worker in ("a", "b", "c")}
+    yield Case(
+        rule=lags,
+        kind=BOUNDARY,
+        title="ten messages came in, and none of three workers ever replied",
+        series={**three, text: flat((10, 0), (60, 10))},
+        at={20: 1},
+    )
     for replies, fires in ((18, 1), (22, 0)):
         yield Case(
             rule=lags,
@@ -383,6 +391,13 @@ def sending_cases() -> Iterator[Case]:
         series={sent: flat((16, 0), (8, 9), (40, 18)), failed: flat((24, 0), (40, 9))},
         at={31: 0},
     )
+    yield Case(
+        rule=high,
+        kind=BOUNDARY,
+        title="12 attempts in ten minutes, six of them in five",
+        series={sent: flat((10, 0), (6, 6), (40, 12)), failed: flat((10, 0), (6, 6), (40, 12))},
+        at={19: 1},
+    )
     yield Case(rule=high, kind=HEALTHY, title="0 of 0", series={sent: flat((60, 7)), failed: flat((60, 3))}, at={30: 0})
     yield Case(
         rule=high,
@@ -397,14 +412,19 @@ def sending_cases() -> Iterator[Case]:
         kind=VALUE,
         title="success of a day, by two workers, and before a failure is born",
         series={
-            named(SENT, 'origin="reply"'): ramp((2160, 8), step_s=day),
-            named(SENT, 'origin="reply"', instance="b"): ramp((2160, 2), step_s=day),
-            named(FAILED, 'reason="timeout"'): flat((720, None), step_s=day) + " " + ramp((720, 4), step_s=day),
-            named(FAILED, 'reason="timeout"', instance="b"): ramp((720, 0), (720, 1), (720, 0), step_s=day),
+            named(SENT, 'origin="reply"'): ramp((2880, 8), step_s=day),
+            named(SENT, 'origin="reply"', instance="b"): ramp((2880, 2), step_s=day),
+            named(FAILED, 'reason="timeout"'): flat((720, None), step_s=day)
+            + " "
+            + ramp((720, 4), (1440, 0), step_s=day),
+            named(FAILED, 'reason="timeout"', instance="b"): flat((720, None), step_s=day)
+            + " "
+            + ramp((720, 1), (1440, 0), step_s=day),
         },
         values={
             ("whatsself:delivery_success:ratio_1d", 700): 1,
             ("whatsself:delivery_success:ratio_1d", 1440): 0.75,
+            ("whatsself:delivery_success:ratio_1d", 2400): 5 / 6,
         },
         step_s=day,
     )
@@ -518,6 +538,7 @@ def contact_cases() -> Iterator[Case]:
     for title, segments, fires in (
         ("usual five days ago", ((2 * day, 1), (day, 10), (4 * day, 1)), 0),
         ("usual nine days ago", ((day, 1), (2 * day, 10), (8 * day, 1)), 1),
+        ("once in five days, for an hour", ((2 * day, 1), (60, 30), (5 * day, 1)), 1),
     ):
         minutes = sum(length for length, _ in segments)
         yield Case(
@@ -615,6 +636,21 @@ def ban_cases() -> Iterator[Case]:
         },
         step_s=600,
     )
+    yield from _saturated(rule, base)
+    yield Case(
+        rule=rule,
+        kind=VALUE,
+        title="a ban is remembered for a day",
+        series={
+            **service(3200, step_s=600),
+            named(losses, f'{main},reason="banned"'): flat((1440, 0), (1760, 1), step_s=600),
+        },
+        values={
+            ('whatsself:ban_risk:weighted{risk="disconnects"}', 2440): 0.9,
+            ('whatsself:ban_risk:weighted{risk="disconnects"}', 3030): 0,
+        },
+        step_s=600,
+    )
     for reason, times, value in (("logged_out", 1, 30), ("banned", 1, 90), ("transient", 9, 0)):
         yield Case(
             rule=rule,
@@ -634,6 +670,37 @@ def ban_cases() -> Iterator[Case]:
     }
     yield Case(rule=rule, kind=FIRING, title="logged out and replaced", series=again, at={30: 1})
     yield Case(rule=rule, kind=BOUNDARY, title="for ten minutes", series=again, at={19: 0, 21: 1})
+
+
+def _saturated(rule: str, base: dict[str, str]) -> Iterator[Case]:
+    """Far past its limit a risk weighs no more than at it."""
+    past = {
+        **base,
+        named(SENT, 'origin="broadcast"'): ramp((100, 60)),
+        named("rate_per_contact_per_5min"): flat((100, 40)),
+    }
+    yield Case(
+        rule=rule,
+        kind=VALUE,
+        title="pace and load on one contact far past their limits",
+        series=past,
+        values={(f'whatsself:ban_risk:weighted{{risk="{risk}"}}', 40): 0.4 for risk in ("pace", "contact")},
+    )
+    yield Case(
+        rule=rule,
+        kind=VALUE,
+        title="half of the contacts leave, and five bans",
+        series={
+            **base,
+            named(SENT, 'origin="broadcast"'): flat((10, 0), (100, 40)),
+            named("contact_consent_total", 'action="opt_out"'): flat((10, 0), (100, 20)),
+            named("whatsapp_session_disconnects_total", 'session="main",reason="banned"'): flat((10, 0), (100, 5)),
+        },
+        values={
+            ('whatsself:ban_risk:weighted{risk="opt_outs"}', 40): 0.6,
+            ('whatsself:ban_risk:weighted{risk="disconnects"}', 40): 0.9,
+        },
+    )
 
 
 def _outside_cases(rule: str, score: str, base: dict[str, str], names: tuple[str, str, str, str]) -> Iterator[Case]:

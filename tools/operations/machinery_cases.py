@@ -122,6 +122,8 @@ def _set_aside() -> Iterator[Case]:
     born = {aside: flat((10, None), (50, 1))}
     yield Case(rule=rule, kind=FIRING, title="one file", series=born, at={9: 0, 11: 1})
     yield Case(rule=rule, kind=BOUNDARY, title="until a restart without it", series=born, at={55: 1})
+    other = {aside.replace('transport="file"', 'transport="other"'): flat((60, 0))}
+    yield Case(rule=rule, kind=FIRING, title="one of two ways of reading has it", series=born | other, at={11: 1})
     gone = {aside: flat((10, 1), (50, 0))}
     yield Case(rule=rule, kind=BOUNDARY, title="taken away", series=gone, at={9: 1, 11: 0})
     otlp = {aside.replace("file_log/set_aside", "otlp"): flat((60, 700))}

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 Segments = list[tuple[float, float]]
 
 PER_MINUTE = 60.0
+_SMALL = 0.1
+"""Thresholds below it are passed too soon after the trouble's beginning for the time to tell which it was."""
 
 
 def slo_cases(source: Source, slo: str) -> Iterator[Case]:
@@ -27,6 +29,7 @@ def slo_cases(source: Source, slo: str) -> Iterator[Case]:
     if slo == API:
         yield from _outages()
         yield from _young()
+        yield from _returned()
     if slo == FIRST_RESPONSE:
         yield from _late()
     if slo == SEND:
@@ -93,7 +96,11 @@ def _tier(source: Source, slo: str, tier: dict[str, Any]) -> Iterator[Case]:
             at={length - short: fires},
             step_s=step_s,
         )
-    yield from _edges(rule, slo, (long, short, wait), threshold, step_s)
+    # A wait is told from its half by samples that are closer than that.
+    fine_s = step_s if 3 * step_s / 60 < 0.4 * wait else round(6 * wait)
+    yield from _edges(rule, slo, (long, short, wait), threshold, fine_s)
+    if threshold < _SMALL:
+        yield from _one_window(rule, slo, (long, short, wait), threshold, step_s)
     yield from _guard(source, slo, rule, (long, short, wait), step_s)
 
 
@@ -115,6 +122,28 @@ def _edges(rule: str, slo: str, spans: tuple[int, int, int], threshold: float, s
         at={begins + wait - slack: 0, begins + wait + slack: 1, ends - slack: 1, ends + slack: 0},
         step_s=step_s,
     )
+
+
+def _one_window(rule: str, slo: str, spans: tuple[int, int, int], threshold: float, step_s: int) -> Iterator[Case]:
+    """Only one of the two windows is past the threshold, the other a little below it."""
+    long, short, wait = spans
+    lasts = short + wait + 3 * step_s / 60
+    before = (0.92 * long - 1.2 * lasts) / (long - lasts)
+    for title, first, then in (("long", before, 1.2), ("short", 1.5, 0.92)):
+        shares = ((long + short, first * threshold), (lasts, then * threshold))
+        yield Case(
+            rule=rule,
+            kind=BOUNDARY,
+            title=f"only the {title} window is below the threshold",
+            series=events(
+                slo,
+                [(length, PER_MINUTE * (1 - share)) for length, share in shares],
+                [(length, PER_MINUTE * share) for length, share in shares],
+                step_s,
+            ),
+            at={long + short + lasts - 2 * step_s / 60: 0},
+            step_s=step_s,
+        )
 
 
 def _guard(source: Source, slo: str, rule: str, spans: tuple[int, int, int], step_s: int) -> Iterator[Case]:
@@ -181,6 +210,7 @@ def _values(source: Source, slo: str, window: str) -> Iterator[Case]:
     }
     if window == source[f"slos.{slo}.period"]:
         values[f"slo:total_events:{window}{match} / {span * PER_MINUTE:g}", at] = 1
+        values[f"slo:total_events:{window}{match} / {span * PER_MINUTE:g}", 1.4 * span] = 1
     yield Case(
         rule=rule,
         kind=VALUE,
@@ -195,7 +225,11 @@ def _values(source: Source, slo: str, window: str) -> Iterator[Case]:
         kind=VALUE,
         title=f"no bad event of {window} was ever born",
         series=born,
-        values={(f"slo:error_ratio:{window}{match}", span): 0, (f"slo:bad_events:{window}{match}", span): 0},
+        values={
+            (f"slo:error_ratio:{window}{match}", span): 0,
+            (f"slo:bad_events:{window}{match}", span): 0,
+            **_all(source, slo, window),
+        },
         step_s=step_s,
     )
     if slo in (FIRST_RESPONSE, RECOVERY):
@@ -208,7 +242,11 @@ def _values(source: Source, slo: str, window: str) -> Iterator[Case]:
                 for key, text in events(slo, [(1.5 * span, 0.0)], [(1.5 * span, PER_MINUTE)], step_s).items()
                 if "_bucket" not in key
             },
-            values={(f"slo:error_ratio:{window}{match}", span): 1},
+            values={
+                (f"slo:error_ratio:{window}{match}", span): 1,
+                (f"slo:bad_events:{window}{match} / {span * PER_MINUTE:g}", span): 1,
+                **_all(source, slo, window),
+            },
             step_s=step_s,
         )
         yield Case(
@@ -226,6 +264,14 @@ def _values(source: Source, slo: str, window: str) -> Iterator[Case]:
         yield from _down(rule, window)
 
 
+def _all(source: Source, slo: str, window: str) -> dict[tuple[str, float], float]:
+    """Return how many events there were by the end of a first whole window."""
+    if window != source[f"slos.{slo}.period"]:
+        return {}
+    span = minutes(window)
+    return {(f'slo:total_events:{window}{{slo="{slo}"}} / {span * PER_MINUTE:g}', span): 1}
+
+
 def _is_bad(slo: str, key: str) -> bool:
     return {API: '"500"', SEND: "failed", FIRST_RESPONSE: "unanswered", RECOVERY: "no such"}[slo] in key
 
@@ -241,6 +287,7 @@ def _down(rule: str, window: str) -> Iterator[Case]:
         for status in (200, 500)
     }
     yield from _silent(rule, window)
+    yield from _first(rule, window)
     # Silence is known after two minutes, and a service away for over a week is forgotten.
     if not minutes("1h") <= minutes(window) <= minutes("3d"):
         return
@@ -253,6 +300,7 @@ def _down(rule: str, window: str) -> Iterator[Case]:
         values={
             (f"slo:error_ratio:{window}{match}", at): 0.5,
             (f"slo:bad_events:{window}{match} / {span / 2:g}", at): 1,
+            (f"slo:bad_events:{window}{match} - on (job) {span:g} * whatsself:down:ratio_{window}", at): 0,
         },
         step_s=step_s,
     )
@@ -282,7 +330,28 @@ def _silent(rule: str, window: str) -> Iterator[Case]:
         kind=VALUE,
         title=f"silence in {window}",
         series={named("process_uptime_seconds"): flat((alive, 1), (silent, None), (alive, 1), step_s=step_s)},
-        values={(f"whatsself:down:ratio_{window}", at): share},
+        values={
+            (f"whatsself:down:ratio_{window}", at): share,
+            (f"slo:error_ratio:{window}", at): share,
+            (f"slo:bad_events:{window} - on (job) {minutes(window):g} * whatsself:down:ratio_{window}", at): 0,
+        },
+        step_s=step_s,
+    )
+
+
+def _first(rule: str, window: str) -> Iterator[Case]:
+    """A service that is younger than the window: the time before it was first seen counts as available."""
+    span, step_s = minutes(window), _step_s(window)
+    # Silence is known after two minutes.
+    alive = 0.65 * span if span > minutes("5m") else 0.2 * span
+    beat = flat((alive, 1), (span - alive, None), step_s=step_s)
+    down = f"whatsself:down:ratio_{window} / (1 - avg_over_time(whatsself:up[{window}]))"
+    yield Case(
+        rule=rule,
+        kind=VALUE,
+        title=f"four fifths of {window} after it was first seen",
+        series={named("process_uptime_seconds"): beat},
+        values={(down, 0.8 * span): 0.8},
         step_s=step_s,
     )
 
@@ -383,6 +452,22 @@ def _young() -> Iterator[Case]:
         values={(since, 15): 0, (since, 25): 0, (since, 200): 0},
         step_s=120,
     )
+
+
+def _returned() -> Iterator[Case]:
+    """A service that was away: when it was first seen is remembered for as long as the objective looks back."""
+    day, step_s = 1440, 129_600
+    for away, since in ((30, 0), (54, 57)):
+        yield Case(
+            rule=f"{BURN}{{slo={API},long=6h,short=30m}}",
+            kind=VALUE,
+            title=f"back after {away} days",
+            series={
+                named("process_uptime_seconds"): flat((3 * day, 1), (away * day, None), (6 * day, 1), step_s=step_s)
+            },
+            values={("whatsself:seen_since:timestamp_seconds / 86400", (3 + away + 3) * day): since},
+            step_s=step_s,
+        )
 
 
 def _late() -> Iterator[Case]:
