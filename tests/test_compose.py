@@ -7,12 +7,13 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from binaries import ROOT
+from binaries import ROOT, need, run_once
 from vendor_files import VENDORS, header, listed
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ def reaching_into_the_host(document: Document) -> list[str]:
 def with_a_secret_in_the_file(document: Document) -> list[str]:
     def is_good(service: Any) -> bool:
         environment = (service.get("environment") or {}).items()
-        secret = re.compile(r"PASSWORD|KEY$|TOKEN|SECRET|AUTH$|HEADERS$")
+        # The path of a secret's file is none.
+        secret = re.compile(r"(PASSWORD|KEY$|TOKEN|SECRET|AUTH$|HEADERS$)(?!_FILE$)")
         return all(value is None or ":?" in str(value) for name, value in environment if secret.search(name))
 
     return failing(document, is_good)
@@ -191,6 +193,125 @@ class TestFile:
 
     def test_git_ignores_the_real_variables(self) -> None:
         assert ".env" in (ROOT / ".gitignore").read_text("utf-8").splitlines()
+
+
+def interpolated(value: str, environ: dict[str, str]) -> str:
+    """Return what Compose makes of ``${NAME:-default}`` and ``${NAME:+instead}``."""
+
+    def put(match: re.Match[str]) -> str:
+        name, operator, text = match.groups()
+        return environ.get(name) or text if operator == "-" else text if environ.get(name) else ""
+
+    return re.sub(r"\$\{(\w+):([-+])([^}]*)\}", put, value)
+
+
+class TestAlerting:
+    """The container that writes Alertmanager's configuration, its program run as the file says."""
+
+    def run(self, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run it with *variables* of .env; a secret lies where it would be mounted, below *folder*."""
+        document = read()
+        service = services(document)["alertmanager-config"]
+        (folder / "run" / "secrets").mkdir(parents=True)
+        for name in service["secrets"]:
+            source = ROOT / interpolated(document["secrets"][name]["file"], variables)
+            (folder / "run" / "secrets" / name).write_bytes(source.read_bytes())
+        environ = {name: interpolated(value, variables) for name, value in service["environment"].items()}
+        environ = {
+            name: f"{folder}{value}" if value.startswith("/run/secrets/") else value for name, value in environ.items()
+        }
+        assert service["command"][:2] == ["python", "-m"]
+        command = [sys.executable, "-m", service["command"][2], str(folder / service["command"][3].lstrip("/"))]
+        return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+
+    def secrets(self, folder: Path) -> dict[str, str]:
+        """Return everything that .env may say of alerts, with the secrets' files in *folder*."""
+        for name in ("slack", "smtp", "heartbeat"):
+            (folder / name).write_text("http://127.0.0.1:1/secret\n", "utf-8")
+        return {
+            "ALERT_SLACK_URL_FILE": str(folder / "slack"),
+            "ALERT_SLACK_CHANNEL": "#plantao",
+            "ALERT_EMAIL_TO": "owner@example.org",
+            "ALERT_SMTP_SMARTHOST": "mail.example.org:587",
+            "ALERT_SMTP_FROM": "whatsself@example.org",
+            "ALERT_SMTP_USERNAME": "whatsself",
+            "ALERT_SMTP_PASSWORD_FILE": str(folder / "smtp"),
+            "ALERT_HEARTBEAT_URL_FILE": str(folder / "heartbeat"),
+            "TIMEZONE": "America/Manaus",
+        }
+
+    def test_without_variables_it_writes_the_shipped_file(self, tmp_path: Path) -> None:
+        done = self.run(tmp_path)
+
+        written = (tmp_path / "alertmanager" / "alertmanager.yml").read_text("utf-8")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert written == (ROOT / "backends" / "alertmanager" / "alertmanager.yml").read_text("utf-8")
+
+    @pytest.mark.backend
+    def test_with_variables_alertmanager_takes_it_and_reads_its_secrets_where_they_are_mounted(
+        self, tmp_path: Path
+    ) -> None:
+        done = self.run(tmp_path, **self.secrets(tmp_path))
+        path = tmp_path / "alertmanager" / "alertmanager.yml"
+        checked = run_once([need("amtool"), "check-config", path])
+
+        document = yaml.safe_load(path.read_text("utf-8"))
+        receivers = {receiver["name"]: receiver for receiver in document["receivers"]}
+        assert (done.returncode, done.stderr, checked.returncode) == (0, "", 0)
+        assert receivers["critical"]["slack_configs"][0]["channel"] == "#plantao"
+        assert receivers["critical"]["slack_configs"][0]["api_url_file"] == f"{tmp_path}/run/secrets/alert-slack-url"
+        assert receivers["critical"]["email_configs"][0]["to"] == "owner@example.org"
+        assert receivers["dead-man"]["webhook_configs"][0]["url_file"].endswith("/run/secrets/alert-heartbeat-url")
+        assert document["global"]["smtp_auth_password_file"] == f"{tmp_path}/run/secrets/alert-smtp-password"
+        assert document["time_intervals"][0]["time_intervals"][0]["location"] == "America/Manaus"
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "ALERT_SLACK_URL_FILE",
+            "ALERT_EMAIL_TO",
+            "ALERT_SMTP_SMARTHOST",
+            "ALERT_SMTP_FROM",
+            "ALERT_SMTP_USERNAME",
+            "ALERT_SMTP_PASSWORD_FILE",
+        ],
+    )
+    def test_refuses_a_half_by_name_and_writes_nothing(self, tmp_path: Path, name: str) -> None:
+        variables = self.secrets(tmp_path)
+        del variables[name]
+
+        done = self.run(tmp_path, **variables)
+
+        assert done.returncode == 2
+        assert f"{name} is not" in done.stderr
+        assert not (tmp_path / "alertmanager").exists()
+
+    @pytest.mark.parametrize("name", ["slack", "smtp", "heartbeat"])
+    def test_refuses_an_empty_secret_by_name(self, tmp_path: Path, name: str) -> None:
+        variables = self.secrets(tmp_path)
+        (tmp_path / name).write_text("\n", "utf-8")
+
+        done = self.run(tmp_path, **variables)
+
+        assert done.returncode == 2
+        assert re.match(rf"ALERT_{name.upper()}\w+_FILE names .*, which is missing or empty", done.stderr)
+
+    def test_alertmanager_waits_for_it_and_finds_file_and_secrets_where_they_were_put(self) -> None:
+        writes, reads = (services(read())[name] for name in ("alertmanager-config", "alertmanager"))
+
+        assert reads["depends_on"]["alertmanager-config"] == {"condition": "service_completed_successfully"}
+        assert writes["volumes"] == [f"alertmanager-config:{writes['command'][3]}"]
+        assert "alertmanager-config:/etc/alertmanager:ro" in reads["volumes"]
+        assert "--config.file=/etc/alertmanager/alertmanager.yml" in reads["command"]
+        assert (writes["secrets"], writes["user"]) == (reads["secrets"], reads["user"])
+
+    def test_every_variable_of_alerting_reaches_it(self) -> None:
+        source = (ROOT / "whatsself_otel" / "cli" / "alerting.py").read_text("utf-8")
+        named = set(re.findall(r'^[A-Z_]+: Final = "([A-Z_]+)"$', source, re.MULTILINE))
+        example = (ROOT / ".env.example").read_text("utf-8")
+
+        assert named == services(read())["alertmanager-config"]["environment"].keys()
+        assert [name for name in sorted(named) if f"\n#{name}=\n" not in example] == []
 
 
 def compose(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -1,19 +1,27 @@
-"""Alertmanager's configuration: who is told, how and when, from variables; its secrets stay in files of their own."""
+"""
+Alertmanager's configuration: who is told, how and when, from variables; its secrets stay in files of their own.
+
+    python -m whatsself_otel.cli.alerting FOLDER     # writes it there, with the templates: docker-compose.yml does so
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
+import shutil
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from whatsself_otel.cli.errors import WRONG_USE, CommandError
+from whatsself_otel.cli.files import shipped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 SLACK_FILE: Final = "ALERT_SLACK_URL_FILE"
 SLACK_CHANNEL: Final = "ALERT_SLACK_CHANNEL"
@@ -26,6 +34,7 @@ EMAIL_TO: Final = "ALERT_EMAIL_TO"
 HEARTBEAT_FILE: Final = "ALERT_HEARTBEAT_URL_FILE"
 HOURS: Final = "BUSINESS_HOURS"
 TIME_ZONE: Final = "TIMEZONE"
+_CHANNEL: Final = "#whatsself"
 
 APPLICATION: Final = "session|queue|sending|breaker|http|contacts|slo|worker|ban"
 """Components that say nothing of their own while the application is silent."""
@@ -69,7 +78,7 @@ class AlertingConfig:
 
     slack_url_file: Path | None = None
     """File of the incoming webhook's URL. Env: ALERT_SLACK_URL_FILE."""
-    slack_channel: str = "#whatsself"
+    slack_channel: str = _CHANNEL
     """Env: ALERT_SLACK_CHANNEL."""
     smtp_smarthost: str = ""
     """host:port of the mail server. Env: ALERT_SMTP_SMARTHOST."""
@@ -94,13 +103,14 @@ class AlertingConfig:
         Read the variables; what is absent or empty keeps its default.
 
         Raises:
-            CommandError: The hours are wrong, or a secret's file is missing or empty: it names variable and file.
+            CommandError: The hours are wrong, a secret's file is missing or empty, or a receiver is half configured: it
+                names the variable.
         """
         default = BusinessHours()
         hours = environ.get(HOURS) or f"{default.start}-{default.end}"
         config = cls(
             slack_url_file=_path(environ, SLACK_FILE),
-            slack_channel=environ.get(SLACK_CHANNEL) or "#whatsself",
+            slack_channel=environ.get(SLACK_CHANNEL) or _CHANNEL,
             smtp_smarthost=environ.get(SMTP_SERVER, ""),
             smtp_from=environ.get(SMTP_FROM, ""),
             smtp_username=environ.get(SMTP_USER, ""),
@@ -122,13 +132,23 @@ class AlertingConfig:
             (HEARTBEAT_FILE, self.heartbeat_url_file),
         ):
             if path is not None and not _has_text(path):
-                yield f"{name} names {path}, which is missing or empty. Write the secret there or unset it."
-        if self.email_to:
-            for name, value in ((SMTP_SERVER, self.smtp_smarthost), (SMTP_FROM, self.smtp_from)):
-                if not value:
-                    yield f"{EMAIL_TO} is set and {name} is not. Set it too."
-            if self.smtp_username and self.smtp_password_file is None:
-                yield f"{SMTP_USER} is set and {SMTP_FILE} is not. Name the file that holds the password."
+                yield f"{name} names {path}, which is missing or empty, or not ours to read. Write the secret there."
+        if self.slack_channel != _CHANNEL and self.slack_url_file is None:
+            yield f"{SLACK_CHANNEL} is set and {SLACK_FILE} is not. Name the file that holds the webhook's URL."
+        yield from self._email_problems()
+
+    def _email_problems(self) -> Iterator[str]:
+        parts = (
+            (EMAIL_TO, self.email_to),
+            (SMTP_SERVER, self.smtp_smarthost),
+            (SMTP_FROM, self.smtp_from),
+            (SMTP_USER, self.smtp_username),
+            (SMTP_FILE, self.smtp_password_file),
+        )
+        given = [name for name, value in parts if value]
+        wanted = {EMAIL_TO, SMTP_SERVER, SMTP_FROM} | ({SMTP_USER, SMTP_FILE} if {SMTP_USER, SMTP_FILE} & {*given} else set())
+        for name in sorted(wanted - {*given}) if given else ():
+            yield f"{given[0]} is set and {name} is not. Set it too."
 
 
 def _path(environ: Mapping[str, str], name: str) -> Path | None:
@@ -149,13 +169,20 @@ def rules_for(text: str, service: str) -> str:
     return text.replace('job=~"(.+/)?whatsself"', f'job=~"(.+/)?{pattern}"')
 
 
+def write_folder(folder: Path, text: str) -> None:
+    """Write *text* as alertmanager.yml into *folder*, with the templates it reads beside it."""
+    shutil.copytree(shipped("backends/alertmanager"), folder, dirs_exist_ok=True)
+    (folder / "alertmanager.yml").write_text(text, "utf-8")
+
+
 def render(config: AlertingConfig) -> str:
     """Return alertmanager.yml."""
     return "\n".join([_HEADING, *_global(config), _ROUTES, *_receivers(config), _INHIBITION, *_hours(config), ""])
 
 
 _HEADING: Final = """\
-# Made by `python tools/generate_rules.py`; the native stack writes its own from ALERT_* variables (docs/alerting.md).
+# Made by `python tools/generate_rules.py`; the native stack and docker compose write their own from ALERT_* variables
+# (docs/alerting.md).
 # With no receiver configured, alerts are shown on Alertmanager's own page.
 
 templates: [templates/*.tmpl]
@@ -285,3 +312,20 @@ def _hours(config: AlertingConfig) -> Iterator[str]:
     yield "      - weekdays: ['monday:friday']"
     yield f"        times: [{{start_time: {json.dumps(hours.start)}, end_time: {json.dumps(hours.end)}}}]"
     yield f"        location: {json.dumps(hours.time_zone)}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the configuration that the variables ask for; 2, with what is wrong on stderr, where they are half set."""
+    parser = argparse.ArgumentParser(prog="python -m whatsself_otel.cli.alerting", description=__doc__)
+    parser.add_argument("folder", type=Path, help="where alertmanager.yml and its templates go")
+    options = parser.parse_args(arguments)
+    try:
+        write_folder(options.folder, render(AlertingConfig.from_environment()))
+    except CommandError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.status
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli import vendor_files
 from whatsself_otel.cli.addresses import HOST, Addresses
-from whatsself_otel.cli.alerting import AlertingConfig, render, rules_for
+from whatsself_otel.cli.alerting import AlertingConfig, render, rules_for, write_folder
 from whatsself_otel.cli.errors import CommandError
 from whatsself_otel.cli.files import shipped
 from whatsself_otel.cli.native import BUILT, COLLECTOR, TEMPO, find_binary, need_binary
@@ -270,8 +270,7 @@ def write_alertmanager_config(config: StackConfig) -> None:
         text = faster(text.replace("      active_time_intervals: [business-hours]\n", ""), config.speed)
     folder = _alertmanager_folder(config)
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(shipped("backends/alertmanager"), folder)
-    (folder / "alertmanager.yml").write_text(text, "utf-8")
+    write_folder(folder, text)
 
 
 def _loki(config: StackConfig) -> Process:
