@@ -146,9 +146,10 @@ class AlertingConfig:
             (SMTP_FILE, self.smtp_password_file),
         )
         given = [name for name, value in parts if value]
-        wanted = {EMAIL_TO, SMTP_SERVER, SMTP_FROM} | ({SMTP_USER, SMTP_FILE} if {SMTP_USER, SMTP_FILE} & {*given} else set())
-        for name in sorted(wanted - {*given}) if given else ():
-            yield f"{given[0]} is set and {name} is not. Set it too."
+        logs_in = SMTP_USER in given or SMTP_FILE in given
+        for name, value in parts if given else ():
+            if not value and (logs_in or name not in {SMTP_USER, SMTP_FILE}):
+                yield f"{given[0]} is set and {name} is not. Set it too."
 
 
 def _path(environ: Mapping[str, str], name: str) -> Path | None:
