@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from asgi_client import Message, http, talk
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from hypothesis import HealthCheck, given, settings
@@ -16,8 +17,6 @@ from whatsself_otel import Telemetry
 from whatsself_otel.instrumentation.fastapi import _REQUEST_ID
 
 Start = Callable[..., Telemetry]
-Message = dict[str, Any]
-OURS = {b"x-request-id", b"traceresponse", b"server-timing"}
 
 
 @pytest.fixture(params=["contrib", "lean"], autouse=True)
@@ -61,49 +60,6 @@ def build_app() -> FastAPI:
         await socket.close(4000, "done")
 
     return app
-
-
-async def talk(app: Any, scope: Message, incoming: list[Message]) -> tuple[list[Message], str]:
-    """Return what the application sent, and the kind of exception that left it."""
-    sent: list[Message] = []
-    waiting = iter(incoming)
-
-    async def receive() -> Message:
-        return next(waiting, {"type": f"{scope['type']}.disconnect"})
-
-    async def send(message: Message) -> None:
-        sent.append({key: value for key, value in message.items() if key != "headers"} | _headers(message))
-
-    try:
-        await app(dict(scope), receive, send)
-    except BaseException as error:  # noqa: BLE001 - compared, not handled
-        return sent, type(error).__name__
-    return sent, ""
-
-
-def _headers(message: Message) -> Message:
-    if "headers" not in message:
-        return {}
-    return {"headers": [(bytes(name), bytes(value)) for name, value in message["headers"] if bytes(name) not in OURS]}
-
-
-def http(path: str = "/echo/x", **changes: Any) -> Message:
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode("utf-8", "surrogateescape"),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"shop")],
-        "client": ("127.0.0.1", 5000),
-        "server": ("shop", 80),
-        "state": {},
-    }
-    return scope | changes
 
 
 BODY: list[Message] = [{"type": "http.request", "body": b"hello", "more_body": False}]
