@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from children import environment
 
 from whatsself_otel.cli.native import find_binary
 
@@ -53,7 +53,7 @@ def run_once(
     """Run *command* to its end with only what it is given of the environment."""
     return subprocess.run(
         [str(part) for part in command],
-        env=_environment(environ),
+        env=environment(environ),
         capture_output=True,
         text=True,
         timeout=60,
@@ -77,7 +77,7 @@ def running(program: Program) -> Iterator[subprocess.Popen[bytes]]:
     """Run *program* until the block ends; it is ready inside the block."""
     with program.log.open("ab") as log:
         process = subprocess.Popen(
-            [str(part) for part in program.command], env=_environment(program.environ), stdout=log, stderr=log
+            [str(part) for part in program.command], env=environment(program.environ), stdout=log, stderr=log
         )
     try:
         _wait_until_ready(process, program)
@@ -108,10 +108,6 @@ def _wait_until_ready(process: subprocess.Popen[bytes], program: Program) -> Non
             log = program.log.read_text(errors="replace")[-3000:]
             raise AssertionError(f"{program.command[0]} was not ready at {program.ready_url}:\n{log}")
         time.sleep(0.05)
-
-
-def _environment(environ: Mapping[str, str] | None) -> dict[str, str]:
-    return {"PATH": os.environ.get("PATH", ""), "HOME": str(Path.home()), **(environ or {})}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+from children import environment
 from otlp_sink import _REQUESTS, Received, Server, Sink
 
 LIMIT_S = 75.0
@@ -188,15 +189,16 @@ def run(scenario: Scenario, subject: str, python: str = sys.executable) -> tuple
     """Run *scenario* with *subject* and return whether it held, what was observed, and all of it."""
     observed = Observed(Sink(url=""))
     with tempfile.TemporaryDirectory() as folder, _Receiver(scenario, observed) as url:
-        environ = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": folder,
-            "OTEL_EXPORTER_OTLP_ENDPOINT": url,
-            "OTEL_SERVICE_NAME": "shop",
-            "PYTHONWARNINGS": "ignore",
-            "LOGFIRE_CONFIG_DIR": folder,
-            **scenario.environ,
-        }
+        environ = environment(
+            {
+                "PYTHONPATH": folder,
+                "OTEL_EXPORTER_OTLP_ENDPOINT": url,
+                "OTEL_SERVICE_NAME": "shop",
+                "PYTHONWARNINGS": "ignore",
+                "LOGFIRE_CONFIG_DIR": folder,
+                **scenario.environ,
+            }
+        )
         if subject != "ours":
             environ = {name: value for name, value in environ.items() if not name.startswith("WHATSSELF")}
         Path(folder, "shop.py").write_text(PRELUDES[subject] + scenario.script)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import signal
 import socket
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from children import environment
 from otlp_sink import Sink, run_sink
 
 APPLICATION = """
@@ -48,7 +48,7 @@ def serve(folder: Path, endpoint: str) -> Iterator[tuple[subprocess.Popen[str], 
     with (folder / "output").open("w") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", "shop:app", "--port", str(port), "--no-access-log"],
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(folder), "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint},
+            env=environment(PYTHONPATH=str(folder), OTEL_EXPORTER_OTLP_ENDPOINT=endpoint),
             stdout=output,
             stderr=output,
             text=True,

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from children import environment
 from otlp_sink import Sink
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -67,7 +68,7 @@ class TestFork:
         variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "WHATSSELF_OTEL_LOG_TO_STDOUT": "false"}
         done = subprocess.run(
             [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code],
-            env={"PATH": os.environ["PATH"], **variables},
+            env=environment(variables),
             capture_output=True,
             text=True,
             timeout=240,
@@ -114,7 +115,7 @@ class TestMultiprocessing:
         slow = {"OTEL_BSP_SCHEDULE_DELAY": "30000", "OTEL_BLRP_SCHEDULE_DELAY": "30000"}
         done = subprocess.run(
             [sys.executable, str(script)],
-            env={"PATH": os.environ["PATH"], **variables, **slow},
+            env=environment(variables, **slow),
             capture_output=True,
             text=True,
             timeout=60,
@@ -184,7 +185,7 @@ class TestOutput:
     def test_a_fork_waits_for_the_line_that_is_being_written(self) -> None:
         done = subprocess.run(
             [sys.executable, "-W", "ignore::DeprecationWarning", "-c", HELD],
-            env={"PATH": os.environ["PATH"]},
+            env=environment(),
             capture_output=True,
             text=True,
             timeout=60,

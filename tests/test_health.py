@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
+from children import environment
 from fastapi import FastAPI
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from otlp_sink import Sink
@@ -184,7 +184,7 @@ class TestRounds:
 
         done = subprocess.run(
             [sys.executable, "-c", ROUNDS],
-            env={"PATH": os.environ["PATH"], "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url},
+            env=environment(OTEL_EXPORTER_OTLP_ENDPOINT=sink.url),
             capture_output=True,
             text=True,
             timeout=120,

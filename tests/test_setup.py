@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from children import environment
 from opentelemetry import metrics, trace
 from otlp_sink import Sink, run_sink
 
@@ -192,12 +193,10 @@ def _own_threads() -> list[str]:
 
 
 def _run(code: str, *variables: str) -> subprocess.CompletedProcess[str]:
-    environment = dict(variable.split("=", 1) for variable in variables)
-    import os
-
+    given = dict(variable.split("=", 1) for variable in variables)
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
-        env={"PATH": os.environ["PATH"], "WHATSSELF_OTEL_LOG_TO_STDOUT": "false", **environment},
+        env=environment({"WHATSSELF_OTEL_LOG_TO_STDOUT": "false", **given}),
         capture_output=True,
         text=True,
         timeout=60,

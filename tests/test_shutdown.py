@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from children import environment
 from otlp_sink import Sink
 
 APPLICATION = """
@@ -43,11 +44,14 @@ def serve(command: list[str], folder: Path, **variables: str) -> Iterator[tuple[
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(folder), **variables}
     filled = [word.format(port=port) for word in command]
     with (folder / "output").open("wb") as output:
         server = subprocess.Popen(
-            [sys.executable, "-m", *filled], env=environment, stdout=output, stderr=output, start_new_session=True
+            [sys.executable, "-m", *filled],
+            env=environment(variables, PYTHONPATH=str(folder)),
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     try:
         wait_for_port(port, server)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc  # type: ignore[import-untyped]
 import pytest
+from children import environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,21 +28,13 @@ Finding = dict[str, str]
 PROTOBUF = {"content-type": "application/x-protobuf"}
 
 
-KEPT = ("PATH", "HOME", "SYSTEMROOT", "PYTHONPATH", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
-"""What a process needs to run at all, and to say which branches it took."""
-
-
 def examine(data: Path, environ: Mapping[str, str] | None = None, *arguments: str) -> tuple[int, list[Finding]]:
     """Run the doctor with nothing but *environ*, and return its status and findings."""
-    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     asked = subprocess.run(
         [sys.executable, "-m", "whatsself_otel.cli", "doctor", "--json", f"--data={data}", *arguments],
-        env={
-            **kept,
-            "OTELCOL_METRICS_PORT": "9",
-            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
-            **(environ or {}),
-        },
+        env=environment(
+            {"OTELCOL_METRICS_PORT": "9", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", **(environ or {})}
+        ),
         capture_output=True,
         text=True,
         timeout=60,
