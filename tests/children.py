@@ -8,11 +8,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-KEPT = ("PATH", "HOME", "SYSTEMROOT", "PYTHONPATH", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
-"""What a process needs to run at all, and to say which branches it took."""
+NEEDED = ("PATH", "HOME", "SYSTEMROOT", "PYTHONPATH")
+"""What a process needs to run at all."""
+MEASURING = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+"""With these it says which branches it took, if this process does."""
 
 
 def environment(variables: Mapping[str, str] | None = None, **more: str) -> dict[str, str]:
-    """Return what every process needs, and *variables*, and nothing else of this process' environment."""
-    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-    return {**kept, **(variables or {}), **more}
+    """Return what a process needs and is measured by, and *variables*: nothing else of this process' environment."""
+    return {**_kept(NEEDED + MEASURING), **(variables or {}), **more}
+
+
+def unmeasured_environment(**variables: str) -> dict[str, str]:
+    """
+    Return the same for a process that measuring would change.
+
+    Coverage takes memory of its own; and where threads run at a fork, one may hold its lock, for which the child then
+    waits for ever when it ends.
+    """
+    return {**_kept(NEEDED), **variables}
+
+
+def _kept(names: tuple[str, ...]) -> dict[str, str]:
+    return {name: os.environ[name] for name in names if name in os.environ}

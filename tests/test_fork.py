@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from children import environment
+from children import environment, unmeasured_environment
 from otlp_sink import Sink
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -68,7 +68,7 @@ class TestFork:
         variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "WHATSSELF_OTEL_LOG_TO_STDOUT": "false"}
         done = subprocess.run(
             [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code],
-            env=environment(variables),
+            env=unmeasured_environment(**variables),
             capture_output=True,
             text=True,
             timeout=240,

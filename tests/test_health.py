@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from children import environment
+from children import unmeasured_environment
 from fastapi import FastAPI
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from otlp_sink import Sink
@@ -184,7 +184,7 @@ class TestRounds:
 
         done = subprocess.run(
             [sys.executable, "-c", ROUNDS],
-            env=environment(OTEL_EXPORTER_OTLP_ENDPOINT=sink.url),
+            env=unmeasured_environment(OTEL_EXPORTER_OTLP_ENDPOINT=sink.url),
             capture_output=True,
             text=True,
             timeout=120,

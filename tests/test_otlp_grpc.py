@@ -15,7 +15,7 @@ from typing import Any
 import grpc  # type: ignore[import-untyped]
 import pytest
 from certificates import Certificates, make_certificates
-from children import environment
+from children import unmeasured_environment
 from google.protobuf.any_pb2 import Any as AnyMessage  # type: ignore[import-untyped]
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
@@ -296,7 +296,7 @@ def test_children_forked_during_exports_export_all_signals(tmp_path: Path) -> No
         script.write_text(f"FORKS = {FORKS}\n{FORK_SCRIPT}")
         done = subprocess.run(
             [sys.executable, "-W", "ignore::DeprecationWarning", str(script)],
-            env=environment(OTEL_EXPORTER_OTLP_ENDPOINT=url, WHATSSELF_OTEL_LOG_TO_STDOUT="false"),
+            env=unmeasured_environment(OTEL_EXPORTER_OTLP_ENDPOINT=url, WHATSSELF_OTEL_LOG_TO_STDOUT="false"),
             capture_output=True,
             text=True,
             timeout=240,
