@@ -375,7 +375,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results = pool.map(journal.survives, everything)
         score = _count(everything, results)
     if options.report:
-        options.report.write_text(score.page(), "utf-8")
+        options.report.write_text(score.page(options.every), "utf-8")
     return score.status()
 
 
@@ -398,8 +398,8 @@ class Score:
             print(f"No argument in {ARGUMENTS.relative_to(ROOT)} for: {mutant}")
         return int(bool(unargued) or len(self.survivors) > MOST * total)
 
-    def page(self) -> str:
-        """Return the result as a page."""
+    def page(self, every: int = 1) -> str:
+        """Return the result as a page, which says of a sample that it is one."""
         total, left = sum(self.valid.values()), len(self.survivors)
         files = [f"| {name} | {count} | {self._left(name)} |" for name, count in self.valid.items()]
         rows = [f"| `{_cell(str(mutant))}` | {self.arguments.get(str(mutant), 'none')} |" for mutant in self.survivors]
@@ -409,6 +409,7 @@ class Score:
             f"Written by `python tools/mutate_rules.py --report docs/mutations.md` on {datetime.now(UTC):%Y-%m-%d}:",
             "each threshold, guard, aggregation, window, wait and part of a rule is changed, one at a time, and the",
             "rules' own tests are run with it.",
+            *([f"A sample: one change of {every}."] if every > 1 else []),
             "",
             f"**{total - left} of {total} changes were noticed; {left} were not ({left / total:.1%}).**",
             "",
