@@ -169,11 +169,13 @@ def test_any_text_is_read_without_error(text: str) -> None:
     assert [result for result in results if "[masked:error]" in result] == []
 
 
-@QUICK
-@given(
-    st.text(alphabet=string.ascii_letters + " ,.", max_size=40),
-    st.text(alphabet=string.ascii_letters + " ,.", max_size=40),
+PROSE = st.text(alphabet=string.ascii_letters + " ,.", max_size=40).filter(
+    lambda text: not re.search("bearer|basic", text, re.IGNORECASE)  # what follows one of them is a secret
 )
+
+
+@QUICK
+@given(PROSE, PROSE)
 def test_what_surrounds_a_number_stays(before: str, after: str) -> None:
     assert f"{before} +55********4321 {after}" == MASKER.text(f"{before} +5511987654321 {after}")
 

@@ -244,7 +244,8 @@ class TestInterrupt:
         process.send_signal(number)
 
         assert process.wait(timeout=40) == 130
-        assert marked(marker) == []
+        # A program that was being started at that very moment is ended by the kernel, which takes a moment of its own.
+        wait_for(lambda: not marked(marker))
 
 
 def marked(marker: str) -> list[str]:
