@@ -19,14 +19,14 @@ def environment(variables: Mapping[str, str] | None = None, **more: str) -> dict
     return {**_kept(NEEDED + MEASURING), **(variables or {}), **more}
 
 
-def unmeasured_environment(**variables: str) -> dict[str, str]:
+def unmeasured_environment(variables: Mapping[str, str] | None = None, **more: str) -> dict[str, str]:
     """
     Return the same for a process that measuring would change.
 
-    Coverage takes memory of its own; and where threads run at a fork, one may hold its lock, for which the child then
-    waits for ever when it ends.
+    Coverage takes time and memory of its own; and where threads run at a fork, one may hold its lock, for which the
+    child then waits for ever when it ends.
     """
-    return {**_kept(NEEDED), **variables}
+    return {**_kept(NEEDED), **(variables or {}), **more}
 
 
 def _kept(names: tuple[str, ...]) -> dict[str, str]:

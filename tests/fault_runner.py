@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
-from children import environment
+from children import environment, unmeasured_environment
 from otlp_sink import _REQUESTS, Received, Server, Sink
 
 LIMIT_S = 75.0
@@ -171,6 +171,7 @@ class Scenario:
         server: Words of a server's command that runs the script as module ``shop``; None: the script runs itself.
         silent: The receiver takes connections and never answers.
         drive: What is done to a running server, given its process and URL.
+        measured: Whether coverage may run in it: not where that changes what is judged.
     """
 
     row: int
@@ -183,13 +184,14 @@ class Scenario:
     server: tuple[str, ...] | None = None
     silent: bool = False
     drive: Callable[[subprocess.Popen[str], str], None] | None = None
+    measured: bool = True
 
 
 def run(scenario: Scenario, subject: str, python: str = sys.executable) -> tuple[bool, str, Observed]:
     """Run *scenario* with *subject* and return whether it held, what was observed, and all of it."""
     observed = Observed(Sink(url=""))
     with tempfile.TemporaryDirectory() as folder, _Receiver(scenario, observed) as url:
-        environ = environment(
+        environ = (environment if scenario.measured else unmeasured_environment)(
             {
                 "PYTHONPATH": folder,
                 "OTEL_EXPORTER_OTLP_ENDPOINT": url,

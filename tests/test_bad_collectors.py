@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from children import environment
+from children import unmeasured_environment
 from otlp_sink import Sink, run_sink
 
 APPLICATION = """
@@ -48,7 +48,7 @@ def serve(folder: Path, endpoint: str) -> Iterator[tuple[subprocess.Popen[str], 
     with (folder / "output").open("w") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", "shop:app", "--port", str(port), "--no-access-log"],
-            env=environment(PYTHONPATH=str(folder), OTEL_EXPORTER_OTLP_ENDPOINT=endpoint),
+            env=unmeasured_environment(PYTHONPATH=str(folder), OTEL_EXPORTER_OTLP_ENDPOINT=endpoint),
             stdout=output,
             stderr=output,
             text=True,

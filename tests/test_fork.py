@@ -68,7 +68,7 @@ class TestFork:
         variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "WHATSSELF_OTEL_LOG_TO_STDOUT": "false"}
         done = subprocess.run(
             [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code],
-            env=unmeasured_environment(**variables),
+            env=unmeasured_environment(variables),
             capture_output=True,
             text=True,
             timeout=240,
