@@ -66,6 +66,7 @@ class StandIn:
     taken: dict[str, int] = field(default_factory=dict)
     """Signal -> items taken."""
     refused: list[str] = field(default_factory=list)
+    counting: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, path: str, headers: Mapping[str, str], body: bytes) -> int:
         """Take one request and return its status."""
@@ -73,7 +74,9 @@ class StandIn:
         found = complaints(self.intake, signal, headers, body) if signal else [f"nothing is at {path}"]
         self.refused += found
         if signal and not found:
-            self.taken[signal] = self.taken.get(signal, 0) + items(REQUESTS[signal].FromString(gzip.decompress(body)))
+            arrived = items(REQUESTS[signal].FromString(gzip.decompress(body)))
+            with self.counting:  # requests come at the same time, each in a thread
+                self.taken[signal] = self.taken.get(signal, 0) + arrived
         return 400 if found else 200
 
 
