@@ -111,6 +111,10 @@ def _window(source: Source, slo: str, window: str) -> Iterator[Record]:
         # Of the time that it was up, so much failed.
         within = f"1 - (1 - {failing}) * (1 - {down})"
         yield Record(name=f"slo:error_ratio:{window}", labels=labels, expr=within)
+    elif slo == RECOVERY:
+        # Its bad events are told from all of them: where there are any, both have a value.
+        yield Record(name=f"slo:bad_events:{window}", labels=labels, expr=bad)
+        yield Record(name=f"slo:error_ratio:{window}", labels=labels, expr=f"({bad} / ({total} > 0))")
     else:
         yield Record(name=f"slo:bad_events:{window}", labels=labels, expr=f"{bad} or 0 * {total}")
         yield Record(name=f"slo:error_ratio:{window}", labels=labels, expr=ratio(bad, total))
