@@ -45,6 +45,7 @@ class Span:
     parent_id: str
     attributes: dict[str, Any]
     status: str
+    status_code: int
     events: list[tuple[str, dict[str, Any]]]
     resource: dict[str, Any]
     scope: str
@@ -166,6 +167,7 @@ def _span(span: Any, scope: str, resource: dict[str, Any]) -> Span:
         parent_id=span.parent_span_id.hex(),
         attributes=_values(span.attributes),
         status=span.status.message,
+        status_code=span.status.code,
         events=[(event.name, _values(event.attributes)) for event in span.events],
         resource=resource,
         scope=scope,

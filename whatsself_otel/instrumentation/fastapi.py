@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
     Serve = Callable[[Scope, Receive, Send, RequestScope], Awaitable[None]]
 
+_NATIVE: Final = "fastapi.telemetry"
+"""FastAPI's own telemetry (0.160 and newer), a mounted application's too, leaves a request alone that has this key."""
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
 _SCOPE_KEY: Final = "whatsself_otel.request"
 _ORIGINAL_KEY: Final = "whatsself_otel.scope"
@@ -288,6 +290,7 @@ class RequestMiddleware:
             self._started = True
             self._options.on_start()
         if scope["type"] in {"http", "websocket"}:
+            scope[_NATIVE] = None
             await self._serve(scope, receive, send, RequestScope(request_id=self._request_id(scope)))
         elif scope["type"] == "lifespan":
             await self.app(scope, receive, self._flush_at_shutdown(send))

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 _MAX_REMEMBERED: Final = 1024
 _SUPPRESSED_PLAIN: Final = "suppress_instrumentation"
-_NATIVE: Final = "fastapi.telemetry"
-"""FastAPI's own telemetry (0.160 and newer) leaves a request alone whose scope has this key."""
 
 
 class Recorder:
@@ -84,7 +82,6 @@ class Requests:
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, request: RequestScope) -> None:
         """Serve one request by the application, with a span if nothing hinders that."""
-        scope[_NATIVE] = None
         exchange = _Exchange(self, scope, send, request)
         try:
             token = otel_context.attach(self._enter(scope, exchange))

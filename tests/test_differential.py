@@ -1,0 +1,237 @@
+"""Our own instrumentation records what contrib's does: every name, kind, attribute, status, parent, event and point."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asgi_client import Message, http, listen
+from fastapi import APIRouter, BackgroundTasks, FastAPI, HTTPException
+from fastapi.responses import JSONResponse
+from otlp_sink import Sink, Span
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import create_async_engine
+from test_hostile_asgi import CORPUS as HOSTILE
+from test_hostile_asgi import build_app as build_hostile_app
+
+from whatsself_otel import Telemetry, message_context
+
+Start = Callable[..., Telemetry]
+SERVER = 2
+log = logging.getLogger("shop")
+
+STATEMENTS = {
+    "a table": "create table contact (id varchar primary key, flow varchar)",
+    "a row": "insert into contact values ('c-1', 'welcome')",
+    "a read": "select flow from contact where id = :id",
+    "a change": "UPDATE contact SET flow = 'tour' WHERE id = :id",
+    "a removal": "  delete from contact where id = 'nobody'",
+    "a comment before it": "/* who */ select 1",
+    "a common table expression": "with c as (select * from contact) select * from c",
+    "several lines": "select\n  id\nfrom\n  contact",
+    "no name that SQL knows": "pragma user_version",
+    "a broken one": "selct 1",
+    "a second row of one key": "insert into contact values ('c-1', 'again')",
+}
+ORDINARY: dict[str, Message] = {
+    "a route": http("/contacts/c-1"),
+    "a route of a router": http("/shop/orders/7", query_string=b"limit=2"),
+    "a route of a mounted application": http("/inner/deep/x"),
+    "a method that is not allowed": http("/contacts/c-1", method="DELETE"),
+    "an invalid parameter": http("/shop/orders/seven"),
+    "an answer of 4xx": http("/gone"),
+    "an answer of 5xx": http("/broken"),
+    "background work": http("/later", method="POST"),
+    "a sender's trace": http(
+        "/contacts/c-1", headers=[(b"host", b"shop"), (b"traceparent", b"00-" + b"ab" * 16 + b"-" + b"cd" * 8 + b"-01")]
+    ),
+    "a robot": http("/contacts/c-1", headers=[(b"host", b"shop"), (b"user-agent", b"Googlebot/2.1")]),
+    "an excluded path": http("/health"),
+    "HTTP/2 by a proxy": http("/contacts/c-1", http_version="2", scheme="https", root_path="/proxy"),
+}
+
+
+def build_app() -> FastAPI:
+    app, router, inner = FastAPI(), APIRouter(prefix="/shop"), FastAPI()
+
+    @app.get("/contacts/{contact_id}")
+    async def contact(contact_id: str) -> str:
+        with message_context(contact_id=contact_id):
+            log.info("asked for %s", contact_id, extra={"kind": "text"})
+        return contact_id
+
+    @router.get("/orders/{number}")
+    async def order(number: int, limit: int = 1) -> int:
+        return number + limit
+
+    @inner.get("/deep/{name}")
+    def deep(name: str) -> str:
+        return name
+
+    @app.get("/gone")
+    async def gone() -> None:
+        raise HTTPException(410)
+
+    @app.get("/broken")
+    async def broken() -> JSONResponse:
+        return JSONResponse({}, status_code=503)
+
+    @app.post("/later")
+    async def later(tasks: BackgroundTasks) -> None:
+        tasks.add_task(work)
+
+    async def work() -> None:
+        with message_context(message_id="m-1"):
+            log.warning("done later")
+
+    @app.get("/health")
+    async def health() -> str:
+        return "ok"
+
+    app.include_router(router)
+    app.mount("/inner", inner)
+    return app
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one way of instrumenting sent, without what is new each time: ids, times and the request's own id."""
+
+    spans: list[Any]
+    logs: list[Any]
+    points: list[Any]
+
+    @classmethod
+    def of(cls, sink: Sink) -> Seen:
+        spans = sink.spans()
+        names = {span.span_id: span.name for span in spans}
+        logs = [
+            (record.body, record.level, record.scope, _settled(record.attributes), names.get(record.span_id))
+            for record in sink.logs()
+        ]
+        return cls([_shown(span, names) for span in spans], logs, _points(sink))
+
+
+def _shown(span: Span, names: dict[str, str]) -> Any:
+    parent = names.get(span.parent_id, "elsewhere" if span.parent_id else "")
+    events = [(name, {key: value for key, value in held.items() if "stack" not in key}) for name, held in span.events]
+    # The one difference: contrib records what a stream raises twice, where it comes out and where it ends the span.
+    events = [event for number, event in enumerate(events) if event not in events[:number]]
+    return span.name, span.kind, _settled(span.attributes), span.status_code, span.status, parent, events
+
+
+def _settled(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {key: "made" if key == "requestId" else value for key, value in attributes.items()}
+
+
+def _points(sink: Sink) -> list[Any]:
+    latest = sink.metrics()["http.server.request.duration"][-1].histogram.data_points
+    found = [(sorted((pair.key, str(pair.value)) for pair in point.attributes), point.count) for point in latest]
+    return sorted(found)
+
+
+def record(start: Start, sink: Sink, way: str, app: FastAPI, scopes: list[tuple[Message, list[Message]]]) -> Seen:
+    """Serve *scopes* one after the other with *way*."""
+    sink.received.clear()
+    telemetry = start(app=app, instrumentation=way, excluded_paths=("/health",))
+
+    async def serve() -> None:
+        for scope, body in scopes:
+            await listen(app, scope, body)
+
+    asyncio.run(serve())
+    return _end(telemetry, sink)
+
+
+def _end(telemetry: Telemetry, sink: Sink) -> Seen:
+    assert telemetry.force_flush(10)
+    seen = Seen.of(sink)
+    telemetry.shutdown()
+    return seen
+
+
+class TestRequests:
+    def test_of_an_ordinary_application_are_recorded_the_same(self, start: Start, sink: Sink) -> None:
+        body: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
+        scopes = [(scope, body) for scope in ORDINARY.values()]
+        contrib, lean = (record(start, sink, way, build_app(), scopes) for way in ("contrib", "lean"))
+
+        assert lean == contrib
+        assert sum(kind == SERVER for _, kind, *_ in contrib.spans) == len(ORDINARY) - 1
+        assert len(contrib.logs) == sum(scope["path"].startswith("/contacts") for scope in ORDINARY.values())
+
+    @pytest.mark.parametrize("name", HOSTILE)
+    def test_that_are_hostile_are_recorded_the_same(self, start: Start, sink: Sink, name: str) -> None:
+        known = http()
+        scopes = [HOSTILE[name], (known, [])]
+        contrib, lean = (record(start, sink, way, build_hostile_app(), scopes) for way in ("contrib", "lean"))
+
+        assert lean == contrib
+
+
+class TestStatements:
+    def test_are_recorded_the_same(self, start: Start, sink: Sink) -> None:
+        contrib, lean = (self._run(start, sink, way) for way in ("contrib", "lean"))
+
+        assert lean == contrib
+        assert len(contrib) > 2 * len(STATEMENTS)
+
+    def _run(self, start: Start, sink: Sink, way: str) -> list[Any]:
+        sink.received.clear()
+        engine = create_engine("sqlite://")
+        telemetry = start(engine=engine, instrumentation=way)
+        with engine.connect() as connection, telemetry.tracer.start_as_current_span("work"):
+            for statement in STATEMENTS.values():
+                with suppress(SQLAlchemyError):
+                    connection.execute(text(statement), {"id": "c-1"} if ":id" in statement else {})
+            rows = [{"id": f"many-{number}"} for number in range(3)]
+            connection.execute(text("insert into contact (id) values (:id)"), rows)
+            with suppress(ZeroDivisionError), connection.begin_nested():
+                connection.execute(text("select count(*) from contact"))
+                raise ZeroDivisionError
+            connection.commit()
+        for statement in STATEMENTS.values():
+            with engine.connect() as connection, suppress(SQLAlchemyError):
+                connection.exec_driver_sql(statement.replace(":id", "'c-1'"))
+        assert telemetry.force_flush(10)
+        spans = sink.spans()
+        names = {span.span_id: span.name for span in spans}
+        telemetry.shutdown()
+        engine.dispose()
+        return [_shown(span, names) for span in spans]
+
+    def test_of_an_async_engine_are_recorded_the_same(self, start: Start, sink: Sink, tmp_path: Path) -> None:
+        contrib, lean = (self._run_async(start, sink, way, tmp_path / f"{way}.db") for way in ("contrib", "lean"))
+
+        assert lean == contrib
+        assert contrib
+
+    def _run_async(self, start: Start, sink: Sink, way: str, database: Path) -> list[Any]:
+        sink.received.clear()
+
+        async def work() -> None:
+            async with engine.connect() as connection:
+                for statement in STATEMENTS.values():
+                    with suppress(SQLAlchemyError):
+                        await connection.execute(text(statement), {"id": "c-1"} if ":id" in statement else {})
+            await engine.dispose()
+
+        engine = create_async_engine(f"sqlite+aiosqlite:///{database}")
+        telemetry = start(engine=engine, instrumentation=way)
+        asyncio.run(work())
+        assert telemetry.force_flush(10)
+        shown = [_shown(span, {}) for span in sink.spans()]
+        telemetry.shutdown()
+        return [(name, kind, _anywhere(held), *rest) for name, kind, held, *rest in shown]
+
+
+def _anywhere(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Without the file's name, which is another each time."""
+    return {key: value for key, value in attributes.items() if key != "db.namespace"}
