@@ -1,4 +1,4 @@
-"""Every query of every panel, asked of the real Prometheus, Loki and Tempo after a day of business in the demo."""
+"""Every query of every panel, rule and runbook, asked of the real backends after a day of business in the demo."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -30,6 +31,8 @@ from whatsself_otel.demo.traffic import trace_id_of
 
 pytestmark = pytest.mark.backend
 
+ROOT = Path(__file__).parent.parent.parent
+
 EVERY_S = 5
 """Recorded values of a month are made every 4 minutes; here they are not waited for, and nothing else is changed."""
 PATIENCE_S = 90.0
@@ -40,8 +43,9 @@ MUST_SHOW = {"overview", "quality", "flows"}
 
 MAY_BE_EMPTY = {
     ("collector", "Telemetry the application dropped"): "the demo drops nothing",
+    ("runbook", "whatsselfcollectorqueuesetaside 1"): "no queue is corrupt",
 }
-"""Panels of the other pages that are right to be empty in a run where all goes well; at most five."""
+"""Panels of the other pages, and checks, that are right to be empty in a run where all goes well; at most five."""
 
 MACROS = {"$__rate_interval": "1m", "$__range": "15m", "$__interval": "15s", "$__auto": "1m"}
 
@@ -101,8 +105,33 @@ def linked_by(name: str, document: dict[str, Any]) -> Iterator[Asked]:
             )
 
 
+def asked_by_runbooks() -> Iterator[Asked]:
+    """
+    Return the checks to paste of each runbook, without the ``> 0`` that hides what is well.
+
+    The alert's own rule, below them, is empty while all is well.
+    """
+    for page in sorted((ROOT / "docs" / "runbooks").glob("whatsself*.md")):
+        checks = page.read_text("utf-8").partition("## Checks")[2].partition("## Fix")[0]
+        for number, query in enumerate(re.findall(r"```promql\n(.*?)```", checks, re.DOTALL), 1):
+            text = re.sub(r" > \w+$", "", re.sub(r"\s+", " ", query).strip())
+            yield Asked(page="runbook", panel=f"{page.stem} {number}", kind="prometheus", query=text)
+
+
+def asked_by_rules() -> Iterator[Asked]:
+    """Return what each recording rule has recorded."""
+    for path in sorted((ROOT / "backends" / "prometheus" / "rules").glob("*.yml")):
+        for group in yaml.safe_load(path.read_text("utf-8"))["groups"]:
+            for name in sorted({rule["record"] for rule in group["rules"] if "record" in rule}):
+                yield Asked(page="rule", panel=name, kind="prometheus", query=name)
+
+
 ENGLISH = {name: each for name, each in documents(Source.load()).items() if not name.endswith(".pt-BR.json")}
-ASKED = [asked for name, each in ENGLISH.items() for asked in asked_by(name, each)]
+ASKED = [
+    *[asked for name, each in ENGLISH.items() for asked in asked_by(name, each)],
+    *asked_by_runbooks(),
+    *asked_by_rules(),
+]
 LINKED = [asked for name, each in ENGLISH.items() for asked in linked_by(name, each)]
 
 
@@ -277,7 +306,9 @@ def table(counted: dict[Asked, int]) -> str:
     return "\n".join([heading, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
-def test_every_query_of_every_panel_returns_data(counted: dict[Asked, int], capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_query_of_every_panel_rule_and_runbook_returns_data(
+    counted: dict[Asked, int], capsys: pytest.CaptureFixture[str]
+) -> None:
     with capsys.disabled():
         sys.stdout.write(f"\n\n{table(counted)}\n")
 
