@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from alert_variables import alert_variables
 from binaries import ROOT, need, run_once
 from vendor_files import VENDORS, header, listed
 
@@ -173,6 +174,13 @@ class TestFile:
 
         assert wanted - environment == set()
 
+    def test_the_lists_of_what_may_name_itself_reach_the_collector(self) -> None:
+        base = (ROOT / "collector" / "config.yaml").read_text("utf-8")
+        lists = set(re.findall(r"not IsMatch\(.*env:(\w+)", base))
+
+        assert len(lists) == 3
+        assert lists - services(read())["otelcol"]["environment"].keys() == set()
+
     def test_every_volume_is_named_and_used(self) -> None:
         document = read()
         mounts = [str(mount) for service in services(document).values() for mount in service.get("volumes", [])]
@@ -224,21 +232,9 @@ class TestAlerting:
         command = [sys.executable, "-m", service["command"][2], str(folder / service["command"][3].lstrip("/"))]
         return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
 
-    def secrets(self, folder: Path) -> dict[str, str]:
-        """Return everything that .env may say of alerts, with the secrets' files in *folder*."""
-        for name in ("slack", "smtp", "heartbeat"):
-            (folder / name).write_text("http://127.0.0.1:1/secret\n", "utf-8")
-        return {
-            "ALERT_SLACK_URL_FILE": str(folder / "slack"),
-            "ALERT_SLACK_CHANNEL": "#plantao",
-            "ALERT_EMAIL_TO": "owner@example.org",
-            "ALERT_SMTP_SMARTHOST": "mail.example.org:587",
-            "ALERT_SMTP_FROM": "whatsself@example.org",
-            "ALERT_SMTP_USERNAME": "whatsself",
-            "ALERT_SMTP_PASSWORD_FILE": str(folder / "smtp"),
-            "ALERT_HEARTBEAT_URL_FILE": str(folder / "heartbeat"),
-            "TIMEZONE": "America/Manaus",
-        }
+    def everything(self, folder: Path) -> dict[str, str]:
+        """Return everything that .env may say of alerts."""
+        return alert_variables(folder, ALERT_SLACK_CHANNEL="#plantao", TIMEZONE="America/Manaus")
 
     def test_without_variables_it_writes_the_shipped_file(self, tmp_path: Path) -> None:
         done = self.run(tmp_path)
@@ -251,7 +247,7 @@ class TestAlerting:
     def test_with_variables_alertmanager_takes_it_and_reads_its_secrets_where_they_are_mounted(
         self, tmp_path: Path
     ) -> None:
-        done = self.run(tmp_path, **self.secrets(tmp_path))
+        done = self.run(tmp_path, **self.everything(tmp_path))
         path = tmp_path / "alertmanager" / "alertmanager.yml"
         checked = run_once([need("amtool"), "check-config", path])
 
@@ -277,7 +273,7 @@ class TestAlerting:
         ],
     )
     def test_refuses_a_half_by_name_and_writes_nothing(self, tmp_path: Path, name: str) -> None:
-        variables = self.secrets(tmp_path)
+        variables = self.everything(tmp_path)
         del variables[name]
 
         done = self.run(tmp_path, **variables)
@@ -288,7 +284,7 @@ class TestAlerting:
 
     @pytest.mark.parametrize("name", ["slack", "smtp", "heartbeat"])
     def test_refuses_an_empty_secret_by_name(self, tmp_path: Path, name: str) -> None:
-        variables = self.secrets(tmp_path)
+        variables = self.everything(tmp_path)
         (tmp_path / name).write_text("\n", "utf-8")
 
         done = self.run(tmp_path, **variables)

@@ -350,3 +350,25 @@ class TestLevel:
     def test_a_wrong_level_is_an_error_that_names_the_right_ones(self, start: Start) -> None:
         with pytest.raises(ConfigError, match="one of trace, debug, info, warn, error, fatal, got 'loud'"):
             start().set_log_level("loud")
+
+
+class TestLimits:
+    """The limits that OpenTelemetry's variables set hold for records that are masked already, and cut no sooner."""
+
+    def test_of_a_value_cut_it_after_masking(self, start: Start, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "10")
+        telemetry = start()
+        logging.getLogger("shop").warning("sent", extra={"kind": "x 5511987654321"})
+
+        assert telemetry.force_flush(5)
+        assert sink.logs()[0].attributes["kind"] == "x +55*****"
+
+    def test_of_a_count_drop_the_rest(self, start: Start, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "2")
+        telemetry = start()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the SDK's own, of what is asserted here
+            logging.getLogger("shop").warning("sent", extra={"one": 1, "two": 2, "three": 3})
+
+        assert telemetry.force_flush(5)
+        assert len(sink.logs()[0].attributes) == 2

@@ -87,3 +87,9 @@ def test_more_than_the_limit_is_dropped_and_counted_as_the_sdk_does() -> None:
 
     assert dict(span.attributes) == {"server.port": 8000, "route": "/messages/{id}"}
     assert span.dropped_attributes == 1
+
+
+def test_with_a_limit_of_none_nothing_is_kept() -> None:
+    span = started(provider(max_span_attributes=0))
+
+    assert (dict(span.attributes), span.dropped_attributes) == ({}, len(ATTRIBUTES))

@@ -169,6 +169,15 @@ class _MaskedReadWrite(ReadWriteLogRecord):
         self.limits = logger._log_record_limits  # noqa: SLF001
 
 
+def _needs_no_cut(record: MaskedLogRecord, logger: Any) -> bool:
+    """Return whether the limits that ``OTEL_*`` variables set would leave *record* as it is."""
+    if type(logger) is not Logger:
+        return False
+    limits: Any = logger._log_record_limits  # noqa: SLF001 - as above
+    most = limits.max_log_record_attributes
+    return limits.max_log_record_attribute_length is None and (most is None or len(record.attributes or ()) <= most)
+
+
 class TelemetryHandler(logging.Handler):
     """
     Writes each record as a masked line and exports it.
@@ -311,7 +320,7 @@ class TelemetryHandler(logging.Handler):
         try:
             logger = self._loggers.get(entry.logger) or self._logger(entry.logger)
             record = MaskedLogRecord(entry)
-            logger.emit(_MaskedReadWrite(record, logger) if type(logger) is Logger else record)
+            logger.emit(_MaskedReadWrite(record, logger) if _needs_no_cut(record, logger) else record)
         except Exception:  # noqa: BLE001 - telemetry must not stop the application
             self._on_error("logs")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
@@ -216,7 +215,7 @@ def put_clean(span: Any, attributes: Mapping[str, str | int]) -> None:
     """Set *attributes*, clean text and numbers, on *span*; the SDK would validate and lock for each."""
     bounded = span._attributes  # noqa: SLF001 - as `plain_dict`
     known = plain_dict(bounded)
-    if type(known) is dict and len(known) + len(attributes) <= (bounded.maxlen or sys.maxsize):
+    if type(known) is dict and (bounded.maxlen is None or len(known) + len(attributes) <= bounded.maxlen):
         known.update(attributes)  # one operation of the interpreter: no other thread sees half of it
     else:
         span.set_attributes(attributes)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from alert_variables import alert_variables
 from binaries import ROOT, Program, free_ports, get, need, run_once, running
 
 from whatsself_otel.cli.alerting import AlertingConfig, BusinessHours, render
@@ -39,22 +40,6 @@ CONFIG = yaml.safe_load((FOLDER / "alertmanager.yml").read_text("utf-8"))
 ALERTS = list(alert_rules(ROOT / "backends" / "prometheus" / "rules"))
 
 
-def environment(folder: Path, **more: str) -> dict[str, str]:
-    """Return variables that switch everything on, with secrets in *folder*."""
-    for name in ("slack", "smtp", "heartbeat"):
-        (folder / name).write_text("http://127.0.0.1:1/secret\n", "utf-8")
-    return {
-        "ALERT_SLACK_URL_FILE": str(folder / "slack"),
-        "ALERT_SMTP_SMARTHOST": "127.0.0.1:1",
-        "ALERT_SMTP_FROM": "whatsself@example.org",
-        "ALERT_SMTP_USERNAME": "whatsself",
-        "ALERT_SMTP_PASSWORD_FILE": str(folder / "smtp"),
-        "ALERT_EMAIL_TO": "owner@example.org",
-        "ALERT_HEARTBEAT_URL_FILE": str(folder / "heartbeat"),
-        **more,
-    }
-
-
 class TestConfig:
     """From variables to a file."""
 
@@ -65,7 +50,7 @@ class TestConfig:
     @pytest.mark.parametrize("name", ["ALERT_SLACK_URL_FILE", "ALERT_SMTP_PASSWORD_FILE", "ALERT_HEARTBEAT_URL_FILE"])
     @pytest.mark.parametrize("content", [None, "", " \n"])
     def test_refuses_a_missing_or_empty_secret_by_name(self, tmp_path: Path, name: str, content: str | None) -> None:
-        variables = environment(tmp_path, **{name: str(tmp_path / "other")})
+        variables = alert_variables(tmp_path, **{name: str(tmp_path / "other")})
         if content is not None:
             (tmp_path / "other").write_text(content, "utf-8")
 
@@ -83,10 +68,10 @@ class TestConfig:
     @pytest.mark.parametrize("name", ["ALERT_SMTP_SMARTHOST", "ALERT_SMTP_FROM", "ALERT_SMTP_PASSWORD_FILE"])
     def test_names_what_e_mail_lacks(self, tmp_path: Path, name: str) -> None:
         with pytest.raises(CommandError, match=name):
-            AlertingConfig.from_environment(environment(tmp_path, **{name: ""}))
+            AlertingConfig.from_environment(alert_variables(tmp_path, **{name: ""}))
 
     def test_no_secret_is_written_into_it(self, tmp_path: Path) -> None:
-        assert "127.0.0.1:1/secret" not in render(AlertingConfig.from_environment(environment(tmp_path)))
+        assert "127.0.0.1:1/secret" not in render(AlertingConfig.from_environment(alert_variables(tmp_path)))
 
     def test_takes_the_applications_business_hours(self) -> None:
         variables = {"BUSINESS_HOURS": "08:30-20:00", "TIMEZONE": "America/Manaus"}
@@ -117,7 +102,7 @@ class TestConfig:
 
     @pytest.mark.backend
     def test_is_valid_with_everything_switched_on(self, tmp_path: Path) -> None:
-        config = StackConfig(data=tmp_path, environ=environment(tmp_path))
+        config = StackConfig(data=tmp_path, environ=alert_variables(tmp_path))
         write_alertmanager_config(config)
 
         done = run_once([need("amtool"), "check-config", tmp_path / "config/alertmanager/alertmanager.yml"])

@@ -171,7 +171,11 @@ class TestAgent:
     """The one file of which the native build lacks an exporter."""
 
     def test_knows_every_setting_of_the_exporter_it_names(self) -> None:
-        """By upstream's own page; what stands under ``protocol`` the real collector checks, below."""
+        """
+        Against a list made from notes on upstream's page, which was not at hand.
+
+        What stands under ``protocol`` the real collector checks, below.
+        """
         balancing = read("scale/agent")["exporters"]["load_balancing/gateway"]
 
         assert balancing.keys() <= {

@@ -13,6 +13,9 @@ from whatsself_otel.cli import vendor_files
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    Reply = Callable[[Mapping[str, str], bool], str]
+    """Makes a shell's command that offers words, each with its help, and files if asked to."""
+
 PROGRAM: Final = "whatsself-otel"
 _EXAMPLES: Final = """\
 where it goes:
@@ -115,15 +118,19 @@ def _quoted(words: Iterable[str]) -> str:
     return " ".join(f'"{word}"' for word in words)
 
 
-def _bash(found: Mapping[str, Level]) -> str:
+def _cases(found: Mapping[str, Level], reply: Reply) -> tuple[list[str], list[str]]:
+    """Return the branches of a ``case``: for what follows an option, and for what follows a command."""
     asked = [
-        f'        "{path}:{option}") {_bash_reply(values, is_file=values is None)}; return ;;'
+        f'        "{path}:{option}") {reply(dict.fromkeys(values or (), ""), values is None)}; return ;;'
         for path, level in found.items()
         for option, values in level.values.items()
     ]
-    shown = [
-        f'        "{path}") {_bash_reply(level.words, is_file=level.takes_file)} ;;' for path, level in found.items()
-    ]
+    shown = [f'        "{path}") {reply(level.words, level.takes_file)} ;;' for path, level in found.items()]
+    return asked, shown
+
+
+def _bash(found: Mapping[str, Level]) -> str:
+    asked, shown = _cases(found, _bash_reply)
     return "\n".join([
         f"# bash completion of {PROGRAM}",
         "_whatsself_otel() {",
@@ -145,20 +152,13 @@ def _bash(found: Mapping[str, Level]) -> str:
     ])  # fmt: skip
 
 
-def _bash_reply(words: Iterable[str] | None, *, is_file: bool) -> str:
-    kinds = ("-f " if is_file else "") + f'-W "{" ".join(words or ())}"'
+def _bash_reply(words: Mapping[str, str], is_file: bool) -> str:  # noqa: FBT001 - a `Reply`
+    kinds = ("-f " if is_file else "") + f'-W "{" ".join(words)}"'
     return f'mapfile -t COMPREPLY < <(compgen {kinds} -- "$current")'
 
 
 def _zsh(found: Mapping[str, Level]) -> str:
-    asked = [
-        f'        "{path}:{option}") {_zsh_reply(dict.fromkeys(values or (), ""), is_file=values is None)}; return ;;'
-        for path, level in found.items()
-        for option, values in level.values.items()
-    ]
-    shown = [
-        f'        "{path}") {_zsh_reply(level.words, is_file=level.takes_file)} ;;' for path, level in found.items()
-    ]
+    asked, shown = _cases(found, _zsh_reply)
     return "\n".join([
         f"#compdef {PROGRAM}",
         f"# zsh completion of {PROGRAM}",
@@ -182,7 +182,7 @@ def _zsh(found: Mapping[str, Level]) -> str:
     ])  # fmt: skip
 
 
-def _zsh_reply(words: Mapping[str, str], *, is_file: bool) -> str:
+def _zsh_reply(words: Mapping[str, str], is_file: bool) -> str:  # noqa: FBT001 - a `Reply`
     rows = " ".join(_single(f"{word}:{text}" if text else word) for word, text in words.items())
     described = f"shown=({rows}); _describe {PROGRAM} shown" if words else ":"
     return f"{described}; _files" if is_file else described
