@@ -24,6 +24,8 @@ _END_STREAM, _ACK, _END_HEADERS, _PADDED, _PRIORITY = 0x1, 0x1, 0x4, 0x8, 0x20
 _HEADER_TABLE_SIZE, _ENABLE_PUSH, _INITIAL_WINDOW_SIZE = 1, 2, 4
 _MAX_FRAME_BYTES: Final = 16_384
 _MAX_ANSWER_BYTES: Final = 65_536
+_MOST_UNREAD_FRAMES: Final = 1000
+"""An idle connection brings a ping now and then: what brings more than this never comes to an end."""
 _LAST_STREAM: Final = 2**31 - 1
 
 
@@ -88,19 +90,20 @@ class Connection:
         self._send(_HEADERS, _END_HEADERS, encode_headers(headers))
         self._send_body(body, answer)
         while not answer.ended:
-            self._read_frame(answer)
+            self._await_frame(answer)
         return answer
 
     def is_usable(self) -> bool:
         """Whether another call can be made: neither the other side nor the numbers of streams are at their end."""
         self._deadline_s = time.monotonic()
         try:
-            while True:  # what came while nobody read: pings, or a farewell
+            for _ in range(_MOST_UNREAD_FRAMES):  # what came while nobody read: pings, or a farewell
                 self._read_frame(Answer())
         except (BlockingIOError, TimeoutError):
             return not self._leaving and self._stream + 2 < _LAST_STREAM
         except OSError:
-            return False
+            pass
+        return False
 
     def close(self) -> None:
         """Close the socket."""
@@ -115,7 +118,7 @@ class Connection:
         while not answer.ended:
             size = min(len(body) - position, _MAX_FRAME_BYTES, self._window, self._stream_window)
             if size <= 0:
-                self._read_frame(answer)
+                self._await_frame(answer)
                 continue
             last = position + size == len(body)
             self._send(_DATA, _END_STREAM if last else 0, body[position : position + size])
@@ -124,6 +127,11 @@ class Connection:
             position += size
             if last:
                 return
+
+    def _await_frame(self, answer: Answer) -> None:
+        if time.monotonic() > self._deadline_s:  # else frames that come without a pause would never let the call end
+            raise TimeoutError
+        self._read_frame(answer)
 
     def _read_frame(self, answer: Answer) -> None:
         kind, flags, stream, payload = self._next_frame()
