@@ -1,8 +1,9 @@
 """
 What each vendor's own documentation says of its OTLP intake: the other side of ``collector/vendors``.
 
-Written from the vendors' pages, never from the YAML. A size is what one request may hold before compression; where a
-page gives none, it is the 4 MB that OTLP receivers commonly take.
+Written from the vendors' pages as they are stored in public corpora (no live page was at hand), never from the YAML.
+A size is what one request may hold before compression; where a page gives none, it is the 4 MB that OTLP receivers
+commonly take. A header that a page only offers stands here where data would be lost or misread without it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Intake:
     """What one vendor checks of a request."""
 
     page: str
-    checked: str = "2026-11-25"
+    checked: str = "2026-11-26"
     base: str = ""
     """The path below which its endpoint lies, as its page has it."""
     paths: Mapping[str, str] = field(default_factory=lambda: _STANDARD)
@@ -31,12 +32,17 @@ class Intake:
     """What an operator sets; ``{url}`` is the vendor's server."""
     headers: Mapping[str, str] = field(default_factory=dict)
     headers_by_signal: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    temporality: Literal["delta", "any"] = "any"
+    temporality: Literal["delta", "delta histograms", "any"] = "any"
     limit_bytes: int = 4_000_000
+    limit_bytes_by_signal: Mapping[str, int] = field(default_factory=dict)
 
     def wanted(self, signal: str) -> dict[str, str]:
         """Return the headers of a request of *signal*."""
         return {**self.headers, **self.headers_by_signal.get(signal, {})}
+
+    def limit(self, signal: str) -> int:
+        """Return how many bytes a request of *signal* may have before compression."""
+        return self.limit_bytes_by_signal.get(signal, self.limit_bytes)
 
 
 INTAKES = {
@@ -67,9 +73,11 @@ INTAKES = {
         headers={"authorization": "ing-1"},
     ),
     "coralogix": Intake(
-        page="https://coralogix.com/docs/coralogix-endpoints",
+        # The page of endpoints, that of limitations, and the tutorials, which call both names mandatory.
+        page="https://coralogix.com/docs/developer-portal/apis/limitations",
         environ={"CORALOGIX_ENDPOINT": "{url}", "CORALOGIX_DOMAIN": "eu1.coralogix.com", "CORALOGIX_PRIVATE_KEY": "c1"},
         headers={"authorization": "Bearer c1", "cx-application-name": "whatsself", "cx-subsystem-name": "whatsself"},
+        limit_bytes=10_000_000,
     ),
     "dash0": Intake(
         page="https://www.dash0.com/hub/integrations/int_otlp/overview",
@@ -77,10 +85,15 @@ INTAKES = {
         headers={"authorization": "Bearer auth_1", "dash0-dataset": "shop"},
     ),
     "datadog": Intake(
-        page="https://docs.datadoghq.com/opentelemetry/setup/otlp_ingest",
+        page="https://docs.datadoghq.com/opentelemetry/setup/otlp_ingest/metrics",
         environ={"DD_OTLP_ENDPOINT": "{url}", "DD_API_KEY": "dd-1"},
         headers={"dd-api-key": "dd-1"},
+        headers_by_signal={
+            _TRACES: {"compute_stats": "true"},
+            _METRICS: {"dd-otel-metric-config": '{"resource_attributes_as_tags": true}'},
+        },
         temporality="delta",
+        limit_bytes_by_signal={_TRACES: 3_200_000, _METRICS: 5_000_000},
     ),
     "dynatrace": Intake(
         page="https://docs.dynatrace.com/docs/discover-dynatrace/references/dynatrace-api/environment-api/opentelemetry/post-metrics",
@@ -88,11 +101,14 @@ INTAKES = {
         environ={"DYNATRACE_OTLP_ENDPOINT": "{url}/api/v2/otlp", "DYNATRACE_API_TOKEN": "dt0c01.1"},
         headers={"authorization": "Api-Token dt0c01.1"},
         temporality="delta",
+        limit_bytes_by_signal={_TRACES: 8_000_000, _METRICS: 4_000_000, _LOGS: 2_000_000},
     ),
     "elastic": Intake(
         page="https://www.elastic.co/docs/reference/opentelemetry/motlp",
         environ={"ELASTIC_OTLP_ENDPOINT": "{url}", "ELASTIC_API_KEY": "ZXM6MQ=="},
         headers={"authorization": "ApiKey ZXM6MQ=="},
+        # Its limitations, of the time before 9.5.3: cumulative histograms are dropped, of sums nothing is said.
+        temporality="delta histograms",
     ),
     "grafana-cloud": Intake(
         page="https://grafana.com/docs/grafana-cloud/send-data/otlp/send-data-otlp",
@@ -126,6 +142,7 @@ INTAKES = {
     ),
     "otlp": Intake(
         page="https://opentelemetry.io/docs/specs/otlp",
+        checked="2026-11-23",
         environ={"OTLP_ENDPOINT": "{url}", "OTLP_HEADERS": '{authorization: "Bearer abc=", x-tenant: shop}'},
         headers={"authorization": "Bearer abc=", "x-tenant": "shop"},
     ),

@@ -117,6 +117,9 @@ table are needed in each. Each collector may use `OTELCOL_MEMORY_LIMIT_MIB` (400
 | `collector/scale/kafka-producer.yaml` | sends to Kafka, the spans of a trace to one partition |
 | `collector/scale/kafka-consumer.yaml` | reads as a member of a group, marks what every queue on disk has |
 
+Each is one word of the command line, `whatsself-otel collector run --scale kafka-consumer --vendor local`, which asks
+for its variables; without it, one more `--config`.
+
 A consumer syncs each Kafka message to its disk before it is marked, and each trace is a message of its own: its disk is
 the limit before its CPU. Give topics many partitions, which are read side by side, and watch the group's lag.
 

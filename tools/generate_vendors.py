@@ -36,6 +36,12 @@ whatsself-otel vendors show honeycomb
 whatsself-otel collector run --vendor local --vendor honeycomb
 ```
 
+In containers it is `OTELCOL_VENDOR`, beside Prometheus, Loki and Tempo, here or in `.env` with the variables of the
+file: `OTELCOL_VENDOR=honeycomb HONEYCOMB_API_KEY=... docker compose up`. Those that need an extension (`aws`,
+`azure-monitor`, `google-cloud`) want it named as well, for example `OTELCOL_EXTENSIONS=[health_check,
+file_storage/queue, googleclientauth/google-cloud]`. `docker compose up otelcol` starts no backend of its own: what is
+meant for them waits.
+
 A required variable may also stand in a file: `NAME_FILE=path` instead of `NAME=value`. One that is missing, empty or
 still a placeholder is named before anything starts. Vendors' own servers [were not tried](unproven.md). A backend
 without a file here: `otlp`, or a file of your own, as [examples/second_vendor.yaml](../examples/second_vendor.yaml);

@@ -50,6 +50,18 @@ class TestVariables:
         assert main(["collector", "validate", "--config", "no-such.yaml"]) == 2
         assert "No such file: no-such.yaml" in capsys.readouterr().err
 
+    def test_a_file_of_scale_that_is_not_there_is_status_2(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["collector", "validate", "--scale", "kafka"]) == 2
+        assert "There are: agent, gateway, kafka-consumer, kafka-producer." in capsys.readouterr().err
+
+    def test_a_file_of_scale_asks_for_its_variables(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.delenv("KAFKA_BROKERS", raising=False)
+
+        assert main(["collector", "validate", "--scale", "kafka-producer"]) == 2
+        assert "kafka-producer: KAFKA_BROKERS is not set" in capsys.readouterr().err
+
     def test_a_missing_program_is_status_3(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -122,6 +134,18 @@ class TestRealCollector:
             monkeypatch.setenv(name, str(tmp_path / name))
 
         assert main(["collector", "validate", "--vendor", "local", "--secure", "--sampling"]) == 0
+        assert "The configuration is valid." in capfd.readouterr().out
+
+    @pytest.mark.parametrize("name", ["gateway", "kafka-consumer", "kafka-producer"])
+    def test_takes_a_file_of_scale(
+        self, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        for variable in ("OTELCOL_TLS_CERT_FILE", "OTELCOL_TLS_KEY_FILE", "OTELCOL_TLS_CLIENT_CA_FILE"):
+            (tmp_path / variable).write_text("x", "utf-8")
+            monkeypatch.setenv(variable, str(tmp_path / variable))
+        monkeypatch.setenv("KAFKA_BROKERS", "[127.0.0.1:9092]")
+
+        assert main(["collector", "validate", "--vendor", "local", "--scale", name]) == 0
         assert "The configuration is valid." in capfd.readouterr().out
 
     def test_secure_without_its_files_is_status_2_and_names_each(self, capfd: pytest.CaptureFixture[str]) -> None:

@@ -126,10 +126,15 @@ class TestShell:
         assert set(vendor_files.names()) <= offered
         assert "--sampling" not in offered
 
+    def test_offers_the_tiers_there_are(self, name: str, script: Callable[[str], Path]) -> None:
+        offered = set(ASK[name](script(name), "whatsself-otel collector run --scale "))
+
+        assert {"agent", "gateway", "kafka-consumer", "kafka-producer"} <= offered
+
     def test_offers_options_after_a_dash(self, name: str, script: Callable[[str], Path]) -> None:
         offered = set(ASK[name](script(name), "whatsself-otel collector run --s"))
 
-        assert {"--secure", "--sampling", "--source"} <= offered
+        assert {"--secure", "--sampling", "--source", "--scale"} <= offered
         assert "--vendor" not in offered
 
 

@@ -33,6 +33,7 @@ examples:
   whatsself-otel collector run --vendor aws --container
   whatsself-otel collector run --vendor local --secure --sampling
   PINO_LOG_FILES='/srv/app/logs/*.log*' whatsself-otel collector run --vendor local --source pino
+  KAFKA_BROKERS='[kafka-1:9092]' whatsself-otel collector run --vendor local --scale kafka-consumer
 
 --secure asks every sender for TLS and a token: OTELCOL_TLS_CERT_FILE, OTELCOL_TLS_KEY_FILE and OTELCOL_TOKEN_FILE.
 --sampling keeps every trace that matters and a share of the rest: OTELCOL_SAMPLING_PERCENT (10).
@@ -66,6 +67,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
             "--vendor", action="append", default=[], metavar="NAME", help="repeatable; see `vendors list`"
         )
         action.add_argument("--source", action="append", default=[], metavar="NAME", help="repeatable; pino: log files")
+        action.add_argument(
+            "--scale",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="repeatable; agent, gateway, kafka-producer, ...",
+        )
         action.add_argument("--secure", action="store_true", help="TLS and a token for every sender")
         action.add_argument("--sampling", action="store_true", help="keep what matters and a share of the rest")
         action.add_argument("--container", action="store_true", help="the official image, by Docker")
@@ -96,7 +104,8 @@ def validation(vendors: Sequence[Vendor]) -> list[str]:
 
 def _vendors(arguments: argparse.Namespace) -> list[Vendor]:
     vendors = [vendor_files.load(name) for name in dict.fromkeys(arguments.vendor)]
-    vendors += [vendor_files.source(name) for name in dict.fromkeys(arguments.source)]
+    for kind in ("source", "scale"):
+        vendors += [vendor_files.part(kind, name) for name in dict.fromkeys(getattr(arguments, kind))]
     vendors += [vendor_files.overlay(name) for name in ("secure", "sampling") if getattr(arguments, name)]
     vendor_files.check(vendors)
     return vendors

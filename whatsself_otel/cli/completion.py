@@ -99,8 +99,8 @@ def _values(path: str, action: argparse.Action) -> tuple[str, ...] | None:
         return None
     if action.dest == "vendor" or (path.startswith("vendors ") and action.dest == "name"):
         return tuple(vendor_files.names())
-    if action.dest == "source":
-        return tuple(vendor_files.source_names())
+    if action.dest in {"source", "scale"}:
+        return tuple(vendor_files.part_names(action.dest))
     if action.dest == "scenario":
         from whatsself_otel.simulation.scenarios import SCENARIOS
 

@@ -74,22 +74,25 @@ def load(name: str) -> Vendor:
     return read(shipped(f"collector/vendors/{name}.yaml"))
 
 
-def source_names() -> list[str]:
-    """Return the names of all files of ``collector/sources``."""
-    return sorted(path.stem for path in shipped("collector/sources").glob("*.yaml"))
+_FOLDERS: Final = {"source": "collector/sources", "scale": "collector/scale"}
 
 
-def source(name: str) -> Vendor:
+def part_names(kind: str) -> list[str]:
+    """Return the names of all files of one *kind*: ``source`` or ``scale``."""
+    return sorted(path.stem for path in shipped(_FOLDERS[kind]).glob("*.yaml"))
+
+
+def part(kind: str, name: str) -> Vendor:
     """
-    Return the file ``collector/sources/NAME.yaml``, whose header reads like a vendor's.
+    Return the file *name* of one *kind* (``source`` or ``scale``), whose header reads like a vendor's.
 
     Raises:
         CommandError: There is no such file; the message lists those there are.
     """
-    known = source_names()
+    known = part_names(kind)
     if name not in known:
-        raise CommandError(f"No source is called {name!r}. There are: {', '.join(known)}.", status=WRONG_USE)
-    return read(shipped(f"collector/sources/{name}.yaml"))
+        raise CommandError(f"No {kind} is called {name!r}. There are: {', '.join(known)}.", status=WRONG_USE)
+    return read(shipped(f"{_FOLDERS[kind]}/{name}.yaml"))
 
 
 def overlay(name: str) -> Vendor:
