@@ -6,18 +6,23 @@ The long forms are in test_faults_proof.py.
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import signal
-import subprocess
-import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from binaries import COLLECTOR, ROOT, config_arguments, free_ports, need, run_collector, run_once
+from fault_cases import (
+    NEEDS_ROOT,
+    corrupt_queue,
+    filled_queue,
+    full_disk,
+    read_only_disk,
+    storm_of_refusals,
+    wait_until,
+)
 from fault_rig import QUICK, Load, numbers, own_metric, tally, wait_for_all
 from otlp_sink import Sink, run_sink
 
@@ -27,10 +32,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.collector
 
-NEEDS_ROOT = pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="mounting a file system needs root")
 ROW = re.compile(r"`(test_[a-z0-9_]+)`")
-QUEUE_FILE = "exporter_otlp_http_otlp_traces"
-METADATA_KEY = b"qmv0"
 
 
 @pytest.fixture
@@ -87,16 +89,10 @@ class TestBackendRefuses:
     """Retried without end what may pass later; dropped and counted what never will."""
 
     def test_a_storm_of_429_and_503_delays_and_loses_nothing(self, tmp_path: Path, sink: Sink) -> None:
-        load = Load(url="")
-        with run_collector("otlp", environ={"OTLP_ENDPOINT": sink.url}, folder=tmp_path, settings=QUICK) as it:
-            load.url = it.http_url
-            with storm(sink), load.going_on():
-                time.sleep(3)
-            result = wait_for_all(load, sink)
-            failed = own_metric(it, "otelcol_exporter_send_failed_spans")
+        outcome = storm_of_refusals(tmp_path, sink, seconds=3)
 
-        assert load.refused == {}
-        assert (result.lost, failed) == (0, 0)
+        assert outcome.load.refused == {}
+        assert (outcome.result.lost, outcome.failed) == (0, 0)
 
     def test_a_final_refusal_is_dropped_and_counted(self, tmp_path: Path, sink: Sink) -> None:
         sink.status = 400
@@ -147,68 +143,26 @@ class TestDisk:
 
     @NEEDS_ROOT
     def test_a_full_disk_refuses_what_is_new_and_keeps_what_it_has(self, tmp_path: Path, sink: Sink) -> None:
-        sink.status = 503
-        load = Load(url="", text="x" * 1000)
-        with mount(tmp_path / "disk", "-t", "tmpfs", "-o", "size=2m", "tmpfs") as folder:
-            environ = {"OTLP_ENDPOINT": sink.url}
-            with run_collector("otlp", environ=environ, folder=folder, settings=QUICK) as it:
-                load.url = it.http_url
-                while load.attempt():
-                    pass
-                failed = own_metric(it, "otelcol_exporter_enqueue_failed_spans")
-                sink.status = 200
-                drained = wait_for_all(load, sink)
-                wait_until(load.attempt)
-                result = wait_for_all(load, sink)
+        outcome = full_disk(tmp_path, sink, size="2m")
 
-        assert load.refused.keys() <= {"500", "503"}
-        assert failed >= load.batch
-        assert (drained.lost, result.lost) == (0, 0)
+        assert outcome.load.refused.keys() <= {"500", "503"}
+        assert outcome.failed >= outcome.load.batch
+        assert outcome.result.lost == 0
 
     @NEEDS_ROOT
     def test_a_disk_that_turns_read_only_refuses_and_keeps_what_it_has(self, tmp_path: Path, sink: Sink) -> None:
-        sink.status = 503
-        load = Load(url="")
-        environ = {"OTLP_ENDPOINT": sink.url}
-        image = tmp_path / "disk.img"
-        with image.open("wb") as disk:
-            disk.truncate(64 << 20)
-        subprocess.run(["mkfs.ext4", "-q", image], check=True)
-        with mount(tmp_path / "before", "-o", "loop", str(image)) as folder:  # noqa: SIM117 - line length
-            with run_collector("otlp", environ=environ, folder=folder, settings=QUICK) as it:
-                load.url = it.http_url
-                assert all(load.attempt() for _ in range(5))
-                # What the kernel does to ext4 after an error of the device.
-                subprocess.run(["mount", "-o", "remount,abort", folder], check=False, capture_output=True)
-                assert not load.attempt()
-                failed = own_metric(it, "otelcol_exporter_enqueue_failed_spans")
-                it.process.kill()
-        sink.status = 200
-        with mount(tmp_path / "after", "-o", "loop", str(image)) as folder:  # noqa: SIM117 - line length
-            with run_collector("otlp", environ=environ, folder=folder, settings=QUICK):
-                result = wait_for_all(load, sink)
+        outcome = read_only_disk(tmp_path, sink, batches=5)
 
-        assert failed == load.batch
-        assert (result.sent, result.lost) == (250, 0)
+        assert outcome.failed == outcome.load.batch
+        assert (outcome.result.sent, outcome.result.lost) == (250, 0)
 
     def test_a_corrupt_queue_is_set_aside_and_said(self, tmp_path: Path, sink: Sink) -> None:
-        queue = filled_queue(tmp_path, sink)
-        content = queue.read_bytes()
-        assert METADATA_KEY in content
-        # The last key of a page that now sorts before all others.
-        queue.write_bytes(content.replace(METADATA_KEY, b"\0" * len(METADATA_KEY)))
-
-        environ = {"OTLP_ENDPOINT": sink.url}
-        settings = (*QUICK, "receivers::file_log/set_aside::poll_interval: 100ms")
-        with run_collector("otlp", environ=environ, folder=tmp_path, settings=settings) as it:
-            counted = "otelcol_receiver_accepted_log_records"
-            wait_until(lambda: own_metric(it, counted, receiver="file_log/set_aside") == 1)
-            sink.wait_for(lambda sink: sink.logs())
+        outcome = corrupt_queue(tmp_path, sink, batches=10)
 
         (log,) = sink.logs()
-        assert [path.name for path in queue.parent.glob("*.backup")] == [log.attributes["log.file.name"]]
+        assert [path.name for path in (tmp_path / "queue").glob("*.backup")] == [log.attributes["log.file.name"]]
         assert (log.level, log.body) == ("error", "A queue was corrupt and is set aside: what it held was not sent.")
-        assert numbers(sink) == {}
+        assert (outcome.result.sent, outcome.result.lost) == (500, 500)
 
     @pytest.mark.parametrize(
         ("damage", "said"), [(b"\0", "invalid database"), (b"\xff", "Page expected to be")], ids=["whole", "pages"]
@@ -216,7 +170,7 @@ class TestDisk:
     def test_a_queue_that_is_no_queue_stops_the_start(
         self, tmp_path: Path, sink: Sink, damage: bytes, said: str
     ) -> None:
-        queue = filled_queue(tmp_path, sink)
+        _, queue = filled_queue(tmp_path, sink)
         size, kept = queue.stat().st_size, 2 * 4096 * (damage != b"\0")
         queue.write_bytes(queue.read_bytes()[:kept] + damage * (size - kept))
         grpc, http, health, metrics = (str(port) for port in free_ports(4))
@@ -255,51 +209,3 @@ class TestMemory:
         assert load.refused.keys() == {"503"}
         assert counted == (before + 4) * load.batch
         assert accepted == load.accepted
-
-
-def filled_queue(folder: Path, sink: Sink) -> Path:
-    """Give the file of a queue that holds 500 spans nobody took."""
-    sink.status = 503
-    load = Load(url="")
-    with run_collector("otlp", environ={"OTLP_ENDPOINT": sink.url}, folder=folder, settings=QUICK) as it:
-        load.url = it.http_url
-        assert all(load.attempt() for _ in range(10))
-    sink.status = 200
-    return folder / "queue" / QUEUE_FILE
-
-
-@contextmanager
-def storm(sink: Sink) -> Iterator[None]:
-    """Answer 429 and 503 most of the time, in turns of a fifth of a second."""
-    over = threading.Event()
-
-    def change() -> None:
-        while not over.wait(0.2):
-            sink.status = random.choice([429, 503, 503, 429, 200])
-
-    thread = threading.Thread(target=change)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-        sink.status = 200
-
-
-@contextmanager
-def mount(folder: Path, *arguments: str) -> Iterator[Path]:
-    folder.mkdir()
-    subprocess.run(["mount", *arguments, folder], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
-
-
-def wait_until(condition: object, timeout_s: float = 30.0) -> None:
-    assert callable(condition)
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s, f"it never came to be within {timeout_s} s"
-        time.sleep(0.1)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from binaries import free_ports, run_collector
+from fault_cases import NEEDS_ROOT, corrupt_queue, full_disk, read_only_disk, storm_of_refusals
 from fault_rig import QUICK, Load, note, own_metric, tally, wait_for_all
 from otlp_sink import run_sink
 
@@ -67,6 +68,49 @@ def test_a_backend_away_for_thirty_minutes_of_load_gets_all_of_it(tmp_path: Path
     assert queued_bytes > 1e6
     assert failed == 0
     assert result.lost == 0
+
+
+STORM_S = 60.0
+STORED_BATCHES = 200
+"""Of 50 spans each: what lies in a queue when its disk turns read-only."""
+
+
+def test_a_long_storm_of_429_and_503_delays_and_loses_nothing(tmp_path: Path) -> None:
+    with run_sink() as sink:
+        outcome = storm_of_refusals(tmp_path, sink, STORM_S)
+
+    note("storm of 429 and 503 for 60 s", outcome.result, f"{outcome.failed:.0f} spans were given up")
+    assert outcome.result.sent > 1000
+    assert (outcome.result.lost, outcome.failed) == (0, 0)
+
+
+@NEEDS_ROOT
+def test_a_full_disk_of_64_mb_keeps_what_it_took(tmp_path: Path) -> None:
+    with run_sink() as sink:
+        outcome = full_disk(tmp_path, sink, size="64m")
+
+    answers = ", ".join(f"{count} with {status}" for status, count in sorted(outcome.load.refused.items()))
+    note("queue's disk of 64 MB full", outcome.result, f"refused requests of 50 spans: {answers}")
+    assert outcome.failed >= outcome.load.batch
+    assert outcome.result.lost == 0
+
+
+@NEEDS_ROOT
+def test_a_disk_that_turns_read_only_keeps_10_000_spans(tmp_path: Path) -> None:
+    with run_sink() as sink:
+        outcome = read_only_disk(tmp_path, sink, STORED_BATCHES)
+
+    note("queue's disk turns read-only", outcome.result, f"{outcome.failed:.0f} new spans were refused")
+    assert outcome.result.lost == 0
+
+
+def test_a_corrupt_queue_loses_what_it_held_and_says_so(tmp_path: Path) -> None:
+    with run_sink() as sink:
+        # A file of more pages, damaged so, cannot be opened: test_a_queue_that_is_no_queue_stops_the_start.
+        outcome = corrupt_queue(tmp_path, sink, batches=10)
+
+    note("queue's file damaged", outcome.result, "the file is set aside, a log record and an alert say so")
+    assert outcome.result.received == 0
 
 
 @contextlib.contextmanager
