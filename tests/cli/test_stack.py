@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -22,9 +23,14 @@ from whatsself_otel.cli.addresses import Addresses
 from whatsself_otel.cli.errors import MISSING, CommandError
 from whatsself_otel.cli.links import links, table
 from whatsself_otel.cli.native import missing
+from whatsself_otel.cli.native_stack import lock_file
+from whatsself_otel.cli.paths import locked
+from whatsself_otel.cli.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from whatsself_otel.cli.supervisor import Process
 
 
 def _arguments(*flags: str) -> argparse.Namespace:
@@ -206,6 +212,232 @@ class TestNothingRuns:
 
         assert main(["stack", "logs", "--data", str(tmp_path), "--lines", "1"]) == 0
         assert capsys.readouterr().out == "loki          two\n"
+
+
+@pytest.fixture
+def a_stack_runs(tmp_path: Path) -> Iterator[Callable[..., stack.Running]]:
+    """Leave in a data folder what a running stack leaves there; what it says of its programs is asked for real."""
+    held = contextlib.ExitStack()
+
+    def run(**ready_urls: str) -> stack.Running:
+        assert held.enter_context(locked(lock_file(tmp_path)))
+        running = stack.Running(pid=os.getpid(), ports=dict(Addresses().ports), ready_urls=ready_urls)
+        running.write(tmp_path)
+        return running
+
+    with held:
+        yield run
+
+
+@pytest.fixture
+def program(server: Callable[..., Process], tmp_path: Path) -> Iterator[str]:
+    """A program that is ready, by its URL."""
+    process = server("loki")
+    with Supervisor([process], logs=tmp_path / "others"):
+        yield process.ready_url
+
+
+DEAD = "http://127.0.0.1:9"
+"""Nobody answers there."""
+
+
+class TestForPrograms:
+    """--json: one object on standard output and nothing beside it."""
+
+    def _asked(self, capsys: pytest.CaptureFixture[str], tmp_path: Path, *words: str) -> tuple[int, Any]:
+        status = main(["stack", *words, "--data", str(tmp_path), "--json"])
+        return status, json.loads(capsys.readouterr().out)
+
+    def test_status_says_of_each_program_whether_it_is_ready(
+        self,
+        a_stack_runs: Callable[..., stack.Running],
+        program: str,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        running = a_stack_runs(loki=program, jaeger=DEAD)
+
+        assert self._asked(capsys, tmp_path, "status") == (
+            1,
+            {
+                "running": True,
+                "ready": {"loki": True, "jaeger": False},
+                "data": str(tmp_path),
+                "pid": running.pid,
+                "ports": running.ports,
+                "ready_urls": running.ready_urls,
+            },
+        )
+
+    def test_status_is_0_once_every_program_is_ready(
+        self,
+        a_stack_runs: Callable[..., stack.Running],
+        program: str,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        a_stack_runs(loki=program)
+
+        status, said = self._asked(capsys, tmp_path, "status")
+
+        assert (status, said["ready"]) == (0, {"loki": True})
+
+    def test_up_of_what_runs_already_gives_the_object_of_a_new_start(
+        self, a_stack_runs: Callable[..., stack.Running], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        running = a_stack_runs(loki=DEAD)
+
+        status, said = self._asked(capsys, tmp_path, "up")
+
+        assert status == 0
+        assert said["running"] is True
+        assert (said["pid"], said["ports"], said["data"]) == (running.pid, running.ports, str(tmp_path))
+
+    @pytest.mark.usefixtures("nothing_built")
+    def test_down_where_nothing_runs_says_so(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self._asked(capsys, tmp_path, "down") == (0, {"stopped": False})
+
+    def test_down_waits_until_the_stack_has_let_go_of_its_folder(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with subprocess.Popen([sys.executable, "-c", OBEDIENT, str(tmp_path)], stdout=subprocess.PIPE) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"runs\n"
+
+            try:
+                said = self._asked(capsys, tmp_path, "down")
+            finally:
+                other.terminate()
+            stopped = other.stdout.read()
+
+        assert said == (0, {"stopped": True})
+        assert stopped == b"stopped\n"
+
+    @pytest.mark.usefixtures("nothing_built")
+    def test_logs_are_an_object_a_line(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "logs").mkdir()
+        (tmp_path / "logs" / "loki.log").write_text('said "one"\ntwo\n', "utf-8")
+        (tmp_path / "logs" / "jaeger.log").write_text("three\n", "utf-8")
+
+        assert main(["stack", "logs", "--data", str(tmp_path), "--json"]) == 0
+        assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
+            {"program": "jaeger", "line": "three"},
+            {"program": "loki", "line": 'said "one"'},
+            {"program": "loki", "line": "two"},
+        ]
+
+    def test_logs_that_are_followed_are_objects_too_and_a_new_run_is_read_from_its_start(self, tmp_path: Path) -> None:
+        log, output = tmp_path / "logs" / "loki.log", tmp_path / "output"
+        log.parent.mkdir()
+        log.write_text("before\nand before that\n", "utf-8")
+        flags = ("--follow", "--lines=1", "--json", "--data", str(tmp_path))
+        command = [sys.executable, "-m", "whatsself_otel.cli", "stack", "logs", "loki", *flags]
+        with output.open("wb") as file, subprocess.Popen(command, stdout=file) as following:
+            try:
+                said = [_said(output, 1)]
+                for mode, part in (("a", "more\nunfini"), ("a", "shed\n"), ("w", "new run\n")):
+                    with log.open(mode, encoding="utf-8") as written:
+                        written.write(part)
+                    said.append(_said(output, len(said) + 1))
+            finally:
+                following.send_signal(signal.SIGINT)
+
+        assert said[-1] == ["and before that", "more", "unfinished", "new run"]
+        assert [len(lines) for lines in said] == [1, 2, 3, 4]
+        assert following.returncode == 130
+
+    @pytest.mark.usefixtures("compose_file")
+    @pytest.mark.skipif(sys.platform == "win32", reason="shell scripts stand in for Docker")
+    def test_containers_in_the_foreground_would_mix_their_output_in(
+        self, nothing_built: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        _stand_in(nothing_built, "docker", "exit 0")
+
+        assert main(["stack", "up", "--json"]) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert "--json needs --detach with containers" in said.err
+
+    @pytest.mark.usefixtures("compose_file")
+    @pytest.mark.skipif(sys.platform == "win32", reason="shell scripts stand in for Docker")
+    def test_containers_in_the_background_are_told_of_by_compose(
+        self, nothing_built: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        _stand_in(nothing_built, "docker", """case "$*" in *" ps --format json") echo '{"Service":"loki"}' ;; esac""")
+
+        assert main(["stack", "up", "--detach", "--json"]) == 0
+        said = capfd.readouterr()
+        assert json.loads(said.out) == {"Service": "loki"}
+        assert "Docker answers" in said.err
+
+    @pytest.mark.usefixtures("compose_file")
+    @pytest.mark.skipif(sys.platform == "win32", reason="shell scripts stand in for Docker")
+    def test_containers_that_do_not_start_are_not_told_of(
+        self, nothing_built: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        _stand_in(nothing_built, "docker", 'case "$*" in *" up "*) exit 17 ;; *) echo "{}" ;; esac')
+
+        assert main(["stack", "up", "--detach", "--json"]) == 17
+        assert "Service" not in capfd.readouterr().out
+
+
+def _said(output: Path, least: int) -> list[str]:
+    """Return the lines of a log told in *output*, once there are *least* of them or it takes too long."""
+    deadline = time.monotonic() + 20
+    while len(told := output.read_text("utf-8").splitlines()) < least and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return [json.loads(line)["line"] for line in told]
+
+
+OBEDIENT = """
+import sys, time
+from pathlib import Path
+from whatsself_otel.cli.native_stack import lock_file
+from whatsself_otel.cli.paths import locked
+data = Path(sys.argv[1])
+with locked(lock_file(data)):
+    print("runs", flush=True)
+    while not (data / "stack.stop").exists():
+        time.sleep(0.05)
+    time.sleep(0.5)
+    print("stopped", flush=True)
+"""
+
+
+class TestForPeople:
+    """The same in words."""
+
+    def test_status_names_what_does_not_answer_and_where_to_look(
+        self,
+        a_stack_runs: Callable[..., stack.Running],
+        program: str,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        a_stack_runs(loki=program, jaeger=DEAD)
+
+        assert main(["stack", "status", "--data", str(tmp_path)]) == 1
+        said = capsys.readouterr().out
+        assert "  loki          ready\n" in said
+        assert "  jaeger        does not answer\n" in said
+        assert Addresses().otlp_http in said
+
+    def test_logs_of_a_stack_that_never_ran_say_how_to_start_it(
+        self, nothing_built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["stack", "logs", "--data", str(tmp_path)]) == 1
+        assert "Start it with `whatsself-otel stack up`" in capsys.readouterr().err
+
+    @pytest.mark.usefixtures("compose_file")
+    @pytest.mark.skipif(sys.platform == "win32", reason="shell scripts stand in for Docker")
+    def test_containers_in_the_background_are_told_of_with_grafana(
+        self, nothing_built: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        _stand_in(nothing_built, "docker", "exit 0")
+        monkeypatch.setenv("GRAFANA_PORT", "13000")
+
+        assert main(["stack", "up", "--detach"]) == 0
+        assert "http://127.0.0.1:13000  (grafana)" in capsys.readouterr().out
 
 
 class TestLinks:
