@@ -121,7 +121,8 @@ Each is one word of the command line, `whatsself-otel collector run --scale kafk
 for its variables; without it, one more `--config`.
 
 A consumer syncs each Kafka message to its disk before it is marked, and each trace is a message of its own: its disk is
-the limit before its CPU. Give topics many partitions, which are read side by side, and watch the group's lag.
+the limit before its CPU. Give topics many partitions, which are read side by side, and watch the group's lag. More
+than it can take makes it lag and loses nothing ([counts](proofs/delivery.md)).
 
 ## Steps
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
-from binaries import COLLECTOR, ROOT, need, post_otlp, run_collector
-from fault_rig import QUICK, Load, tally, wait_for_all
+from binaries import COLLECTOR, ROOT, get, need, post_otlp, run_collector
+from fault_rig import QUICK, Load, note, tally, wait_for_all
 from kafka_broker import Broker, run_broker
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from otlp_sink import Sink, run_sink
@@ -30,6 +31,8 @@ PAUSE_S = 0.2
 """Between two batches of 20 spans, each a trace and so a message of its own, which the consumer syncs to its disk."""
 ROUND_S = 1.5
 """How long load goes on between two faults."""
+LOAD_SPANS = 75_400
+LOAD_WAIT_S = 1_500
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +120,44 @@ class TestRestarts:
 
         assert counted.sent > 300
         assert counted.lost == 0
+
+
+@pytest.mark.proof
+class TestHighLoad:
+    """More at once than the consumer's disk can sync: each span is a trace, and so a message, of its own."""
+
+    def test_makes_the_consumer_lag_and_loses_nothing(self, broker: Broker, tmp_path: Path) -> None:
+        with (
+            run_sink() as sink,
+            consumer(broker, "load", tmp_path / "consumer", sink) as reading,
+            producer(broker, "load", tmp_path / "producer") as sending,
+        ):
+            load = Load(sending.http_url, batch=50)
+            while load.accepted < LOAD_SPANS:
+                assert load.attempt()
+            sent_s = time.monotonic()
+            unread, missing = load.accepted - messages_read(reading), tally(load, sink).lost
+            wait_until(lambda: messages_read(reading) == load.accepted, "the group has read every message", LOAD_WAIT_S)
+            read_s = time.monotonic() - sent_s
+            # What was read lies in the consumer's queue, whose disk is the same.
+            counted = wait_for_all(load, sink, timeout_s=LOAD_WAIT_S)
+            took_s = time.monotonic() - sent_s
+
+        note(
+            "Kafka, more than its consumer can take at once",
+            counted,
+            f"when the last was sent, {unread} were unread and {missing} had not come; the group's lag was 0 after "
+            f"{read_s:.0f} s, and all had come after {took_s:.0f} s: lag, no loss",
+        )
+        assert unread > load.batch, "it was no high load for this machine"
+        assert counted.lost == 0
+
+
+def messages_read(reading: Collector) -> int:
+    """Return how many messages of its partitions the consumer has read: one more than each offset."""
+    page = (get(reading.metrics_url) or b"").decode()
+    offsets = re.findall(r"^otelcol_kafka_receiver_current_offset\{.*\} (\S+)$", page, re.MULTILINE)
+    return sum(int(float(each)) + 1 for each in offsets)
 
 
 class TestTraces:
