@@ -20,6 +20,13 @@ import grpc  # type: ignore[import-untyped]
 import pytest
 from children import environment
 
+from whatsself_otel.cli.addresses import PORTS
+from whatsself_otel.cli.doctor import places
+from whatsself_otel.cli.native_stack import lock_file
+from whatsself_otel.cli.paths import locked
+from whatsself_otel.cli.stack import Running
+from whatsself_otel.viewer.server import Viewer, ViewerConfig
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
@@ -56,18 +63,25 @@ def answering(
     status: int = 200,
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
+    *,
     tls: ssl.SSLContext | None = None,
     token: str | None = None,
+    takes_bytes: int = sys.maxsize,
 ) -> Iterator[str]:
-    """Answer every request in one way, or with 401 without *token*, and give ``127.0.0.1:port``."""
+    """
+    Answer every request in one way, and give ``127.0.0.1:port``.
+
+    Without *token* the answer is 401, and for a longer body than *takes_bytes* 400.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self.rfile.read(int(self.headers.get("content-length", 0)))
+            size = int(self.headers.get("content-length", 0))
+            self.rfile.read(size)
             allowed = token is None or self.headers.get("authorization") == f"Bearer {token}"
-            self.send_response_only(status if allowed else 401)
+            self.send_response_only(401 if not allowed else 400 if size > takes_bytes else status)
             for name, value in {"date": email.utils.formatdate(usegmt=True), **(headers or PROTOBUF)}.items():
                 self.send_header(name, value)
             self.send_header("content-length", str(len(body)))
@@ -290,6 +304,21 @@ class TestReceiver:
 
         found(findings, "clock", "s ahead of this machine's")
 
+    def test_a_receiver_that_fails_is_named(self, tmp_path: Path) -> None:
+        with answering(500) as address:
+            _, findings = examine(tmp_path, endpoint(address))
+
+        assert "collector's log" in found(findings, "receiver", "/v1/traces answers 500.")["fix"]
+
+    def test_a_receiver_that_takes_nothing_but_an_empty_request_does_not_get_the_probe(self, tmp_path: Path) -> None:
+        with answering(takes_bytes=0) as address:
+            status, findings = examine(tmp_path, endpoint(address))
+
+        assert status == 1
+        found(findings, "receiver", "/v1/traces takes OTLP.")
+        assert "receiver" in found(findings, "delivery", "400")["fix"]
+        assert not [each for each in findings if each["check"].startswith("round trip")]
+
     def test_a_receiver_that_takes_otlp_is_well(self, tmp_path: Path) -> None:
         with answering() as address:
             status, findings = examine(tmp_path, endpoint(address))
@@ -315,6 +344,14 @@ class TestTls:
             _, findings = examine(tmp_path, {**environ, "OTEL_EXPORTER_OTLP_CERTIFICATE": str(file)})
 
         found(findings, "tls", "is for another host than localhost")
+
+    def test_what_else_is_wrong_with_a_certificate_is_told_in_the_words_of_tls(self, tmp_path: Path) -> None:
+        context, file = certificate(tmp_path, years="2098 2099")
+        with answering(tls=context) as address:
+            environ = {**endpoint(address.replace("127.0.0.1", "localhost"), "https")}
+            _, findings = examine(tmp_path, {**environ, "OTEL_EXPORTER_OTLP_CERTIFICATE": str(file)})
+
+        found(findings, "tls", "does not hold (certificate is not yet valid)")
 
     def test_an_expired_certificate_is_named(self, tmp_path: Path) -> None:
         context, file = certificate(tmp_path, years="2020 2021")
@@ -354,6 +391,114 @@ class TestQueues:
 
         found(findings, "queue", "queue for otlp_http/loki is 90% full")
         found(findings, "queue", "3 exporter send failed log records")
+
+    def test_metrics_of_something_else_are_not_taken_for_a_collectors(self, tmp_path: Path) -> None:
+        with answering(
+            headers={"content-type": "text/plain"}, body=b'http_requests_total{exporter="x"} 3\n'
+        ) as address:
+            _, findings = examine(tmp_path, {"OTELCOL_METRICS_PORT": address.rpartition(":")[2]})
+
+        assert found(findings, "queue", "is no collector")["state"] == "skipped"
+
+
+class TestRoundTrip:
+    """The probe, read back: from the viewer that runs here, or from where the options say."""
+
+    def test_the_viewer_that_runs_here_gives_all_three_back_masked(self, tmp_path: Path) -> None:
+        with Viewer(ViewerConfig(note=tmp_path / "viewer.json")) as viewer:
+            status, findings = examine(tmp_path, {"OTEL_EXPORTER_OTLP_ENDPOINT": viewer.url})
+
+        assert status == 0, findings
+        for signal in ("traces", "logs", "metrics"):
+            assert found(findings, f"round trip: {signal}", "The viewer has it.")["state"] == "ok"
+        assert found(findings, "masking", "arrived masked")["state"] == "ok"
+
+    def ask(self, data: Path, **backend: Any) -> tuple[int, list[Finding]]:
+        """Have the probe taken, and read back from one backend for all that answers as *backend* says."""
+        with answering() as receiver, answering(**backend) as address:
+            urls = [f"--{signal}-url=http://{address}/" for signal in ("traces", "logs", "metrics")]
+            return examine(data, endpoint(receiver), *urls, "--patience=1")
+
+    def test_a_backend_without_the_probe_is_named_with_where_to_look(self, tmp_path: Path) -> None:
+        status, findings = self.ask(tmp_path, body=b"{}")
+
+        assert status == 1
+        assert "stack status" in found(findings, "round trip: traces", "The trace store at http://127.0.0.1")["fix"]
+        found(findings, "round trip: logs", "but Loki does not have it.")
+        found(findings, "round trip: metrics", "but Prometheus does not have it.")
+        assert not [each for each in findings if each["check"] == "masking"]
+
+    def test_a_backend_that_fails_is_named_with_its_answer(self, tmp_path: Path) -> None:
+        _, findings = self.ask(tmp_path, status=503)
+
+        found(findings, "round trip: logs", "but Loki answers 503.")
+
+    def test_a_backend_that_wants_a_credential_is_named_at_once_with_the_option(self, tmp_path: Path) -> None:
+        _, findings = self.ask(tmp_path, token="hunter2")  # noqa: S106 - invented
+
+        assert found(findings, "round trip: traces", "answers 401")["fix"] == (
+            "Give the credential with --query-header NAME=FILE."
+        )
+
+    def test_the_credential_is_read_from_its_file_and_sent(self, tmp_path: Path) -> None:
+        (tmp_path / "token").write_text("Bearer hunter2\n")
+        with (
+            answering() as receiver,
+            answering(token="hunter2", body=b"whatsself-otel doctor probe") as address,  # noqa: S106 - invented
+        ):
+            options = (f"--logs-url=http://{address}", f"--query-header=Authorization={tmp_path}/token")
+            _, findings = examine(tmp_path, endpoint(receiver), *options, "--patience=1")
+
+        assert found(findings, "round trip: logs", "Loki has it.")["state"] == "ok"
+        assert "hunter2" not in str(findings)
+
+    def test_nobody_at_the_named_address_is_told(self, tmp_path: Path) -> None:
+        with answering() as receiver:
+            _, findings = examine(tmp_path, endpoint(receiver), "--logs-url=http://127.0.0.1:9", "--patience=1")
+
+        found(findings, "round trip: logs", "but Loki does not answer (")
+        assert "--traces-url" in found(findings, "round trip: traces", "Nowhere to read it back")["fix"]
+
+    def test_a_phone_that_was_stored_unmasked_is_a_fault(self, tmp_path: Path) -> None:
+        status, findings = self.ask(tmp_path, body=b"whatsself-otel doctor probe 5511987654321")
+
+        assert status == 1
+        assert "SECURITY.md" in found(findings, "masking", "stored unmasked")["fix"]
+
+
+class TestRunningHere:
+    """Which stack is asked when no option names one."""
+
+    def test_a_native_stacks_own_ports_and_stores(self, tmp_path: Path) -> None:
+        ports = {**PORTS, "LOKI_HTTP_PORT": 20_001, "TEMPO_HTTP_PORT": 20_002}
+        with locked(lock_file(tmp_path)):
+            Running(pid=1, ports=ports, ready_urls={"loki": "", "jaeger": "", "tempo": ""}).write(tmp_path)
+            here = places.running_here(tmp_path)
+
+        assert here is not None
+        kind, asked, at = here
+        assert (kind, at.ports) == ("native", ports)
+        assert asked.traces == [at.tempo, at.jaeger]
+        assert (asked.logs, asked.metrics) == ("http://127.0.0.1:20001", at.prometheus)
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands in for Docker")
+    def test_the_ports_that_compose_publishes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "docker").write_text("#!/bin/sh\n" + 'case "$*" in *" port "*) echo 127.0.0.1:40000 ;; esac\n')
+        (tmp_path / "docker").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+        here = places.running_here(tmp_path)
+
+        assert here is not None
+        assert (here[0], here[1].traces, here[1].logs) == (
+            "docker",
+            ["http://127.0.0.1:40000"],
+            "http://127.0.0.1:40000",
+        )
+
+    def test_nothing_where_nothing_runs(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+
+        assert places.running_here(tmp_path) is None
 
 
 class TestUse:
