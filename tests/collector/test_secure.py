@@ -152,6 +152,10 @@ class TestShippedFiles:
         assert wanted in weaknesses(text)
 
 
+NO_SECRET = {"compute_stats", "dd-otel-metric-config"}
+"""Headers that ask a vendor for something and prove nothing: they may stand in a file as they are."""
+
+
 def weaknesses(text: str) -> list[str]:
     """Return what in a collector file opens it to everybody or holds a secret."""
     return list(_weaknesses(yaml.safe_load(text)))
@@ -162,7 +166,7 @@ def _weaknesses(data: object, key: str = "") -> list[str]:
         bad = {"pprof", "zpages", "cors", "insecure_skip_verify", "token"}
         found = [name for name in data if str(name).split("/")[0] in bad]
         found += (
-            [name for name, value in data.get("headers", {}).items() if "${env:" not in str(value)]
+            [name for name, value in data["headers"].items() if "${env:" not in str(value) and name not in NO_SECRET]
             if isinstance(data.get("headers"), dict)
             else []
         )
