@@ -280,6 +280,13 @@ class TestEveryField:
         assert_clean(out)
         assert b"Maria" not in out
 
+    def test_what_lies_below_a_well_known_key_of_a_structured_log(self, wire: Wire) -> None:
+        record = LogRecord()
+        inner = record.body.kvlist_value.values.add(key="requestId").value
+        inner.kvlist_value.values.append(text("contactName", "Maria Souza"))
+
+        assert b"Maria" not in wire.logs(record)
+
     def test_keys_of_a_structured_log(self, wire: Wire) -> None:
         record = LogRecord()
         record.body.kvlist_value.values.append(text(f"{PHONE}@c.us", "typing"))

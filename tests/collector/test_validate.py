@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EVERY_FILE = (*VENDORS, *INPUTS, *OUTPUTS)
-MASKING = ["memory_limiter", "transform/expose", "redaction", "transform/restore"]
+_VALUES = ["redaction/words", "redaction/numbers", "transform/restore"]
+_KEYS = {"traces": "redaction/keys", "metrics": "redaction/keys", "logs": "redaction/log_keys"}
+MASKING = {signal: ["memory_limiter", "transform/expose", keys, *_VALUES] for signal, keys in _KEYS.items()}
+"""What every pipeline that receives from outside does first, by signal."""
 FORWARDS = {"traces": "forward/traces", "metrics": "forward/metrics", "logs": "forward/logs"}
 
 
@@ -156,7 +159,7 @@ class TestBase:
         pipelines = read(None)["service"]["pipelines"]
 
         entrances = [*(f"{signal}/in" for signal in FORWARDS), "logs/set_aside"]
-        assert [pipelines[name]["processors"] for name in entrances] == [MASKING] * 4
+        assert [pipelines[name]["processors"] for name in entrances] == [*MASKING.values(), MASKING["logs"]]
 
     def test_only_the_first_pipelines_receive_from_outside(self) -> None:
         pipelines = read(None)["service"]["pipelines"]
@@ -209,10 +212,11 @@ class TestInput:
 
         assert added.keys() <= {"receivers", "processors", "service"}
         assert added["receivers"].keys().isdisjoint(read(None)["receivers"])
-        for pipeline in added["service"]["pipelines"].values():
+        for id_, pipeline in added["service"]["pipelines"].items():
+            masking = MASKING[id_.split("/")[0]]
             assert set(pipeline["receivers"]) <= added["receivers"].keys()
-            assert [each for each in pipeline["processors"] if each in MASKING] == MASKING
-            assert pipeline["processors"][-3:] == MASKING[-3:]
+            assert [each for each in pipeline["processors"] if each in masking] == masking
+            assert pipeline["processors"][-5:] == masking[-5:]
             assert set(pipeline["exporters"]) <= {"forward/traces_all", "forward/metrics", "forward/logs"}
 
     def test_what_it_cannot_run_without_stands_in_its_header(self, name: str) -> None:
@@ -257,8 +261,8 @@ HARM: dict[str, dict[str, Any]] = {
         "service": {"pipelines": {"logs/otlp": {"receivers": ["forward/logs", "forward/traces"]}}}
     },
     "logs/otlp uses nop, which is not its own": {"service": {"pipelines": {"logs/otlp": {"exporters": ["nop"]}}}},
-    "logs/otlp uses redaction, which is not its own": {
-        "service": {"pipelines": {"logs/otlp": {"processors": ["redaction"]}}}
+    "logs/otlp uses redaction/keys, which is not its own": {
+        "service": {"pipelines": {"logs/otlp": {"processors": ["redaction/keys"]}}}
     },
 }
 """What is said against a vendor file -> what was added to ``otlp.yaml``."""

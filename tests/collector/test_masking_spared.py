@@ -1,0 +1,146 @@
+"""What the collector's masking spares itself: no value and no key that it passes over could have been masked."""
+
+from __future__ import annotations
+
+import random
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from vendor_files import read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+STRINGS = 300_000
+PARTS = (
+    *("0", "1", "5", "9", "11", "55", "00", "12", "2", "98765", "4321", "0xx", "xx", "x", "Z9", "\uff19", "\u0660"),
+    *("tel:", "wa.me/", "whatsapp:", "phone=", "token=", "token", "senha", "secret", "sig=", "eyJab.cd"),
+    *(
+        " ",
+        "-",
+        ".",
+        "(",
+        ")",
+        "_",
+        "=",
+        "@",
+        "+",
+        "%2B",
+        "%40",
+        "\\u0030",
+        "&#48;",
+        "\n",
+        '"',
+        ":",
+        "/",
+        ",",
+        "\u00a0",
+    ),
+    *(
+        "551198765432",
+        "11987654321",
+        "98765-4321",
+        "123.456.789-09",
+        "4111 1111 1111 1111",
+        "34600123456",
+        "0012025550123",
+    ),
+    *("a", "B", "\u00e9", "\u017f", "c.us", "lid", "u:p@h", "://", "AB.", "CDE.", "FGH/", "IJKL-", "s.whatsapp.net"),
+)
+"""What every expression of the masking is made of, and what stands between."""
+
+
+def compiled(processor: str, key: str) -> list[re.Pattern[str]]:
+    """Return expressions of the base as Python's, which RE2's are but for these spellings."""
+    return [re.compile(python(text), re.ASCII) for text in read(None)["processors"][processor][key]]
+
+
+def python(text: str) -> str:
+    """The collector halves its dollars, and the one left means the very end of the text."""
+    text = text.replace("$$", "$")
+    text = re.sub(r"\$(?=\)|\Z)", r"\\Z", text)
+    return re.sub(r"\\x\{([0-9A-F]+)\}", lambda found: chr(int(found[1], 16)), text)
+
+
+def strings(count: int) -> Iterator[str]:
+    drawn = random.Random(7)
+    for _ in range(count):
+        yield "".join(drawn.choices(PARTS, k=drawn.randint(1, 12)))
+
+
+def wrongly_spared(allowed: re.Pattern[str], blocked: Sequence[re.Pattern[str]], texts: Iterator[str]) -> list[str]:
+    return [text for text in texts if allowed.search(text) and any(each.search(text) for each in blocked)]
+
+
+class TestValues:
+    """``redaction/numbers`` passes over what its first pattern allows."""
+
+    ALLOWED = compiled("redaction/numbers", "allowed_values")
+    BLOCKED = compiled("redaction/numbers", "blocked_values")
+
+    def test_what_is_passed_over_matches_none_of_the_patterns(self) -> None:
+        assert wrongly_spared(self.ALLOWED[0], self.BLOCKED, strings(STRINGS)) == []
+
+    def test_many_are_passed_over_and_many_are_not(self) -> None:
+        texts = list(strings(5_000))
+
+        assert 500 < sum(bool(self.ALLOWED[0].search(text)) for text in texts) < 4_500
+        assert sum(any(each.search(text) for each in self.BLOCKED) for text in texts) > 100
+
+    @pytest.mark.parametrize(
+        ("part", "instead"),
+        [("{0,5}", "{0,6}"), ("-]=*)+|", "=-]=*)+|"), ("[A-Za-z][A-Za-z0-9]*", "[A-Za-z_(][A-Za-z0-9]*")],
+        ids=["a digit more", "= after a letter", "digits after _ and ("],
+    )
+    def test_a_pattern_that_passes_over_more_is_told(self, part: str, instead: str) -> None:
+        text = self.ALLOWED[0].pattern
+        assert part in text
+
+        wider = re.compile(text.replace(part, instead), re.ASCII)
+
+        assert wrongly_spared(wider, self.BLOCKED, strings(STRINGS)) != []
+
+    @pytest.mark.parametrize(
+        ("text", "spared"),
+        [
+            ("0b8e7c1e-5a5e-4a8e-9d5b-3f1e8a7c9d10", True),
+            ("55119876-5432-4111-8111-551198765432", True),
+            ("0b8e7c1e-5a5e-4a8e-9d5b-3f1e8a7c9d10 5511987654321", False),
+            ("55119876-5432-9111-8111-551198765432", False),
+            ("msg_1763898000123_k3j9x2", True),
+            ("msg_5511987654321_k3j9x2", False),
+            ("/api/send", True),
+            ("n\u00e3o chegou: SELECT id FROM messages WHERE id = ? LIMIT 100", True),
+            ("wa.me/551198", False),
+        ],
+    )
+    def test_identifiers_and_plain_text_are_passed_over_and_numbers_are_not(self, text: str, *, spared: bool) -> None:
+        assert any(each.search(text) for each in self.ALLOWED) == spared
+
+
+class TestKeys:
+    """``redaction/keys`` asks no pattern about a key it knows."""
+
+    def test_no_ignored_key_is_one_that_a_pattern_masks(self) -> None:
+        patterns = compiled("redaction/keys", "blocked_key_patterns")
+
+        assert [key for key in self.ignored() if any(each.search(key) for each in patterns)] == []
+
+    def test_one_that_is_would_be_found(self) -> None:
+        patterns = compiled("redaction/keys", "blocked_key_patterns")
+
+        assert any(each.search("shop.contact_name") for each in patterns)
+
+    def test_no_key_of_a_structured_body_is_ignored_for_what_is_below_it(self) -> None:
+        processors, pipelines = read(None)["processors"], read(None)["service"]["pipelines"]
+
+        assert "ignored_keys" not in processors["redaction/log_keys"]
+        assert not any(
+            "redaction/keys" in each.get("processors", []) for name, each in pipelines.items() if "logs" in name
+        )
+
+    @staticmethod
+    def ignored() -> list[str]:
+        found: list[str] = read(None)["processors"]["redaction/keys"]["ignored_keys"]
+        return found
