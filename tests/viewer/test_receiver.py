@@ -196,6 +196,45 @@ class TestRefusing:
         assert client.get("/api/health")["rejected"] == {"metrics": 1}
         assert len(client.texts()[0]) < 9_000
 
+    def test_lists_and_maps_are_shown_as_such(self, client: Client) -> None:
+        request = spans(1)
+        span = request.resource_spans[0].scope_spans[0].spans[0]
+        span.attributes.add(key="list").value.array_value.values.add().string_value = "one"
+        set_all(span.attributes.add(key="map").value.kvlist_value.values, {"inner": "two"})
+        said = logs(1, "replaced")
+        said.resource_logs[0].scope_logs[0].log_records[0].body.array_value.values.add().int_value = 3
+        client.send(request, said)
+
+        trace = client.get(f"/api/traces/{trace_id(1)}")
+        shown = trace["spans_shown"][0]["attributes"]
+        assert (shown["list"], shown["map"]) == (["one"], {"inner": "two"})
+        assert [line["text"] for line in trace["logs_shown"]] == ["[3]"]
+
+    def test_a_line_without_a_level_has_the_name_it_came_with_or_is_for_information(self, client: Client) -> None:
+        named, bare = logs(1, "named", severity=0), logs(2, "bare", severity=0)
+        named.resource_logs[0].scope_logs[0].log_records[0].severity_text = "Notice"
+        bare.resource_logs[0].scope_logs[0].log_records[0].severity_text = ""
+        client.send(named, bare)
+
+        levels = {line["text"]: line["level"] for line in client.get("/api/logs")["logs"]}
+        assert levels == {"named": "notice", "bare": "info"}
+
+    def test_a_sum_that_may_fall_is_a_gauge_and_a_metric_without_points_is_passed_over(self, client: Client) -> None:
+        falling, empty = counter("queue.size", 5), counter("empty", 0)
+        falling.resource_metrics[0].scope_metrics[0].metrics[0].sum.is_monotonic = False
+        empty.resource_metrics[0].scope_metrics[0].metrics[0].ClearField("sum")
+        client.send(falling, empty)
+
+        assert [(each["name"], each["kind"]) for each in client.get("/api/metrics")["metrics"]] == [
+            ("queue_size", "gauge")
+        ]
+
+    def test_a_request_that_looks_like_a_trace_is_found_too(self, client: Client) -> None:
+        client.send(spans(1, requestId="f" * 32))
+
+        assert names(client.get(f"/api/find?id={'f' * 32}")["traces"]) == [trace_id(1)]
+        assert names(client.get(f"/api/find?id={trace_id(1)}")["traces"]) == [trace_id(1)]
+
 
 class TestGuard:
     def test_pages_need_the_token_and_the_address_gives_a_cookie_for_it(self, viewer: Viewer) -> None:
@@ -237,6 +276,7 @@ class TestGuard:
             f"/api/find?id={'x' * 201}",
             "/api/logs?level=x",
             "/api/metrics?window_s=x",
+            f"/api/traces/{trace_id(1)}/metrics.pb",
         ],
     )
     def test_wrong_questions_get_a_400(self, client: Client, path: str) -> None:

@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import webbrowser
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -75,6 +76,15 @@ class TestView:
         assert "/?token=" in shown
         assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:" in shown
         assert "whatsself-otel stack up" in shown
+
+    def test_no_browser_to_open_is_said_and_no_error(
+        self, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Viewer, "wait", lambda _self: None)
+        monkeypatch.setattr(webbrowser, "_tryorder", [])  # else a machine with a browser would open it
+
+        assert main(["view", "--port", "0", "--no-grpc", "--open"]) == 0
+        assert "No browser was found" in capsys.readouterr().err
 
     def test_a_taken_port_is_named_with_a_remedy(self, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
         with Viewer() as other:
