@@ -58,9 +58,9 @@ class OtlpSender(Generic[_T]):
         return self._client.post(body)
 
 
-class SdkSender(Generic[_T]):
+class ConsoleSender(Generic[_T]):
     """
-    Sends by an exporter of the SDK, which says no more than success or failure.
+    Shows batches by one of the SDK's exporters to the console, which never fail but by an exception.
 
     Args:
         exporter: The exporter.
@@ -70,10 +70,9 @@ class SdkSender(Generic[_T]):
         self._exporter = exporter
 
     def send(self, batch: list[_T]) -> SendResult:
-        """Export *batch*."""
-        if getattr(self._exporter.export(batch), "name", "") == "SUCCESS":
-            return SendResult()
-        return SendResult(error="not delivered", retry=True)
+        """Show *batch*."""
+        self._exporter.export(batch)
+        return SendResult()
 
     def close(self) -> None:
         """End the exporter."""
@@ -101,7 +100,7 @@ def build_span_sender(config: TelemetryConfig, masker: Masker) -> Sender[Readabl
     if config.exporter("traces") == "console":
         from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
-        return SdkSender(ConsoleSpanExporter())
+        return ConsoleSender(ConsoleSpanExporter())
     return OtlpSender(build_client(config, "traces"), Encoder(masker).spans, masks=True)
 
 
@@ -112,7 +111,7 @@ def build_log_sender(config: TelemetryConfig) -> Sender[ReadableLogRecord] | Non
     if config.exporter("logs") == "console":
         from opentelemetry.sdk._logs.export import ConsoleLogRecordExporter
 
-        return SdkSender(ConsoleLogRecordExporter())
+        return ConsoleSender(ConsoleLogRecordExporter())
     return OtlpSender(build_client(config, "logs"), Encoder().logs)
 
 
