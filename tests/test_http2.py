@@ -10,102 +10,45 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import pytest
-from hpack import Encoder
+from http2_peer import (
+    ACK,
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    GOAWAY,
+    HAS_PRIORITY,
+    HEADERS,
+    PADDED,
+    PING,
+    PRIORITY,
+    RST_STREAM,
+    SAID,
+    SETTINGS,
+    UNKNOWN,
+    WINDOW_UPDATE,
+    Frame,
+    Peer,
+    block,
+    listening,
+)
 
 from whatsself_otel.http2 import Answer, Connection, Http2Error
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 2, 3, 4, 6, 7, 8, 9
-UNKNOWN = 0x63
-END_STREAM, ACK, END_HEADERS, PADDED, HAS_PRIORITY = 0x1, 0x1, 0x4, 0x8, 0x20
 REQUEST = [(":method", "POST"), (":path", "/")]
-SAID = {":status": "200", "x-said": "yes"}
-
-Frame = tuple[int, int, int, bytes]
-
-
-def block(**more: str) -> bytes:
-    """Return the header block of an answer, as an encoder without a table writes it."""
-    encoder = Encoder()
-    encoder.header_table_size = 0
-    return bytes(encoder.encode(list((SAID | more).items())))
-
-
-def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
-
-
-@dataclass(slots=True)
-class Peer:
-    """The receiver's end of a connection."""
-
-    socket: socket.socket
-    seen: list[Frame] = field(default_factory=list)
-
-    def send(self, kind: int, flags: int = 0, stream: int = 1, payload: bytes = b"") -> None:
-        self.socket.sendall(frame(kind, flags, stream, payload))
-
-    def flood(self, kind: int, size: int) -> None:
-        """Send frames for three seconds, more at a time than is read at a time, so that there is never a pause."""
-        end_s = time.monotonic() + 3
-        frames = frame(kind, 0, 1, bytes(size)) * (400_000 // (size + 9))
-        while time.monotonic() < end_s:
-            self.socket.sendall(frames)
-
-    def answer(self, stream: int = 1) -> None:
-        self.send(HEADERS, END_HEADERS | END_STREAM, stream, block())
-
-    def read(self) -> Frame:
-        head = self._exactly(9)
-        payload = self._exactly(int.from_bytes(head[:3], "big"))
-        self.seen.append((head[3], head[4], int.from_bytes(head[5:], "big"), payload))
-        return self.seen[-1]
-
-    def read_until(self, kind: int, flags: int = 0) -> Frame:
-        while True:
-            frame = self.read()
-            if frame[0] == kind and frame[1] & flags == flags:
-                return frame
-
-    def read_request(self) -> None:
-        self.read_until(DATA, END_STREAM)
-
-    def _exactly(self, size: int) -> bytes:
-        got = b""
-        while len(got) < size:
-            part = self.socket.recv(size - len(got))
-            if not part:
-                raise ConnectionError
-            got += part
-        return got
 
 
 @contextmanager
 def receiver(behave: Callable[[Peer], None]) -> Iterator[Connection]:
-    """Give a connection to a receiver that does *behave* and then keeps silent, its end open."""
-    ends = threading.Event()
-
-    def serve() -> None:
-        taken, _ = server.accept()
-        with taken, contextlib.suppress(ConnectionError):
-            taken.recv(len(PREFACE), socket.MSG_WAITALL)
-            behave(Peer(taken))
-            ends.wait(20)
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        connection = Connection("127.0.0.1", server.getsockname()[1], None, 5)
+    """Give a connection to a receiver that does *behave*."""
+    with listening(behave) as port:
+        connection = Connection("127.0.0.1", port, None, 5)
         try:
             yield connection
         finally:
             connection.close()
-            ends.set()
-            thread.join(20)
-    assert not thread.is_alive(), "the receiver did not come to its end"
 
 
 def call(behave: Callable[[Peer], None], body: bytes = b"body", timeout_s: float = 10.0) -> Answer:

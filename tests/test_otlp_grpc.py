@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage  # type: ignore[import-unt
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from hpack import Encoder
+from http2_peer import END_HEADERS, END_STREAM, HEADERS, Peer, listening
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -89,6 +91,25 @@ def post(url: str, body: bytes = b"", timeout_s: float = 5.0, **options: Any) ->
         return client.post(body)
     finally:
         client.close()
+
+
+def post_to(headers: dict[str, str]) -> SendResult:
+    """Post to a receiver that answers with *headers* and nothing else, right or wrong."""
+
+    def behave(peer: Peer) -> None:
+        encoder = Encoder()
+        encoder.header_table_size = 0
+        peer.read_request()
+        peer.send(HEADERS, END_HEADERS | END_STREAM, payload=bytes(encoder.encode(list(headers.items()))))
+
+    with listening(behave) as port:
+        return post(f"http://127.0.0.1:{port}", b"x")
+
+
+def status_details(details: list[Any]) -> dict[str, str]:
+    packed = base64.b64encode(Status(code=14, details=details).SerializeToString()).decode().rstrip("=")
+    answer = {":status": "200", "content-type": "application/grpc", "grpc-status": "14"}
+    return {**answer, "grpc-status-details-bin": packed}
 
 
 class TestAnswers:
@@ -166,6 +187,47 @@ class TestAnswers:
         failed = client.post(b"x")
 
         assert (failed.error, failed.retry) == ("ConnectionRefusedError", True)
+
+    def test_what_else_a_receiver_says_beside_the_pause_does_not_hide_it(self) -> None:
+        packed = [AnyMessage(), AnyMessage()]
+        packed[0].Pack(Status(message="something else"))
+        info = RetryInfo()
+        info.retry_delay.FromSeconds(2)
+        packed[1].Pack(info)
+
+        assert post_to(status_details(packed)) == SendResult(error="gRPC UNAVAILABLE", retry=True, retry_after_s=2.0)
+        assert post_to(status_details(packed[:1])) == SendResult(error="gRPC UNAVAILABLE", retry=True)
+
+    @pytest.mark.parametrize("details", ["no base64!", "//8="])
+    def test_details_that_cannot_be_read_ask_for_no_pause(self, details: str) -> None:
+        answer = {":status": "200", "content-type": "application/grpc", "grpc-status": "14"}
+
+        assert post_to({**answer, "grpc-status-details-bin": details}) == SendResult(
+            error="gRPC UNAVAILABLE", retry=True
+        )
+
+    @pytest.mark.parametrize(
+        ("status", "expected"),
+        [
+            ("503", SendResult(error="HTTP 503", retry=True)),
+            ("429", SendResult(error="HTTP 429", retry=True)),
+            ("413", SendResult(error="HTTP 413", too_large=True)),
+            ("404", SendResult(error="HTTP 404")),
+        ],
+    )
+    def test_a_proxys_own_answer_is_taken_by_its_status(self, status: str, expected: SendResult) -> None:
+        assert post_to({":status": status, "content-type": "text/html"}) == expected
+
+    def test_a_page_over_http2_is_not_taken_for_a_receivers_answer(self) -> None:
+        assert post_to({":status": "200", "content-type": "text/html"}) == SendResult(
+            error="the answer is not gRPC: something else listens there", retry=True
+        )
+
+    @pytest.mark.parametrize("code", ["99", "none", "123456"])
+    def test_a_status_of_no_known_meaning_is_final(self, code: str) -> None:
+        answer = {":status": "200", "content-type": "application/grpc+proto", "grpc-status": code}
+
+        assert post_to(answer) == SendResult(error="gRPC UNKNOWN")
 
     def test_silence_ends_at_the_timeout(self) -> None:
         import socket
