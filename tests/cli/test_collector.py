@@ -62,6 +62,10 @@ class TestVariables:
         assert main(["collector", "validate", "--scale", "kafka-producer"]) == 2
         assert "kafka-producer: KAFKA_BROKERS is not set" in capsys.readouterr().err
 
+    def test_its_own_log_and_secure_is_status_2(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["collector", "validate", "--own-log", "--secure"]) == 2
+        assert "Leave one of them away." in capsys.readouterr().err
+
     def test_a_missing_program_is_status_3(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -146,6 +150,10 @@ class TestRealCollector:
         monkeypatch.setenv("KAFKA_BROKERS", "[127.0.0.1:9092]")
 
         assert main(["collector", "validate", "--vendor", "local", "--scale", name]) == 0
+        assert "The configuration is valid." in capfd.readouterr().out
+
+    def test_takes_its_own_log(self, capfd: pytest.CaptureFixture[str]) -> None:
+        assert main(["collector", "validate", "--vendor", "local", "--own-log"]) == 0
         assert "The configuration is valid." in capfd.readouterr().out
 
     def test_secure_without_its_files_is_status_2_and_names_each(self, capfd: pytest.CaptureFixture[str]) -> None:

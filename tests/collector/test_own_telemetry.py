@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 from binaries import ROOT, Collector, post_otlp, run_collector
-from fault_rig import QUICK, numbered
+from fault_cases import wait_until
+from fault_rig import QUICK, numbered, own_metric
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from otlp_sink import run_sink
@@ -20,6 +21,8 @@ from otlp_sink import run_sink
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from otlp_sink import Sink
 
 pytestmark = pytest.mark.collector
 
@@ -107,6 +110,51 @@ class TestLog:
         line = next(line for line in log.splitlines() if "Dropping data" in line)
         for part in ("error", '"otlp_http/otlp"', '"otelcol.signal": "traces"', '"dropped_items": 3', "400"):
             assert part in line
+
+
+OWN_LOG = str(ROOT / "collector/own-log.yaml")
+
+
+class TestOwnLogExported:
+    """With ``own-log.yaml`` it lies where logs lie."""
+
+    def test_comes_masked_to_the_backend_of_logs(self, tmp_path: Path) -> None:
+        with run_sink() as sink:
+            environ = {"OTLP_ENDPOINT": sink.url}
+            with run_collector("otlp", environ=environ, folder=tmp_path, settings=QUICK, files=[OWN_LOG]) as it:
+                sink.wait_for(lambda sink: any("Everything is ready" in str(log.body) for log in sink.logs()), 30)
+                sink.status = 400
+                post_otlp(f"{it.http_url}/v1/traces", numbered(0, 3))
+                wait_until(lambda: "Dropping data" in it.log.read_text())
+                sink.status = 200
+                sink.wait_for(lambda sink: any("Dropping data" in str(log.body) for log in sink.logs()), 30)
+
+        dropping = next(log for log in sink.logs() if "Dropping data" in str(log.body))
+        assert (dropping.level, dropping.attributes["dropped_items"]) == ("error", 3)
+        assert {name for name in resources(sink) if "service.name" in name} == {"service.name=otelcol"}
+
+    def test_a_backend_of_logs_that_is_away_makes_few_lines(self, tmp_path: Path) -> None:
+        """Each refusal makes a line, which is refused: upstream's own limit of lines of a kind must end that."""
+        with run_sink() as sink:
+            sink.status = 503
+            environ = {"OTLP_ENDPOINT": sink.url}
+            with run_collector("otlp", environ=environ, folder=tmp_path, settings=QUICK, files=[OWN_LOG]) as it:
+                time.sleep(15)
+                accepted = own_metric(it, "otelcol_receiver_accepted_log_records", receiver="otlp")
+                sink.status = 200
+                sink.wait_for(lambda sink: any("Everything is ready" in str(log.body) for log in sink.logs()), 60)
+
+        assert 10 < accepted < 100  # 46 were seen, and 161 without upstream's limit
+
+
+def resources(sink: Sink) -> set[str]:
+    return {
+        f"{pair.key}={pair.value.string_value}"
+        for each in sink.received
+        if each.path == "/v1/logs"
+        for batch in each.message.resource_logs
+        for pair in batch.resource.attributes
+    }
 
 
 def wait_for(collector: Collector, accept: str, wanted: set[str]) -> None:

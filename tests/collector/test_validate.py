@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from binaries import COLLECTOR, ROOT, config_arguments, free_ports, need, run_collector, run_once
+from fault_cases import wait_until
 from vendor_files import (
     BUILDABLE_FILES,
     HEADER_KEYS,
@@ -410,7 +411,8 @@ class TestRealCollector:
         vendors = ("datadog", "debug", "jaeger", "otlp", "prometheus-scrape")
 
         with run_collector(*vendors, environ=environ, folder=tmp_path) as collector:
+            # The health check answers a moment before.
+            wait_until(lambda: "Everything is ready" in collector.log.read_text())
             log = collector.log.read_text()
 
-        assert "Everything is ready" in log
         assert [line for line in log.splitlines() if re.search("deprecat|alias|unset|empty env", line)] == []

@@ -36,6 +36,7 @@ examples:
   KAFKA_BROKERS='[kafka-1:9092]' whatsself-otel collector run --vendor local --scale kafka-consumer
 
 --secure asks every sender for TLS and a token: OTELCOL_TLS_CERT_FILE, OTELCOL_TLS_KEY_FILE and OTELCOL_TOKEN_FILE.
+--own-log sends the collector's own log through itself, so that it lies beside the application's.
 --sampling keeps every trace that matters and a share of the rest: OTELCOL_SAMPLING_PERCENT (10).
 A variable that a vendor needs may also stand in a file: NAME_FILE=path instead of NAME=value.
 OTELCOL_BIN names the collector's program when it is not the one that native/build.py made.
@@ -76,6 +77,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         )
         action.add_argument("--secure", action="store_true", help="TLS and a token for every sender")
         action.add_argument("--sampling", action="store_true", help="keep what matters and a share of the rest")
+        action.add_argument("--own-log", action="store_true", help="its own log goes where logs go, masked")
         action.add_argument("--container", action="store_true", help="the official image, by Docker")
         action.add_argument("--config", action="append", default=[], type=Path, metavar="FILE", help="more; repeatable")
         action.add_argument(
@@ -106,7 +108,13 @@ def _vendors(arguments: argparse.Namespace) -> list[Vendor]:
     vendors = [vendor_files.load(name) for name in dict.fromkeys(arguments.vendor)]
     for kind in ("source", "scale"):
         vendors += [vendor_files.part(kind, name) for name in dict.fromkeys(getattr(arguments, kind))]
-    vendors += [vendor_files.overlay(name) for name in ("secure", "sampling") if getattr(arguments, name)]
+    if arguments.secure and arguments.own_log:
+        raise CommandError(
+            "--own-log sends to the collector's own receiver, which --secure closes to it. Leave one of them away.",
+            status=WRONG_USE,
+        )
+    overlays = {"secure": arguments.secure, "sampling": arguments.sampling, "own-log": arguments.own_log}
+    vendors += [vendor_files.overlay(name) for name, wanted in overlays.items() if wanted]
     vendor_files.check(vendors)
     return vendors
 

@@ -96,7 +96,7 @@ def part(kind: str, name: str) -> Vendor:
 
 
 def overlay(name: str) -> Vendor:
-    """Return the file of ``collector/`` that changes the base itself: ``secure`` or ``sampling``."""
+    """Return the file of ``collector/`` that changes the base itself: ``secure``, ``sampling`` or ``own-log``."""
     return read(shipped(f"collector/{name}.yaml"))
 
 
