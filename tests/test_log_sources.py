@@ -52,6 +52,32 @@ class TestWhatNobodyCaught:
         assert lines == []
         assert f"to {MASKED}" in errors
 
+    def test_ctrl_c_is_no_error_of_the_program(self) -> None:
+        lines, errors = run("raise KeyboardInterrupt")
+
+        assert [line for line in lines if line["logger"] == "uncaught"] == []
+        assert errors.endswith("KeyboardInterrupt\n")
+
+    def test_a_thread_that_exits_is_no_error_of_the_program(self) -> None:
+        lines, errors = run(
+            "import sys, threading\nthread = threading.Thread(target=sys.exit); thread.start(); thread.join()"
+        )
+
+        assert ([line for line in lines if line["logger"] == "uncaught"], errors) == ([], "")
+
+    def test_goes_to_the_hooks_that_came_after_ours_once_all_has_ended(self) -> None:
+        lines, _ = run(
+            "import sys, threading\n"
+            "import whatsself_otel\n"
+            'def theirs(*_): print(\'{"logger": "theirs"}\')\n'
+            "sys.excepthook = threading.excepthook = theirs\n"
+            "setup_telemetry().shutdown()\n"
+            "thread = threading.Thread(target=int, args=('x',)); thread.start(); thread.join()\n"
+            "raise ValueError"
+        )
+
+        assert [line["logger"] for line in lines[-2:]] == ["theirs", "theirs"]
+
     def test_has_its_causes_notes_and_groups(self) -> None:
         lines, _ = run(
             f"error = ExceptionGroup('two for +{PHONE}', [ValueError('first +{PHONE}'), KeyError('second')])\n"

@@ -239,6 +239,12 @@ class TestSql:
     def test_literals_become_question_marks(self, masker: Masker, statement: str, masked: str) -> None:
         assert masked == masker.sql(statement)
 
+    def test_a_long_statement_is_cut_and_says_so(self, masker: Masker) -> None:
+        masked = masker.sql(f"SELECT '{PHONE}', {'a' * MAX_TEXT_CHARS}, '{PHONE}'")
+
+        assert masked.startswith("SELECT ?, aaa")
+        assert masked.endswith("a[masked:size]")
+
 
 class TestValue:
     def test_types_stay(self, masker: Masker) -> None:
@@ -328,6 +334,16 @@ class TestValue:
         assert len(masked) == MAX_ITEMS + 1
         assert masked["masking"] == "[masked:size]"
 
+    def test_a_list_that_is_too_long_is_cut_and_says_so(self, masker: Masker) -> None:
+        masked = masker.value(None, list(range(2 * MAX_ITEMS)))
+
+        assert masked == [*range(MAX_ITEMS), "[masked:size]"]
+
+    def test_attributes_under_names_that_are_no_text_have_text(self, masker: Masker) -> None:
+        odd: Any = {1: "a", "b": "c"}
+
+        assert masker.attributes(odd) == {"1": "a", "b": "c"}
+
     def test_ten_megabytes_are_no_problem(self, masker: Masker) -> None:
         assert "[masked:size]" in str(masker.value(None, "5511987654321 " * 700_000))
         assert len(str(masker.value(None, b"x" * 10_000_000))) < 5 * MAX_TEXT_CHARS
@@ -351,6 +367,43 @@ def len_of_stack() -> int:
     while frame is not None:
         depth, frame = depth + 1, frame.f_back  # type: ignore[assignment]
     return depth
+
+
+class TestNumbersOfManyForms:
+    @pytest.mark.parametrize(
+        ("text", "masked"),
+        [
+            ("11 222 333 0001 81", "[masked:document]"),
+            ("11 222 333 0001 82", "11 222 333 0001 82"),
+            ("529 982 247 25", "[masked:document]"),
+            ("111 111 111 11", "111 111 111 11"),
+            ("%C3+5511987654321", f"%C3{MASKED}"),
+            ("%E5%35%3511987654321", f"%E5{MASKED}"),
+            (f"{PHONE}:12@s.whatsapp.net", f"{MASKED}:12@s.whatsapp.net"),
+        ],
+    )
+    def test_in_a_text(self, masker: Masker, text: str, masked: str) -> None:
+        assert masked == masker.text(text)
+
+    def test_under_their_name_with_an_exit_prefix(self, masker: Masker) -> None:
+        assert masker.value("phone", "00 351 912 345 678") == "+351********5678"
+
+    def test_as_an_id_of_whatsapp_under_the_name_of_a_phone(self, masker: Masker) -> None:
+        assert masker.text(f"phone={PHONE}@s.whatsapp.net") == f"phone={MASKED}@s.whatsapp.net"
+
+
+class TestKeysOfOpenTelemetry:
+    def test_what_is_bound_to_a_statement_is_always_hidden(self, masker: Masker) -> None:
+        assert masker.attributes({"db.query.parameter.city": "Recife", "db.operation.parameter.0": "Recife"}) == {
+            "db.query.parameter.city": "[masked:sql]",
+            "db.operation.parameter.0": "[masked:sql]",
+        }
+
+    def test_what_people_wrote_to_a_model_is_always_hidden(self, masker: Masker) -> None:
+        assert masker.attributes({"gen_ai.input.messages": "oi", "gen_ai.request.model": "m"}) == {
+            "gen_ai.input.messages": "[masked:body]",
+            "gen_ai.request.model": "m",
+        }
 
 
 class TestIdentifier:
@@ -464,6 +517,18 @@ class TestConfig:
     def test_a_missing_key_file_is_reported(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="FileNotFoundError"):
             MaskingConfig(pseudonym_key_file=tmp_path / "none")
+
+    def test_a_key_file_may_be_named_as_text(self, tmp_path: Path) -> None:
+        file = tmp_path / "key"
+        file.write_text(KEY, encoding="utf-8")
+        named: Any = str(file)
+
+        assert MaskingConfig(pseudonym_key_file=named) == MaskingConfig(pseudonym_key_file=file)
+
+    def test_an_empty_key_file_is_reported(self, tmp_path: Path) -> None:
+        (tmp_path / "key").write_text("\n", encoding="utf-8")
+        with pytest.raises(ConfigError, match="holds no key; write one line of random text"):
+            MaskingConfig(pseudonym_key_file=tmp_path / "key")
 
     def test_users_rules_apply(self) -> None:
         config = MaskingConfig(

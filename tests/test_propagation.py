@@ -14,7 +14,7 @@ from opentelemetry import propagate
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.propagate import inject
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, set_span_in_context
 from otlp_sink import Sink
 
 from whatsself_otel import ConfigError, Masker, Telemetry, TelemetryConfig
@@ -165,6 +165,37 @@ class TestTraceContextOfOtherHosts:
     def test_a_wrong_list_is_an_error_that_says_what_is_right(self) -> None:
         with pytest.raises(ConfigError, match="host names"):
             TelemetryConfig(trace_context_hosts=("https://api.example.com/",))
+
+    @pytest.mark.parametrize(
+        ("attributes", "told"),
+        [
+            ({"server.address": "API.example.com"}, True),
+            ({"net.peer.name": "api.example.com"}, True),
+            ({"server.address": "elsewhere.example"}, False),
+            ({"http.url": "https://api.example.com/send", "server.address": "proxy"}, True),
+            ({}, False),
+        ],
+    )
+    def test_the_host_is_known_by_whatever_convention_the_client_follows(
+        self,
+        start: Start,
+        attributes: dict[str, str],
+        told: bool,  # noqa: FBT001
+    ) -> None:
+        carrier: dict[str, str] = {}
+        telemetry = start(trace_context_hosts=("api.example.com",))
+        with telemetry.tracer.start_as_current_span("call", kind=SpanKind.CLIENT, attributes=attributes):
+            inject(carrier)
+
+        assert ("traceparent" in carrier) is told
+
+    def test_what_is_not_recorded_tells_nobody(self, start: Start) -> None:
+        carrier: dict[str, str] = {}
+        start(trace_context_hosts=("api.example.com",))
+        unknown = NonRecordingSpan(SpanContext(trace_id=1, span_id=1, is_remote=True, trace_flags=TraceFlags(1)))
+        inject(carrier, set_span_in_context(unknown))
+
+        assert carrier == {}
 
     def test_a_message_that_goes_to_no_host_keeps_it(self, start: Start) -> None:
         carrier: dict[str, str] = {}

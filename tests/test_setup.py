@@ -10,10 +10,13 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from children import environment
+from fastapi import FastAPI
 from opentelemetry import metrics, trace
 from otlp_sink import Sink, run_sink
+from sqlalchemy import create_engine, text
 
 import whatsself_otel
 from whatsself_otel import ConfigError, Telemetry, TelemetryConfig, setup_telemetry
@@ -107,6 +110,25 @@ class TestWrongEnvironment:
             assert telemetry.force_flush(1)
 
         assert (sink.received, telemetry.health().ok) == ([], True)
+
+    async def test_sdk_disabled_leaves_application_and_engine_as_they_are(
+        self, monkeypatch: pytest.MonkeyPatch, sink: Sink
+    ) -> None:
+        monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+        app, engine = FastAPI(), create_engine("sqlite://")
+        before = dict(app.__dict__)
+        with setup_telemetry() as telemetry:
+            telemetry.instrument_app(app)
+            telemetry.instrument_engine(engine)
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client:
+                answer = await client.get("/none")
+            with engine.connect() as connection:
+                connection.execute(text("select 1"))
+            telemetry.shutdown()
+
+        assert before.keys() == app.__dict__.keys()
+        assert [name for name in ("x-request-id", "traceresponse") if name in answer.headers] == []
+        assert sink.received == []
 
     def test_a_foreign_tracer_provider_is_left_alone_and_reported(self) -> None:
         code = (
