@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from whatsself_otel import Telemetry, TelemetryConfig, setup_telemetry
 
@@ -22,9 +23,15 @@ if TYPE_CHECKING:
 
 
 def pytest_configure() -> None:
-    """Let children be interrupted: a shell that starts the tests in the background has them ignore SIGINT."""
+    """
+    Let children be interrupted, and examples take their time.
+
+    A shell that starts the tests in the background has them ignore SIGINT.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    settings.register_profile("tests", deadline=None)  # a busy machine is no failure
+    settings.load_profile("tests")
 
 
 @pytest.fixture(autouse=True)

@@ -89,6 +89,13 @@ class TestFindPii:
     def test_reads_what_is_no_json_though_it_looks_so(self) -> None:
         assert [leak.rule for leak in find_pii(f"{{{PHONE}")] == ["phone"]
 
+    def test_finds_it_however_deep_it_lies(self) -> None:
+        deep: object = "to +5511987654321"
+        for _ in range(60):
+            deep = [deep]
+
+        assert {leak.rule for leak in find_pii(deep)} == {"phone"}
+
     @pytest.mark.parametrize("source", [b"", "", {}, [], None, b"\xff\xfe\x00", b"\n", "{" * 5000])
     def test_survives_anything(self, source: object) -> None:
         assert find_pii(source) == []
@@ -116,6 +123,17 @@ class TestCommand:
         assert "3 personal value(s)" in shown
         assert "line 2: msg" in shown
         assert "98765" not in shown
+
+    def test_a_long_report_is_cut_and_says_what_shows_all(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        log = tmp_path / "app.log"
+        log.write_text("to +5511987654321\n" * 60, encoding="utf-8")
+
+        assert main(["audit", str(log)]) == 1
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == 52
+        assert lines[-1] == "  and 10 more; --json lists all"
 
     def test_reports_json(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         file = tmp_path / "app.log"

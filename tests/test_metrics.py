@@ -219,6 +219,27 @@ class TestFirstResponse:
         bench.metrics.message_sent(contact_id="c9")
         assert bench.value("first_response.latency") == (1, 0)
 
+    def test_contacts_past_the_limit_are_sent_to_and_not_tracked_which_is_counted(self) -> None:
+        bench = Bench(tracked_contacts=2)
+        for number in range(3):
+            bench.metrics.message_sent(contact_id=f"c{number}")
+        assert bench.value("telemetry.dropped_items", signal="metrics", reason="tracking_limit") == 1
+        bench.metrics.message_failed(contact_id="c3")
+        assert bench.value("telemetry.dropped_items", signal="metrics", reason="tracking_limit") == 2
+        assert bench.value("messages.outbound", origin="reply") == 4
+
+    def test_breakers_past_the_limit_are_not_tracked_which_is_counted(self) -> None:
+        bench = Bench(tracked_contacts=2)
+        for number in range(3):
+            bench.metrics.breaker_state("open", contact_id=f"c{number}")
+        assert bench.value("cb.contacts", state="open") == 2
+        assert bench.value("telemetry.dropped_items", signal="metrics", reason="tracking_limit") == 1
+
+    def test_a_count_below_zero_is_no_count(self, bench: Bench) -> None:
+        bench.metrics.masked("phone", 3)
+        bench.metrics.masked("phone", -1)
+        assert bench.value("telemetry.masked_values", rule="phone") == 3
+
     def test_after_a_day_even_a_late_answer_is_no_first_response(self, bench: Bench) -> None:
         bench.metrics.message_inbound(contact_id="a")
         bench.now_s += 86_401

@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 import pytest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
@@ -37,6 +37,19 @@ def make_span(name: str, number: int, parent: int = 0, **ids: str) -> Span:
 def shape(*spans: Span) -> list[str]:
     """Return the tree without times and span ids."""
     return [line[23:].rpartition("  ")[0] for line in list(render_tree(spans, PLAIN))[1:]]
+
+
+class TestOddValues:
+    def test_lists_and_maps_are_shown_as_such(self) -> None:
+        inner = AnyValue(kvlist_value=KeyValueList(values=attributes(city="Recife")))
+        listed = AnyValue(array_value=ArrayValue(values=[AnyValue(int_value=1), inner]))
+        metric = Metric(name="sent")
+        metric.sum.data_points.add(as_int=2).attributes.add(key="places", value=listed)
+
+        assert [point.labels for point in last_points([metric])] == [{"places": "[1, {'city': 'Recife'}]"}]
+
+    def test_a_metric_without_points_is_passed_over(self) -> None:
+        assert last_points([Metric(name="empty")]) == []
 
 
 class TestTree:

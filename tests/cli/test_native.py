@@ -100,6 +100,29 @@ class TestMissing:
         assert "https://github.com/grafana/tempo/releases" in native.remedy("tempo")
 
 
+@pytest.fixture
+def _no_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed package knows of no checkout; these tests run in one."""
+    monkeypatch.setattr(native, "checkout", lambda: None)
+
+
+@pytest.mark.usefixtures("_no_checkout")
+class TestInstalledPackage:
+    """Without a clone nothing can be built."""
+
+    def test_the_remedy_is_docker_or_a_clone(self) -> None:
+        assert native.remedy("loki").startswith("Use Docker, or clone the project")
+
+    def test_nothing_is_built(self, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[object] = []
+        monkeypatch.setattr(subprocess, "run", lambda *arguments, **_: asked.append(arguments))
+
+        native.ensure_built(environ)
+
+        assert not native.buildable()
+        assert asked == []
+
+
 class TestEnsureBuilt:
     """What is built before the stack starts."""
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from whatsself_otel.cli import main
+from whatsself_otel.cli import main, simulate
+from whatsself_otel.simulation.receivers import Told
+from whatsself_otel.simulation.run import Fired, Outcome
 from whatsself_otel.simulation.scenarios import SCENARIOS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_lists_every_scenario_with_what_it_fires(capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,6 +48,77 @@ def test_absent_programs_are_named_with_the_remedy(
 
     assert main(["simulate", "flood"]) == 3
     assert "prometheus" in capsys.readouterr().err
+
+
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    """Have a scenario come to an end that the test chooses; tests/simulation plays some for real."""
+
+    def play(**changes: Any) -> Outcome:
+        scenario = SCENARIOS["session-lost"]
+        fired = [Fired(alert=alert, after_min=each.within_min, ended_min=90) for alert, each in scenario.fires.items()]
+        names = dict.fromkeys(alert.partition("{")[0] for alert, each in scenario.fires.items() if each.told)
+        told = [
+            Told(by="slack", title=f"[{word}] {name} whatsself", text=" what to do ", at=0.0)
+            for name in names
+            for word in ("CRITICAL", "OK")
+        ]
+        outcome = Outcome(scenario=scenario, **{"fired": tuple(fired), "told": tuple(told), "waited": True, **changes})
+        monkeypatch.setattr(simulate, "_play", lambda _scenario, _arguments: outcome)
+        return outcome
+
+    return play
+
+
+class TestOutcome:
+    """What is said of a scenario that was played."""
+
+    def test_as_stated_is_status_0_with_every_alert_and_message(
+        self, played: Callable[..., Outcome], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        outcome = played()
+
+        assert main(["simulate", "session-lost"]) == 0
+        said = capsys.readouterr().out
+        for each in outcome.fired:
+            assert f"{each.alert:<62} {each.after_min:>7.1f} min    90.0 min" in said
+        for told in outcome.told:
+            assert f"--- slack: {told.title}\nwhat to do\n" in said
+        assert said.endswith("As the scenario states: these alerts, these words, no other.\n")
+
+    def test_nothing_that_fired_is_status_1_and_each_difference_a_line(
+        self, played: Callable[..., Outcome], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        outcome = played(fired=(), told=())
+
+        assert main(["simulate", "session-lost"]) == 1
+        said = capsys.readouterr().out
+        assert "\nnone\n" in said
+        assert said.strip().splitlines()[-len(outcome.scenario.fires) :] == [
+            f"{alert} did not fire" for alert in outcome.scenario.fires
+        ]
+
+    def test_what_does_not_end_is_said(
+        self, played: Callable[..., Outcome], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (alert, *_) = SCENARIOS["session-lost"].fires
+        played(fired=(Fired(alert=alert, after_min=1, ended_min=None),))
+
+        assert main(["simulate", "session-lost"]) == 1
+        said = capsys.readouterr().out
+        assert "fires still" in said
+        assert f"{alert} fires still" in said
+
+    def test_for_machines_it_is_one_object_with_the_same(
+        self, played: Callable[..., Outcome], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        outcome = played(told=())
+
+        assert main(["simulate", "session-lost", "--json"]) == 1
+        said = json.loads(capsys.readouterr().out)
+        assert said["scenario"] == "session-lost"
+        assert [each["alert"] for each in said["fired"]] == [each.alert for each in outcome.fired]
+        assert said["problems"] == list(outcome.problems()) != []
 
 
 def test_a_speed_out_of_range_is_refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,6 +143,12 @@ class TestCommand:
         assert "HONEYCOMB_API_KEY is set" in shown
         assert "hcaik_01j" not in shown
 
+    def test_show_as_json_is_one_vendor(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["vendors", "show", "honeycomb", "--json"]) == 0
+        shown = json.loads(capsys.readouterr().out)
+
+        assert (shown["name"], shown["requires"]) == ("honeycomb", ["HONEYCOMB_API_KEY"])
+
     def test_an_unknown_vendor_is_status_2_with_the_nearest_name(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["vendors", "show", "honeycom"]) == 2
         assert "No vendor is called 'honeycom'. Did you mean honeycomb?" in capsys.readouterr().err
