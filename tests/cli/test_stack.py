@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -537,6 +538,76 @@ class TestRealBackends:
         assert again.stdout.startswith("Already running")
         assert len(logs.stdout.splitlines()) == 3
         assert (down.returncode, after.returncode) == (0, 1)
+        assert left_running() == []
+
+    def test_a_program_reads_one_object_from_up_and_from_down_and_the_demo_uses_what_runs(
+        self, tmp_path: Path, environment: dict[str, str], left_running: Callable[..., list[str]]
+    ) -> None:
+        environment["WHATSSELF_OTEL_DATA"] = str(tmp_path / "data")
+
+        def run(*words: str) -> subprocess.CompletedProcess[str]:
+            command = [sys.executable, "-m", "whatsself_otel.cli", *words]
+            return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+        up = run("stack", "up", "--native", "--jaeger", "--vendor", "debug", "--detach", "--json")
+        try:
+            demo = run("demo")
+            status = run("stack", "status")
+        finally:
+            down = run("stack", "down", "--json")
+
+        assert up.returncode == 0, up.stderr
+        said = json.loads(up.stdout)
+        assert said["ready"] == dict.fromkeys(("collector", "prometheus", "loki", "jaeger", "alertmanager"), True)
+        assert (said["running"], said["data"]) == (True, str(tmp_path / "data"))
+        assert {name: str(port) for name, port in said["ports"].items()}.items() <= environment.items()
+        assert demo.returncode == 0, demo.stderr
+        assert "Stack: native, because it runs already" in demo.stdout
+        for backend, what in (("jaeger", "spans"), ("loki", "log lines"), ("prometheus", "exemplars")):
+            assert re.search(rf"{backend} +[1-9][0-9]* {what}", demo.stdout)
+        assert "Where to look further:" in demo.stdout
+        assert "Ctrl-C" not in demo.stdout
+        assert status.returncode == 0
+        assert (down.returncode, json.loads(down.stdout)) == (0, {"stopped": True})
+        assert left_running() == []
+
+    def test_in_the_foreground_a_program_reads_one_object_and_people_the_rest(
+        self, tmp_path: Path, environment: dict[str, str]
+    ) -> None:
+        with (
+            (tmp_path / "out").open("wb") as out,
+            (tmp_path / "err").open("wb") as err,
+            subprocess.Popen(
+                _command(tmp_path, "up", "--native", "--json"),
+                env=environment,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            ) as up,
+        ):
+            try:
+                deadline = time.monotonic() + 120
+                while not (tmp_path / "out").read_text("utf-8") and time.monotonic() < deadline:
+                    time.sleep(0.1)
+            finally:
+                os.killpg(up.pid, signal.SIGINT)
+
+        assert up.returncode == 0
+        assert json.loads((tmp_path / "out").read_text("utf-8"))["pid"] == up.pid
+        said = (tmp_path / "err").read_text("utf-8")
+        assert "collector: ready after" in said
+        assert "Stopped; nothing is left running." in said
+
+    def test_what_cannot_start_in_the_background_says_why(
+        self, tmp_path: Path, environment: dict[str, str], left_running: Callable[..., list[str]]
+    ) -> None:
+        with socket.create_server(("127.0.0.1", int(environment["LOKI_HTTP_PORT"]))):
+            command = _command(tmp_path, "up", "--native", "--detach")
+            up = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+        assert up.returncode == 1
+        assert "The stack did not start." in up.stderr
+        assert f"Port {environment['LOKI_HTTP_PORT']}, which loki needs, is taken" in up.stderr
         assert left_running() == []
 
     def test_a_taken_port_is_said_with_its_variable(
