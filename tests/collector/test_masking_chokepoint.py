@@ -280,12 +280,21 @@ class TestEveryField:
         assert_clean(out)
         assert b"Maria" not in out
 
-    def test_what_lies_below_a_well_known_key_of_a_structured_log(self, wire: Wire) -> None:
+    @pytest.mark.parametrize("listed", [False, True], ids=["in a map", "in a list"])
+    @pytest.mark.parametrize("key", ["requestId", "http.route", "elsewhere"])
+    def test_what_lies_below_a_key_of_a_structured_log(self, wire: Wire, key: str, *, listed: bool) -> None:
         record = LogRecord()
-        inner = record.body.kvlist_value.values.add(key="requestId").value
+        body = record.body.array_value.values.add() if listed else record.body
+        inner = body.kvlist_value.values.add(key="data").value.kvlist_value.values.add(key=key).value
         inner.kvlist_value.values.append(text("contactName", "Maria Souza"))
 
         assert b"Maria" not in wire.logs(record)
+
+    def test_keys_in_a_list_of_a_structured_log(self, wire: Wire) -> None:
+        record = LogRecord()
+        record.body.array_value.values.add().kvlist_value.values.append(text(f"{PHONE}@c.us", "typing"))
+
+        assert_clean(wire.logs(record))
 
     def test_keys_of_a_structured_log(self, wire: Wire) -> None:
         record = LogRecord()

@@ -120,27 +120,37 @@ class TestValues:
 
 
 class TestKeys:
-    """``redaction/keys`` asks no pattern about a key it knows."""
+    """``redaction/keys`` and ``redaction/log_keys`` ask no pattern about a key they know."""
 
-    def test_no_ignored_key_is_one_that_a_pattern_masks(self) -> None:
-        patterns = compiled("redaction/keys", "blocked_key_patterns")
+    @pytest.mark.parametrize("processor", ["redaction/keys", "redaction/log_keys"])
+    def test_no_ignored_key_is_one_that_a_pattern_masks(self, processor: str) -> None:
+        patterns = compiled(processor, "blocked_key_patterns")
 
-        assert [key for key in self.ignored() if any(each.search(key) for each in patterns)] == []
+        assert [key for key in ignored(processor) if any(each.search(key) for each in patterns)] == []
 
     def test_one_that_is_would_be_found(self) -> None:
         patterns = compiled("redaction/keys", "blocked_key_patterns")
 
         assert any(each.search("shop.contact_name") for each in patterns)
 
-    def test_no_key_of_a_structured_body_is_ignored_for_what_is_below_it(self) -> None:
-        processors, pipelines = read(None)["processors"], read(None)["service"]["pipelines"]
+    def test_a_body_that_holds_more_than_a_value_under_an_ignored_key_is_masked_whole(self) -> None:
+        """No attribute of a body is named ``masking.*``: those of the record are, by the collector itself."""
+        statements = str(read(None)["processors"]["transform/expose"]["log_statements"])
+        (names,) = re.findall(r'set\(log\.body, "\*{4}"\).*?IsMatch\(String\(log\.body\), "\\+"\(([^)]*)\)', statements)
 
-        assert "ignored_keys" not in processors["redaction/log_keys"]
-        assert not any(
-            "redaction/keys" in each.get("processors", []) for name, each in pipelines.items() if "logs" in name
-        )
+        guarded = {name.replace("[.]", ".") for name in names.split("|")}
 
-    @staticmethod
-    def ignored() -> list[str]:
-        found: list[str] = read(None)["processors"]["redaction/keys"]["ignored_keys"]
-        return found
+        assert guarded == {name for name in ignored("redaction/log_keys") if not name.startswith("masking.")}
+
+    def test_logs_ignore_only_what_is_guarded(self) -> None:
+        pipelines = read(None)["service"]["pipelines"]
+
+        assert [name for name, each in pipelines.items() if "redaction/keys" in each.get("processors", [])] == [
+            "traces/in",
+            "metrics/in",
+        ]
+
+
+def ignored(processor: str) -> list[str]:
+    found: list[str] = read(None)["processors"][processor]["ignored_keys"]
+    return found
