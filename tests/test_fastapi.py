@@ -372,6 +372,43 @@ class TestDuration:
         assert {_attributes(point)["http.request.method"] for point in points} == {"_OTHER"}
 
 
+class TestNotRecorded:
+    async def test_a_request_that_is_not_sampled_has_its_ids_and_its_route_all_the_same(
+        self, start: Start, sink: Sink, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+        app = build_app()
+        start(app)
+        async with client_of(app) as client:
+            answer = await client.post("/messages/text")
+
+        assert server_spans(sink) == []
+        lines = [record for record in sink.logs() if record.scope == "shop"]
+        assert [line.attributes["route"] for line in lines] == ["/messages/{kind}"] * 2
+        assert {line.attributes["requestId"] for line in lines} == {answer.headers["x-request-id"]}
+
+    async def test_a_flush_while_a_background_task_runs_lets_the_answered_request_go(
+        self, start: Start, sink: Sink
+    ) -> None:
+        app = FastAPI()
+        seen: list[str] = []
+
+        def look() -> None:
+            with message_context(message_id="m1"):
+                seen.extend(span.attributes["messageId"] for span in server_spans(sink))
+
+        @app.get("/slow")
+        async def slow(tasks: BackgroundTasks) -> None:
+            tasks.add_task(look)
+
+        start(app)
+        async with client_of(app) as client:
+            await client.get("/slow")
+
+        assert seen == ["m1"]
+        assert len(server_spans(sink)) == 1
+
+
 class TestLifecycle:
     async def test_what_is_queued_leaves_when_the_server_ends_the_application(self, app: FastAPI, sink: Sink) -> None:
         async with client_of(app) as client:

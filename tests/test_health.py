@@ -61,6 +61,20 @@ class TestHealth:
 
 
 class TestHealthApp:
+    @pytest.mark.parametrize("kind", ["lifespan", "websocket"])
+    async def test_what_is_no_request_gets_no_answer(self, start: Start, kind: str) -> None:
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            raise AssertionError
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await start().health_app({"type": kind}, receive, send)
+
+        assert sent == []
+
     async def test_all_well_is_200_with_json(self, start: Start) -> None:
         app = FastAPI()
         telemetry = start(app)

@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
     ExportTraceServiceResponse,
 )
-from otlp_sink import Sink
+from otlp_sink import Sink, run_sink
 
 from whatsself_otel import Telemetry
 from whatsself_otel.otlp import MAX_RETRY_AFTER_S, OtlpHttpClient, SendResult, Target, parse_retry_after
@@ -60,6 +60,20 @@ def post(url: str, timeout_s: float = 2.0) -> SendResult:
         return client.post(b"")
     finally:
         client.close()
+
+
+class TestRequest:
+    @pytest.mark.parametrize("compress", [True, False])
+    def test_says_how_its_body_is_packed(self, compress: bool) -> None:  # noqa: FBT001
+        with run_sink() as sink:
+            target = Target(url=f"{sink.url}/v1/traces", headers={}, timeout_s=5, compress=compress)
+            client = OtlpHttpClient(target, ExportTraceServiceResponse)
+            assert client.post(b"") == SendResult()
+            client.close()
+            (received,) = sink.received
+
+        assert received.headers.get("content-encoding") == ("gzip" if compress else None)
+        assert received.body == b""
 
 
 class TestAnswers:

@@ -155,6 +155,20 @@ class TestExemplars:
 
 
 class TestTheDoor:
+    @pytest.mark.parametrize("kind", ["lifespan", "websocket"])
+    async def test_gives_no_answer_to_what_is_no_request(self, bench: Bench, kind: str) -> None:
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            raise AssertionError
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await MetricsApp(bench.reader)({"type": kind}, receive, send)
+
+        assert sent == []
+
     def test_is_open_without_a_token(self, bench: Bench) -> None:
         bench.meter.create_counter("c").add(1)
         answer = serve(MetricsApp(bench.reader), accept=OPENMETRICS)

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.metrics import NoOpMeter
 from sqlalchemy import create_engine, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from whatsself_otel import Telemetry, message_context
@@ -90,6 +91,34 @@ class TestSpans:
         assert telemetry.force_flush(5)
         assert b"987654321" not in b"".join(export.body for export in sink.received)
         assert len(sink.spans()) == 3
+
+    def test_what_the_caller_wants_unseen_has_no_span(self, start: Start, sink: Sink) -> None:
+        engine = create_engine("sqlite://")
+        telemetry = start(engine=engine)
+        with engine.connect() as connection, suppress_instrumentation():
+            connection.execute(text("select 1"))
+            with pytest.raises(OperationalError):
+                connection.execute(text("select nothing from nowhere"))
+        engine.dispose()
+
+        assert telemetry.force_flush(5)
+        assert sink.spans() == []
+
+    def test_a_statement_that_is_long_or_one_of_very_many_has_its_own_text(self, start: Start, sink: Sink) -> None:
+        engine = create_engine("sqlite://")
+        telemetry = start(engine=engine)
+        long = "select " + ", ".join(f"1 as c{number}" for number in range(1_500))
+        with engine.connect() as connection:
+            for number in range(1_100):
+                connection.exec_driver_sql(f"select 1 as c{number}")
+            for _ in range(2):
+                connection.exec_driver_sql(long)
+        engine.dispose()
+
+        assert telemetry.force_flush(10)
+        texts = [span.attributes["db.query.text"] for span in sink.spans()]
+        assert texts[:1_100] == [f"select ? as c{number}" for number in range(1_100)]
+        assert [text.count("? as c") for text in texts[1_100:]] == [1_500, 1_500]
 
     def test_no_span_is_made_after_shutdown(self, start: Start, sink: Sink) -> None:
         engine = create_engine("sqlite://")
@@ -178,6 +207,23 @@ class TestConventions:
         assert telemetry.force_flush(5)
 
         assert sink.spans()[0].attributes["db.system.name"] == "sqlite"
+
+    def test_those_of_before_are_sent_too_where_the_user_asks_for_both(
+        self, start: Start, sink: Sink, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from opentelemetry.instrumentation._semconv import _OpenTelemetrySemanticConventionStability as Stability
+
+        monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "database/dup")
+        monkeypatch.setattr(Stability, "_initialized", False)
+        engine = create_engine("sqlite://")
+        telemetry = start(engine=engine)
+        with engine.connect() as connection:
+            connection.execute(text("select 1"))
+        engine.dispose()
+        assert telemetry.force_flush(5)
+
+        attributes = sink.spans()[0].attributes
+        assert (attributes["db.system"], attributes["db.system.name"]) == ("sqlite", "sqlite")
 
 
 class TestVersions:

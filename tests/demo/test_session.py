@@ -88,3 +88,10 @@ class TestWhatsAppSession:
 
         assert pair.other.state == "disconnected"
         assert pair.count(DISCONNECTS) == (1, 0)
+
+    async def test_a_worker_that_ends_takes_the_session_from_nobody_else(self, pair: Pair) -> None:
+        await pair.other.release()
+        await pair.other.apply("disconnect")
+        await pair.look()
+
+        assert pair.count(DISCONNECTS) == (1, 0)
