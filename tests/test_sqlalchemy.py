@@ -113,12 +113,14 @@ class TestSpans:
                 connection.exec_driver_sql(f"select 1 as c{number}")
             for _ in range(2):
                 connection.exec_driver_sql(long)
+            connection.exec_driver_sql("select 1 as c1099")
         engine.dispose()
 
         assert telemetry.force_flush(10)
         texts = [span.attributes["db.query.text"] for span in sink.spans()]
         assert texts[:1_100] == [f"select ? as c{number}" for number in range(1_100)]
-        assert [text.count("? as c") for text in texts[1_100:]] == [1_500, 1_500]
+        assert [text.count("? as c") for text in texts[1_100:]] == [1_500, 1_500, 1]
+        assert texts[-1] == "select ? as c1099"
 
     def test_no_span_is_made_after_shutdown(self, start: Start, sink: Sink) -> None:
         engine = create_engine("sqlite://")
