@@ -32,7 +32,8 @@ class Certificates:
 def make_certificates(folder: Path) -> Certificates:
     """Make an authority and, signed by it, ``localhost``, ``expired`` and ``elsewhere``; ``stranger`` signs itself."""
     made = Certificates(folder)
-    _openssl(folder, *_self_signed("authority", "Test authority"))
+    # Python 3.13 and newer take no authority that does not say what its key is for.
+    _openssl(folder, *_self_signed("authority", "Test authority"), "-addext", "keyUsage=critical,keyCertSign,cRLSign")
     _sign(made, "localhost", "localhost", days=2)
     _sign(made, "elsewhere", "other.invalid", days=2)
     _sign(made, "expired", "localhost", days=-1)
@@ -48,7 +49,7 @@ def _self_signed(name: str, subject: str) -> list[str]:
 def _sign(made: Certificates, name: str, host: str, *, days: int) -> None:
     request = ["-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={host}"]
     _openssl(made.folder, "req", *request)
-    (made.folder / f"{name}.ext").write_text(f"subjectAltName=DNS:{host}\n")
+    (made.folder / f"{name}.ext").write_text(f"subjectAltName=DNS:{host}\nauthorityKeyIdentifier=keyid\n")
     _openssl(
         made.folder,
         *["x509", "-req", "-in", f"{name}.csr", "-CA", "authority.pem", "-CAkey", "authority.key", "-CAcreateserial"],
