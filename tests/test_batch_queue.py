@@ -13,7 +13,7 @@ from whatsself_otel.batch_queue import MAX_ATTEMPTS, BatchQueue, Deadline, Queue
 from whatsself_otel.otlp import SendResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class Backend:
@@ -69,6 +69,13 @@ def make_queue(
     return BatchQueue(
         backend.send, settings, lambda reason, count: dropped.append((reason, count)), weigh=lambda _item: weight
     )
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 20
+    while not happened():
+        assert time.monotonic() < deadline_s, "it did not happen"
+        time.sleep(0.01)
 
 
 class TestDelivery:
@@ -215,6 +222,41 @@ class TestLoss:
 
         assert queue.counts.exported + sum(count for _, count in dropped) == 2000
         assert len(backend.items) == queue.counts.exported
+
+    def test_what_finds_no_room_again_after_a_failure_is_counted(
+        self, backend: Backend, dropped: list[tuple[str, int]]
+    ) -> None:
+        queue = make_queue(backend, dropped, items=2, batch_items=2)
+        backend.gate.clear()
+        backend.fails = True
+        for item in (1, 2):
+            queue.put(item)
+        wait_for(lambda: backend.attempts == 1)
+        queue.put(3)
+        backend.gate.set()
+        wait_for(lambda: bool(dropped))
+        backend.fails = False
+
+        assert queue.flush(Deadline(5))
+        assert backend.items == [2, 3]
+        assert dropped == [("queue_full", 1)]
+
+    def test_what_a_shutdown_has_given_up_is_not_counted_again_when_it_is_refused(
+        self, backend: Backend, dropped: list[tuple[str, int]]
+    ) -> None:
+        queue = make_queue(backend, dropped)
+        backend.gate.clear()
+        backend.refuses = True
+        queue.put(1)
+        wait_for(lambda: backend.attempts == 1)
+        queue.close()
+        assert not queue.join(Deadline(0.1))
+        counted = list(dropped)
+        backend.gate.set()
+        wait_for(lambda: queue.counts.last_error == "HTTP 401")
+
+        assert [count for _, count in counted] == [1]
+        assert dropped == counted
 
 
 class TestBytes:

@@ -68,6 +68,11 @@ class TestArguments:
             "queue_size",
         ]
 
+    def test_an_environment_that_is_none_is_named(self) -> None:
+        wrong: Any = {"OTEL_SERVICE_NAME": 5}
+        with pytest.raises(ConfigError, match=r"environ must map text to text, as os\.environ does, got dict\."):
+            TelemetryConfig(environ=wrong)
+
     def test_a_problem_names_the_rule_and_the_value(self) -> None:
         with pytest.raises(ConfigError) as caught:
             TelemetryConfig(log_level="loud", environ={})

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from children import environment
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from otlp_sink import Sink
 
 from whatsself_otel import Telemetry
 
@@ -54,6 +55,27 @@ class TestConsole:
         assert '"name": "messages.inbound"' in done.stdout
         assert "98765" not in done.stdout
         assert "\nTrue\n" in done.stdout
+
+
+class TestNothing:
+    def test_no_signal_leaves_that_is_switched_off(self, sink: Sink) -> None:
+        done = subprocess.run(
+            [sys.executable, "-c", SHOP],
+            env=environment(
+                OTEL_TRACES_EXPORTER="none",
+                OTEL_LOGS_EXPORTER="none",
+                OTEL_METRICS_EXPORTER="none",
+                OTEL_EXPORTER_OTLP_ENDPOINT=sink.url,
+                WHATSSELF_OTEL_LOG_TO_STDOUT="false",
+            ),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+        assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+        assert sink.received == []
 
 
 class Narrow:

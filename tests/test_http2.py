@@ -10,8 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
+from hpack import Decoder
 from http2_peer import (
     ACK,
     CONTINUATION,
@@ -35,7 +37,7 @@ from http2_peer import (
     listening,
 )
 
-from whatsself_otel.http2 import Answer, Connection, Http2Error
+from whatsself_otel.http2 import Answer, Connection, Http2Error, encode_headers
 
 REQUEST = [(":method", "POST"), (":path", "/")]
 
@@ -102,6 +104,17 @@ class TestAnswersThatAreTaken:
             peer.answer()
 
         assert call(behave, bytes(200_000)) == Answer(headers=SAID, ended=True)
+
+
+class TestRequestHeaders:
+    @pytest.mark.parametrize("size", [0, 1, 126, 127, 128, 254, 255, 256, 16_510, 16_511, 20_000])
+    def test_are_read_by_another_library_as_they_were_meant_and_remembered_by_none(self, size: int) -> None:
+        decoder = Decoder(max_header_list_size=1_000_000)
+        headers = [(":method", "POST"), ("authorization", "t" * size), ("n" * (size + 1), "")]
+        read: Any = decoder.decode(encode_headers(headers))
+
+        assert read == headers
+        assert list(decoder.header_table.dynamic_entries) == []
 
 
 class TestManners:

@@ -57,6 +57,10 @@ class TestConfig:
         with pytest.raises(CommandError, match=f"{name} names .*other, which is missing or empty"):
             AlertingConfig.from_environment(variables)
 
+    def test_refuses_a_channel_of_slack_without_its_webhook(self) -> None:
+        with pytest.raises(CommandError, match=r"ALERT_SLACK_CHANNEL is set and ALERT_SLACK_URL_FILE is not\."):
+            AlertingConfig.from_environment({"ALERT_SLACK_CHANNEL": "#sales"})
+
     def test_the_native_stack_refuses_it_before_anything_is_written(self, tmp_path: Path) -> None:
         config = StackConfig(data=tmp_path / "data", environ={"ALERT_SLACK_URL_FILE": str(tmp_path / "none")})
 

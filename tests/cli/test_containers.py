@@ -71,6 +71,11 @@ class TestProblem:
 
 
 class TestStart:
+    def test_containers_that_start_are_told_by_their_ports(self, make_docker: Callable[[str], None]) -> None:
+        make_docker(UP)
+
+        assert containers.start().loki == "http://127.0.0.1:43100"
+
     def test_containers_that_do_not_start_are_an_error_with_a_way_out(self, make_docker: Callable[[str], None]) -> None:
         make_docker("exit 1")
 

@@ -18,9 +18,12 @@ from typing import Any
 import httpx
 import pytest
 
-from whatsself_otel.cli import containers, demo, native
-from whatsself_otel.cli.addresses import Addresses
+from whatsself_otel.cli import containers, demo, main, native
+from whatsself_otel.cli.addresses import PORTS, Addresses
 from whatsself_otel.cli.errors import MISSING, CommandError
+from whatsself_otel.cli.native_stack import lock_file
+from whatsself_otel.cli.paths import locked
+from whatsself_otel.cli.stack import Running
 from whatsself_otel.demo.traffic import TrafficPlan, send_traffic
 
 COMMAND = [sys.executable, "-m", "whatsself_otel.cli", "demo"]
@@ -127,6 +130,14 @@ class TestNativeStack:
 
 
 class TestArguments:
+    def test_packages_that_are_not_there_are_named_with_the_remedy(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(demo, "_PACKAGES", ("httpx", "not_there"))
+
+        assert main(["demo"]) == MISSING
+        assert "The demo needs not_there. Run: pip install 'whatsself-otel[demo]'" in capsys.readouterr().err
+
     def test_no_messages_is_refused(self) -> None:
         done = run("--stack", "python", "--messages", "0")
 
@@ -148,6 +159,16 @@ class TestChoose:
     @pytest.fixture
     def no_native(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(native, "missing", lambda: ("loki",))
+
+    @pytest.mark.parametrize("wanted", [None, "native"])
+    def test_a_stack_that_runs_is_taken_whatever_is_built(
+        self, wanted: str | None, tmp_path: Path, no_native: None
+    ) -> None:
+        del no_native
+        with locked(lock_file(tmp_path)):
+            Running(pid=1, ports=dict(PORTS), ready_urls={}).write(tmp_path)
+
+            assert demo.choose(wanted).stack == "native"
 
     def test_docker_comes_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(containers, "problem", lambda: None)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from whatsself_otel.cli import docker, main, stack
-from whatsself_otel.cli.addresses import Addresses
+from whatsself_otel.cli.addresses import Addresses, free_ports
 from whatsself_otel.cli.errors import MISSING, CommandError
 from whatsself_otel.cli.links import links, table
 from whatsself_otel.cli.native import missing
@@ -407,6 +407,34 @@ with locked(lock_file(data)):
 
 class TestForPeople:
     """The same in words."""
+
+    def test_a_stack_that_does_not_stop_is_an_error_that_names_its_logs(
+        self,
+        a_stack_runs: Callable[..., stack.Running],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        a_stack_runs()
+        monkeypatch.setattr(stack, "_DOWN_S", 0.3)
+
+        assert main(["stack", "down", "--data", str(tmp_path)]) == 1
+        assert f"The stack did not stop in 0.3 s; its logs are in {tmp_path / 'logs'}." in capsys.readouterr().err
+
+    def test_a_trace_is_asked_of_the_stack_that_runs(
+        self,
+        a_stack_runs: Callable[..., stack.Running],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        running = a_stack_runs()
+        (port,) = free_ports(1)
+        stack.Running(pid=1, ports={**running.ports, "JAEGER_QUERY_PORT": port}, ready_urls={}).write(tmp_path)
+        monkeypatch.setenv("WHATSSELF_OTEL_DATA", str(tmp_path))
+
+        assert main(["trace", "any", "--from", "jaeger"]) != 0
+        assert f"jaeger does not answer at http://127.0.0.1:{port}" in capsys.readouterr().err
 
     def test_status_names_what_does_not_answer_and_where_to_look(
         self,

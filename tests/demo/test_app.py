@@ -112,6 +112,14 @@ class TestConversation:
         assert (list(answer["messageIds"]), answer["skippedContactIds"]) == ([stays], [out])
         assert demo.contact(out)["consent"] == "opt_out"
 
+    def test_who_opted_out_waits_for_nothing(self, demo: Demo) -> None:
+        phone = new_phone()
+        contact_id = demo.write("SAIR", phone=phone)["contactId"]
+        wait_until(lambda: not demo.contact(contact_id)["isWaiting"])
+        demo.write("bom dia", phone=phone)
+
+        assert not demo.contact(contact_id)["isWaiting"]
+
     def test_a_contact_without_a_trigger_waits_until_somebody_writes(self, demo: Demo) -> None:
         contact_id = demo.write("bom dia")["contactId"]
         assert demo.contact(contact_id)["isWaiting"]

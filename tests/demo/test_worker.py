@@ -8,6 +8,7 @@ import pytest
 from demo_parts import Clock, Instruments
 from opentelemetry.trace import NoOpTracer
 
+from whatsself_otel.demo.acknowledger import Acknowledger
 from whatsself_otel.demo.breaker import BreakerBoard
 from whatsself_otel.demo.database import lock
 from whatsself_otel.demo.models import Contact, Message
@@ -15,13 +16,13 @@ from whatsself_otel.demo.monitor import Monitor
 from whatsself_otel.demo.queue import Outcome, SendQueue
 from whatsself_otel.demo.session import WhatsAppSession
 from whatsself_otel.demo.settings import BreakerConfig, PaceConfig
-from whatsself_otel.demo.whatsapp import SessionDownError, WhatsAppClient
+from whatsself_otel.demo.whatsapp import Ack, SessionDownError, WhatsAppClient
 from whatsself_otel.demo.worker import Worker
 
 if TYPE_CHECKING:
     from whatsself_otel.demo.database import Sessions
 
-OUTBOUND, UNANSWERED = "messages.outbound", "first_response.unanswered"
+OUTBOUND, DELIVERED, UNANSWERED = "messages.outbound", "messages.delivered", "first_response.unanswered"
 
 
 @pytest.fixture
@@ -103,6 +104,39 @@ class TestWhatsAppClient:
         await client.send(provider_id="p", phone="+5511977770001", body="x")
 
         assert [(await client.acks.get()).status for _ in range(2)] == ["delivered", "read"]
+
+
+class TestAcknowledger:
+    @pytest.fixture
+    async def acknowledged(self, sessions: Sessions, queue: SendQueue) -> Any:
+        claim = await queue.claim()
+        assert claim is not None
+        instruments = Instruments()
+        acknowledger = Acknowledger(
+            client=WhatsAppClient(lambda: True, send_s=0),
+            sessions=sessions,
+            metrics=instruments.metrics,
+            tracer=NoOpTracer(),
+        )
+
+        async def take(*statuses: str, provider_id: str = claim.provider_id) -> float:
+            for status in statuses:
+                await acknowledger._take(Ack(provider_id=provider_id, status=status))
+            return instruments.count(DELIVERED)
+
+        return take
+
+    async def test_each_step_counts_once_and_never_backwards(self, acknowledged: Any, sessions: Sessions) -> None:
+        assert await acknowledged("delivered", "delivered") == 1
+        assert await acknowledged("read", "delivered") == 2
+        async with sessions() as session:
+            assert (await session.get_one(Message, "m1")).status == "read"
+
+    async def test_one_of_a_message_that_nobody_sent_changes_nothing_and_is_said(
+        self, acknowledged: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        assert await acknowledged("read", provider_id="unknown") == 0
+        assert "Acknowledgement of an unknown message" in caplog.text
 
 
 class TestMonitor:

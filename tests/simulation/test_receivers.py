@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import smtplib
+import socket
 import urllib.request
 from email.message import EmailMessage
 from typing import TYPE_CHECKING
@@ -38,6 +39,16 @@ def test_mails_are_kept_with_dots_and_accents() -> None:
 
         (told,) = receivers.told
     assert told == Told(at=told.at, by="email", title="[CRITICAL x1] A", text=".a line that begins with a dot\nnão\n")
+
+
+def test_who_hangs_up_in_the_middle_of_a_mail_has_sent_none() -> None:
+    with receiving() as receivers:
+        with socket.create_connection(("127.0.0.1", receivers.smtp_port), timeout=5) as client:
+            client.sendall(b"DATA\r\nSubject: half\r\n")
+        with smtplib.SMTP("127.0.0.1", receivers.smtp_port, timeout=5) as client_after:
+            assert client_after.noop()[0] == 250
+
+        assert receivers.told == []
 
 
 def test_heartbeats_are_counted_and_no_message() -> None:
