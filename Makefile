@@ -48,7 +48,8 @@ docs: $(SET_UP) ## the documentation as a site in build/docs; a warning or a dea
 	@$(BIN)/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going docs build/docs
 	@$(BIN)/python tools/check_site.py build/docs
 
-coverage: $(SET_UP) ## which branches of the package no test takes; fails below 95 % (slow: every quick test and real program)
+coverage: $(SET_UP) ## which branches of the package no test takes; fails below 95 % (Python 3.12 or newer; slow)
+	@$(BIN)/python tools/check_coverage.py
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest -m "not proof" $(ARGS)
 	@$(BIN)/coverage combine --quiet

@@ -272,6 +272,17 @@ class TestCoverageReport:
         assert check_coverage.main(path) == 1
         assert " 94.0 %    6 of 100  a.py  3>5 7>exit" in capsys.readouterr().out
 
+    @pytest.mark.parametrize(("version", "counts"), [((3, 11, 7), False), ((3, 12, 0), True), ((3, 14, 1), True)])
+    def test_a_python_that_counts_too_few_is_refused_with_the_remedy(
+        self,
+        version: tuple[int, ...],
+        counts: bool,  # noqa: FBT001
+    ) -> None:
+        problem = check_coverage.python_problem(version)
+
+        assert (problem is None) is counts
+        assert counts or "make coverage PYTHON=python3.12" in str(problem)
+
 
 class TestArchitecture:
     def test_the_module_map_names_every_module_and_no_other(self) -> None:
