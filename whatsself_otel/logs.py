@@ -315,8 +315,6 @@ class TelemetryHandler(logging.Handler):
             self._on_error("logs")
 
     def _export(self, entry: LogEntry) -> None:
-        if self._provider is None:
-            return
         try:
             logger = self._loggers.get(entry.logger) or self._logger(entry.logger)
             record = MaskedLogRecord(entry)

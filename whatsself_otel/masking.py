@@ -305,9 +305,7 @@ class Masker:
         return self._phone_value(value)
 
     def _name(self, name: str) -> str:
-        """*name* masked; the few names an application has are read once."""
-        if name in self._clean_names:
-            return name
+        """*name* masked, and remembered where it is clean: the few names an application has are read once."""
         masked = self.text(name)
         if masked == name and len(self._clean_names) < MAX_ITEMS:
             self._clean_names.add(name)
