@@ -67,7 +67,10 @@ def make_queue(
 ) -> BatchQueue[int]:
     settings = QueueLimits(**{"delay_s": 0.01, **limits})  # type: ignore[arg-type]
     return BatchQueue(
-        backend.send, settings, lambda reason, count: dropped.append((reason, count)), weigh=lambda _item: weight
+        backend.send,
+        settings,
+        lambda reason, count: dropped.append((reason, count)),
+        prepare=lambda item: (weight, item),
     )
 
 

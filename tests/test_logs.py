@@ -17,6 +17,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from whatsself_otel import ConfigError, Telemetry, message_context
 from whatsself_otel.logs import LogSettings, TelemetryHandler, clean_text, plain
 from whatsself_otel.masking import Masker, MaskingConfig, MaskRule
+from whatsself_otel.otlp import OtlpHttpClient, SendResult
 
 if TYPE_CHECKING:
     from otlp_sink import Sink
@@ -229,22 +230,38 @@ class TestOtlp:
         assert [record.body for record in sink.logs() if record.scope.startswith(("urllib3", "opentelemetry"))] == []
         assert [record.body for record in sink.logs() if record.scope == "shop"] == ["once"]
 
-    def test_what_is_logged_by_the_thread_that_sends_is_not_exported(self, start: Start, sink: Sink) -> None:
-        logged: list[str] = []
+    def test_what_is_logged_by_the_thread_that_sends_is_not_exported(
+        self, start: Start, sink: Sink, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        post, logged = OtlpHttpClient.post, []
 
-        def find(text: str) -> list[tuple[int, int]]:
-            if text == "work" and threading.current_thread().name == "whatsself-otel-export":
-                logged.append(text)
-                logging.getLogger("rule").info("looked")
-            return []
+        def post_and_log(client: OtlpHttpClient, body: bytes) -> SendResult:
+            logged.append(threading.current_thread().name)
+            logging.getLogger("network").info("on its way")
+            return post(client, body)
 
-        telemetry = start(masking=MaskingConfig(rules=(MaskRule(name="loud", find=find),)))
+        monkeypatch.setattr(OtlpHttpClient, "post", post_and_log)
+        telemetry = start(metric_interval_s=3600)
         telemetry.tracer.start_span("work").end()
         for _ in range(2):
             assert telemetry.force_flush(5)
 
-        assert logged
+        assert "whatsself-otel-export" in logged
         assert sink.logs() == []
+
+    def test_a_masking_rule_that_logs_and_makes_spans_does_not_go_round(self, start: Start, sink: Sink) -> None:
+        def find(_text: str) -> list[tuple[int, int]]:
+            logging.getLogger("rule").info("looked")
+            telemetry.tracer.start_span("look").end()
+            return []
+
+        telemetry = start(masking=MaskingConfig(rules=(MaskRule(name="loud", find=find),)))
+        telemetry.tracer.start_span("work").end()
+        logging.getLogger("shop").info("done")
+        assert telemetry.force_flush(5)
+
+        assert "work" in {span.name for span in sink.spans()}
+        assert "done" in {record.body for record in sink.logs()}
 
     def test_code_that_wants_no_spans_still_has_its_logs(self, start: Start, sink: Sink) -> None:
         telemetry = start()

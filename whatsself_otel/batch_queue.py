@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
@@ -38,7 +38,7 @@ class QueueLimits:
 
     Args:
         items: Most items held; the oldest go first.
-        bytes: Most bytes held, as `weigh` of the queue has them; the oldest go first.
+        bytes: Most bytes held, as `prepare` of the queue has them; the oldest go first.
         batch_items: Most items in one export.
         batch_bytes: Most bytes in one export; a single item may be larger.
         delay_s: Seconds an item waits at most for its batch to fill.
@@ -97,26 +97,27 @@ class BatchQueue(Generic[_T]):
         send: Sends one batch and says what became of it; may block, runs on the queue's own thread.
         limits: Bounds of the queue.
         on_dropped: Told the reason and the number of items lost.
-        weigh: Estimates the bytes of an item; must be quick.
+        prepare: Returns the bytes an item takes, and what is sent of it; `put` calls it, and drops what it raises for.
         on_retried: Told the reason and the number of items that will be sent again.
     """
 
     def __init__(
         self,
-        send: Callable[[list[_T]], SendResult],
+        send: Callable[[list[Any]], SendResult],
         limits: QueueLimits,
         on_dropped: Callable[[str, int], None],
         *,
-        weigh: Callable[[_T], int] = lambda _item: 0,
+        prepare: Callable[[_T], tuple[int, Any]] = lambda item: (0, item),
         on_retried: Callable[[str, int], None] = lambda _reason, _count: None,
     ) -> None:
         self.counts = ExportCounts()
         self.limits = limits
         self._send = send
         self._on_dropped = on_dropped
-        self._weigh = weigh
+        self._prepare = prepare
+        self._preparing = threading.local()
         self._on_retried = on_retried
-        self._items: deque[tuple[int, _T]] = deque()
+        self._items: deque[tuple[int, Any]] = deque()
         self._changed = threading.Condition(threading.Lock())
         self._in_flight = self._asked = 0
         self._reset()
@@ -127,10 +128,14 @@ class BatchQueue(Generic[_T]):
         if self._closed:
             self._drop("shutdown", 1)
             return
-        weight = self._weigh(item)
+        ready = self._ready(item)
+        if ready is None:
+            self._drop("rejected", 1)
+            return
+        weight, _ = ready
         with self._changed:
             lost = self._make_room(weight)
-            self._items.append((weight, item))
+            self._items.append(ready)
             self._bytes += weight
             if self._thread is None:
                 self._start()
@@ -183,6 +188,20 @@ class BatchQueue(Generic[_T]):
     def queued_bytes(self) -> int:
         """Estimated bytes that wait."""
         return self._bytes
+
+    def _ready(self, item: _T) -> tuple[int, Any] | None:
+        """Return *item* prepared, or None; a masking rule that itself makes items would go round for ever."""
+        preparing = self._preparing
+        if getattr(preparing, "busy", False):
+            return None
+        preparing.busy = True
+        try:
+            return self._prepare(item)
+        except Exception as error:  # noqa: BLE001 - any value an application puts into telemetry may break the encoder
+            self.counts.last_error = f"not encodable: {type(error).__name__}"
+            return None
+        finally:
+            preparing.busy = False
 
     def _make_room(self, weight: int) -> int:
         """Let the oldest go until an item of *weight* fits; return how many went."""
@@ -240,7 +259,7 @@ class BatchQueue(Generic[_T]):
                 attempts = 0
                 self._give_up(batch, result)
 
-    def _next_batch(self) -> list[tuple[int, _T]]:
+    def _next_batch(self) -> list[tuple[int, Any]]:
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._closed)
             self._changed.wait_for(self._is_due, self.limits.delay_s)
@@ -249,8 +268,8 @@ class BatchQueue(Generic[_T]):
             self._changed.notify_all()
             return batch
 
-    def _take(self) -> list[tuple[int, _T]]:
-        batch: list[tuple[int, _T]] = []
+    def _take(self) -> list[tuple[int, Any]]:
+        batch: list[tuple[int, Any]] = []
         weight = 0
         while self._items and len(batch) < self.limits.batch_items:
             weight += self._items[0][0]
@@ -263,13 +282,13 @@ class BatchQueue(Generic[_T]):
     def _is_due(self) -> bool:
         return len(self._items) >= self.limits.batch_items or self._closed or self._flushing > 0
 
-    def _try_to_send(self, batch: list[_T]) -> SendResult:
+    def _try_to_send(self, batch: list[Any]) -> SendResult:
         try:
             return self._send(batch)
         except Exception as error:  # noqa: BLE001 - an exporter that raises must not end the sender
             return SendResult(error=type(error).__name__, retry=True)
 
-    def _note_accepted(self, batch: list[_T], result: SendResult) -> None:
+    def _note_accepted(self, batch: list[Any], result: SendResult) -> None:
         rejected = min(result.rejected, len(batch))
         with self._changed:
             self._in_flight = 0
@@ -280,7 +299,7 @@ class BatchQueue(Generic[_T]):
         if rejected:
             self._drop("rejected", rejected)
 
-    def _send_in_halves(self, batch: list[_T]) -> None:
+    def _send_in_halves(self, batch: list[Any]) -> None:
         """Send what was too large in smaller requests, down to the single item that alone is to blame."""
         middle = len(batch) // 2
         for half in (batch[:middle], batch[middle:]):
@@ -292,7 +311,7 @@ class BatchQueue(Generic[_T]):
             else:
                 self._give_up(half, result)
 
-    def _keep(self, batch: list[tuple[int, _T]], result: SendResult, *, pause_s: float) -> None:
+    def _keep(self, batch: list[tuple[int, Any]], result: SendResult, *, pause_s: float) -> None:
         self._on_retried(retry_reason(result.error), len(batch))
         with self._changed:
             self._in_flight = 0
@@ -305,7 +324,7 @@ class BatchQueue(Generic[_T]):
         if lost:
             self._drop("queue_full", lost)
 
-    def _give_up(self, batch: list[_T], result: SendResult) -> None:
+    def _give_up(self, batch: list[Any], result: SendResult) -> None:
         with self._changed:
             self._in_flight = 0
             self.counts.last_error = result.error
@@ -314,7 +333,7 @@ class BatchQueue(Generic[_T]):
         if not abandoned:
             self._drop(drop_reason(result), len(batch))
 
-    def _give_back(self, batch: list[tuple[int, _T]]) -> int:
+    def _give_back(self, batch: list[tuple[int, Any]]) -> int:
         """Put *batch* back in front, its newest first, as far as there is room; return how many found none."""
         for kept, (weight, item) in enumerate(reversed(batch)):
             if len(self._items) >= self.limits.items or self._bytes + weight > self.limits.bytes:

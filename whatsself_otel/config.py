@@ -286,7 +286,7 @@ class TelemetryConfig:
         check=lambda value: isinstance(value, tuple | list) and all(map(_is_path, value)),
     )
     """Paths without spans and duration metrics."""
-    instrumentation: str = _choice("contrib", INSTRUMENTATIONS, "WHATSSELF_OTEL_INSTRUMENTATION")
+    instrumentation: str = _choice("lean", INSTRUMENTATIONS, "WHATSSELF_OTEL_INSTRUMENTATION")
     """Whose code observes FastAPI and SQLAlchemy: lean is our own, contrib OpenTelemetry's."""
     return_trace_id: bool = _switch(True, "WHATSSELF_OTEL_RETURN_TRACE_ID")
     """Answer with ``traceresponse`` and ``Server-Timing`` headers that name the trace."""

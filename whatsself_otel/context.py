@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -71,8 +71,8 @@ def current_attributes(context: Context | None = None) -> Mapping[str, str]:
     Args:
         context: Where to look; default: the current context.
     """
-    found = otel_context.get_value(_ATTRIBUTES, context)
-    return found if isinstance(found, Mapping) else _NOTHING
+    found = (otel_context.get_current() if context is None else context).get(_ATTRIBUTES)
+    return cast("Mapping[str, str]", found or _NOTHING)
 
 
 def current_request(context: Context | None = None) -> RequestScope | None:
@@ -82,8 +82,7 @@ def current_request(context: Context | None = None) -> RequestScope | None:
     Args:
         context: Where to look; default: the current context.
     """
-    found = otel_context.get_value(_REQUEST, context)
-    return found if isinstance(found, RequestScope) else None
+    return cast("RequestScope | None", (otel_context.get_current() if context is None else context).get(_REQUEST))
 
 
 @contextmanager
@@ -141,8 +140,8 @@ def bind_request(request: RequestScope, context: Context | None = None) -> Conte
         request: The request that starts.
         context: What to build on; default: the current context.
     """
-    bound = otel_context.set_value(_REQUEST, request, context)
-    return otel_context.set_value(_ATTRIBUTES, {REQUEST_ID: request.request_id}, bound)
+    below = otel_context.get_current() if context is None else context
+    return Context({**below, _REQUEST: request, _ATTRIBUTES: {REQUEST_ID: request.request_id}})
 
 
 def capture_context() -> dict[str, str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from opentelemetry.sdk.metrics.export import ExponentialHistogram, Gauge, Histogram, Sum
 
@@ -49,6 +49,8 @@ _FIXED64: Final = struct.Struct("<cQ")
 _SIGNED64: Final = struct.Struct("<cq")
 _DOUBLE: Final = struct.Struct("<cd")
 _FLAGS: Final = struct.Struct("<I")
+Written: TypeAlias = tuple[bytes, bytes, bytes]
+"""One item, encoded: its resource, its scope, itself."""
 _LOW_64: Final = 2**64 - 1
 _BYTE: Final = tuple(bytes((number,)) for number in range(128))
 _LOCAL_PARENT: Final = b"\x85\x01\x00\x01\x00\x00"
@@ -58,7 +60,7 @@ _REMOTE_PARENT: Final = b"\x85\x01\x00\x03\x00\x00"
 
 class Encoder:
     """
-    Writes requests of the three signals; remembers what repeats, so one is made for each sender.
+    Writes items of the three signals; remembers what repeats, so one is made for each sender. Threads may share it.
 
     Args:
         masker: Masks spans and metrics while they are written; None: they are masked already. Log records are masked
@@ -73,13 +75,13 @@ class Encoder:
         self._resources: dict[int, tuple[Resource, bytes]] = {}
         self._scopes: dict[int, tuple[InstrumentationScope, bytes]] = {}
 
-    def spans(self, batch: Iterable[ReadableSpan]) -> bytes:
-        """Return an ``ExportTraceServiceRequest`` of *batch*."""
-        return self._grouped((span.resource, span.instrumentation_scope, self._span(span)) for span in batch)
+    def span(self, span: ReadableSpan) -> Written:
+        """Return *span* for an ``ExportTraceServiceRequest``."""
+        return self._resource(span.resource), self._scope(span.instrumentation_scope), self._span(span)
 
-    def logs(self, batch: Iterable[ReadableLogRecord]) -> bytes:
-        """Return an ``ExportLogsServiceRequest`` of *batch*, which is masked already."""
-        return self._grouped((item.resource, item.instrumentation_scope, self._log(item)) for item in batch)
+    def log(self, record: ReadableLogRecord) -> Written:
+        """Return *record*, which is masked already, for an ``ExportLogsServiceRequest``."""
+        return self._resource(record.resource), self._scope(record.instrumentation_scope), self._log(record)
 
     def metrics(self, data: MetricsData) -> bytes:
         """Return an ``ExportMetricsServiceRequest`` of *data*."""
@@ -90,16 +92,6 @@ class Encoder:
 
     def _scope_metrics(self, of_scope: Any) -> bytes:
         return _field(b"\x12", self._scope(of_scope.scope), *map(self._metric, of_scope.metrics))
-
-    def _grouped(self, items: Iterable[tuple[Resource, InstrumentationScope | None, bytes]]) -> bytes:
-        groups: dict[bytes, dict[bytes, list[bytes]]] = {}
-        for resource, scope, item in items:
-            scopes = groups.setdefault(self._resource(resource), {})
-            scopes.setdefault(self._scope(scope), []).append(item)
-        return b"".join(
-            _field(b"\x0a", resource, *[_field(b"\x12", scope, *written) for scope, written in scopes.items()])
-            for resource, scopes in groups.items()
-        )
 
     def _resource(self, resource: Resource) -> bytes:
         known = self._resources.get(id(resource))
@@ -292,23 +284,27 @@ class _Attributes:
         """Return *attributes* as repeated fields *tag*; one that cannot be written is left out."""
         if not attributes:
             return b""
+        texts, numbers = self._texts, self._numbers
+        pairs = [b""]
         try:
-            pairs = [self._pair(key, value) for key, value in attributes.items()]
+            for key, value in attributes.items():
+                kind = type(value)
+                known = texts.get((key, value)) if kind is str else numbers.get((key, value)) if kind is int else None
+                if pair := known or self._pair(key, value):
+                    pairs.append(pair)
         except _PersonalKeyError:
             masked = mask_attributes(attributes, self._masker) if self._masker is not None else attributes
-            pairs = [_key_value(_text(b"\x0a", key), value) for key, value in masked.items()]
-        return tag.join([b"", *[pair for pair in pairs if pair]])
+            every = [_key_value(_text(b"\x0a", key), value) for key, value in masked.items()]
+            pairs = [b"", *filter(None, every)]
+        return tag.join(pairs)
 
     def _pair(self, key: str, value: Any) -> bytes:
-        kind = type(value)
-        known: dict[Any, bytes] | None = self._texts if kind is str else self._numbers if kind is int else None
-        if known is not None and (pair := known.get((key, value))) is not None:
-            return pair
         written_key = self._keys.get(key) or self._key(key)
         masked = value if self._masker is None else next(iter(mask_attributes({key: value}, self._masker).values()))
         pair = _key_value(written_key, masked)
-        if known is not None and masked == value and (kind is int or len(value) <= MAX_REMEMBERED_CHARS):
-            _remember(known, (key, value), pair, MAX_REMEMBERED)
+        kind = type(value)
+        if masked == value and (kind is int or (kind is str and len(value) <= MAX_REMEMBERED_CHARS)):
+            _remember(self._texts if kind is str else self._numbers, (key, value), pair, MAX_REMEMBERED)
         return pair
 
     def _key(self, key: str) -> bytes:
@@ -319,19 +315,15 @@ class _Attributes:
         return written
 
 
-def encode_spans(batch: Iterable[ReadableSpan]) -> bytes:
-    """Return an ``ExportTraceServiceRequest`` of *batch*, which is masked already."""
-    return Encoder().spans(batch)
-
-
-def encode_logs(batch: Iterable[ReadableLogRecord]) -> bytes:
-    """Return an ``ExportLogsServiceRequest`` of *batch*, which is masked already."""
-    return Encoder().logs(batch)
-
-
-def encode_metrics(data: MetricsData) -> bytes:
-    """Return an ``ExportMetricsServiceRequest`` of *data*, which is masked already."""
-    return Encoder().metrics(data)
+def join(batch: Iterable[Written]) -> bytes:
+    """Return the request that carries *batch*, all spans or all log records."""
+    groups: dict[bytes, dict[bytes, list[bytes]]] = {}
+    for resource, scope, item in batch:
+        groups.setdefault(resource, {}).setdefault(scope, []).append(item)
+    return b"".join(
+        _field(b"\x0a", resource, *[_field(b"\x12", scope, *written) for scope, written in scopes.items()])
+        for resource, scopes in groups.items()
+    )
 
 
 def _key_value(key: bytes, value: Any) -> bytes:

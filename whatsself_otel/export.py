@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
-from whatsself_otel.encoding import Encoder
+from whatsself_otel.encoding import Encoder, join
 from whatsself_otel.otlp import Client, OtlpHttpClient, SendResult, Target
-from whatsself_otel.processors import plain_dict
+from whatsself_otel.processors import mask_log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
-    from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.metrics.export import MetricExporter
-    from opentelemetry.sdk.trace import ReadableSpan
 
     from whatsself_otel.config import TelemetryConfig
+    from whatsself_otel.encoding import Written
     from whatsself_otel.masking import Masker
 
 _T = TypeVar("_T")
+_HELD_BYTES: Final = 200
+"""What an item takes in a queue besides its bytes."""
 
 
-class Sender(Protocol[_T]):
+class Sender(Protocol):
     """Sends batches of one signal."""
 
-    def send(self, batch: list[_T]) -> SendResult:
-        """Send *batch* and say what became of it."""
+    def send(self, batch: list[Any]) -> SendResult:
+        """Send *batch*, of masked items or of what `OtlpSender.prepare` made of them, and say what became of it."""
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -35,30 +36,32 @@ class Sender(Protocol[_T]):
 
 class OtlpSender(Generic[_T]):
     """
-    Encodes batches and posts them.
+    Encodes items as they come, and posts them.
+
+    An item is encoded by the thread that made it: the bytes are smaller than the item, their size is known, and the
+    sender's thread does not hold the interpreter for a whole batch while requests wait.
 
     Args:
         client: Who posts.
-        encode: Turns a batch into the bytes of a request.
-        masks: *encode* also masks; else it is given masked items.
+        write: Masks and encodes an item.
     """
 
-    def __init__(self, client: Client, encode: Callable[[Sequence[_T]], bytes], *, masks: bool = False) -> None:
-        self.masks = masks
+    def __init__(self, client: Client, write: Callable[[_T], Written]) -> None:
         self._client = client
-        self._encode = encode
+        self._write = write
         self.close = client.close
 
-    def send(self, batch: list[_T]) -> SendResult:
-        """Encode and post; a batch that cannot be encoded is sent in halves until the one to blame is alone."""
-        try:
-            body = self._encode(batch)
-        except Exception as error:  # noqa: BLE001 - any value an application puts into telemetry may break the encoder
-            return SendResult(error=f"not encodable: {type(error).__name__}", too_large=True)
-        return self._client.post(body)
+    def prepare(self, item: _T) -> tuple[int, Written]:
+        """Return *item* ready to be sent, after the bytes it takes while it waits; raises what encoding raises."""
+        written = self._write(item)
+        return _HELD_BYTES + len(written[-1]), written
+
+    def send(self, batch: list[Written]) -> SendResult:
+        """Post what was prepared."""
+        return self._client.post(join(batch))
 
 
-class ConsoleSender(Generic[_T]):
+class ConsoleSender:
     """
     Shows batches by one of the SDK's exporters to the console, which never fail but by an exception.
 
@@ -69,7 +72,7 @@ class ConsoleSender(Generic[_T]):
     def __init__(self, exporter: Any) -> None:
         self._exporter = exporter
 
-    def send(self, batch: list[_T]) -> SendResult:
+    def send(self, batch: list[Any]) -> SendResult:
         """Show *batch*."""
         self._exporter.export(batch)
         return SendResult()
@@ -83,17 +86,19 @@ class ConsoleSender(Generic[_T]):
 class Destinations:
     """Who takes each signal; None: nobody."""
 
-    spans: Sender[ReadableSpan] | None = None
-    logs: Sender[ReadableLogRecord] | None = None
+    spans: Sender | None = None
+    logs: Sender | None = None
     metrics: MetricExporter | None = None
 
     @classmethod
     def of(cls, config: TelemetryConfig, masker: Masker) -> Destinations:
         """Return the destinations that *config* asks for; what masks while it encodes does so by *masker*."""
-        return cls(build_span_sender(config, masker), build_log_sender(config), build_metric_exporter(config, masker))
+        return cls(
+            build_span_sender(config, masker), build_log_sender(config, masker), build_metric_exporter(config, masker)
+        )
 
 
-def build_span_sender(config: TelemetryConfig, masker: Masker) -> Sender[ReadableSpan] | None:
+def build_span_sender(config: TelemetryConfig, masker: Masker) -> Sender | None:
     """Return what sends spans as *config* asks for, or None."""
     if config.exporter("traces") == "none":
         return None
@@ -101,10 +106,10 @@ def build_span_sender(config: TelemetryConfig, masker: Masker) -> Sender[Readabl
         from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
         return ConsoleSender(ConsoleSpanExporter())
-    return OtlpSender(build_client(config, "traces"), Encoder(masker).spans, masks=True)
+    return OtlpSender(build_client(config, "traces"), Encoder(masker).span)
 
 
-def build_log_sender(config: TelemetryConfig) -> Sender[ReadableLogRecord] | None:
+def build_log_sender(config: TelemetryConfig, masker: Masker) -> Sender | None:
     """Return what sends log records as *config* asks for, or None."""
     if config.exporter("logs") == "none":
         return None
@@ -112,7 +117,8 @@ def build_log_sender(config: TelemetryConfig) -> Sender[ReadableLogRecord] | Non
         from opentelemetry.sdk._logs.export import ConsoleLogRecordExporter
 
         return ConsoleSender(ConsoleLogRecordExporter())
-    return OtlpSender(build_client(config, "logs"), Encoder().logs)
+    encoder = Encoder()
+    return OtlpSender(build_client(config, "logs"), lambda record: encoder.log(mask_log(record, masker)))
 
 
 def build_metric_exporter(config: TelemetryConfig, masker: Masker) -> MetricExporter | None:
@@ -135,26 +141,6 @@ def build_client(config: TelemetryConfig, signal: str) -> Client:
 
         return OtlpGrpcClient(target_of(config, signal), signal, _answer(signal))
     return OtlpHttpClient(target_of(config, signal), _answer(signal))
-
-
-def weigh_span(span: ReadableSpan) -> int:
-    """Estimate the bytes that *span* takes while it waits."""
-    own = _weigh_values(plain_dict(span._attributes))  # noqa: SLF001 - the property copies
-    events = sum([_weigh_values(event.attributes) for event in span._events])  # noqa: SLF001 - so does this one
-    return 1000 + len(span.name) + own + events + len(span.status.description or "")
-
-
-def weigh_log(record: ReadableLogRecord) -> int:
-    """Estimate the bytes that *record* takes while it waits."""
-    body = record.log_record.body
-    text = len(body) if isinstance(body, str | bytes) else 200
-    return 1000 + text + _weigh_values(plain_dict(record.log_record.attributes))
-
-
-def _weigh_values(attributes: Mapping[str, Any] | None) -> int:
-    if not attributes:
-        return 0
-    return sum([100 + len(value) if isinstance(value, str | bytes) else 200 for value in attributes.values()])
 
 
 def _answer(signal: str) -> type[Any]:

@@ -26,8 +26,23 @@ def run_in_child(method: Callable[[], Any]) -> None:
     """
     if not hasattr(os, "register_at_fork"):
         return
-    reference = weakref.WeakMethod(method)
-    os.register_at_fork(after_in_child=lambda: (alive := reference()) and alive())
+    os.register_at_fork(after_in_child=_Hook(method))
+
+
+class _Hook:
+    """A bound method as long as its object lives; Python keeps every hook for ever, so it is small."""
+
+    __slots__ = ("_function", "_reference")
+
+    def __init__(self, method: Callable[[], Any]) -> None:
+        bound: Any = method
+        self._function = bound.__func__
+        self._reference = weakref.ref(bound.__self__)
+
+    def __call__(self) -> None:
+        """Call it."""
+        if (alive := self._reference()) is not None:
+            self._function(alive)
 
 
 def hold_while_forking(lock: RLock) -> None:
@@ -42,15 +57,26 @@ def hold_while_forking(lock: RLock) -> None:
     """
     if not hasattr(os, "register_at_fork"):
         return
-    reference = weakref.ref(lock)
-    held: list[RLock] = []
+    hooks = _Holder(lock)
+    os.register_at_fork(before=hooks.take, after_in_parent=hooks.release, after_in_child=hooks.release)
 
-    def take() -> None:
-        if (alive := reference()) is not None and alive.acquire(timeout=_LONGEST_WAIT_S):
-            held.append(alive)
 
-    def release() -> None:
-        if held:
-            held.pop().release()
+class _Holder:
+    """Takes a lock before a fork and lets go of it after, on both sides, as long as the lock lives."""
 
-    os.register_at_fork(before=take, after_in_parent=release, after_in_child=release)
+    __slots__ = ("_held", "_reference")
+
+    def __init__(self, lock: RLock) -> None:
+        self._reference = weakref.ref(lock)
+        self._held: RLock | None = None
+
+    def take(self) -> None:
+        """Take the lock, unless whoever has it keeps it too long."""
+        if (alive := self._reference()) is not None and alive.acquire(timeout=_LONGEST_WAIT_S):
+            self._held = alive
+
+    def release(self) -> None:
+        """Let go of what was taken."""
+        if (held := self._held) is not None:
+            self._held = None
+            held.release()

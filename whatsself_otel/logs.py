@@ -32,6 +32,7 @@ from whatsself_otel.forks import hold_while_forking
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
+    from opentelemetry.context import Context
 
     from whatsself_otel.masking import Masker
 
@@ -50,6 +51,9 @@ LEVEL_NUMBERS: Final = {"trace": TRACE_LEVEL, **{name: number for number, name, 
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 """What every record carries; the rest came in by ``extra``."""
+
+_ID_KEYS: Final = (REQUEST_ID, ROUTE, *CORRELATION_KEYS[1:])
+"""The ids of a line, in the order in which they are shown."""
 
 _RESERVED: Final = frozenset({"level", "ts", "msg", "logger", "traceId", "spanId", "err", "service", "environment"})
 _MAX_EXTRAS: Final = 64
@@ -219,7 +223,7 @@ class TelemetryHandler(logging.Handler):
         else:
             self._handling.busy = True
             try:
-                self._handle(record, export=not otel_context.get_value(EXPORTING))
+                self._handle(record, export=not otel_context.get_current().get(EXPORTING))
             finally:
                 self._handling.busy = False
 
@@ -235,28 +239,29 @@ class TelemetryHandler(logging.Handler):
 
     def _entry(self, record: logging.LogRecord) -> LogEntry:
         level, severity = _level(record.levelno)
+        context = otel_context.get_current()
         extra = self._extra(record)
-        ids = self._ids(record.name, {key: extra.pop(key) for key in (*CORRELATION_KEYS, ROUTE) if key in extra})
+        given: dict[str, Any] = {key: extra.pop(key) for key in _ID_KEYS if key in extra} if extra else {}
         return LogEntry(
             timestamp_ns=int(record.created * 1_000_000_000),
             level=level,
             severity=severity,
             message=self._text(_render(record)),
             logger=self._text(record.name),
-            ids=ids,
+            ids=self._ids(record.name, context, given),
             extra=extra,
             error=self._error(record),
-            span_context=trace.get_current_span().get_span_context(),
+            span_context=trace.get_current_span(context).get_span_context(),
         )
 
-    def _ids(self, logger: str, given: Mapping[str, Any]) -> dict[str, str]:
-        request = current_request()
+    def _ids(self, logger: str, context: Context, given: Mapping[str, Any]) -> dict[str, str]:
+        request = current_request(context)
         late = request.late_attributes if request is not None and logger in _ACCESS_LOGGERS else {}
-        bound: dict[str, Any] = {**late, **current_attributes(), **given}
+        bound: dict[str, Any] = {**late, **current_attributes(context), **given}
         if request is not None and request.route and ROUTE not in bound:
             bound[ROUTE] = request.route
         ordered: dict[str, str] = {}
-        for key in (REQUEST_ID, ROUTE, *CORRELATION_KEYS[1:]):
+        for key in _ID_KEYS:
             if key in bound:
                 ordered[key] = clean_text(self._masker.identifier(str(bound[key])))
         return ordered
@@ -267,10 +272,11 @@ class TelemetryHandler(logging.Handler):
             return found
         if isinstance(found.get("extra"), dict):  # where loguru puts what was bound
             found |= found.pop("extra")
-        kept = dict(list(found.items())[:_MAX_EXTRAS])
-        named = {f"extra_{key}" if key in _RESERVED else key: value for key, value in kept.items()}
-        ids = {key: named[key] for key in (*CORRELATION_KEYS, ROUTE) if key in named}
-        return {key: plain(value) for key, value in self._masker.attributes(named).items()} | ids
+        kept = found.items() if len(found) <= _MAX_EXTRAS else list(found.items())[:_MAX_EXTRAS]
+        named = {f"extra_{key}" if key in _RESERVED else key: value for key, value in kept}
+        extra = {key: plain(value) for key, value in self._masker.attributes(named).items()}
+        extra.update({key: named[key] for key in _ID_KEYS if key in named})
+        return extra
 
     def _error(self, record: logging.LogRecord) -> dict[str, str] | None:
         if not record.exc_info or record.exc_info[0] is None:
@@ -332,7 +338,7 @@ class TelemetryHandler(logging.Handler):
 
 def format_json(entry: LogEntry, settings: LogSettings) -> str:
     """Return *entry* as one line of JSON; every control character is escaped."""
-    return json.dumps(entry.as_dict(settings), ensure_ascii=False, separators=(",", ":"), default=_safe_str)
+    return _TO_JSON(entry.as_dict(settings))
 
 
 def format_pretty(entry: LogEntry) -> str:
@@ -353,6 +359,8 @@ def clean_text(text: str) -> str:
 
 def plain(value: object, depth: int = 6) -> Any:
     """Return *value* in the types that JSON and OTLP have; what they lack becomes its text."""
+    if type(value) is str:
+        return clean_text(value)[:_MAX_TEXT]
     if depth and isinstance(value, Mapping):
         return {clean_text(_safe_str(key)): plain(item, depth - 1) for key, item in value.items()}
     if depth and isinstance(value, list | tuple | set | frozenset):
@@ -504,6 +512,9 @@ def _log_uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:
         "uncaught exception in a thread",
         exc_info=(arguments.exc_type, arguments.exc_value, arguments.exc_traceback),
     )
+
+
+_TO_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_safe_str).encode
 
 
 def make_settings(settings: LogSettings, log_format: str) -> LogSettings:

@@ -52,6 +52,7 @@ REDACTED_USERINFO: Final = "REDACTED:REDACTED"
 
 _RULE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _PLAIN_NUMBER: Final = re.compile(r"\+?[0-9]{7,15}")
+_MAX_REMEMBERED_ID_CHARS: Final = 256
 _CUT_CHARS: Final = 64
 _CUT_NUMBER: Final = re.compile(r"[0-9 ()+.%@\w-]{0,64}\Z")
 _BUILT_IN: Final = frozenset(rule.rule for rule in KEY_RULES) | {"card", "credentials", "jid", "sql"}
@@ -239,6 +240,8 @@ class Masker:
         )
         self._has_own_text_rules = bool(self._own or self._allowed)
         self._clean_names: set[str] = set()
+        self._clean_ids: set[str] = set()
+        """Ids that were read and are nobody's: one is on several spans and lines, and a contact writes again."""
         self._keys = _read_keys(config.pseudonym_key_file)
 
     def text(self, value: str) -> str:
@@ -285,7 +288,7 @@ class Masker:
         The same contact has the same pseudonym however its number is written.
         """
         try:
-            return self._identifier(value, self._keys[:1])
+            return value if value in self._clean_ids else self._new_identifier(value)
         except Exception:  # noqa: BLE001 - a failure must not let the value through
             return self._failed()
 
@@ -309,6 +312,14 @@ class Masker:
         masked = self.text(name)
         if masked == name and len(self._clean_names) < MAX_ITEMS:
             self._clean_names.add(name)
+        return masked
+
+    def _new_identifier(self, value: str) -> str:
+        masked = self._identifier(value, self._keys[:1])
+        if masked == value and len(value) <= _MAX_REMEMBERED_ID_CHARS:
+            if len(self._clean_ids) >= MAX_ITEMS:
+                self._clean_ids.clear()
+            self._clean_ids.add(value)
         return masked
 
     def _phone_value(self, value: str) -> str:

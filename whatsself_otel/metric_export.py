@@ -6,10 +6,12 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry import context as otel_context
 from opentelemetry.exporter.otlp.proto.common._internal.metrics_encoder import OTLPMetricExporterMixin
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
 
 from whatsself_otel.batch_queue import ExportCounts
+from whatsself_otel.context import EXPORTING
 from whatsself_otel.encoding import Encoder
 from whatsself_otel.otlp import SendResult, drop_reason, retry_reason
 from whatsself_otel.processors import mask_metrics
@@ -125,7 +127,11 @@ class CountingMetricExporter(MetricExporter):
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
         """Export and count."""
         points = _count_points(metrics_data)
-        outcome = self._exporter.export(metrics_data, timeout_millis=timeout_millis, **kwargs)
+        token = otel_context.attach(otel_context.set_value(EXPORTING, True))
+        try:
+            outcome = self._exporter.export(metrics_data, timeout_millis=timeout_millis, **kwargs)
+        finally:
+            otel_context.detach(token)
         result = getattr(self._exporter, "last_result", None)
         if result is None:
             result = SendResult(error=None if outcome is MetricExportResult.SUCCESS else "not delivered", retry=True)

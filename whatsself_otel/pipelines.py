@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import threading
 import time
@@ -13,7 +12,7 @@ from opentelemetry import metrics as metrics_api
 from opentelemetry import trace as trace_api
 from opentelemetry._logs import _internal as logs_api
 from opentelemetry.metrics import _internal as metrics_internal
-from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
+from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.util._once import Once
@@ -21,8 +20,7 @@ from opentelemetry.util._once import Once
 from whatsself_otel.batch_queue import BatchQueue, Deadline, ExportCounts, QueueLimits
 from whatsself_otel.birth import BirthExporter
 from whatsself_otel.cardinality import BoundedMeterProvider
-from whatsself_otel.export import weigh_log, weigh_span
-from whatsself_otel.logs import MaskedLogRecord, plain
+from whatsself_otel.export import OtlpSender
 from whatsself_otel.metric_export import CountingMetricExporter, MaskingMetricExporter
 from whatsself_otel.processors import (
     CorrelationProcessor,
@@ -30,9 +28,8 @@ from whatsself_otel.processors import (
     ExportProcessor,
     GuardedProcessors,
     OpenRequests,
-    mask_attributes,
+    mask_log,
     mask_metrics,
-    mask_scope,
     mask_span,
 )
 from whatsself_otel.resource import build_resource
@@ -77,9 +74,9 @@ class Pipelines:
         self.on_retried: Callable[[str, str, int], None] = lambda _signal, _reason, _count: None
         self._config = config
         self._masker = masker
-        self._senders: list[Sender[Any]] = []
-        self._spans = self._queue("traces", destinations.spans, mask_span, weigh_span, config.span_delay_s)
-        self._logs = self._queue("logs", destinations.logs, mask_log, weigh_log, config.log_delay_s)
+        self._senders: list[Sender] = []
+        self._spans = self._queue("traces", destinations.spans, mask_span, config.span_delay_s)
+        self._logs = self._queue("logs", destinations.logs, mask_log, config.log_delay_s)
         self._metric_exporter = self._count_exports(destinations.metrics)
         self.problems: list[str] = []
         self.prometheus = self._build_prometheus_reader() if config.prometheus else None
@@ -172,20 +169,18 @@ class Pipelines:
     def _queue(
         self,
         signal: str,
-        sender: Sender[_T] | None,
+        sender: Sender | None,
         mask: Callable[[_T, Masker], _T],
-        weigh: Callable[[_T], int],
         delay_s: float,
     ) -> BatchQueue[_T] | None:
         if sender is None:
             return None
         self._senders.append(sender)
-        masks = getattr(sender, "masks", False)
         return BatchQueue(
-            sender.send if masks else lambda batch: sender.send([mask(item, self._masker) for item in batch]),
+            sender.send,
             QueueLimits(items=self._config.queue_size, delay_s=delay_s),
             lambda reason, count: self.on_dropped(signal, reason, count),
-            weigh=weigh,
+            prepare=sender.prepare if isinstance(sender, OtlpSender) else lambda item: (0, mask(item, self._masker)),
             on_retried=lambda reason, count: self.on_retried(signal, reason, count),
         )
 
@@ -230,20 +225,6 @@ class Pipelines:
             _logger.debug("the meter provider did not end cleanly")
 
 
-def mask_log(record: ReadableLogRecord, masker: Masker) -> ReadableLogRecord:
-    """Return *record* masked, unless it came from our own handler and is masked already."""
-    log = record.log_record
-    if isinstance(log, MaskedLogRecord):
-        return record
-    log.body = plain(masker.value(None, log.body))
-    log.attributes = plain(mask_attributes(log.attributes, masker))
-    log.event_name = log.event_name and masker.text(log.event_name)
-    log.severity_text = log.severity_text and masker.text(log.severity_text)
-    scope = record.instrumentation_scope
-    masked: ReadableLogRecord = dataclasses.replace(record, instrumentation_scope=scope and mask_scope(scope, masker))
-    return masked
-
-
 def _fill(queue: BatchQueue[Any]) -> dict[str, int]:
     return {
         "queued": len(queue),
@@ -268,7 +249,7 @@ def _is_ours(provider: object) -> bool:
     return bool(getattr(provider, "_whatsself_otel", False))
 
 
-def _close(sender: Sender[Any]) -> None:
+def _close(sender: Sender) -> None:
     try:
         sender.close()
     except Exception:  # noqa: BLE001 - a sender that cannot end must not stop the application

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.attributes import BoundedAttributes
@@ -18,6 +19,7 @@ from opentelemetry.trace import Link, SpanContext, Status
 from whatsself_otel import propagation
 from whatsself_otel.batch_queue import Deadline
 from whatsself_otel.context import CORRELATION_KEYS, RequestScope, current_attributes
+from whatsself_otel.logs import MaskedLogRecord, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 MAX_PARKED_S: Final = 30.0
 """Longest wait of a server span for its request's background tasks."""
+_CLOCK_GRAIN_S: Final = 0.1
+"""What is due this soon is let go too: an event loop's clock may be a little ahead."""
 
 
 class GuardedProcessors(SynchronousMultiSpanProcessor):
@@ -56,22 +60,27 @@ class GuardedProcessors(SynchronousMultiSpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Tell every processor that *span* starts."""
         for processor in self._span_processors:
-            self._guard(processor.on_start, span, parent_context)
+            try:
+                processor.on_start(span, parent_context)
+            except Exception:  # noqa: BLE001 - whatever a foreign processor raises
+                self._on_error("export")
 
     def on_end(self, span: ReadableSpan) -> None:
         """Tell every processor that *span* has ended."""
         for processor in self._span_processors:
-            self._guard(processor.on_end, span)
+            try:
+                processor.on_end(span)
+            except Exception:  # noqa: BLE001 - as above
+                self._on_error("export")
 
     def _on_ending(self, span: Span) -> None:
+        if not self.has_foreign:
+            return
         for processor in self._span_processors:
-            self._guard(processor._on_ending, span)  # noqa: SLF001 - the SDK's own name for it
-
-    def _guard(self, call: Callable[..., object], *arguments: Any) -> None:
-        try:
-            call(*arguments)
-        except Exception:  # noqa: BLE001 - whatever a foreign processor raises
-            self._on_error("export")
+            try:
+                processor._on_ending(span)  # noqa: SLF001 - the SDK's own name for it
+            except Exception:  # noqa: BLE001 - as above
+                self._on_error("export")
 
 
 class CorrelationProcessor(SpanProcessor):
@@ -95,8 +104,10 @@ class OpenRequests:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._by_span: dict[int, RequestScope] = {}
-        self._parked: dict[int, ReadableSpan] = {}
+        self._parked: dict[int, tuple[float, ReadableSpan]] = {}
         self._release: list[Any] = []
+        self._timed: asyncio.AbstractEventLoop | None = None
+        """The event loop that looks after what is parked: one timer for all, since a request has no cheaper one."""
 
     def on_release(self, release: Any) -> None:
         """Call *release* with every parked span when its request has finished."""
@@ -115,7 +126,7 @@ class OpenRequests:
         with self._lock:
             if context.span_id not in self._by_span:
                 return False
-            self._parked[context.span_id] = span
+            self._parked[context.span_id] = time.monotonic(), span
         self._limit_wait(context.span_id)
         return True
 
@@ -130,17 +141,32 @@ class OpenRequests:
 
     def _limit_wait(self, span_id: int) -> None:
         try:
-            asyncio.get_running_loop().call_later(MAX_PARKED_S, self._let_go, span_id)
+            loop = asyncio.get_running_loop()
         except RuntimeError:  # another event loop (trio): nothing to wait with
             self._let_go(span_id)
+            return
+        if self._timed is not loop:
+            self._timed = loop
+            loop.call_later(MAX_PARKED_S, self._let_go_the_old, loop)
+
+    def _let_go_the_old(self, loop: asyncio.AbstractEventLoop) -> None:
+        due_s = time.monotonic() - MAX_PARKED_S + _CLOCK_GRAIN_S
+        parked = sorted((since_s, span_id) for span_id, (since_s, _) in list(self._parked.items()))
+        for since_s, span_id in parked:
+            if since_s > due_s:
+                loop.call_later(since_s - due_s, self._let_go_the_old, loop)
+                return
+            self._let_go(span_id)
+        self._timed = None
 
     def _let_go(self, span_id: int) -> None:
         with self._lock:
             request = self._by_span.pop(span_id, None)
-            span = self._parked.pop(span_id, None)
+            _, span = self._parked.pop(span_id, (0.0, None))
         if span is not None and request is not None:
+            whole = with_attributes(span, request.late_attributes)
             for release in self._release:
-                release(with_attributes(span, request.late_attributes))
+                release(whole)
 
 
 class ExportProcessor(SpanProcessor):
@@ -237,7 +263,12 @@ def with_attributes(span: ReadableSpan, attributes: Mapping[str, str]) -> Readab
     """Return *span* with *attributes* besides its own."""
     if not attributes:
         return span
-    return _copy(span, attributes={**(span.attributes or {}), **attributes})
+    held: Any = span._attributes  # noqa: SLF001 - as `plain_dict`
+    known = plain_dict(held)
+    if type(known) is dict and (held.maxlen is None or len(known) + len(attributes) <= held.maxlen):
+        known.update(attributes)  # as in `put_clean`
+        return span
+    return _copy(span, attributes=_keep_dropped({**(span.attributes or {}), **attributes}, held))
 
 
 def mask_span(span: ReadableSpan, masker: Masker) -> ReadableSpan:
@@ -252,6 +283,20 @@ def mask_span(span: ReadableSpan, masker: Masker) -> ReadableSpan:
         status=_mask_status(span.status, masker),
         instrumentation_scope=span.instrumentation_scope and mask_scope(span.instrumentation_scope, masker),
     )
+
+
+def mask_log(record: ReadableLogRecord, masker: Masker) -> ReadableLogRecord:
+    """Return *record* masked, unless it came from our own handler and is masked already."""
+    log = record.log_record
+    if isinstance(log, MaskedLogRecord):
+        return record
+    log.body = plain(masker.value(None, log.body))
+    log.attributes = plain(mask_attributes(log.attributes, masker))
+    log.event_name = log.event_name and masker.text(log.event_name)
+    log.severity_text = log.severity_text and masker.text(log.severity_text)
+    scope = record.instrumentation_scope
+    masked: ReadableLogRecord = dataclasses.replace(record, instrumentation_scope=scope and mask_scope(scope, masker))
+    return masked
 
 
 def mask_attributes(attributes: Mapping[str, Any] | None, masker: Masker) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,12 @@ def build_resource(config: TelemetryConfig, masker: Masker) -> Resource:
         "service.version": config.service_version,
         "deployment.environment.name": config.environment,
         "telemetry.distro.name": "whatsself_otel",
-        "telemetry.distro.version": version("whatsself-otel"),
+        "telemetry.distro.version": _own_version(),
     }
     resource = Resource.create({key: value for key, value in own.items() if value})
     return Resource(mask_attributes(resource.attributes, masker), resource.schema_url)
+
+
+@functools.cache
+def _own_version() -> str:
+    return version("whatsself-otel")

@@ -8,6 +8,7 @@ while a middleware outside it returns the ids to the caller and sees the request
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import re
 import secrets
@@ -111,9 +112,7 @@ def _build_lean(app: Any, options: FastAPIOptions) -> Callable[[Any], Serve]:
     from whatsself_otel.instrumentation.background_tasks import trace_background_tasks
     from whatsself_otel.instrumentation.routes import RouteIndex
 
-    tracer = options.tracer_provider.get_tracer(
-        "opentelemetry.instrumentation.fastapi", version("opentelemetry-instrumentation-fastapi"), SCHEMA_URL
-    )
+    tracer = options.tracer_provider.get_tracer("opentelemetry.instrumentation.fastapi", _contrib_version(), SCHEMA_URL)
     undo_background = trace_background_tasks(tracer)
     undo_native = _silence_native(app)
     app._whatsself_otel_undo = lambda: (undo_background(), undo_native())  # noqa: SLF001 - our own mark
@@ -125,6 +124,11 @@ def _build_lean(app: Any, options: FastAPIOptions) -> Callable[[Any], Serve]:
         return lean_fastapi.Requests(stack, options, tracer, duration, routes).serve
 
     return build
+
+
+@functools.cache
+def _contrib_version() -> str:
+    return version("opentelemetry-instrumentation-fastapi")
 
 
 def _silence_native(app: Any) -> Callable[[], None]:

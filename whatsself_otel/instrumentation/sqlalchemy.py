@@ -8,6 +8,7 @@ faults, so that is what is used.
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 import weakref
@@ -100,5 +101,6 @@ def version_problem() -> str | None:
     )
 
 
+@functools.cache
 def _contrib_version() -> str:
     return version("opentelemetry-instrumentation-sqlalchemy")
