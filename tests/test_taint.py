@@ -37,6 +37,7 @@ from whatsself_otel import (
     setup_telemetry,
 )
 from whatsself_otel.catalogue import CONTACT_ID
+from whatsself_otel.config import INSTRUMENTATIONS
 from whatsself_otel.encoding import Encoder
 from whatsself_otel.instrumentation.fastapi import RequestMiddleware
 from whatsself_otel.logs import LoggingInstallation, TelemetryHandler
@@ -219,6 +220,7 @@ class TaintRun:
 
     sink: Sink
     capfd: pytest.CaptureFixture[str]
+    instrumentation: str
     canary: Canaries = field(default_factory=Canaries)
 
     def leaks(self) -> set[str]:
@@ -226,7 +228,13 @@ class TaintRun:
         engine = create_engine("sqlite://", echo=True)
         logging.getLogger("uvicorn.access").handlers = [logging.StreamHandler(sys.stderr)]
         app = build_app(self.canary, engine, outgoing)
-        config = TelemetryConfig(endpoint=self.sink.url, log_format="json", log_level="debug", prometheus=True)
+        config = TelemetryConfig(
+            endpoint=self.sink.url,
+            log_format="json",
+            log_level="debug",
+            prometheus=True,
+            instrumentation=self.instrumentation,
+        )
         telemetry = setup_telemetry(app, engine, config=config)
         try:
             shown = asyncio.run(walk_every_door(self.canary, app))
@@ -243,9 +251,14 @@ class TaintRun:
         return self.canary.leaks(exported, console.out.encode(), console.err.encode(), shown)
 
 
-@pytest.fixture
-def run(sink: Sink, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> TaintRun:
-    taint = TaintRun(sink, capfd)
+@pytest.fixture(params=INSTRUMENTATIONS)
+def run(
+    request: pytest.FixtureRequest,
+    sink: Sink,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> TaintRun:
+    taint = TaintRun(sink, capfd, request.param)
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", f"host.owner=+{taint.canary('resource')}")
     return taint
 
