@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from opentelemetry.sdk.metrics.export import ExponentialHistogram, Gauge, Histogram, Sum
 
 from whatsself_otel import propagation
+from whatsself_otel.context import CORRELATION_KEYS
 from whatsself_otel.processors import mask_attributes, mask_scope, plain_dict
 
 if TYPE_CHECKING:
@@ -300,7 +301,7 @@ class _Attributes:
 
     def _pair(self, key: str, value: Any) -> bytes:
         written_key = self._keys.get(key) or self._key(key)
-        masked = value if self._masker is None else next(iter(mask_attributes({key: value}, self._masker).values()))
+        masked = value if self._masker is None else _mask(key, value, self._masker)
         pair = _key_value(written_key, masked)
         kind = type(value)
         if masked == value and (kind is int or (kind is str and len(value) <= MAX_REMEMBERED_CHARS)):
@@ -313,6 +314,12 @@ class _Attributes:
         written = _text(b"\x0a", str(key))
         _remember(self._keys, key, written, MAX_REMEMBERED)
         return written
+
+
+def _mask(key: str, value: Any, masker: Masker) -> Any:
+    if key in CORRELATION_KEYS and type(value) is str:
+        return masker.identifier(value)
+    return next(iter(mask_attributes({key: value}, masker).values()))
 
 
 def join(batch: Iterable[Written]) -> bytes:

@@ -34,7 +34,7 @@ def test_no_canary_is_in_loki_tempo_jaeger_or_prometheus(
         need(program)
     since_s = time.time()
     with Stack(StackConfig(data=tmp_path, addresses=Addresses.free())) as stack:
-        run = TaintRun(Sink(url=stack.addresses.otlp_http), capfd)
+        run = TaintRun(Sink(url=stack.addresses.otlp_http), capfd, "lean")
         monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", f"host.owner=+{run.canary('resource')}")
         assert run.leaks() == set()
         with (

@@ -106,7 +106,7 @@ class Requests:
             exchange.excluded = True
             return bind_request(request, current)
         request.route = self._routes.find(scope)
-        if any(current.get(key) for key in _SUPPRESSING):
+        if current and any(current.get(key) for key in _SUPPRESSING):
             return bind_request(request, current)
         headers = _Headers(scope)
         inside = trace.get_current_span(current) is not INVALID_SPAN
