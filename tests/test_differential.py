@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +181,39 @@ class TestRequests:
         contrib, lean = (record(start, sink, way, build_hostile_app(), scopes) for way in ("contrib", "lean"))
 
         assert_same(lean, contrib)
+
+    def test_a_change_of_any_one_thing_is_noticed(self, start: Start, sink: Sink) -> None:
+        body: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
+        seen = record(start, sink, "contrib", build_app(), [(scope, body) for scope in ORDINARY.values()])
+
+        changes = list(changed_items(seen))
+        for signal, changed in changes:
+            with pytest.raises(AssertionError):
+                assert_same(replace(seen, **{signal: changed}), seen)
+        assert len(changes) > 200
+
+
+def changed_items(seen: Seen) -> Iterator[tuple[str, list[Any]]]:
+    """Everything once with one thing changed: a part of an item, an attribute's value, an attribute left out."""
+    for signal in ("spans", "logs", "points"):
+        items = getattr(seen, signal)
+        for number, item in enumerate(items):
+            for changed in changed_parts(item):
+                yield signal, [*items[:number], changed, *items[number + 1 :]]
+
+
+def changed_parts(item: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    """Return *item* with each of its parts changed in turn."""
+    for place, part in enumerate(item):
+        others: list[Any] = ["other"]
+        if isinstance(part, dict):
+            others += [{**part, key: "other"} for key in part] + [without(part, key) for key in part]
+        for other in others:
+            yield (*item[:place], other, *item[place + 1 :])
+
+
+def without(attributes: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in attributes.items() if name != key}
 
 
 class TestStatements:
