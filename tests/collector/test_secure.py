@@ -31,7 +31,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "token").write_text(TOKEN, "utf-8")
     (folder / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n", "utf-8")
     key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
-    openssl(folder, f"req -x509 {key} -keyout ca.key -out ca.crt -days 2 -subj /CN=test-ca")
+    usage = "-addext keyUsage=critical,keyCertSign,cRLSign"  # Python 3.13 refuses an authority that does not say it
+    openssl(folder, f"req -x509 {key} -keyout ca.key -out ca.crt -days 2 -subj /CN=test-ca {usage}")
     for name in ("server", "client"):
         openssl(folder, f"req {key} -keyout {name}.key -out {name}.csr -subj /CN={name}")
         signed = f"-CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -out {name}.crt"
