@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
+from opentelemetry.sdk.trace import TracerProvider
 
 from whatsself_otel import Masker, Telemetry, TelemetryConfig, message_context, setup_telemetry
 
@@ -110,26 +111,25 @@ def receiver() -> Iterator[str]:
 
 
 def routes(config: TelemetryConfig) -> Iterator[Row]:
-    """Of many routes, each is asked for; FastAPI's own search is in the application without telemetry too."""
+    """Of many routes the first is asked for: what FastAPI's own search of all takes would hide what is added."""
     for size in (1, 100, 10_000):
-        paths = [f"/{number}/m" for number in range(0, size, max(1, size // 100))]
-        yield Row(grows="routes", size=size, added_us=added(config, size, paths, contact_ids=1), unit="request")
+        yield Row(grows="routes", size=size, added_us=added(config, size, contact_ids=1), unit="request")
 
 
 def contacts(config: TelemetryConfig) -> Iterator[Row]:
     """Each request is another contact's, of so many."""
     for size in (1, 100, 10_000):
-        yield Row(grows="contacts", size=size, added_us=added(config, 1, ["/0/m"], contact_ids=size), unit="request")
+        yield Row(grows="contacts", size=size, added_us=added(config, 1, contact_ids=size), unit="request")
 
 
 def requests_at_once(config: TelemetryConfig) -> Iterator[Row]:
     """So many requests are open when each goes on."""
     for size in (1, 100, 10_000):
-        cost_us = added(config, 1, ["/0/m"], contact_ids=1, at_once=size)
+        cost_us = added(config, 1, contact_ids=1, at_once=size)
         yield Row(grows="requests at once", size=size, added_us=cost_us, unit="request")
 
 
-def added(config: TelemetryConfig, size: int, paths: list[str], *, contact_ids: int, at_once: int = 1) -> float:
+def added(config: TelemetryConfig, size: int, *, contact_ids: int, at_once: int = 1) -> float:
     """Return the µs that telemetry adds to a request of an application with *size* routes."""
     bare = build_app(size, None, contact_ids)
     watched_app = FastAPI()
@@ -139,8 +139,8 @@ def added(config: TelemetryConfig, size: int, paths: list[str], *, contact_ids: 
     spent: dict[int, list[float]] = {0: [], 1: []}
     try:
         for _ in range(ROUNDS):
-            spent[0].append(cpu_us(lambda: asyncio.run(ask(bare, paths, requests, at_once)), requests))
-            both = ask_and_send(watched, paths, requests, at_once, telemetry)
+            spent[0].append(cpu_us(lambda: asyncio.run(ask(bare, requests, at_once)), requests))
+            both = ask_and_send(watched, requests, at_once, telemetry)
             spent[1].append(cpu_us(lambda: asyncio.run(both), requests))  # noqa: B023 - called here
     finally:
         telemetry.shutdown()
@@ -168,20 +168,16 @@ def build_app(size: int, telemetry: Telemetry | None, contact_ids: int, app: Fas
     return app
 
 
-async def ask(app: Any, paths: list[str], requests: int, at_once: int) -> None:
+async def ask(app: Any, requests: int, at_once: int) -> None:
     """Send *requests*, *at_once* of them open together."""
-
-    async def one(number: int) -> None:
-        path = paths[number % len(paths)]
-        await app(scope_of(path), _nothing_more, _ignore)
-
     for begin in range(0, requests, at_once):
-        await asyncio.gather(*[one(number) for number in range(begin, min(requests, begin + at_once))])
+        now = min(at_once, requests - begin)
+        await asyncio.gather(*[app(scope_of("/0/m"), _nothing_more, _ignore) for _ in range(now)])
 
 
-async def ask_and_send(app: Any, paths: list[str], requests: int, at_once: int, telemetry: Telemetry) -> None:
+async def ask_and_send(app: Any, requests: int, at_once: int, telemetry: Telemetry) -> None:
     """As `ask`; what was recorded is exported too."""
-    await ask(app, paths, requests, at_once)
+    await ask(app, requests, at_once)
     telemetry.force_flush(30)
 
 
@@ -201,6 +197,7 @@ def scope_of(path: str) -> dict[str, Any]:
         "server": ("127.0.0.1", 8000),
         "client": ("127.0.0.1", 50_000),
         "state": {},
+        "fastapi.telemetry": None,  # FastAPI's own telemetry leaves a request alone that has this: bare is to be bare
     }
 
 
@@ -213,31 +210,46 @@ async def _ignore(message: Any) -> None:
 
 
 def threads(config: TelemetryConfig) -> Iterator[Row]:
-    """So many threads make spans and log lines together."""
+    """So many threads make spans and log lines together; the SDK's span and logging's line do so beside it."""
+    yield from in_growing_threads("threads, the SDK and logging alone", *alone())
     telemetry = setup_telemetry(config=config)
     try:
-        for size in (1, 4, 16):
-            each = 4_000 // size
-            spent = [cpu_us(lambda: in_threads(size, each, telemetry), size * each) for _ in range(ROUNDS)]  # noqa: B023 - called here
-            yield Row(grows="threads", size=size, added_us=min(spent), unit="span with a log line")
+        yield from in_growing_threads("threads", telemetry.tracer, _LOG, lambda: telemetry.force_flush(30))
     finally:
         telemetry.shutdown()
 
 
-def in_threads(size: int, each: int, telemetry: Telemetry) -> None:
+def alone() -> tuple[Any, logging.Logger, Callable[[], object]]:
+    """Return what makes spans and lines without us."""
+    logger = logging.getLogger("alone")
+    logger.propagate = False
+    logger.setLevel("INFO")
+    logger.addHandler(logging.StreamHandler(sys.stdout))
+    return TracerProvider(shutdown_on_exit=False).get_tracer("alone"), logger, lambda: None
+
+
+def in_growing_threads(grows: str, tracer: Any, logger: logging.Logger, finish: Callable[[], object]) -> Iterator[Row]:
+    """Measure a span with a log line in more and more threads."""
+    for size in (1, 4, 16):
+        each = 4_000 // size
+        spent = [cpu_us(lambda: in_threads(size, each, tracer, logger, finish), size * each) for _ in range(ROUNDS)]  # noqa: B023 - called here
+        yield Row(grows=grows, size=size, added_us=min(spent), unit="span with a log line")
+
+
+def in_threads(size: int, each: int, tracer: Any, logger: logging.Logger, finish: Callable[[], object]) -> None:
     """Record *each* spans in *size* threads, and export them."""
 
     def work() -> None:
         for _ in range(each):
-            with telemetry.tracer.start_as_current_span("work"):
-                _LOG.info("message received")
+            with tracer.start_as_current_span("work"):
+                logger.info("message received")
 
     running = [threading.Thread(target=work) for _ in range(size)]
     for thread in running:
         thread.start()
     for thread in running:
         thread.join()
-    telemetry.force_flush(30)
+    finish()
 
 
 def texts() -> Iterator[Row]:

@@ -115,24 +115,35 @@ class Encoder:
         return known[1]
 
     def _span(self, span: ReadableSpan) -> bytes:
-        context: Any = span.get_span_context()
-        status = span.status
-        return _field(
-            b"\x12",
+        # The SDK's properties copy and check what they return; here a span is only read, and most have no rarities.
+        context: Any = span._context  # noqa: SLF001
+        events, links, status = span._events, span._links, span._status  # noqa: SLF001
+        attributes: Any = span._attributes  # noqa: SLF001
+        parts = [
             _ids(context.trace_id, context.span_id),
             self._trace_state(context) if context.trace_state else b"",
-            _parent(span.parent),
-            self._name(span.name),
-            b"\x30" + _BYTE[span.kind.value + 1],
-            _times(span.start_time, span.end_time),
-            self._attributes.write(b"\x4a", plain_dict(span._attributes)),  # noqa: SLF001 - the property copies
-            _count(b"\x50", span.dropped_attributes),
-            *map(self._event, span.events),
-            _count(b"\x60", span.dropped_events),
-            *map(self._link, span.links),
-            _count(b"\x70", span.dropped_links),
-            _field(b"\x7a", _count(b"\x18", status.status_code.value), self._masked_text(b"\x12", status.description)),
-        )
+            _parent(span._parent),  # noqa: SLF001
+            self._names.get(span._name) or self._name(span._name),  # noqa: SLF001
+            b"\x30" + _BYTE[span._kind.value + 1],  # noqa: SLF001
+            _times(span._start_time, span._end_time),  # noqa: SLF001
+            self._attributes.write(b"\x4a", plain_dict(attributes)),
+        ]
+        if events or links or _dropped(attributes) or _dropped(events) or _dropped(links):
+            parts += self._rarities(span)
+        code = status.status_code.value
+        if code or status.description:
+            parts.append(_field(b"\x7a", _count(b"\x18", code), self._masked_text(b"\x12", status.description)))
+        else:
+            parts.append(b"\x7a\x00")
+        return _field(b"\x12", *parts)
+
+    def _rarities(self, span: ReadableSpan) -> Iterable[bytes]:
+        """Return what few spans have: events, links, and counts of what was dropped."""
+        yield _count(b"\x50", span.dropped_attributes)
+        yield from map(self._event, span.events)
+        yield _count(b"\x60", span.dropped_events)
+        yield from map(self._link, span.links)
+        yield _count(b"\x70", span.dropped_links)
 
     def _event(self, event: Event) -> bytes:
         return _field(
@@ -314,6 +325,11 @@ class _Attributes:
         written = _text(b"\x0a", str(key))
         _remember(self._keys, key, written, MAX_REMEMBERED)
         return written
+
+
+def _dropped(held: Any) -> int:
+    """Return how many items the SDK's bounded list or dictionary had no room for."""
+    return getattr(held, "dropped", 0)
 
 
 def _mask(key: str, value: Any, masker: Masker) -> Any:

@@ -277,7 +277,9 @@ class Masker:
         if not attributes:
             return {}
         try:
-            return _with_text_keys(_Walk(self).mapping(attributes, _NO_PLAN))
+            walk = _Walk(self)
+            masked = walk.mapping(attributes, _NO_PLAN)
+            return _with_text_keys(masked) if walk.has_other_keys else masked  # type: ignore[return-value]  # all are text
         except Exception:  # noqa: BLE001 - a failure must not let the value through
             return {"masking": self._failed()}
 
@@ -403,12 +405,14 @@ class Masker:
 class _Walk:
     """One walk through one value: it remembers where it is and how much it may still read."""
 
-    __slots__ = ("_inside", "_left", "_masker")
+    __slots__ = ("_inside", "_left", "_masker", "has_other_keys")
 
     def __init__(self, masker: Masker) -> None:
         self._masker = masker
         self._left = MAX_ITEMS
         self._inside: set[int] | None = None
+        self.has_other_keys = False
+        """Whether a key that is no text was seen."""
 
     def value(self, key: str | None, value: object) -> object:
         """*value* under *key*."""
@@ -481,16 +485,27 @@ class _Walk:
     def mapping(self, value: Mapping[object, object] | Mapping[str, object], plan: KeyPlan) -> dict[object, object]:
         """A copy of *value*, keys and values masked; values without a rule of their own inherit *plan*."""
         masked: dict[object, object] = {}
-        plan_of, clean_names = self._masker._plan, self._masker._clean_names  # noqa: SLF001 - one unit in two classes
+        masker = self._masker
+        plan_of, clean_names = masker._plan, masker._clean_names  # noqa: SLF001 - one unit in two classes
+        reads_text = not masker._has_own_text_rules  # noqa: SLF001 - as above
         inherits = plan.rule is not None
         for key, item in self._limited(value.items(), len(value)):
             if isinstance(key, str):
                 own, shown = plan_of(key), key if key in clean_names else self._key(key)
             else:
+                self.has_other_keys = True
                 own, shown = _NO_PLAN, self._key(key)
             if inherits and own.rule is None and not (own.numbers_pass or _is_identifier(key)):
                 own = plan
-            if own.rule is None and self._is_plain(own, item):
+            kind = type(item)
+            # Most values are left alone by every way below, and those ways are longer.
+            if own.rule is not None:
+                is_plain = False
+            elif isinstance(item, str):
+                is_plain = reads_text and kind is str and own.reader != "sql" and is_harmless(item) is not None
+            else:
+                is_plain = (kind is int or kind is float) and -_SMALLEST_NUMBER < item < _SMALLEST_NUMBER  # type: ignore[operator]
+            if is_plain:
                 masked[shown] = item
             elif isinstance(item, str):
                 masked[shown] = self._string(own, item)
@@ -499,13 +514,6 @@ class _Walk:
         if len(masked) < len(value) and self._left <= 0:
             masked["masking"] = token("size")
         return masked
-
-    def _is_plain(self, plan: KeyPlan, value: object) -> bool:
-        """Return whether every way below leaves *value* alone: most do, and those ways are longer."""
-        if type(value) is str:
-            has_own_rules = self._masker._has_own_text_rules  # noqa: SLF001 - one unit in two classes
-            return plan.reader != "sql" and not has_own_rules and is_harmless(value) is not None
-        return (type(value) is int or type(value) is float) and -_SMALLEST_NUMBER < value < _SMALLEST_NUMBER
 
     def _key(self, key: object) -> object:
         if isinstance(key, str):

@@ -218,6 +218,7 @@ _NEEDLE: Final = re.compile(
 _HARMLESS: Final = re.compile(
     r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
     r"|[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
+    r"|[0-9a-f]{32}"
     r"|3EB0[0-9A-F]{16,18}"
     r"|c(?![a-z0-9]{0,17}[0-9]{7})[a-z0-9]{24}"
     r"|[a-z_/-]{1,64}(?:[0-9][a-z_/-]{0,64}){0,5}"
@@ -249,14 +250,23 @@ class Detectors:
         if is_url and "+" in view.text:
             view = View(_PLUS_AS_SPACE.sub(" ", view.text), view.starts, view.ends)
         plain = view.text
-        signs = map(re.Match.start, (self._sign_of_url if is_url else self._sign).finditer(plain))
-        sign = next(signs, len(plain))
+        pattern = self._sign_of_url if is_url else self._sign
         has_needle = _NEEDLE.search(plain) is not None
-        if sign == len(plain) and not has_needle and _SPAN.search(plain) is None:
+        if not has_needle and pattern.search(plain) is None and not _has_number(plain):
             return []
+        signs = map(re.Match.start, pattern.finditer(plain))
         scan = _Scan(text, view, self._plan, is_url=is_url)
-        scan.read(sign, signs, has_needle=has_needle)
+        scan.read(next(signs, len(plain)), signs, has_needle=has_needle)
         return scan.findings
+
+
+def _has_number(text: str) -> bool:
+    """Return whether `_Scan` would stop at a number: a scan costs more than to ask."""
+    for span in _SPAN.finditer(text):
+        start, end = span.span()
+        if end - start >= _SHORTEST_NUMBER and _START.search(text, start, end + 1) is not None:
+            return True
+    return False
 
 
 def _alternatives(endings: frozenset[str]) -> str:
