@@ -18,6 +18,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
 import whatsself_otel
+from whatsself_otel.cli.errors import MISSING
 
 ROOT = Path(__file__).parent.parent
 OWN_PROGRAMS = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
@@ -124,6 +125,21 @@ class TestInstalled:
         assert [line.split()[0] for line in shown.splitlines()] == sorted(
             path.stem for path in (ROOT / "collector" / "vendors").glob("*.yaml")
         )
+
+    def test_a_trace_asked_for_where_nothing_runs_says_what_to_start(self, programs: Path, tmp_path: Path) -> None:
+        nowhere = {"HOME": str(tmp_path), "TEMPO_HTTP_PORT": "7", "JAEGER_QUERY_PORT": "9", "LOKI_PORT": "11"}
+        asked = subprocess.run(
+            [programs / "whatsself-otel", "trace", "message-1"],
+            cwd=tmp_path,
+            env={**os.environ, **nowhere},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+
+        assert asked.returncode == MISSING
+        assert "No store answers" in asked.stderr
+        assert "whatsself-otel view" in asked.stderr
 
 
 class TestWheel:

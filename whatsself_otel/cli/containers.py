@@ -64,10 +64,14 @@ def _published(service: str, port: int) -> int | None:
 
 
 def _ask(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = ("docker", "compose", "--file", str(shipped("docker-compose.yml")), *arguments)
     try:
+        command = ("docker", "compose", "--file", str(shipped("docker-compose.yml")), *arguments)
         return subprocess.run(  # noqa: S603 - fixed words
             command, check=False, capture_output=True, text=True, timeout=_ASK_S
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return subprocess.CompletedProcess(command, 1, stdout="", stderr=str(error))
+    except (
+        OSError,
+        subprocess.TimeoutExpired,
+        CommandError,
+    ) as error:  # no Docker here, or no file: it is not in a wheel
+        return subprocess.CompletedProcess(arguments, 1, stdout="", stderr=str(error))
