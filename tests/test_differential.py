@@ -25,6 +25,7 @@ from whatsself_otel import Telemetry, message_context
 
 Start = Callable[..., Telemetry]
 SERVER = 2
+DELAY_S = 60
 log = logging.getLogger("shop")
 
 STATEMENTS = {
@@ -140,7 +141,8 @@ def _points(sink: Sink) -> list[Any]:
 def record(start: Start, sink: Sink, way: str, app: FastAPI, scopes: list[tuple[Message, list[Message]]]) -> Seen:
     """Serve *scopes* one after the other with *way*."""
     sink.received.clear()
-    telemetry = start(app=app, instrumentation=way, excluded_paths=("/health",))
+    # One batch: within one, spans are grouped by their scope, so the moment of a batch would decide their order.
+    telemetry = start(app=app, instrumentation=way, excluded_paths=("/health",), span_delay_s=DELAY_S)
 
     async def serve() -> None:
         for scope, body in scopes:
@@ -226,7 +228,7 @@ class TestStatements:
     def _run(self, start: Start, sink: Sink, way: str) -> list[Any]:
         sink.received.clear()
         engine = create_engine("sqlite://")
-        telemetry = start(engine=engine, instrumentation=way)
+        telemetry = start(engine=engine, instrumentation=way, span_delay_s=DELAY_S)
         with engine.connect() as connection, telemetry.tracer.start_as_current_span("work"):
             for statement in STATEMENTS.values():
                 with suppress(SQLAlchemyError):
@@ -264,7 +266,7 @@ class TestStatements:
             await engine.dispose()
 
         engine = create_async_engine(f"sqlite+aiosqlite:///{database}")
-        telemetry = start(engine=engine, instrumentation=way)
+        telemetry = start(engine=engine, instrumentation=way, span_delay_s=DELAY_S)
         asyncio.run(work())
         assert telemetry.force_flush(10)
         shown = [_shown(span, {}) for span in sink.spans()]
