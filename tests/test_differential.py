@@ -25,7 +25,6 @@ from whatsself_otel import Telemetry, message_context
 
 Start = Callable[..., Telemetry]
 SERVER = 2
-DELAY_S = 60
 log = logging.getLogger("shop")
 
 STATEMENTS = {
@@ -117,7 +116,8 @@ class Seen:
             (record.body, record.level, record.scope, _settled(record.attributes), names.get(record.span_id))
             for record in sink.logs()
         ]
-        return cls([_shown(span, names) for span in spans], logs, _points(sink))
+        # Sorted: a batch groups spans by their scope, so its moment, and who traced before, decide their order.
+        return cls(sorted([_shown(span, names) for span in spans], key=repr), logs, _points(sink))
 
 
 def _shown(span: Span, names: dict[str, str]) -> Any:
@@ -141,8 +141,7 @@ def _points(sink: Sink) -> list[Any]:
 def record(start: Start, sink: Sink, way: str, app: FastAPI, scopes: list[tuple[Message, list[Message]]]) -> Seen:
     """Serve *scopes* one after the other with *way*."""
     sink.received.clear()
-    # One batch: within one, spans are grouped by their scope, so the moment of a batch would decide their order.
-    telemetry = start(app=app, instrumentation=way, excluded_paths=("/health",), span_delay_s=DELAY_S)
+    telemetry = start(app=app, instrumentation=way, excluded_paths=("/health",))
 
     async def serve() -> None:
         for scope, body in scopes:
@@ -228,7 +227,7 @@ class TestStatements:
     def _run(self, start: Start, sink: Sink, way: str) -> list[Any]:
         sink.received.clear()
         engine = create_engine("sqlite://")
-        telemetry = start(engine=engine, instrumentation=way, span_delay_s=DELAY_S)
+        telemetry = start(engine=engine, instrumentation=way)
         with engine.connect() as connection, telemetry.tracer.start_as_current_span("work"):
             for statement in STATEMENTS.values():
                 with suppress(SQLAlchemyError):
@@ -266,7 +265,7 @@ class TestStatements:
             await engine.dispose()
 
         engine = create_async_engine(f"sqlite+aiosqlite:///{database}")
-        telemetry = start(engine=engine, instrumentation=way, span_delay_s=DELAY_S)
+        telemetry = start(engine=engine, instrumentation=way)
         asyncio.run(work())
         assert telemetry.force_flush(10)
         shown = [_shown(span, {}) for span in sink.spans()]
