@@ -244,7 +244,7 @@ class TestScreenshots:
 
 @pytest.fixture
 def shots(tmp_path: Path) -> Callable[[str], Path]:
-    """Return where a screenshot goes: WHATSSELF_OTEL_SHOTS, for who wants to look at them."""
+    """Return where a screenshot goes: the folder SCREENSHOTS, for who wants to look at them."""
     folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
     return lambda name: folder / name
