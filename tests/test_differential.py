@@ -14,14 +14,17 @@ import pytest
 from asgi_client import Message, http, listen
 from fastapi import APIRouter, BackgroundTasks, FastAPI, HTTPException
 from fastapi.responses import JSONResponse
+from opentelemetry.trace import NoOpTracer
 from otlp_sink import Sink, Span
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
+from starlette.background import BackgroundTask
 from test_hostile_asgi import CORPUS as HOSTILE
 from test_hostile_asgi import build_app as build_hostile_app
 
 from whatsself_otel import Telemetry, message_context
+from whatsself_otel.instrumentation.background_tasks import trace_background_tasks
 
 Start = Callable[..., Telemetry]
 SERVER = 2
@@ -276,3 +279,22 @@ class TestStatements:
 def _anywhere(attributes: dict[str, Any]) -> dict[str, Any]:
     """Without the file's name, which is another each time."""
     return {key: value for key, value in attributes.items() if key != "db.namespace"}
+
+
+class TestBackgroundTasks:
+    def test_are_traced_by_the_telemetry_that_runs_after_one_that_was_never_undone(
+        self, start: Start, sink: Sink, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def work() -> None:
+            pass
+
+        call: Any = BackgroundTask.__call__
+        monkeypatch.setattr(BackgroundTask, "__call__", getattr(call, "_whatsself_otel_original", call))
+        trace_background_tasks(NoOpTracer())
+        telemetry = start()
+        undo = trace_background_tasks(telemetry.tracer)
+
+        asyncio.run(BackgroundTask(work)())
+        undo()
+        assert telemetry.force_flush(10)
+        assert [span.name for span in sink.spans()] == ["BackgroundTask work"]

@@ -16,22 +16,23 @@ def trace_background_tasks(tracer: Tracer) -> Callable[[], None]:
     """
     Trace background tasks of every application of this process; return how to undo it.
 
-    Starlette makes them without asking the application, so there is no other place than their class. The first tracer
-    stays, as with contrib.
+    Starlette makes them without asking the application, so there is no other place than their class. The last tracer of
+    ours counts: an earlier one may belong to telemetry that has ended. Contrib's stays where it is in use.
 
     Args:
         tracer: Where the spans come from.
     """
-    original = BackgroundTask.__call__
-    if getattr(original, "_whatsself_otel", False) or hasattr(BackgroundTask, "_otel_original_call"):
+    if hasattr(BackgroundTask, "_otel_original_call"):
         return lambda: None
+    current: Any = BackgroundTask.__call__
+    original = getattr(current, "_whatsself_otel_original", current)
 
     async def traced(self: Any) -> None:
         name = f"BackgroundTask {getattr(self.func, '__name__', self.func.__class__.__name__)}"
         with tracer.start_as_current_span(name):
             await original(self)
 
-    traced._whatsself_otel = True  # type: ignore[attr-defined]  # noqa: SLF001 - our own mark
+    traced._whatsself_otel_original = original  # type: ignore[attr-defined]  # noqa: SLF001 - our own mark
     BackgroundTask.__call__ = traced  # type: ignore[method-assign]
 
     def undo() -> None:
