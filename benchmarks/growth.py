@@ -10,13 +10,10 @@ turns, for what disturbs a round only makes it longer. Added is against the same
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
-import datetime as dt
 import logging
 import os
-import platform
 import subprocess
 import sys
 import threading
@@ -28,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
 from opentelemetry.sdk.trace import TracerProvider
+from tables import circumstances, show
 
 from whatsself_otel import Masker, Telemetry, TelemetryConfig, message_context, setup_telemetry
 
@@ -82,21 +80,19 @@ class Row:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="write benchmarks/results/growth.md too")
-    arguments = parser.parse_args()
+    show(__doc__, RESULT, measure)
+
+
+def measure() -> str:
+    """Return the table of every size."""
     with receiver() as endpoint, open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - it is no path
-        out, sys.stdout = sys.stdout, nowhere  # log lines are written, and read by nobody
         config = TelemetryConfig(endpoint=endpoint, log_format="json")
         rows: list[Row] = []
-        for row in chain(texts(), threads(config), contacts(config), requests_at_once(config), routes(config)):
-            print(f"{row.grows}: {row.size:,}: {row.added_us:.1f} us", file=sys.stderr, flush=True)
-            rows.append(row)
-        sys.stdout = out
-    text = report(rows)
-    print(text)
-    if arguments.write:
-        RESULT.write_text(text, encoding="utf-8")
+        with contextlib.redirect_stdout(nowhere):  # log lines are written, and read by nobody
+            for row in chain(texts(), threads(config), contacts(config), requests_at_once(config), routes(config)):
+                print(f"{row.grows}: {row.size:,}: {row.added_us:.1f} us", file=sys.stderr, flush=True)
+                rows.append(row)
+    return report(rows)
 
 
 @contextlib.contextmanager
@@ -172,7 +168,7 @@ async def ask(app: Any, requests: int, at_once: int) -> None:
     """Send *requests*, *at_once* of them open together."""
     for begin in range(0, requests, at_once):
         now = min(at_once, requests - begin)
-        await asyncio.gather(*[app(scope_of("/0/m"), _nothing_more, _ignore) for _ in range(now)])
+        await asyncio.gather(*[app(scope_of("/0/m"), nothing_more, ignore) for _ in range(now)])
 
 
 async def ask_and_send(app: Any, requests: int, at_once: int, telemetry: Telemetry) -> None:
@@ -201,11 +197,13 @@ def scope_of(path: str) -> dict[str, Any]:
     }
 
 
-async def _nothing_more() -> dict[str, Any]:
+async def nothing_more() -> dict[str, Any]:
+    """Receive the end of a request without a body."""
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
-async def _ignore(message: Any) -> None:
+async def ignore(message: Any) -> None:
+    """Take what the application sends."""
     del message
 
 
@@ -275,9 +273,7 @@ def report(rows: list[Row]) -> str:
     for row in rows:
         first.setdefault(row.grows, row.added_us)
     return _REPORT.format(
-        date=dt.datetime.now(dt.UTC).date(),
-        machine=f"{platform.machine()}, {os.cpu_count()} CPU, {platform.system()}, Python {platform.python_version()}",
-        load=f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",
+        **circumstances(),
         rounds=ROUNDS,
         rows="\n".join(
             f"| {row.grows} | {row.size:,} | {row.added_us:.1f} | {row.added_us / first[row.grows]:.2f} | {row.unit} |"

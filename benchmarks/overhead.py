@@ -15,12 +15,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import datetime as dt
 import hashlib
 import http.client
 import json
 import os
-import platform
 import random
 import re
 import shutil
@@ -36,6 +34,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from overhead_subjects import SUBJECTS, Subject
+from tables import circumstances
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -324,9 +323,7 @@ def report(everyone: Sequence[Measured], rounds: int, requests: int) -> str:
     """Return the tables."""
     by_name = {each.name: each for each in everyone}
     return _REPORT.format(
-        date=dt.datetime.now(tz=dt.UTC).date(),
-        machine=f"{platform.machine()}, {os.cpu_count()} CPU, {platform.system()}, Python {platform.python_version()}",
-        load=f"{os.getloadavg()[0]:.1f}",
+        **circumstances(),
         rounds=rounds,
         requests=requests,
         cpu_rows="\n".join(cpu_row(each, by_name) for each in everyone),

@@ -252,9 +252,9 @@ def start_ours(app: Any, engine: Any) -> Running:
     return _start_ours(app, engine)
 
 
-def start_ours_lean(app: Any, engine: Any) -> Running:
-    """This package by its own lean instrumentation."""
-    config = import_module("whatsself_otel").TelemetryConfig(instrumentation="lean")
+def start_ours_by_contrib(app: Any, engine: Any) -> Running:
+    """This package by contrib's instrumentation."""
+    config = import_module("whatsself_otel").TelemetryConfig(instrumentation="contrib")
     return _start_ours(app, engine, config=config)
 
 
@@ -290,7 +290,7 @@ _CONTRIB_DEFAULT: Final = Subject(
 SUBJECTS: Final = {
     "bare": Subject(start=start_bare, signals=(), peer=False),
     "ours": _OURS_DEFAULT,
-    "ours-lean": replace(_OURS_DEFAULT, start=start_ours_lean),
+    "ours-by-contrib": replace(_OURS_DEFAULT, start=start_ours_by_contrib),
     "contrib": _CONTRIB_DEFAULT,
     "contrib-tuned": replace(
         _CONTRIB_DEFAULT,

@@ -5,30 +5,27 @@ Where the microseconds of a request go: each part of our path by itself, beside 
     python benchmarks/request_parts.py --write     write it to benchmarks/results/request_parts.md too
 
 A part is run many times in one thread; the least of several rounds counts, for what disturbs a round only makes it
-longer. Nothing is sent meanwhile: what the queues take is let go when they are full, as it would be sent.
+longer. Only that thread's CPU is counted; what is sent meanwhile goes to a receiver in a process of its own.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import datetime as dt
 import io
 import logging
-import os
-import platform
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
-from growth import receiver, scope_of
+from growth import ignore, nothing_more, receiver, scope_of
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import StaticPool
+from tables import circumstances, show
 
 from whatsself_otel import Masker, Telemetry, TelemetryConfig, message_context, setup_telemetry
 from whatsself_otel.encoding import Encoder
@@ -63,23 +60,20 @@ class Part:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="write benchmarks/results/request_parts.md too")
-    arguments = parser.parse_args()
+    show(__doc__, RESULT, measure)
+
+
+def measure() -> str:
+    """Return the table of every part."""
     parts = [*the_sdk_alone(), *logging_alone(), *without_us()]
     with receiver() as endpoint:
-        app = FastAPI()
-        engine = build_engine()
-        config = TelemetryConfig(endpoint=endpoint, log_to_stdout=False)
-        telemetry = setup_telemetry(app, engine, config=config)
+        app, engine = FastAPI(), build_engine()
+        telemetry = setup_telemetry(app, engine, config=TelemetryConfig(endpoint=endpoint, log_to_stdout=False))
         try:
             parts += ours(telemetry, app, engine)
         finally:
             telemetry.shutdown()
-    shown = report(parts)
-    print(shown)
-    if arguments.write:
-        RESULT.write_text(shown, encoding="utf-8")
+    return report(parts)
 
 
 def the_sdk_alone() -> Iterator[Part]:
@@ -151,10 +145,10 @@ def request(name: str, app: Any) -> Part:
 
     async def ask() -> float:
         for _ in range(CALLS // 10):
-            await app(scope_of("/messages/m-1"), _nothing_more, _ignore)
+            await app(scope_of("/messages/m-1"), nothing_more, ignore)
         begin = time.thread_time()
         for _ in range(CALLS // 10):
-            await app(scope_of("/messages/m-1"), _nothing_more, _ignore)
+            await app(scope_of("/messages/m-1"), nothing_more, ignore)
         return (time.thread_time() - begin) / (CALLS // 10)
 
     return Part(name=name, us=min(asyncio.run(ask()) for _ in range(ROUNDS)) * 1e6)
@@ -169,14 +163,6 @@ def part(name: str, work: Callable[[], object]) -> Part:
             work()
         rounds.append((time.thread_time() - begin) / CALLS)
     return Part(name=name, us=min(rounds) * 1e6)
-
-
-async def _nothing_more() -> dict[str, Any]:
-    return {"type": "http.request", "body": b"", "more_body": False}
-
-
-async def _ignore(message: Any) -> None:
-    del message
 
 
 _STATEMENT: Final = text("select :contact_id")
@@ -196,9 +182,7 @@ _ATTRIBUTES: Final[dict[str, Any]] = {
 def report(parts: list[Part]) -> str:
     """Return the table."""
     return _REPORT.format(
-        date=dt.datetime.now(dt.UTC).date(),
-        machine=f"{platform.machine()}, {os.cpu_count()} CPU, {platform.system()}, Python {platform.python_version()}",
-        load=f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",
+        **circumstances(),
         rounds=ROUNDS,
         calls=CALLS,
         rows="\n".join(f"| {each.name} | {each.us:.1f} |" for each in parts),

@@ -31,22 +31,27 @@ with setup_telemetry() as telemetry:
 """
 
 
+def run_shop(exporter: str, endpoint: str) -> subprocess.CompletedProcess[str]:
+    """Run the shop in a process of its own, all signals by *exporter*."""
+    return subprocess.run(
+        [sys.executable, "-c", SHOP],
+        env=environment(
+            OTEL_TRACES_EXPORTER=exporter,
+            OTEL_LOGS_EXPORTER=exporter,
+            OTEL_METRICS_EXPORTER=exporter,
+            OTEL_EXPORTER_OTLP_ENDPOINT=endpoint,
+            WHATSSELF_OTEL_LOG_TO_STDOUT="false",
+        ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 class TestConsole:
     def test_every_signal_is_shown_masked_and_nothing_is_sent(self) -> None:
-        done = subprocess.run(
-            [sys.executable, "-c", SHOP],
-            env=environment(
-                OTEL_TRACES_EXPORTER="console",
-                OTEL_LOGS_EXPORTER="console",
-                OTEL_METRICS_EXPORTER="console",
-                OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9",
-                WHATSSELF_OTEL_LOG_TO_STDOUT="false",
-            ),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = run_shop("console", "http://127.0.0.1:9")
 
         assert (done.returncode, done.stderr) == (0, "")
         assert '"name": "answer"' in done.stdout
@@ -59,20 +64,7 @@ class TestConsole:
 
 class TestNothing:
     def test_no_signal_leaves_that_is_switched_off(self, sink: Sink) -> None:
-        done = subprocess.run(
-            [sys.executable, "-c", SHOP],
-            env=environment(
-                OTEL_TRACES_EXPORTER="none",
-                OTEL_LOGS_EXPORTER="none",
-                OTEL_METRICS_EXPORTER="none",
-                OTEL_EXPORTER_OTLP_ENDPOINT=sink.url,
-                WHATSSELF_OTEL_LOG_TO_STDOUT="false",
-            ),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = run_shop("none", sink.url)
 
         assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
         assert sink.received == []

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Decision, ParentBased, Sampler, SamplingResult
 from opentelemetry.trace import SpanKind
 
-from whatsself_otel.processors import GuardedProcessors, put_clean, start_span
+from whatsself_otel.processors import GuardedProcessors, put_clean, start_span, with_attributes
 
 ATTRIBUTES: Mapping[str, str | int] = {"url.path": "/messages/m-1", "server.port": 8000}
 
@@ -93,3 +94,24 @@ def test_with_a_limit_of_none_nothing_is_kept() -> None:
     span = started(provider(max_span_attributes=0))
 
     assert (dict(span.attributes), span.dropped_attributes) == ({}, len(ATTRIBUTES))
+
+
+class TestLateIds:
+    @pytest.mark.parametrize(
+        "attributes", [None, {}, {"url.path": "/"}, BoundedAttributes(attributes={"url.path": "/"})]
+    )
+    def test_are_added_to_whatever_a_span_holds(self, attributes: Mapping[str, Any] | None) -> None:
+        span = ReadableSpan("served", attributes=attributes)
+
+        assert dict(with_attributes(span, {"contactId": "c-1"}).attributes or {}) == {
+            **(attributes or {}),
+            "contactId": "c-1",
+        }
+
+    def test_do_not_hide_how_many_attributes_were_dropped(self) -> None:
+        full = BoundedAttributes(maxlen=1, attributes={"a": 1, "b": 2}, immutable=False)
+
+        span = with_attributes(ReadableSpan("served", attributes=full), {"contactId": "c-1"})
+
+        assert span.dropped_attributes == 1
+        assert (span.attributes or {})["contactId"] == "c-1"

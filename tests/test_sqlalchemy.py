@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.metrics import NoOpMeter
 from sqlalchemy import create_engine, text
@@ -201,14 +202,7 @@ class TestConventions:
 
         monkeypatch.setattr(Stability, "_initialized", False)
         Stability._initialize()  # type: ignore[no-untyped-call]
-        engine = create_engine("sqlite://")
-        telemetry = start(engine=engine)
-        with engine.connect() as connection:
-            connection.execute(text("select 1"))
-        engine.dispose()
-        assert telemetry.force_flush(5)
-
-        assert sink.spans()[0].attributes["db.system.name"] == "sqlite"
+        assert self._attributes_of_a_statement(start, sink)["db.system.name"] == "sqlite"
 
     def test_those_of_before_are_sent_too_where_the_user_asks_for_both(
         self, start: Start, sink: Sink, monkeypatch: pytest.MonkeyPatch
@@ -217,15 +211,18 @@ class TestConventions:
 
         monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "database/dup")
         monkeypatch.setattr(Stability, "_initialized", False)
+        attributes = self._attributes_of_a_statement(start, sink)
+
+        assert (attributes["db.system"], attributes["db.system.name"]) == ("sqlite", "sqlite")
+
+    def _attributes_of_a_statement(self, start: Start, sink: Sink) -> dict[str, Any]:
         engine = create_engine("sqlite://")
         telemetry = start(engine=engine)
         with engine.connect() as connection:
             connection.execute(text("select 1"))
         engine.dispose()
         assert telemetry.force_flush(5)
-
-        attributes = sink.spans()[0].attributes
-        assert (attributes["db.system"], attributes["db.system.name"]) == ("sqlite", "sqlite")
+        return sink.spans()[0].attributes
 
 
 class TestVersions:
@@ -235,7 +232,7 @@ class TestVersions:
     def test_another_version_is_said_loudly_and_once(
         self, start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr(instrumentation, "version", lambda _name: "3.4.5")
+        monkeypatch.setattr(sqlalchemy, "__version__", "3.4.5")
         engine = create_engine("sqlite://")
         telemetry = start(engine=engine)
         telemetry.instrument_engine(create_engine("sqlite://"))

@@ -61,6 +61,11 @@ class OtlpSender(Generic[_T]):
         return self._client.post(join(batch))
 
 
+def weigh(item: _T, write: Callable[[_T], Written]) -> tuple[int, _T]:
+    """Return the bytes that *item*, masked, takes while it waits, and *item* itself: for senders that do not encode."""
+    return _HELD_BYTES + len(write(item)[-1]), item
+
+
 class ConsoleSender:
     """
     Shows batches by one of the SDK's exporters to the console, which never fail but by an exception.

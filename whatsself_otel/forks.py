@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,19 +29,22 @@ def run_in_child(method: Callable[[], Any]) -> None:
     os.register_at_fork(after_in_child=_Hook(method))
 
 
-class _Hook:
-    """A bound method as long as its object lives; Python keeps every hook for ever, so it is small."""
+class _Hook(weakref.ref[Any]):
+    """Calls a bound method as long as its object lives; one small object, since Python keeps every hook for ever."""
 
-    __slots__ = ("_function", "_reference")
+    __slots__ = ("_function",)
+    _function: Callable[[Any], Any]
 
-    def __init__(self, method: Callable[[], Any]) -> None:
+    def __new__(cls, method: Callable[[], Any]) -> Self:
+        """Refer to the object of *method*."""
         bound: Any = method
-        self._function = bound.__func__
-        self._reference = weakref.ref(bound.__self__)
+        hook = super().__new__(cls, bound.__self__)
+        hook._function = bound.__func__
+        return hook
 
     def __call__(self) -> None:
         """Call it."""
-        if (alive := self._reference()) is not None:
+        if (alive := super().__call__()) is not None:
             self._function(alive)
 
 

@@ -392,6 +392,9 @@ def _safe_str(value: object) -> str:
         return f"[unprintable {type(value).__name__}]"
 
 
+_TO_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_safe_str).encode
+
+
 def _inert(text: str) -> str:
     return _CONTROLS.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
@@ -512,9 +515,6 @@ def _log_uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:
         "uncaught exception in a thread",
         exc_info=(arguments.exc_type, arguments.exc_value, arguments.exc_traceback),
     )
-
-
-_TO_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_safe_str).encode
 
 
 def make_settings(settings: LogSettings, log_format: str) -> LogSettings:

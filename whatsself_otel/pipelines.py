@@ -20,7 +20,8 @@ from opentelemetry.util._once import Once
 from whatsself_otel.batch_queue import BatchQueue, Deadline, ExportCounts, QueueLimits
 from whatsself_otel.birth import BirthExporter
 from whatsself_otel.cardinality import BoundedMeterProvider
-from whatsself_otel.export import OtlpSender
+from whatsself_otel.encoding import Encoder
+from whatsself_otel.export import OtlpSender, weigh
 from whatsself_otel.metric_export import CountingMetricExporter, MaskingMetricExporter
 from whatsself_otel.processors import (
     CorrelationProcessor,
@@ -75,8 +76,13 @@ class Pipelines:
         self._config = config
         self._masker = masker
         self._senders: list[Sender] = []
-        self._spans = self._queue("traces", destinations.spans, mask_span, config.span_delay_s)
-        self._logs = self._queue("logs", destinations.logs, mask_log, config.log_delay_s)
+        encoder = Encoder()
+        self._spans = self._queue(
+            "traces", destinations.spans, lambda span: weigh(mask_span(span, masker), encoder.span), config.span_delay_s
+        )
+        self._logs = self._queue(
+            "logs", destinations.logs, lambda record: weigh(mask_log(record, masker), encoder.log), config.log_delay_s
+        )
         self._metric_exporter = self._count_exports(destinations.metrics)
         self.problems: list[str] = []
         self.prometheus = self._build_prometheus_reader() if config.prometheus else None
@@ -170,7 +176,7 @@ class Pipelines:
         self,
         signal: str,
         sender: Sender | None,
-        mask: Callable[[_T, Masker], _T],
+        prepare: Callable[[_T], tuple[int, _T]],
         delay_s: float,
     ) -> BatchQueue[_T] | None:
         if sender is None:
@@ -180,7 +186,7 @@ class Pipelines:
             sender.send,
             QueueLimits(items=self._config.queue_size, delay_s=delay_s),
             lambda reason, count: self.on_dropped(signal, reason, count),
-            prepare=sender.prepare if isinstance(sender, OtlpSender) else lambda item: (0, mask(item, self._masker)),
+            prepare=sender.prepare if isinstance(sender, OtlpSender) else prepare,
             on_retried=lambda reason, count: self.on_retried(signal, reason, count),
         )
 

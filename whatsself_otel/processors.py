@@ -265,7 +265,8 @@ def with_attributes(span: ReadableSpan, attributes: Mapping[str, str]) -> Readab
         return span
     held: Any = span._attributes  # noqa: SLF001 - as `plain_dict`
     known = plain_dict(held)
-    if type(known) is dict and (held.maxlen is None or len(known) + len(attributes) <= held.maxlen):
+    is_bounded = type(known) is dict and known is not held
+    if is_bounded and (held.maxlen is None or len(known) + len(attributes) <= held.maxlen):
         known.update(attributes)  # as in `put_clean`
         return span
     return _copy(span, attributes=_keep_dropped({**(span.attributes or {}), **attributes}, held))

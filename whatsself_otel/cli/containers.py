@@ -69,9 +69,5 @@ def _ask(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(  # noqa: S603 - fixed words
             command, check=False, capture_output=True, text=True, timeout=_ASK_S
         )
-    except (
-        OSError,
-        subprocess.TimeoutExpired,
-        CommandError,
-    ) as error:  # no Docker here, or no file: it is not in a wheel
+    except (OSError, subprocess.TimeoutExpired, CommandError) as error:  # a wheel does not hold the file
         return subprocess.CompletedProcess(arguments, 1, stdout="", stderr=str(error))
