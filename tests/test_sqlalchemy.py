@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import sqlalchemy
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.metrics import NoOpMeter
 from sqlalchemy import create_engine, text
@@ -232,7 +231,7 @@ class TestVersions:
     def test_another_version_is_said_loudly_and_once(
         self, start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr(sqlalchemy, "__version__", "3.4.5")
+        monkeypatch.setattr(instrumentation, "version", lambda _name: "3.4.5")
         engine = create_engine("sqlite://")
         telemetry = start(engine=engine)
         telemetry.instrument_engine(create_engine("sqlite://"))

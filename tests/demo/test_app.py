@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 12.0
 _NUMBERS = itertools.count(1)
+BRIEF = httpx.Limits(keepalive_expiry=2)
+"""Both httpx and uvicorn end an idle connection after 5 s: at that moment a request meets a closed one."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def demo() -> Iterator[Demo]:
     with (
         OtlpSink() as sink,
         demo_app(sink.endpoint, workers=2, environment={"DEMO_BREAKER": "off", "DEMO_RECONNECT_S": "0.5"}) as app,
-        httpx.Client(base_url=app.url, trust_env=False) as client,
+        httpx.Client(base_url=app.url, trust_env=False, limits=BRIEF) as client,
     ):
         yield Demo(app, sink, client)
 
@@ -259,7 +261,7 @@ class TestRestart:
         with (
             OtlpSink() as sink,
             demo_app(sink.endpoint, environment=slow) as app,
-            httpx.Client(base_url=app.url, trust_env=False) as client,
+            httpx.Client(base_url=app.url, trust_env=False, limits=BRIEF) as client,
         ):
             ids = [
                 client.post("/webhook/messages", json={"phone": new_phone(), "body": "precos"}).json()["messageId"]
@@ -287,7 +289,7 @@ class TestScraping:
         with (
             OtlpSink() as sink,
             demo_app(sink.endpoint, environment={"WHATSSELF_OTEL_PROMETHEUS": "true"}) as app,
-            httpx.Client(base_url=app.url, trust_env=False) as client,
+            httpx.Client(base_url=app.url, trust_env=False, limits=BRIEF) as client,
         ):
             client.post("/webhook/messages", json={"phone": new_phone(), "body": "precos"}).raise_for_status()
             scraped = client.get("/metrics").raise_for_status().text

@@ -107,7 +107,9 @@ class Client:
 
     def __init__(self, viewer: Viewer) -> None:
         self.viewer = viewer
-        self.http = httpx.Client(base_url=viewer.url, trust_env=False, timeout=30)
+        # Uvicorn ends an idle connection after 5 s, as httpx does: a request must not meet that moment.
+        brief = httpx.Limits(keepalive_expiry=2)
+        self.http = httpx.Client(base_url=viewer.url, trust_env=False, timeout=30, limits=brief)
 
     def __enter__(self) -> Self:
         return self

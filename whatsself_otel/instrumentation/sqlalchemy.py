@@ -11,9 +11,8 @@ from __future__ import annotations
 import functools
 import logging
 import re
-import sys
 import weakref
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.metrics import NoOpMeter
@@ -87,9 +86,9 @@ def uninstrument_engine(engine: Any) -> None:
 
 def version_problem() -> str | None:
     """Return what is wrong with the installed SQLAlchemy, or None if it is one that is tested."""
-    # Asked of the module that made the engine: the packages' metadata is read from the disk each time.
-    installed: str | None = getattr(sys.modules.get("sqlalchemy"), "__version__", None)
-    if installed is None:
+    try:
+        installed = version("sqlalchemy")
+    except PackageNotFoundError:
         return None
     parts = re.match(r"(\d+)\.(\d+)", installed)
     minor = (int(parts[1]), int(parts[2])) if parts else (0, 0)
