@@ -19,11 +19,17 @@ from children import environment
 from otlp_sink import Sink
 
 APPLICATION = """
-import logging
+import contextlib, logging, pathlib
 from fastapi import FastAPI
 from whatsself_otel import message_context, setup_telemetry
 
-app = FastAPI()
+@contextlib.asynccontextmanager
+async def lifespan(_app):
+    with pathlib.Path(__file__).with_name("started").open("a") as started:
+        started.write("a worker takes requests and signals\\n")
+    yield
+
+app = FastAPI(lifespan=lifespan)
 telemetry = setup_telemetry(app)
 
 @app.get("/work/{number}")
@@ -54,12 +60,23 @@ def serve(command: list[str], folder: Path, **variables: str) -> Iterator[tuple[
             start_new_session=True,
         )
     try:
+        wait_for_workers(folder / "started", 2 if "--workers" in command else 1, server)
         wait_for_port(port, server)
         yield server, f"http://127.0.0.1:{port}"
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGKILL)  # its workers too
         server.wait()
+
+
+def wait_for_workers(started: Path, workers: int, server: subprocess.Popen[bytes]) -> None:
+    """Wait for all: one that still starts when the signal comes loses it, and gunicorn waits for that one for 30 s."""
+    deadline_s = time.monotonic() + 30
+    while time.monotonic() < deadline_s and server.poll() is None:
+        if started.exists() and len(started.read_text().splitlines()) == workers:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the workers never started")
 
 
 def wait_for_port(port: int, server: subprocess.Popen[bytes]) -> None:
