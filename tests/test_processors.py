@@ -12,7 +12,8 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcesso
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Decision, ParentBased, Sampler, SamplingResult
 from opentelemetry.trace import SpanKind
 
-from whatsself_otel.processors import GuardedProcessors, put_clean, start_span, with_attributes
+from whatsself_otel.processors import GuardedProcessors, put_clean, with_attributes
+from whatsself_otel.spans import SpanMaker
 
 ATTRIBUTES: Mapping[str, str | int] = {"url.path": "/messages/m-1", "server.port": 8000}
 
@@ -60,7 +61,7 @@ def provider(*processors: SpanProcessor, sampler: Sampler = ALWAYS_ON, **limits:
 
 
 def started(of: TracerProvider) -> Any:
-    return start_span(of.get_tracer("test"), "GET /messages/{id}", Context(), SpanKind.SERVER, ATTRIBUTES)
+    return SpanMaker(of.get_tracer("test")).start("GET /messages/{id}", Context(), SpanKind.SERVER, ATTRIBUTES)
 
 
 @pytest.mark.parametrize("sampler", [ALWAYS_ON, ParentBased(ALWAYS_ON), Reading()], ids=["plain", "parent", "reading"])

@@ -13,6 +13,7 @@ from whatsself_otel.forks import run_in_child
 from whatsself_otel.gauges import Gauges
 from whatsself_otel.masking import Masker
 from whatsself_otel.observers import Observer
+from whatsself_otel.series import Series
 from whatsself_otel.state import MetricsConfig, MetricsState
 from whatsself_otel.tally import Tally
 from whatsself_otel.tracking import BREAKER_VALUES, QR_PENDING
@@ -60,21 +61,21 @@ def create_counter(meter: Meter, spec: MetricSpec) -> Counter:
 class _ClosedCounter:
     """A counter with one attribute of a closed set, exported at 0 from the start for each value."""
 
-    __slots__ = ("_attribute", "_attributes", "_counter", "_known")
+    __slots__ = ("_attribute", "_known", "_series")
 
     def __init__(self, meter: Meter, spec: MetricSpec, known: Callable[[AttributeSpec, str], str]) -> None:
         (self._attribute,) = spec.attributes
-        self._counter = create_counter(meter, spec)
+        counter = create_counter(meter, spec)
         self._known = known
-        self._attributes = {value: {self._attribute.name: value} for value in self._attribute.values}
+        self._series = {value: Series(counter, {self._attribute.name: value}) for value in self._attribute.values}
 
     def add(self, value: str) -> None:
-        attributes = self._attributes.get(value)
-        self._counter.add(1, attributes or self._attributes[self._known(self._attribute, value)])
+        series = self._series.get(value) or self._series[self._known(self._attribute, value)]
+        series.record(1)
 
     def add_zero(self) -> None:
-        for attributes in self._attributes.values():
-            self._counter.add(0, attributes)
+        for series in self._series.values():
+            series.record(0)
 
 
 class WhatsSelfMetrics:

@@ -12,7 +12,6 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord
 from opentelemetry.sdk.metrics.export import Metric, MetricsData, ResourceMetrics, ScopeMetrics
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor, SynchronousMultiSpanProcessor
-from opentelemetry.sdk.trace.sampling import ParentBased, StaticSampler, TraceIdRatioBased
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, Status
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk._logs import ReadWriteLogRecord
     from opentelemetry.sdk.trace import Span
-    from opentelemetry.trace import SpanKind, Tracer
 
     from whatsself_otel.batch_queue import BatchQueue
     from whatsself_otel.masking import Masker
@@ -222,21 +220,6 @@ class ExportLogProcessor(LogRecordProcessor):
         return self._queue.flush(Deadline(timeout_millis / 1000))
 
 
-def start_span(tracer: Tracer, name: str, context: Context, kind: SpanKind, attributes: Mapping[str, str | int]) -> Any:
-    """
-    Start a span as *tracer* does, without looking again at *attributes* that are made of clean text and numbers.
-
-    A sampler or a processor of somebody else's may look at them as the span starts: then the SDK goes its own way.
-    """
-    processors = getattr(tracer, "span_processor", None)
-    if type(processors) is not GuardedProcessors or processors.has_foreign or not _is_blind(tracer):
-        return tracer.start_span(name, context, kind, attributes)
-    span: Any = tracer.start_span(name, context, kind)
-    if span.is_recording():
-        put_clean(span, attributes)
-    return span
-
-
 def put_clean(span: Any, attributes: Mapping[str, str | int]) -> None:
     """Set *attributes*, clean text and numbers, on *span*; the SDK would validate and lock for each."""
     bounded = span._attributes  # noqa: SLF001 - as `plain_dict`
@@ -250,13 +233,6 @@ def put_clean(span: Any, attributes: Mapping[str, str | int]) -> None:
 def plain_dict(attributes: Any) -> Any:
     """Return the dictionary inside of what the SDK wraps, which is several times faster to work with."""
     return attributes._dict if type(attributes) is BoundedAttributes else attributes  # noqa: SLF001 - see above
-
-
-def _is_blind(tracer: Any) -> bool:
-    """Return whether the sampler decides without a span's attributes."""
-    sampler = getattr(tracer, "sampler", None)
-    root = getattr(sampler, "_root", None) if isinstance(sampler, ParentBased) else sampler
-    return type(root) in (StaticSampler, TraceIdRatioBased)
 
 
 def with_attributes(span: ReadableSpan, attributes: Mapping[str, str]) -> ReadableSpan:

@@ -19,8 +19,9 @@ from opentelemetry.util.http import detect_synthetic_user_agent, sanitize_method
 
 from whatsself_otel.catalogue import REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
-from whatsself_otel.processors import start_span
 from whatsself_otel.propagation import CleanTraceContext
+from whatsself_otel.series import Series
+from whatsself_otel.spans import SpanMaker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +75,7 @@ class Requests:
         self._app = app
         self.options = options
         self.duration = duration
-        self._tracer = tracer
+        self._spans = SpanMaker(tracer)
         self._routes = routes
         self._excluded = frozenset(options.excluded_paths)
         self._constant = _Remembered()
@@ -113,7 +114,7 @@ class Requests:
         parent = current if inside else headers.parent()
         name, attributes = self._describe(scope, headers, request)
         kind = SpanKind.INTERNAL if inside else SpanKind.SERVER
-        span = start_span(self._tracer, name, parent, kind, attributes)
+        span = self._spans.start(name, parent, kind, attributes)
         request.span = exchange.span = span
         if span.is_recording():
             self.options.requests.add(request)
@@ -192,8 +193,10 @@ class _Exchange:
         elapsed_s = time.perf_counter() - self._start_s
         requests = self._requests
         key = (self._scope.get("method", ""), self._scope.get("scheme"), self._status, self.request.route)
-        attributes = requests.durations.get(key) or requests.durations.keep(key, _duration_attributes(*key))
-        requests.duration.record(elapsed_s, attributes, trace.set_span_in_context(self.span, _EMPTY))
+        series = requests.durations.get(key)
+        if series is None:
+            series = requests.durations.keep(key, Series(requests.duration, _duration_attributes(*key)))
+        series.record(elapsed_s, trace.set_span_in_context(self.span, _EMPTY))
 
     def _with_headers(self, message: Message) -> Message:
         given = list(message.get("headers") or ())

@@ -23,7 +23,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from sqlalchemy import event
 
 from whatsself_otel.instrumentation.sql_names import operation_of, span_name
-from whatsself_otel.processors import start_span
+from whatsself_otel.spans import SpanMaker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ class StatementSpans:
     """
 
     def __init__(self, engine: Any, tracer: Tracer) -> None:
-        self._tracer = tracer
+        self._spans = SpanMaker(tracer)
         self._system = system_of(engine.name)
         self._attributes = _engine_attributes(engine.url, self._system)
         self._statements: dict[str, tuple[str, dict[str, Any]]] = {}
@@ -72,7 +72,7 @@ class StatementSpans:
         if current.get(_SUPPRESS_INSTRUMENTATION_KEY) or current.get(_SUPPRESSED_PLAIN):
             return
         name, attributes = self._statements.get(statement) or self._read(statement)
-        setattr(context, _SPAN, start_span(self._tracer, name, current, SpanKind.CLIENT, attributes))
+        setattr(context, _SPAN, self._spans.start(name, current, SpanKind.CLIENT, attributes))
 
     def _end(self, _connection: Any, _cursor: Any, _statement: Any, _parameters: Any, context: Any, _many: Any) -> None:
         if (span := getattr(context, _SPAN, None)) is not None:

@@ -11,6 +11,7 @@ from opentelemetry.metrics import Observation
 
 from whatsself_otel.catalogue import DB_POOL_IN_USE, DB_POOL_MAX, DB_POOL_OVERFLOW, DB_POOL_WAIT, POOL, MetricSpec
 from whatsself_otel.metrics import create_histogram
+from whatsself_otel.series import Series
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -46,7 +47,7 @@ class PoolMetrics:
         sync_engine = getattr(engine, "sync_engine", engine)
         if sync_engine in self._watched:
             return False
-        watched = _WatchedEngine(self._free_name(name), self._record, self._clock)
+        watched = self._new_watched(name)
         watched.attach(sync_engine)
         self._watched[sync_engine] = watched
         return True
@@ -67,8 +68,9 @@ class PoolMetrics:
             free = f"{name}-{number}"
         return free
 
-    def _record(self, wait_s: float, name: str) -> None:
-        self._wait.record(wait_s, {POOL.name: name})
+    def _new_watched(self, name: str) -> _WatchedEngine:
+        free = self._free_name(name)
+        return _WatchedEngine(free, Series(self._wait, {POOL.name: free}).record, self._clock)
 
     def _observe(self, meter: Meter, spec: MetricSpec, read: Callable[[Any, _WatchedEngine], int | None]) -> None:
         def callback(_: CallbackOptions) -> Iterable[Observation]:
@@ -82,7 +84,7 @@ class PoolMetrics:
 class _WatchedEngine:
     """What is known of one engine beyond its pool; holds no reference to either."""
 
-    def __init__(self, name: str, record: Callable[[float, str], None], clock: Callable[[], float]) -> None:
+    def __init__(self, name: str, record: Callable[[float], None], clock: Callable[[], float]) -> None:
         self.name = name
         self.checked_out = 0
         self._record = record
@@ -125,14 +127,14 @@ class _WatchedEngine:
 
     def _time(self, pool: Any) -> None:
         """Shadow the pool's ``connect`` on the instance: SQLAlchemy has no event for a checkout that begins."""
-        untimed, record, clock, name = pool.connect, self._record, self._clock, self.name
+        untimed, record, clock = pool.connect, self._record, self._clock
 
         def connect() -> Any:
             started_s = clock()
             try:
                 return untimed()
             finally:
-                record(clock() - started_s, name)
+                record(clock() - started_s)
 
         pool.connect = connect
 

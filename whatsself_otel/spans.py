@@ -1,0 +1,195 @@
+"""
+Spans of our own instrumentation: the SDK's, made and ended in fewer steps where nobody else looks on.
+
+The SDK asks for the parent four times, validates and locks for each attribute, makes lists that stay empty and copies
+what has ended. Where the sampler is its default, the parent is sampled and every processor is ours, that changes
+nothing that anybody could see; in every other case the SDK goes its own way.
+"""
+# ruff: noqa: SLF001 - a span's fields are the SDK's own; `_has_known_fields` looks whether they still are what we fill
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk.trace import Tracer as SdkTracer
+from opentelemetry.sdk.trace import _Span
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, StaticSampler, TraceIdRatioBased
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, get_current_span
+
+from whatsself_otel.context import current_attributes
+from whatsself_otel.processors import GuardedProcessors, put_clean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import Event
+    from opentelemetry.trace import Link, Tracer
+
+_UNSET: Final = Status(StatusCode.UNSET)
+_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
+_SAMPLED_AT_RANDOM: Final = TraceFlags(TraceFlags.SAMPLED | TraceFlags.RANDOM_TRACE_ID)
+_DEFAULT_OF_PARENTS: Final = {
+    "_remote_parent_sampled": ALWAYS_ON,
+    "_remote_parent_not_sampled": ALWAYS_OFF,
+    "_local_parent_sampled": ALWAYS_ON,
+    "_local_parent_not_sampled": ALWAYS_OFF,
+}
+_new: Final[Any] = object.__new__
+
+
+class SpanMaker:
+    """
+    Starts spans as a tracer does.
+
+    Args:
+        tracer: Where they come from.
+    """
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer: Any = tracer
+        self._processors: Any = getattr(tracer, "span_processor", None)
+        self._is_ours = type(tracer) is SdkTracer and type(self._processors) is GuardedProcessors
+        self._is_blind = self._is_ours and _is_blind(self._tracer.sampler)
+        self._is_short = self._is_ours and _follows_parents(self._tracer) and _has_known_fields(self._tracer)
+        self._samples_roots = self._is_short and self._tracer.sampler._root is ALWAYS_ON
+
+    def start(self, name: str, context: Context, kind: SpanKind, attributes: Mapping[str, str | int]) -> Any:
+        """
+        Start a span.
+
+        Args:
+            name: Its name.
+            context: What its parent and its ids are read from.
+            kind: Its kind.
+            attributes: Clean text and numbers, which nobody looks at again.
+        """
+        if self._is_short and not self._processors.has_foreign:
+            span = self._start_short(name, context, kind, attributes)
+            if span is not None:
+                return span
+        if not self._is_blind or self._processors.has_foreign:
+            return self._tracer.start_span(name, context, kind, attributes)
+        span = self._tracer.start_span(name, context, kind)
+        if span.is_recording():
+            put_clean(span, attributes)
+        return span
+
+    def _start_short(
+        self, name: str, context: Context, kind: SpanKind, attributes: Mapping[str, str | int]
+    ) -> _OwnSpan | None:
+        """Return a span of ours, or None where the sampler might say no or a limit cuts."""
+        tracer = self._tracer
+        parent: SpanContext | None = get_current_span(context).get_span_context()
+        if parent is None or not parent.is_valid:
+            parent = None
+        held = {**current_attributes(context), **attributes}
+        most = tracer._span_limits.max_span_attributes
+        is_sampled = self._samples_roots if parent is None else parent.trace_flags & TraceFlags.SAMPLED
+        if not is_sampled or (most is not None and len(held) > most) or not tracer._is_enabled():
+            return None
+        ids = tracer.id_generator
+        if parent is None:
+            trace_id, is_random, state = ids.generate_trace_id(), ids.is_trace_id_random(), None
+        else:
+            trace_id, state = parent.trace_id, parent.trace_state
+            is_random = parent.trace_flags & TraceFlags.RANDOM_TRACE_ID
+        flags = _SAMPLED_AT_RANDOM if is_random else _SAMPLED
+        made = SpanContext(trace_id, ids.generate_span_id(), is_remote=False, trace_flags=flags, trace_state=state)
+        return _make(tracer, name, made, parent, kind, held)
+
+
+class _OwnSpan(_Span):
+    """A span whose lists are made when something is put into them, and which is not copied when it ends."""
+
+    def end(self, end_time: int | None = None) -> None:
+        """End it, as the SDK does, and hand itself on: nobody can change it any more."""
+        processors: Any = self._span_processor
+        if processors.has_foreign or self._end_time is not None:
+            super().end(end_time)
+            return
+        with self._lock:
+            self._end_time = time.time_ns() if end_time is None else end_time
+            self._attributes._immutable = True
+        processors.on_end(self)
+
+    def _add_event(self, event: Event) -> None:
+        with self._lock:
+            if self._events == ():
+                self._events = self._new_events()
+        super()._add_event(event)
+
+    def _add_link(self, link: Link) -> None:
+        with self._lock:
+            if self._links == ():
+                self._links = self._new_links(())
+        super()._add_link(link)
+
+
+def _make(
+    tracer: Any, name: str, context: SpanContext, parent: SpanContext | None, kind: SpanKind, held: dict[str, Any]
+) -> _OwnSpan:
+    """Return a started span: what `ReadableSpan` and `Span` set, in their order, without their default values' work."""
+    limits = tracer._span_limits
+    attributes = _new(BoundedAttributes)
+    attributes._dict = held
+    attributes.maxlen = limits.max_span_attributes
+    attributes.dropped = 0
+    attributes.max_value_len = limits.max_span_attribute_length
+    attributes._lock = threading.Lock()
+    attributes._immutable = False
+    span: Any = _new(_OwnSpan)
+    span._name = name
+    span._context = context
+    span._kind = kind
+    span._instrumentation_info = tracer.instrumentation_info
+    span._instrumentation_scope = tracer._instrumentation_scope
+    span._parent = parent
+    span._start_time = time.time_ns()
+    span._end_time = None
+    span._attributes = attributes
+    span._events = ()
+    span._links = ()
+    span._resource = tracer.resource
+    span._status = _UNSET
+    span._sampler = tracer.sampler
+    span._trace_config = None
+    span._record_exception = True
+    span._set_status_on_exception = True
+    span._span_processor = tracer.span_processor
+    span._limits = limits
+    span._lock = threading.Lock()
+    span._record_end_metrics = None
+    made: _OwnSpan = span
+    return made
+
+
+def _follows_parents(tracer: Any) -> bool:
+    """Return whether children of a sampled parent are sampled whatever they are, and no span is counted."""
+    sampler = tracer.sampler
+    return (
+        isinstance(sampler, ParentBased)
+        and type(sampler).should_sample is ParentBased.should_sample
+        and all(getattr(sampler, name, None) is default for name, default in _DEFAULT_OF_PARENTS.items())
+        and type(getattr(tracer, "_tracer_metrics", None)).__name__ == "NoOpTracerMetrics"
+    )
+
+
+def _has_known_fields(tracer: Any) -> bool:
+    """Return whether this SDK's spans and attributes have the fields that `_make` fills, and no other."""
+    context = SpanContext(1, 1, is_remote=False)
+    theirs: Any = _Span("fields", context, resource=tracer.resource)
+    try:
+        ours: Any = _make(tracer, "fields", context, None, SpanKind.INTERNAL, {})
+    except AttributeError:
+        return False
+    return vars(ours).keys() == vars(theirs).keys() and vars(ours._attributes).keys() == vars(theirs._attributes).keys()
+
+
+def _is_blind(sampler: Any) -> bool:
+    """Return whether *sampler* decides without a span's attributes."""
+    root = getattr(sampler, "_root", None) if isinstance(sampler, ParentBased) else sampler
+    return type(root) in (StaticSampler, TraceIdRatioBased)
