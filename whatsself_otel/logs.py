@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
     from whatsself_otel.masking import Masker
+
+_T = TypeVar("_T")
 
 TRACE_LEVEL: Final = 5
 """Pino has a level below debug; Python's logging has room for it."""
@@ -58,6 +60,9 @@ _ID_KEYS: Final = (REQUEST_ID, ROUTE, *CORRELATION_KEYS[1:])
 _RESERVED: Final = frozenset({"level", "ts", "msg", "logger", "traceId", "spanId", "err", "service", "environment"})
 _MAX_EXTRAS: Final = 64
 _MAX_LOGGERS: Final = 1024
+_MAX_REMEMBERED: Final = 2048
+_MAX_REMEMBERED_CHARS: Final = 256
+"""Texts and fields remembered as clean, and how long one may be: at most 2 MB."""
 _MAX_TEXT: Final = 32_768
 _UNCAUGHT: Final = "uncaught"
 _QUIET: Final = ("opentelemetry", "urllib3", "requests", "grpc", "whatsself_otel")
@@ -97,7 +102,7 @@ class LogSettings:
     silent: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: nobody changes it, and freezing costs as much as all of the rest
 class LogEntry:
     """One record, masked: the only thing that is written or exported."""
 
@@ -208,6 +213,8 @@ class TelemetryHandler(logging.Handler):
         self._provider = provider
         self._on_error = on_error
         self._loggers: dict[str, Any] = {}
+        self._clean_texts: set[str] = set()
+        self._clean_fields: set[tuple[str, str]] = set()
         self._handling = threading.local()
         self._writing = threading.RLock()  # a signal handler may log in the middle of a line
         hold_while_forking(self._writing)
@@ -274,7 +281,12 @@ class TelemetryHandler(logging.Handler):
             found |= found.pop("extra")
         kept = found.items() if len(found) <= _MAX_EXTRAS else list(found.items())[:_MAX_EXTRAS]
         named = {f"extra_{key}" if key in _RESERVED else key: value for key, value in kept}
+        if all(type(value) is str and (key, value) in self._clean_fields for key, value in named.items()):
+            return named
         extra = {key: plain(value) for key, value in self._masker.attributes(named).items()}
+        for key, value in named.items():
+            if type(value) is str and extra.get(key) == value and len(value) <= _MAX_REMEMBERED_CHARS:
+                _remember(self._clean_fields, (key, value))
         extra.update({key: named[key] for key in _ID_KEYS if key in named})
         return extra
 
@@ -290,7 +302,13 @@ class TelemetryHandler(logging.Handler):
         }
 
     def _text(self, text: str) -> str:
-        return clean_text(self._masker.text(text))[:_MAX_TEXT]
+        """Return *text* masked; one that was read and is clean is remembered, for most lines say what others said."""
+        if text in self._clean_texts:
+            return text
+        masked = clean_text(self._masker.text(text))[:_MAX_TEXT]
+        if masked == text and len(text) <= _MAX_REMEMBERED_CHARS:
+            _remember(self._clean_texts, text)
+        return masked
 
     def _unreadable(self, record: logging.LogRecord) -> LogEntry:
         level, severity = _level(record.levelno)
@@ -334,6 +352,12 @@ class TelemetryHandler(logging.Handler):
         if len(self._loggers) >= _MAX_LOGGERS:
             self._loggers.clear()
         return self._loggers.setdefault(name, self._provider.get_logger(name))
+
+
+def _remember(known: set[_T], item: _T) -> None:
+    if len(known) >= _MAX_REMEMBERED:
+        known.clear()
+    known.add(item)
 
 
 def format_json(entry: LogEntry, settings: LogSettings) -> str:

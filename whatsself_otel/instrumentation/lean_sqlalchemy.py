@@ -1,8 +1,9 @@
 """
-SQLAlchemy by three listeners of our own: what contrib's engine tracer records, without what it works out each time.
+SQLAlchemy around the dialect's own calls: what contrib's engine tracer records, without what it works out each time.
 
 An engine's attributes are read once, a statement's name and attributes once a statement; contrib parses both at every
-execution and counts connections that nobody reads. Its own functions give the attributes, so that they are the same.
+execution. Its own functions give the attributes, so that they are the same. No event is listened to: an engine with a
+single listener joins the listeners of every event anew for each of its connections.
 """
 
 from __future__ import annotations
@@ -20,8 +21,6 @@ from opentelemetry.semconv.attributes.db_attributes import (
 )
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
 from opentelemetry.trace import SpanKind, Status, StatusCode
-from sqlalchemy import event
-
 from whatsself_otel.instrumentation.sql_names import operation_of, span_name
 from whatsself_otel.spans import SpanMaker
 
@@ -33,7 +32,8 @@ if TYPE_CHECKING:
 _MAX_STATEMENTS: Final = 1024
 _MAX_STATEMENT_CHARS: Final = 4096
 """Statements remembered, and how long one may be: at most 4 MB an engine."""
-_SPAN: Final = "_whatsself_otel_span"
+_WAYS: Final = ("do_execute", "do_executemany", "do_execute_no_params")
+"""A dialect's ways to give a statement to its driver, as all statements of an application go."""
 _SUPPRESSED_PLAIN: Final = "suppress_instrumentation"
 """The key by which contrib's packages of old suppress instrumentation."""
 
@@ -52,37 +52,53 @@ class StatementSpans:
         self._system = system_of(engine.name)
         self._attributes = _engine_attributes(engine.url, self._system)
         self._statements: dict[str, tuple[str, dict[str, Any]]] = {}
-        self._listeners: tuple[tuple[str, Callable[..., None]], ...] = (
-            ("before_cursor_execute", self._start),
-            ("after_cursor_execute", self._end),
-            ("handle_error", self._fail),
-        )
-        for name, listener in self._listeners:
-            event.listen(engine, name, listener)
+        self._is_removed = False
+        self._shadowed: dict[str, tuple[Any, Any]] = {}
+        """What we put on the dialect, and what was there before: nothing, unless somebody else does the same."""
+        for name in _WAYS:
+            ours = self._traced(getattr(engine.dialect, name))
+            self._shadowed[name] = ours, vars(engine.dialect).get(name)
+            setattr(engine.dialect, name, ours)
 
     def remove(self, engine: Any) -> None:
-        """Stop listening to *engine*."""
-        for name, listener in self._listeners:
-            event.remove(engine, name, listener)
+        """Make no more spans; where nobody has put something over ours, it goes too."""
+        self._is_removed = True
+        for name, (ours, before) in self._shadowed.items():
+            if vars(engine.dialect).get(name) is ours:
+                delattr(engine.dialect, name)
+                if before is not None:
+                    setattr(engine.dialect, name, before)
 
-    def _start(
-        self, _connection: Any, _cursor: Any, statement: str, _parameters: Any, context: Any, _many: Any
-    ) -> None:
+    def _traced(self, execute: Callable[..., None]) -> Callable[..., None]:
+        def traced(cursor: Any, statement: str, *rest: Any, **keywords: Any) -> None:
+            span = self._start(statement, keywords.get("context", rest[-1] if rest else None))
+            if span is None:
+                execute(cursor, statement, *rest, **keywords)
+                return
+            try:
+                execute(cursor, statement, *rest, **keywords)
+            except BaseException as error:
+                span.set_status(Status(StatusCode.ERROR, str(error)))
+                span.end()
+                raise
+            span.end()
+
+        return traced
+
+    def _start(self, statement: str, context: Any) -> Any:
+        """Return a span, or None where instrumentation is suppressed or SQLAlchemy asks for itself, without events."""
         current = otel_context.get_current()
-        if current.get(_SUPPRESS_INSTRUMENTATION_KEY) or current.get(_SUPPRESSED_PLAIN):
-            return
+        connection = getattr(context, "root_connection", None)
+        is_silent = connection is not None and vars(connection).get("_has_events") is False
+        if (
+            self._is_removed
+            or is_silent
+            or current.get(_SUPPRESS_INSTRUMENTATION_KEY)
+            or current.get(_SUPPRESSED_PLAIN)
+        ):
+            return None
         name, attributes = self._statements.get(statement) or self._read(statement)
-        setattr(context, _SPAN, self._spans.start(name, current, SpanKind.CLIENT, attributes))
-
-    def _end(self, _connection: Any, _cursor: Any, _statement: Any, _parameters: Any, context: Any, _many: Any) -> None:
-        if (span := getattr(context, _SPAN, None)) is not None:
-            span.end()
-
-    def _fail(self, failure: Any) -> None:
-        span = getattr(failure.execution_context, _SPAN, None)
-        if span is not None and span.is_recording():
-            span.set_status(Status(StatusCode.ERROR, str(failure.original_exception)))
-            span.end()
+        return self._spans.start(name, current, SpanKind.CLIENT, attributes)
 
     def _read(self, statement: str) -> tuple[str, dict[str, Any]]:
         attributes = {

@@ -92,10 +92,13 @@ class _WatchedEngine:
         self._lock = threading.Lock()
 
     def attach(self, engine: Any) -> None:
-        """Listen to the engine and to its pool; a pool that replaces it inherits the pool's listeners."""
+        """
+        Watch the engine's pool; one that replaces it inherits the pool's listeners.
+
+        The engine itself is not listened to: with one listener it joins those of every event for each connection.
+        """
         from sqlalchemy import event
 
-        event.listen(engine, "engine_disposed", self._on_disposed)
         if not hasattr(engine.pool, "checkedout"):
             for name, listener in self._pool_listeners():
                 event.listen(engine.pool, name, listener)
@@ -105,17 +108,14 @@ class _WatchedEngine:
         """Undo `attach`."""
         from sqlalchemy import event
 
-        event.remove(engine, "engine_disposed", self._on_disposed)
         for name, listener in self._pool_listeners():
             if event.contains(engine.pool, name, listener):
                 event.remove(engine.pool, name, listener)
-        vars(engine.pool).pop("connect", None)
+        for name in ("connect", "recreate"):
+            vars(engine.pool).pop(name, None)
 
     def _pool_listeners(self) -> list[tuple[str, Callable[..., None]]]:
         return [("checkout", self._on_checkout), ("checkin", self._on_return), ("detach", self._on_return)]
-
-    def _on_disposed(self, engine: Any) -> None:
-        self._time(engine.pool)
 
     def _on_checkout(self, *_: object) -> None:
         with self._lock:
@@ -126,8 +126,8 @@ class _WatchedEngine:
             self.checked_out = max(0, self.checked_out - 1)
 
     def _time(self, pool: Any) -> None:
-        """Shadow the pool's ``connect`` on the instance: SQLAlchemy has no event for a checkout that begins."""
-        untimed, record, clock = pool.connect, self._record, self._clock
+        """Shadow two methods on the instance: SQLAlchemy has no event for a checkout that begins."""
+        untimed, renew, record, clock = pool.connect, pool.recreate, self._record, self._clock
 
         def connect() -> Any:
             started_s = clock()
@@ -136,7 +136,12 @@ class _WatchedEngine:
             finally:
                 record(clock() - started_s)
 
-        pool.connect = connect
+        def recreate() -> Any:
+            renewed = renew()
+            self._time(renewed)
+            return renewed
+
+        pool.connect, pool.recreate = connect, recreate
 
 
 def _in_use(pool: Any, watched: _WatchedEngine) -> int:
