@@ -43,8 +43,8 @@ MAX_REMEMBERED: Final = 4096
 MAX_REMEMBERED_CHARS: Final = 1024
 _MAX_SOURCES: Final = 64
 
-_ID_HEAD: Final = struct.Struct(">2sQQ2sQ")
-_PARENT: Final = struct.Struct(">2sQ")
+_IDS: Final = struct.Struct(">2sQQ2sQ")
+_IDS_AND_PARENT: Final = struct.Struct(">2sQQ2sQ2sQ")
 _TIMES: Final = struct.Struct("<cQcQ")
 _FIXED64: Final = struct.Struct("<cQ")
 _SIGNED64: Final = struct.Struct("<cq")
@@ -53,6 +53,7 @@ _FLAGS: Final = struct.Struct("<I")
 Written: TypeAlias = tuple[bytes, bytes, bytes]
 """One item, encoded: its resource, its scope, itself."""
 _LOW_64: Final = 2**64 - 1
+_KIND: Final = tuple(bytes((0x30, kind + 1)) for kind in range(5))
 _BYTE: Final = tuple(bytes((number,)) for number in range(128))
 _LOCAL_PARENT: Final = b"\x85\x01\x00\x01\x00\x00"
 _REMOTE_PARENT: Final = b"\x85\x01\x00\x03\x00\x00"
@@ -73,16 +74,20 @@ class Encoder:
         self._attributes = _Attributes(masker)
         self._unmasked = _Attributes(None)
         self._names: dict[str, bytes] = {}
+        self._bodies: dict[str, bytes] = {}
+        self._severities: dict[tuple[int, str | None], bytes] = {}
         self._resources: dict[int, tuple[Resource, bytes]] = {}
         self._scopes: dict[int, tuple[InstrumentationScope, bytes]] = {}
 
     def span(self, span: ReadableSpan) -> Written:
         """Return *span* for an ``ExportTraceServiceRequest``."""
-        return self._resource(span.resource), self._scope(span.instrumentation_scope), self._span(span)
+        resource, scope = self._source(span._resource, span._instrumentation_scope)  # noqa: SLF001 - as in `_span`
+        return resource, scope, self._span(span)
 
     def log(self, record: ReadableLogRecord) -> Written:
         """Return *record*, which is masked already, for an ``ExportLogsServiceRequest``."""
-        return self._resource(record.resource), self._scope(record.instrumentation_scope), self._log(record)
+        resource, scope = self._source(record.resource, record.instrumentation_scope)
+        return resource, scope, self._log(record)
 
     def metrics(self, data: MetricsData) -> bytes:
         """Return an ``ExportMetricsServiceRequest`` of *data*."""
@@ -93,6 +98,13 @@ class Encoder:
 
     def _scope_metrics(self, of_scope: Any) -> bytes:
         return _field(b"\x12", self._scope(of_scope.scope), *map(self._metric, of_scope.metrics))
+
+    def _source(self, resource: Resource, scope: InstrumentationScope | None) -> tuple[bytes, bytes]:
+        of_resource = self._resources.get(id(resource))
+        of_scope = self._scopes.get(id(scope))
+        if of_resource is None or of_scope is None:
+            return self._resource(resource), self._scope(scope)
+        return of_resource[1], of_scope[1]
 
     def _resource(self, resource: Resource) -> bytes:
         known = self._resources.get(id(resource))
@@ -116,26 +128,34 @@ class Encoder:
 
     def _span(self, span: ReadableSpan) -> bytes:
         # The SDK's properties copy and check what they return; here a span is only read, and most have no rarities.
-        context: Any = span._context  # noqa: SLF001
+        # Each call costs as much as writing a field, so this one and `_log` write most of theirs themselves.
+        trace_id, span_id, _, _, trace_state, _ = span._context  # type: ignore[misc]  # noqa: SLF001 - a tuple
+        parent, start_ns, end_ns = span._parent, span._start_time, span._end_time  # noqa: SLF001
         events, links, status = span._events, span._links, span._status  # noqa: SLF001
         attributes: Any = span._attributes  # noqa: SLF001
+        high, low = trace_id >> 64, trace_id & _LOW_64
+        if parent is None:
+            ids = _IDS.pack(b"\x0a\x10", high, low, b"\x12\x08", span_id) + _LOCAL_PARENT
+        else:
+            ids = _IDS_AND_PARENT.pack(b"\x0a\x10", high, low, b"\x12\x08", span_id, b"\x22\x08", parent.span_id)
+            ids += _REMOTE_PARENT if parent.is_remote else _LOCAL_PARENT
         parts = [
-            _ids(context.trace_id, context.span_id),
-            self._trace_state(context) if context.trace_state else b"",
-            _parent(span._parent),  # noqa: SLF001
+            ids,
             self._names.get(span._name) or self._name(span._name),  # noqa: SLF001
-            b"\x30" + _BYTE[span._kind.value + 1],  # noqa: SLF001
-            _times(span._start_time, span._end_time),  # noqa: SLF001
+            _KIND[span._kind._value_],  # noqa: SLF001
+            _TIMES.pack(b"\x39", start_ns or 0, b"\x41", end_ns or 0),
             self._attributes.write(b"\x4a", plain_dict(attributes)),
         ]
+        if trace_state:
+            parts.append(self._trace_state(span.context))
         if events or links or _dropped(attributes) or _dropped(events) or _dropped(links):
             parts += self._rarities(span)
-        code = status.status_code.value
+        code = status.status_code._value_
         if code or status.description:
             parts.append(_field(b"\x7a", _count(b"\x18", code), self._masked_text(b"\x12", status.description)))
         else:
             parts.append(b"\x7a\x00")
-        return _field(b"\x12", *parts)
+        return _item(parts)
 
     def _rarities(self, span: ReadableSpan) -> Iterable[bytes]:
         """Return what few spans have: events, links, and counts of what was dropped."""
@@ -158,7 +178,13 @@ class Encoder:
         flags = 0x300 if link.context.is_remote else 0x100
         return _field(
             b"\x6a",
-            _ids(link.context.trace_id, link.context.span_id),
+            _IDS.pack(
+                b"\x0a\x10",
+                link.context.trace_id >> 64,
+                link.context.trace_id & _LOW_64,
+                b"\x12\x08",
+                link.context.span_id,
+            ),
             self._attributes.write(b"\x22", link.attributes),
             _count(b"\x28", link.dropped_attributes),
             b"\x35" + _FLAGS.pack(flags),
@@ -183,21 +209,38 @@ class Encoder:
 
     def _log(self, item: ReadableLogRecord) -> bytes:
         record = item.log_record
-        severity = record.severity_number
-        return _field(
-            b"\x12",
-            _fixed64(b"\x09", record.timestamp),
-            _count(b"\x10", severity.value if severity is not None else 0),
-            _text(b"\x1a", record.severity_text),
-            _field(b"\x2a", _any_value(record.body)),
+        severity, text, body, trace_id = record.severity_number, record.severity_text, record.body, record.trace_id
+        number = severity._value_ if severity is not None else 0
+        parts = [
+            _TIMES.pack(b"\x09", record.timestamp or 0, b"\x59", record.observed_timestamp or 0),
+            self._severities.get((number, text)) or self._severity(number, text),
+            (self._bodies.get(body) if type(body) is str else None) or self._body(body),
             self._unmasked.write(b"\x32", plain_dict(record.attributes)),
-            _count(b"\x38", item.dropped_attributes),
-            b"\x45" + _FLAGS.pack(record.trace_flags) if record.trace_flags else b"",
-            b"\x4a\x10" + record.trace_id.to_bytes(16, "big") if record.trace_id else b"",
-            b"\x52\x08" + record.span_id.to_bytes(8, "big") if record.span_id else b"",
-            _fixed64(b"\x59", record.observed_timestamp),
-            _text(b"\x62", record.event_name),
-        )
+        ]
+        if trace_id and record.span_id:
+            parts.append(_IDS.pack(b"\x4a\x10", trace_id >> 64, trace_id & _LOW_64, b"\x52\x08", record.span_id))
+        elif trace_id:
+            parts.append(b"\x4a\x10" + trace_id.to_bytes(16, "big"))
+        elif record.span_id:
+            parts.append(b"\x52\x08" + record.span_id.to_bytes(8, "big"))
+        if record.trace_flags:
+            parts.append(b"\x45" + _FLAGS.pack(record.trace_flags))
+        if record.event_name:
+            parts.append(_text(b"\x62", record.event_name))
+        if dropped := item.dropped_attributes:
+            parts.append(_count(b"\x38", dropped))
+        return _item(parts)
+
+    def _severity(self, number: int, text: str | None) -> bytes:
+        written = _count(b"\x10", number) + _text(b"\x1a", text)
+        _remember(self._severities, (number, text), written, _MAX_SOURCES)
+        return written
+
+    def _body(self, body: Any) -> bytes:
+        written = _field(b"\x2a", _any_value(body))
+        if type(body) is str and len(body) <= MAX_REMEMBERED_CHARS:
+            _remember(self._bodies, body, written, MAX_REMEMBERED)
+        return written
 
     def _metric(self, metric: Metric) -> bytes:
         return _field(
@@ -396,6 +439,15 @@ def _field(tag: bytes, *parts: bytes) -> bytes:
     return tag + _varint(len(body)) + body
 
 
+def _item(parts: Iterable[bytes]) -> bytes:
+    """Return a span or a log record in its field of the list it stands in."""
+    body = b"".join(parts)
+    size = len(body)
+    if 0x80 <= size < 0x4000:  # as most are
+        return b"\x12%c%c%b" % (size & 0x7F | 0x80, size >> 7, body)
+    return b"\x12" + _varint(size) + body
+
+
 def _text(tag: bytes, text: str | None) -> bytes:
     if not text:
         return b""
@@ -447,22 +499,6 @@ def _double(tag: bytes, number: float | None) -> bytes:
 
 def _number(tag_of_int: bytes, tag_of_double: bytes, value: float) -> bytes:
     return _SIGNED64.pack(tag_of_int, value) if isinstance(value, int) else _DOUBLE.pack(tag_of_double, value)
-
-
-def _ids(trace_id: int, span_id: int) -> bytes:
-    return _ID_HEAD.pack(b"\x0a\x10", trace_id >> 64, trace_id & _LOW_64, b"\x12\x08", span_id)
-
-
-def _parent(parent: SpanContext | None) -> bytes:
-    if parent is None:
-        return _LOCAL_PARENT
-    return _PARENT.pack(b"\x22\x08", parent.span_id) + (_REMOTE_PARENT if parent.is_remote else _LOCAL_PARENT)
-
-
-def _times(start_ns: int | None, end_ns: int | None) -> bytes:
-    if start_ns and end_ns:
-        return _TIMES.pack(b"\x39", start_ns, b"\x41", end_ns)
-    return _fixed64(b"\x39", start_ns) + _fixed64(b"\x41", end_ns)
 
 
 def _buckets(tag: bytes, buckets: Any) -> bytes:

@@ -5,7 +5,7 @@ The SDK asks for the parent four times, validates and locks for each attribute, 
 what has ended. Where the sampler is its default, the parent is sampled and every processor is ours, that changes
 nothing that anybody could see; in every other case the SDK goes its own way.
 """
-# ruff: noqa: SLF001 - a span's fields are the SDK's own; `_has_known_fields` looks whether they still are what we fill
+# ruff: noqa: SLF001 - a span's fields are the SDK's own; `_is_as_known` looks whether they still are what we fill
 
 from __future__ import annotations
 
@@ -52,10 +52,11 @@ class SpanMaker:
     def __init__(self, tracer: Tracer) -> None:
         self._tracer: Any = tracer
         self._processors: Any = getattr(tracer, "span_processor", None)
-        self._is_ours = type(tracer) is SdkTracer and type(self._processors) is GuardedProcessors
-        self._is_blind = self._is_ours and _is_blind(self._tracer.sampler)
-        self._is_short = self._is_ours and _follows_parents(self._tracer) and _has_known_fields(self._tracer)
-        self._samples_roots = self._is_short and self._tracer.sampler._root is ALWAYS_ON
+        is_ours = type(tracer) is SdkTracer and type(self._processors) is GuardedProcessors
+        sampler = getattr(tracer, "sampler", None)
+        self._is_blind = is_ours and _is_blind(sampler)
+        self._is_short = is_ours and _follows_parents(sampler) and _is_as_known(tracer)
+        self._samples_roots = getattr(sampler, "_root", None) is ALWAYS_ON
 
     def start(self, name: str, context: Context, kind: SpanKind, attributes: Mapping[str, str | int]) -> Any:
         """
@@ -78,9 +79,7 @@ class SpanMaker:
             put_clean(span, attributes)
         return span
 
-    def _start_short(
-        self, name: str, context: Context, kind: SpanKind, attributes: Mapping[str, str | int]
-    ) -> _OwnSpan | None:
+    def _start_short(self, name: str, context: Context, kind: SpanKind, attributes: Mapping[str, str | int]) -> Any:
         """Return a span of ours, or None where the sampler might say no or a limit cuts."""
         tracer = self._tracer
         parent: SpanContext | None = get_current_span(context).get_span_context()
@@ -99,7 +98,9 @@ class SpanMaker:
             is_random = parent.trace_flags & TraceFlags.RANDOM_TRACE_ID
         flags = _SAMPLED_AT_RANDOM if is_random else _SAMPLED
         made = SpanContext(trace_id, ids.generate_span_id(), is_remote=False, trace_flags=flags, trace_state=state)
-        return _make(tracer, name, made, parent, kind, held)
+        span = _make(tracer, made, held)
+        span._name, span._parent, span._kind = name, parent, kind
+        return span
 
 
 class _OwnSpan(_Span):
@@ -113,13 +114,13 @@ class _OwnSpan(_Span):
             return
         with self._lock:
             self._end_time = time.time_ns() if end_time is None else end_time
-            self._attributes._immutable = True
+            self._attributes._immutable = True  # type: ignore[union-attr]  # a `BoundedAttributes`, see `_make`
         processors.on_end(self)
 
     def _add_event(self, event: Event) -> None:
         with self._lock:
             if self._events == ():
-                self._events = self._new_events()
+                self._events = self._new_events()  # type: ignore[no-untyped-call]
         super()._add_event(event)
 
     def _add_link(self, link: Link) -> None:
@@ -129,9 +130,7 @@ class _OwnSpan(_Span):
         super()._add_link(link)
 
 
-def _make(
-    tracer: Any, name: str, context: SpanContext, parent: SpanContext | None, kind: SpanKind, held: dict[str, Any]
-) -> _OwnSpan:
+def _make(tracer: Any, context: SpanContext, held: dict[str, Any]) -> Any:
     """Return a started span: what `ReadableSpan` and `Span` set, in their order, without their default values' work."""
     limits = tracer._span_limits
     attributes = _new(BoundedAttributes)
@@ -142,12 +141,12 @@ def _make(
     attributes._lock = threading.Lock()
     attributes._immutable = False
     span: Any = _new(_OwnSpan)
-    span._name = name
+    span._name = ""
     span._context = context
-    span._kind = kind
+    span._kind = SpanKind.INTERNAL
     span._instrumentation_info = tracer.instrumentation_info
     span._instrumentation_scope = tracer._instrumentation_scope
-    span._parent = parent
+    span._parent = None
     span._start_time = time.time_ns()
     span._end_time = None
     span._attributes = attributes
@@ -163,30 +162,29 @@ def _make(
     span._limits = limits
     span._lock = threading.Lock()
     span._record_end_metrics = None
-    made: _OwnSpan = span
-    return made
+    return span
 
 
-def _follows_parents(tracer: Any) -> bool:
-    """Return whether children of a sampled parent are sampled whatever they are, and no span is counted."""
-    sampler = tracer.sampler
+def _follows_parents(sampler: Any) -> bool:
+    """Return whether children of a sampled parent are sampled whatever they are."""
     return (
         isinstance(sampler, ParentBased)
         and type(sampler).should_sample is ParentBased.should_sample
         and all(getattr(sampler, name, None) is default for name, default in _DEFAULT_OF_PARENTS.items())
-        and type(getattr(tracer, "_tracer_metrics", None)).__name__ == "NoOpTracerMetrics"
     )
 
 
-def _has_known_fields(tracer: Any) -> bool:
-    """Return whether this SDK's spans and attributes have the fields that `_make` fills, and no other."""
+def _is_as_known(tracer: Any) -> bool:
+    """Return whether this SDK's spans and attributes have the fields that `_make` fills, and nobody counts spans."""
     context = SpanContext(1, 1, is_remote=False)
     theirs: Any = _Span("fields", context, resource=tracer.resource)
     try:
-        ours: Any = _make(tracer, "fields", context, None, SpanKind.INTERNAL, {})
+        ours = _make(tracer, context, {})
+        is_uncounted = type(tracer._tracer_metrics).__name__ == "NoOpTracerMetrics"
     except AttributeError:
         return False
-    return vars(ours).keys() == vars(theirs).keys() and vars(ours._attributes).keys() == vars(theirs._attributes).keys()
+    pairs = (ours, theirs), (ours._attributes, theirs._attributes)
+    return is_uncounted and all(vars(one).keys() == vars(other).keys() for one, other in pairs)
 
 
 def _is_blind(sampler: Any) -> bool:

@@ -21,6 +21,7 @@ from opentelemetry.semconv.attributes.db_attributes import (
 )
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
 from opentelemetry.trace import SpanKind, Status, StatusCode
+
 from whatsself_otel.instrumentation.sql_names import operation_of, span_name
 from whatsself_otel.spans import SpanMaker
 
