@@ -117,9 +117,9 @@ class BatchQueue(Generic[_T]):
         self._prepare = prepare
         self._preparing = threading.local()
         self._on_retried = on_retried
-        self._items: deque[tuple[int, Any]] = deque()
-        self._changed = threading.Condition(threading.Lock())
         self._in_flight = self._asked = 0
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._reset()
         run_in_child(self._reset)  # the parent still holds, and sends, what was queued before the fork
 
@@ -132,15 +132,17 @@ class BatchQueue(Generic[_T]):
         if ready is None:
             self._drop("rejected", 1)
             return
-        weight, _ = ready
-        with self._changed:
-            lost = self._make_room(weight)
-            self._items.append(ready)
+        weight, items, limits = ready[0], self._items, self.limits
+        with self._lock:  # the condition's own: to enter that costs two calls more
+            is_full = len(items) >= limits.items or self._bytes + weight > limits.bytes
+            lost = self._make_room(weight) if is_full else 0
+            items.append(ready)
             self._bytes += weight
             if self._thread is None:
                 self._start()
-            # The sender sleeps without a limit while the queue is empty, so the first item has to wake it.
-            if len(self._items) == 1 or len(self._items) >= self.limits.batch_items:
+            # The sender sleeps without a limit while the queue is empty, so the first item has to wake it; and so does
+            # the one that fills a batch. While it is awake, it looks for itself.
+            if len(items) in (1, limits.batch_items):
                 self._changed.notify_all()
         if lost:
             self._drop("queue_full", lost)
@@ -173,9 +175,10 @@ class BatchQueue(Generic[_T]):
         return len(self._items) + self._in_flight
 
     def _reset(self) -> None:
-        self._items = deque()
+        self._items: deque[tuple[int, Any]] = deque()
         self._bytes = 0
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._thread: threading.Thread | None = None
         self._in_flight = 0
         self._flushing = 0

@@ -52,6 +52,8 @@ _DOUBLE: Final = struct.Struct("<cd")
 _FLAGS: Final = struct.Struct("<I")
 Written: TypeAlias = tuple[bytes, bytes, bytes]
 """One item, encoded: its resource, its scope, itself."""
+_SHORT_BYTES: Final = 0x7C
+"""Of less, all sizes take one byte."""
 _LOW_64: Final = 2**64 - 1
 _KIND: Final = tuple(bytes((0x30, kind + 1)) for kind in range(5))
 _BYTE: Final = tuple(bytes((number,)) for number in range(128))
@@ -394,6 +396,8 @@ def join(batch: Iterable[Written]) -> bytes:
 
 def _key_value(key: bytes, value: Any) -> bytes:
     """Return a ``KeyValue`` with its size before it; empty if *value* cannot be written."""
+    if type(value) is str and (size := len(data := _utf8(value))) + len(key) < _SHORT_BYTES:
+        return b"%c%b\x12%c\x0a%c%b" % (len(key) + size + 4, key, size + 2, size, data)
     try:
         written = _any_value(value)
     except Exception:  # noqa: BLE001 - a value that no type of OTLP holds costs itself only

@@ -294,6 +294,12 @@ class Masker:
         except Exception:  # noqa: BLE001 - a failure must not let the value through
             return self._failed()
 
+    def trust(self, value: str) -> None:
+        """Take *value* for an internal id, whatever it looks like: it was made here, at random."""
+        if len(self._clean_ids) >= MAX_ITEMS:
+            self._clean_ids.clear()
+        self._clean_ids.add(value)
+
     def pseudonyms(self, value: str) -> tuple[str, ...]:
         """What :meth:`identifier` gives under each key of the file, the writing one first: to find older telemetry."""
         try:
@@ -319,9 +325,7 @@ class Masker:
     def _new_identifier(self, value: str) -> str:
         masked = self._identifier(value, self._keys[:1])
         if masked == value and len(value) <= _MAX_REMEMBERED_ID_CHARS:
-            if len(self._clean_ids) >= MAX_ITEMS:
-                self._clean_ids.clear()
-            self._clean_ids.add(value)
+            self.trust(value)
         return masked
 
     def _phone_value(self, value: str) -> str:

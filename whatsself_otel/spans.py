@@ -17,7 +17,8 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace import _Span
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, StaticSampler, TraceIdRatioBased
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, get_current_span
+from opentelemetry.trace import Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace.propagation import _SPAN_KEY
 
 from whatsself_otel.context import current_attributes
 from whatsself_otel.processors import GuardedProcessors, put_clean
@@ -82,8 +83,9 @@ class SpanMaker:
     def _start_short(self, name: str, context: Context, kind: SpanKind, attributes: Mapping[str, str | int]) -> Any:
         """Return a span of ours, or None where the sampler might say no or a limit cuts."""
         tracer = self._tracer
-        parent: SpanContext | None = get_current_span(context).get_span_context()
-        if parent is None or not parent.is_valid:
+        around = context.get(_SPAN_KEY)
+        parent: SpanContext | None = around.get_span_context() if isinstance(around, Span) else None
+        if parent is not None and not parent.is_valid:
             parent = None
         held = {**current_attributes(context), **attributes}
         most = tracer._span_limits.max_span_attributes

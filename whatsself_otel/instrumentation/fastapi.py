@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import random
 import re
-import secrets
 import time
 import types
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ from opentelemetry.util.http import sanitize_method
 
 from whatsself_otel.catalogue import HTTP_SERVER_REQUEST_DURATION, REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
+from whatsself_otel.forks import run_in_child
 from whatsself_otel.instrumentation.conventions import use_stable_conventions
 
 if TYPE_CHECKING:
@@ -287,6 +288,8 @@ class RequestMiddleware:
         self._options = options
         self._serve = serve
         self._started = False
+        self._random = random.Random()
+        run_in_child(self._random.seed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -308,7 +311,9 @@ class RequestMiddleware:
                 given: str = value.decode("ascii", "replace")
                 if _REQUEST_ID.fullmatch(given) and self._options.masker.text(given) == given:
                     return given
-        return secrets.token_hex(16)
+        made = f"{self._random.getrandbits(128):032x}"
+        self._options.masker.trust(made)  # some look like a number with letters around it
+        return made
 
     def _flush_at_shutdown(self, send: Send) -> Send:
         """Uvicorn dies by the signal right after the lifespan, before atexit: this is the last safe moment to flush."""

@@ -19,6 +19,7 @@ from opentelemetry.util.http import detect_synthetic_user_agent, sanitize_method
 
 from whatsself_otel.catalogue import REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
+from whatsself_otel.processors import put_clean
 from whatsself_otel.propagation import CleanTraceContext
 from whatsself_otel.series import Series
 from whatsself_otel.spans import SpanMaker
@@ -79,6 +80,7 @@ class Requests:
         self._routes = routes
         self._excluded = frozenset(options.excluded_paths)
         self._constant = _Remembered()
+        self._user_agents = _Remembered()
         self.durations = _Remembered()
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, request: RequestScope) -> None:
@@ -121,9 +123,9 @@ class Requests:
         return bind_request(request, trace.set_span_in_context(span, parent))
 
     def _describe(self, scope: Scope, headers: _Headers, request: RequestScope) -> tuple[str, dict[str, Any]]:
-        key = (scope.get("method", ""), scope.get("scheme"), scope.get("http_version"), request.route)
+        key = (scope.get("method", ""), scope.get("scheme"), scope.get("http_version"), request.route, _server(scope))
         name, constant = self._constant.get(key) or self._constant.keep(key, _constants(*key))
-        attributes = {**constant, **_server(scope), **headers.user_agent(), REQUEST_ID: request.request_id}
+        attributes = {**constant, **self._user_agent(headers), REQUEST_ID: request.request_id}
         if path := scope.get("path"):
             attributes["url.path"] = path
         if query := scope.get("query_string"):
@@ -132,6 +134,15 @@ class Requests:
             _set(attributes, "client.address", client[0])
             _set_number(attributes, "client.port", client[1])
         return name, attributes
+
+    def _user_agent(self, headers: _Headers) -> Mapping[str, str]:
+        given = headers.user_agent
+        if not given:
+            return {}
+        known: Mapping[str, str] | None = self._user_agents.get(given)
+        if known is None:
+            known = self._user_agents.keep(given, _user_agent_attributes(_ascii(given)))
+        return known
 
 
 class _Exchange:
@@ -184,7 +195,7 @@ class _Exchange:
         self._status = status
         span = self.span
         if span.is_recording():
-            span.set_attribute("http.response.status_code", status)
+            put_clean(span, {"http.response.status_code": int(status)})
             if not 100 <= status <= 499:
                 span.set_attribute("error.type", str(status))
                 span.set_status(Status(StatusCode.ERROR))
@@ -200,7 +211,7 @@ class _Exchange:
 
     def _with_headers(self, message: Message) -> Message:
         given = list(message.get("headers") or ())
-        present = {bytes(name).lower() for name, _ in given}
+        present = [name.lower() for name, _ in given]
         context = self.span.get_span_context()
         if b"x-request-id" not in present:
             given.append((b"x-request-id", self.request.request_id.encode("ascii")))
@@ -215,16 +226,16 @@ class _Exchange:
 class _Headers:
     """What telemetry reads of a request's headers."""
 
-    __slots__ = ("_carrier", "_scope", "_user_agent")
+    __slots__ = ("_carrier", "_scope", "user_agent")
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
-        self._user_agent: bytes | None = None
+        self.user_agent: bytes | None = None
         self._carrier: dict[str, list[str]] = {}
         for name, value in scope.get("headers") or ():
             lowered = name.lower()
-            if lowered == b"user-agent" and self._user_agent is None:
-                self._user_agent = value
+            if lowered == b"user-agent" and self.user_agent is None:
+                self.user_agent = value
             elif lowered in _TRACE_HEADERS:
                 self._carrier.setdefault(_ascii(lowered), []).append(_ascii(value))
 
@@ -237,14 +248,6 @@ class _Headers:
         for name, value in self._scope.get("headers") or ():
             every.setdefault(_ascii(name.lower()), []).append(_ascii(value))
         return propagator.extract(every, _EMPTY)
-
-    def user_agent(self) -> Mapping[str, str]:
-        """Return its attributes."""
-        if not self._user_agent:
-            return {}
-        text = _ascii(self._user_agent)
-        synthetic = detect_synthetic_user_agent(text)
-        return {"user_agent.original": text} | ({"user_agent.synthetic.type": synthetic} if synthetic else {})
 
 
 class _Remembered(dict[Any, Any]):
@@ -274,8 +277,16 @@ def _ascii(value: bytes) -> str:
     return value.decode("ascii") if value.isascii() else value.decode("latin-1").encode("ascii", "replace").decode()
 
 
-def _constants(method: str, scheme: str | None, version: str | None, route: str | None) -> tuple[str, dict[str, Any]]:
+def _user_agent_attributes(text: str) -> dict[str, str]:
+    synthetic = detect_synthetic_user_agent(text)
+    return {"user_agent.original": text} | ({"user_agent.synthetic.type": synthetic} if synthetic else {})
+
+
+def _constants(
+    method: str, scheme: str | None, version: str | None, route: str | None, server: tuple[Any, Any]
+) -> tuple[str, dict[str, Any]]:
     """Return the name of a span, and the attributes that all requests of this kind share."""
+    host, port = server
     shown = method.strip()
     sanitized = sanitize_method(shown)
     attributes: dict[str, Any] = {}
@@ -286,6 +297,9 @@ def _constants(method: str, scheme: str | None, version: str | None, route: str 
             _set(attributes, "http.request.method_original", shown)
         _set(attributes, "http.request.method", sanitized)
     _set(attributes, "http.route", route)
+    # The address has the port in it, as contrib writes it.
+    _set(attributes, "server.address", host + (f":{port}" if str(port) != "80" else ""))
+    _set_number(attributes, "server.port", port)
     verb = "HTTP" if sanitized == "_OTHER" else sanitized
     return " ".join(filter(None, (verb, route))), attributes
 
@@ -303,13 +317,9 @@ def _duration_attributes(method: str, scheme: str | None, status: int | None, ro
     return attributes
 
 
-def _server(scope: Scope) -> dict[str, Any]:
-    """Return the server's address with its port in it, as contrib writes it."""
+def _server(scope: Scope) -> tuple[Any, Any]:
     host, port = scope.get("server") or ("0.0.0.0", 80)  # noqa: S104 - nothing is bound here
-    attributes: dict[str, Any] = {}
-    _set(attributes, "server.address", host + (f":{port}" if str(port) != "80" else ""))
-    _set_number(attributes, "server.port", port)
-    return attributes
+    return host, port
 
 
 def _set(attributes: dict[str, Any], name: str, value: Any) -> None:

@@ -60,7 +60,13 @@ class RouteIndex:
 
     def _search(self, scope: Scope) -> tuple[str | None, bool]:
         partial: str | None = None
-        for number in sorted(self._candidates(_route_path(scope))):
+        path = _route_path(scope)
+        numbers = self._candidates(path)
+        if len(numbers) == 1 and scope.get("type") == "http" and not scope.get("root_path"):
+            only = self._routes[numbers[0]]
+            if isinstance(only, Route):  # whatever the method is, this is the template: no need to convert parameters
+                return (only.path, True) if only.path_regex.match(path) else (None, False)
+        for number in sorted(numbers):
             route = self._routes[number]
             match, _ = Route.matches(route, scope) if isinstance(route, Route) else route.matches(scope)
             if match == Match.FULL:
