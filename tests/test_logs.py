@@ -15,7 +15,14 @@ import pytest
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from whatsself_otel import ConfigError, Telemetry, message_context
-from whatsself_otel.logs import LogSettings, TelemetryHandler, clean_text, plain
+from whatsself_otel.logs import (
+    _MAX_REMEMBERED,
+    _MAX_REMEMBERED_CHARS,
+    LogSettings,
+    TelemetryHandler,
+    clean_text,
+    plain,
+)
 from whatsself_otel.masking import Masker, MaskingConfig, MaskRule
 from whatsself_otel.otlp import OtlpHttpClient, SendResult
 
@@ -105,6 +112,40 @@ class TestMasking:
         )
 
         assert [word for word in ("987654321", "Maria", "t0k3n") if word in lines.getvalue()] == []
+
+    def test_what_is_said_again_is_masked_and_counted_again(self, lines: io.StringIO) -> None:
+        counted: list[str] = []
+        masker = Masker(on_masked=lambda rule, _count: counted.append(rule))
+        logger = logging.Logger("shop", 1)  # noqa: LOG001 - not one that the process knows
+        logger.addHandler(TelemetryHandler(masker, LogSettings(stream=lines), None))
+        for _ in range(2):
+            logger.info("to +5511987654321", extra={"answer": "call 11987654321", "phone": "11987654321", "kind": "x"})
+            logger.info("sent", extra={"kind": "11987654321"})  # under a key that was clean before
+
+        assert "987654321" not in lines.getvalue()
+        assert len(counted) == 8
+
+    def test_a_clean_text_under_another_key_is_read_by_the_rule_of_that_key(
+        self, log: logging.Logger, lines: io.StringIO
+    ) -> None:
+        log.info("a", extra={"kind": "oi Maria"})
+        log.info("b", extra={"body": "oi Maria"})
+
+        assert [(line.get("kind"), line.get("body")) for line in read(lines)] == [
+            ("oi Maria", None),
+            (None, "[masked:body]"),
+        ]
+
+    def test_what_is_remembered_as_clean_is_bounded(self, lines: io.StringIO) -> None:
+        handler = TelemetryHandler(Masker(), LogSettings(stream=lines), None)
+        logger = logging.Logger("shop", 1)  # noqa: LOG001 - not one that the process knows
+        logger.addHandler(handler)
+        for number in range(_MAX_REMEMBERED + 10):
+            logger.info("line %d", number, extra={"kind": f"kind {number}", "flow": "x" * (_MAX_REMEMBERED_CHARS + 1)})
+
+        assert 0 < len(handler._clean_texts) <= _MAX_REMEMBERED
+        assert 0 < len(handler._clean_fields) <= _MAX_REMEMBERED
+        assert all(len(value) <= _MAX_REMEMBERED_CHARS for _, value in handler._clean_fields)
 
     def test_a_contact_id_that_is_a_phone_is_masked(self, log: logging.Logger, lines: io.StringIO) -> None:
         with message_context(contact_id="+5511987654321"):

@@ -174,6 +174,12 @@ class TestUnwatching:
         assert bench.read() == {}
         engine.dispose()
 
+    def test_is_not_needed_for_events_that_nobody_listened_to(self, bench: Bench) -> None:
+        engine = make_engine()
+        bench.pools.watch(engine)
+        assert not engine._has_events
+        engine.dispose()
+
     def test_allows_watching_again(self, bench: Bench) -> None:
         engine = make_engine()
         bench.pools.watch(engine)

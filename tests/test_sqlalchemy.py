@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.metrics import NoOpMeter
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -153,6 +153,124 @@ class TestSpans:
         gc.collect()
 
         assert gone() is None
+
+    def test_what_the_dialect_asks_for_itself_has_no_span(
+        self, start: Start, sink: Sink, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        engine = create_engine("sqlite://")
+        asked: list[str] = []
+
+        def initialize(connection: Any) -> None:
+            asked.append(connection.exec_driver_sql("select 'about the server'").scalar())
+
+        monkeypatch.setattr(engine.dialect, "initialize", initialize)
+        telemetry = start(engine=engine)
+        with engine.connect() as connection:
+            connection.execute(text("select 1"))
+        engine.dispose()
+
+        assert telemetry.force_flush(5)
+        assert asked == ["about the server"]
+        assert [span.attributes["db.query.text"] for span in sink.spans()] == ["select ?"]
+
+    def test_many_rows_and_no_parameters_are_one_span_each_way(self, start: Start, sink: Sink) -> None:
+        engine = create_engine("sqlite://")
+        telemetry = start(engine=engine)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("create table contact (id integer)")
+            connection.execute(text("insert into contact values (:id)"), [{"id": 1}, {"id": 2}])
+            connection.execution_options(no_parameters=True).exec_driver_sql("select id from contact")
+        engine.dispose()
+
+        assert telemetry.force_flush(5)
+        assert [span.attributes["db.operation.name"] for span in sink.spans()] == ["CREATE", "INSERT", "SELECT"]
+
+    def test_a_statement_that_the_application_cancels_ends_its_span(self, start: Start, sink: Sink) -> None:
+        engine = create_engine("sqlite://")
+
+        def cancel() -> None:
+            raise KeyboardInterrupt
+
+        @event.listens_for(engine, "connect")
+        def add_function(connection: Any, _record: Any) -> None:
+            connection.create_function("stop", 0, cancel)
+
+        telemetry = start(engine=engine)
+        with engine.connect() as connection, pytest.raises((KeyboardInterrupt, OperationalError)):
+            connection.execute(text("select stop()"))
+        engine.dispose()
+
+        assert telemetry.force_flush(5)
+        assert [span.status_code for span in sink.spans()] == [2]
+
+
+class TestTheLeanWay:
+    """What only it could do wrong: it shadows methods of the dialect instead of listening to events."""
+
+    @pytest.fixture(autouse=True)
+    def lean(self, way: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        del way
+        monkeypatch.setenv("WHATSSELF_OTEL_INSTRUMENTATION", "lean")
+
+    def test_leaves_an_engine_without_listeners_which_each_connection_would_pay_for(self, start: Start) -> None:
+        engine = create_engine("sqlite://")
+        start(engine=engine)
+
+        assert not engine._has_events
+        engine.dispose()
+
+    def test_serves_a_dialect_that_calls_itself_with_keywords(self, start: Start, sink: Sink) -> None:
+        engine = create_engine("sqlite://")
+        telemetry = start(engine=engine)
+        raw = engine.raw_connection()
+        cursor = raw.cursor()
+        engine.dialect.do_execute(cursor, "select ?", (1,), context=None)
+        engine.dialect.do_execute_no_params(cursor, "select 2")
+
+        assert cursor.fetchall() == [(2,)]
+        assert telemetry.force_flush(5)
+        assert len(sink.spans()) == 2
+        raw.close()
+        engine.dispose()
+
+    def test_gives_back_what_somebody_else_had_put_there(self, start: Start, sink: Sink) -> None:
+        engine = create_engine("sqlite://")
+        seen: list[str] = []
+        theirs = shadow(engine, seen)
+        telemetry = start(engine=engine)
+        with engine.connect() as connection:
+            connection.execute(text("select :n"), {"n": 1})
+        telemetry.shutdown()
+
+        assert vars(engine.dialect)["do_execute"] is theirs
+        assert "do_executemany" not in vars(engine.dialect)
+        assert len(seen) == len(sink.spans()) == 1
+        engine.dispose()
+
+    def test_makes_no_more_spans_under_what_somebody_else_has_put_over_it(self, start: Start, sink: Sink) -> None:
+        engine = create_engine("sqlite://")
+        telemetry = start(engine=engine)
+        seen: list[str] = []
+        theirs = shadow(engine, seen)
+        telemetry.shutdown()
+        with engine.connect() as connection:
+            assert connection.execute(text("select :n"), {"n": 1}).scalar() == 1
+
+        assert vars(engine.dialect)["do_execute"] is theirs
+        assert (len(seen), sink.spans()) == (1, [])
+        engine.dispose()
+
+
+def shadow(engine: Any, seen: list[str]) -> Any:
+    """Do what another library may do: look at statements on their way through the dialect."""
+    execute = engine.dialect.do_execute
+
+    def look(cursor: Any, statement: str, *rest: Any) -> None:
+        seen.append(statement)
+        execute(cursor, statement, *rest)
+
+    engine.dialect.do_execute = look
+    return look
 
 
 class TestNames:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from opentelemetry.sdk.metrics.export import ExponentialHistogram, Gauge, Histogram, Sum
+from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 
 from whatsself_otel import propagation
 from whatsself_otel.context import CORRELATION_KEYS
@@ -52,6 +53,7 @@ _DOUBLE: Final = struct.Struct("<cd")
 _FLAGS: Final = struct.Struct("<I")
 Written: TypeAlias = tuple[bytes, bytes, bytes]
 """One item, encoded: its resource, its scope, itself."""
+_NONE: Final = ()
 _SHORT_BYTES: Final = 0x7C
 """Of less, all sizes take one byte."""
 _LOW_64: Final = 2**64 - 1
@@ -148,9 +150,10 @@ class Encoder:
             _TIMES.pack(b"\x39", start_ns or 0, b"\x41", end_ns or 0),
             self._attributes.write(b"\x4a", plain_dict(attributes)),
         ]
-        if trace_state:
+        if trace_state is not DEFAULT_TRACE_STATE and trace_state:
             parts.append(self._trace_state(span.context))
-        if events or links or _dropped(attributes) or _dropped(events) or _dropped(links):
+        has_lists = events is not _NONE or links is not _NONE
+        if _dropped(attributes) or (has_lists and (events or links or _dropped(events) or _dropped(links))):
             parts += self._rarities(span)
         code = status.status_code._value_
         if code or status.description:

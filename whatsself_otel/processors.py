@@ -49,15 +49,21 @@ class GuardedProcessors(SynchronousMultiSpanProcessor):
         self._on_error = on_error
         self.has_foreign = False
         """Whether an application added one, which may look at a span's attributes when it starts."""
+        self._starters: tuple[SpanProcessor, ...] = ()
+        self._enders: tuple[SpanProcessor, ...] = ()
+        """Those that do something when a span starts, and when it ends."""
 
     def add_span_processor(self, span_processor: SpanProcessor) -> None:
         """Call *span_processor* too."""
         self.has_foreign = self.has_foreign or not isinstance(span_processor, CorrelationProcessor | ExportProcessor)
         super().add_span_processor(span_processor)
+        kind = type(span_processor)
+        self._starters += (span_processor,) if kind.on_start is not SpanProcessor.on_start else ()
+        self._enders += (span_processor,) if kind.on_end is not SpanProcessor.on_end else ()
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Tell every processor that *span* starts."""
-        for processor in self._span_processors:
+        for processor in self._starters:
             try:
                 processor.on_start(span, parent_context)
             except Exception:  # noqa: BLE001 - whatever a foreign processor raises
@@ -65,7 +71,7 @@ class GuardedProcessors(SynchronousMultiSpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Tell every processor that *span* has ended."""
-        for processor in self._span_processors:
+        for processor in self._enders:
             try:
                 processor.on_end(span)
             except Exception:  # noqa: BLE001 - as above
