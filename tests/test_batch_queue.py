@@ -115,6 +115,18 @@ class TestDelivery:
 
         assert backend.items == [1]
 
+    def test_a_batch_that_is_full_does_not_wait_for_the_delay(
+        self, backend: Backend, dropped: list[tuple[str, int]]
+    ) -> None:
+        queue = make_queue(backend, dropped, batch_items=5, delay_s=60)
+        queue.put(0)
+        time.sleep(0.1)  # the sender is awake, and waits for more
+        for item in range(1, 12):
+            queue.put(item)
+        wait_for(lambda: len(backend.items) >= 10)
+
+        assert backend.batches == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+
     def test_a_failed_batch_is_sent_again_once_and_in_order(
         self, backend: Backend, dropped: list[tuple[str, int]]
     ) -> None:

@@ -344,6 +344,23 @@ class TestDuration:
         }
         assert counts == {("/stream", 200): 2, ("/missing", 404): 1, (None, 404): 1}
 
+    async def test_has_no_route_where_the_only_one_that_might_match_does_not(self, start: Start, sink: Sink) -> None:
+        app = FastAPI(openapi_url=None)
+
+        @app.get("/items/{number:int}")
+        async def show(number: int) -> int:
+            return number
+
+        start(app=app)
+        async with client_of(app) as client:
+            answers = [await client.get(path) for path in ("/items/1", "/items/one", "/items/2")]
+            answers.append(await client.post("/items/3"))
+        flush(sink)
+
+        assert [answer.status_code for answer in answers] == [200, 404, 200, 405]
+        routes = [span.attributes.get("http.route") for span in sink.spans()]
+        assert routes == ["/items/{number:int}", None, "/items/{number:int}", "/items/{number:int}"]
+
     async def test_leaves_out_the_time_of_background_tasks(self, start: Start, sink: Sink) -> None:
         app = FastAPI()
         answered = asyncio.Event()

@@ -84,6 +84,47 @@ class TestFork:
         assert counts_of_children(sink) == dict.fromkeys(expected, 1)
 
 
+IDS = """
+import asyncio, os
+from fastapi import FastAPI
+from whatsself_otel import setup_telemetry
+
+app = FastAPI()
+setup_telemetry(app)
+
+async def ask():
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [], "http_version": "1.1"}
+
+    async def send(message):
+        if message["type"] == "http.response.start":
+            os.write(1, dict(message["headers"])[b"x-request-id"] + b" ")
+
+    await app(scope, None, send)
+
+asyncio.run(ask())
+for _ in range(3):
+    if os.fork() == 0:
+        asyncio.run(ask())
+        os._exit(0)
+    os.wait()
+"""
+
+
+class TestRequestIds:
+    def test_of_workers_that_were_forked_from_a_running_application_differ(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", IDS],
+            env=unmeasured_environment({"WHATSSELF_OTEL_LOG_TO_STDOUT": "false", "OTEL_TRACES_EXPORTER": "none"}),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+        assert done.returncode == 0, done.stderr
+        assert len(set(done.stdout.split())) == 4
+
+
 MULTIPROCESSING = """
 import logging, multiprocessing, sys
 from whatsself_otel import message_context, setup_telemetry

@@ -180,6 +180,7 @@ def everything(span: Any) -> dict[str, Any]:
         "links": links,
         "recording": span.is_recording(),
         "ended": span.end_time is not None,
+        "immutable": span._attributes._immutable,
     }
 
 

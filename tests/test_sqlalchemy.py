@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.metrics import NoOpMeter
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -185,19 +185,18 @@ class TestSpans:
         assert telemetry.force_flush(5)
         assert [span.attributes["db.operation.name"] for span in sink.spans()] == ["CREATE", "INSERT", "SELECT"]
 
-    def test_a_statement_that_the_application_cancels_ends_its_span(self, start: Start, sink: Sink) -> None:
+    def test_a_statement_that_the_application_cancels_ends_its_span(
+        self, start: Start, sink: Sink, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         engine = create_engine("sqlite://")
 
-        def cancel() -> None:
+        def cancel(*_: Any) -> None:
             raise KeyboardInterrupt
 
-        @event.listens_for(engine, "connect")
-        def add_function(connection: Any, _record: Any) -> None:
-            connection.create_function("stop", 0, cancel)
-
+        monkeypatch.setattr(engine.dialect, "do_execute", cancel)
         telemetry = start(engine=engine)
-        with engine.connect() as connection, pytest.raises((KeyboardInterrupt, OperationalError)):
-            connection.execute(text("select stop()"))
+        with engine.connect() as connection, pytest.raises(KeyboardInterrupt):
+            connection.execute(text("select 1"))
         engine.dispose()
 
         assert telemetry.force_flush(5)
@@ -252,10 +251,11 @@ class TestTheLeanWay:
         telemetry = start(engine=engine)
         seen: list[str] = []
         theirs = shadow(engine, seen)
-        telemetry.shutdown()
+        instrumentation.uninstrument_engine(engine)
         with engine.connect() as connection:
             assert connection.execute(text("select :n"), {"n": 1}).scalar() == 1
 
+        assert telemetry.force_flush(5)
         assert vars(engine.dialect)["do_execute"] is theirs
         assert (len(seen), sink.spans()) == (1, [])
         engine.dispose()
