@@ -328,6 +328,10 @@ class TestIsolation:
             assert record.trace_id == trace_of[f"r{number}"]
 
 
+def routes_of(sink: Sink) -> list[Any]:
+    return [span.attributes.get("http.route") for span in sink.spans()]
+
+
 class TestDuration:
     async def test_is_recorded_with_the_route_template_and_without_excluded_paths(
         self, app: FastAPI, sink: Sink
@@ -358,8 +362,40 @@ class TestDuration:
         flush(sink)
 
         assert [answer.status_code for answer in answers] == [200, 404, 200, 405]
-        routes = [span.attributes.get("http.route") for span in sink.spans()]
-        assert routes == ["/items/{number:int}", None, "/items/{number:int}", "/items/{number:int}"]
+        assert routes_of(sink) == ["/items/{number:int}", None, "/items/{number:int}", "/items/{number:int}"]
+
+    async def test_has_the_route_that_takes_it_where_several_look_alike(self, start: Start, sink: Sink) -> None:
+        app = FastAPI(openapi_url=None)
+        for method, path in (
+            ("GET", "/a/{number:int}"),
+            ("GET", "/a/{name}"),
+            ("POST", "/b/{first}"),
+            ("GET", "/b/{second}"),
+        ):
+            app.add_api_route(path, lambda: None, methods=[method])
+        app.add_api_websocket_route("/ws", lambda _: None)
+        start(app=app)
+        async with client_of(app) as client:
+            for path in ("/a/1", "/a/one", "/b/1", "/ws"):
+                await client.get(path)
+        flush(sink)
+
+        assert routes_of(sink) == ["/a/{number:int}", "/a/{name}", "/b/{second}", None]
+
+    @pytest.mark.parametrize(
+        ("path", "route"), [("/api/items", "/items"), ("/api2/items", "/api2/items"), ("/items", "/items")]
+    )
+    async def test_has_its_route_below_a_root_path(self, path: str, route: str, start: Start, sink: Sink) -> None:
+        app = FastAPI(openapi_url=None)
+        app.add_api_route("/items", lambda: None)
+        app.add_api_route("/api2/items", lambda: None)
+        start(app=app)
+        below = httpx.ASGITransport(app, root_path="/api")
+        async with httpx.AsyncClient(transport=below, base_url="http://testserver") as client:
+            await client.get(path)
+        flush(sink)
+
+        assert routes_of(sink) == [route]
 
     async def test_leaves_out_the_time_of_background_tasks(self, start: Start, sink: Sink) -> None:
         app = FastAPI()

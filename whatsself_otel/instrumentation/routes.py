@@ -7,6 +7,7 @@ request. Here the path's own parts lead to the few routes that can match, and th
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -46,6 +47,8 @@ class RouteIndex:
         self._size = -1
         self._built_s = 0.0
         self._routes: list[Any] = []
+        self._plain: list[tuple[re.Pattern[str] | None, str | None]] = []
+        """Pattern and template of each route that is no mount, no WebSocket and nothing of somebody else's."""
         self._root = _Node()
 
     def find(self, scope: Scope) -> str | None:
@@ -62,10 +65,10 @@ class RouteIndex:
         partial: str | None = None
         path = _route_path(scope)
         numbers = self._candidates(path)
-        if len(numbers) == 1 and scope.get("type") == "http" and not scope.get("root_path"):
-            only = self._routes[numbers[0]]
-            if isinstance(only, Route):  # whatever the method is, this is the template: no need to convert parameters
-                return (only.path, True) if only.path_regex.match(path) else (None, False)
+        if len(numbers) == 1 and scope.get("type") == "http":
+            pattern, template = self._plain[numbers[0]]
+            if pattern is not None:  # whatever the method is, this is the template: no need to convert parameters
+                return (template, True) if pattern.match(path) else (None, False)
         for number in sorted(numbers):
             route = self._routes[number]
             match, _ = Route.matches(route, scope) if isinstance(route, Route) else route.matches(scope)
@@ -90,6 +93,7 @@ class RouteIndex:
         self._size = len(self._app.routes)
         self._built_s = time.monotonic()
         self._routes = list(_flatten(self._app.routes))
+        self._plain = [_pattern_of(route) for route in self._routes]
         self._root = _Node()
         for number, route in enumerate(self._routes):
             self._add(number, route)
@@ -113,15 +117,24 @@ class RouteIndex:
         (node.open_ended if spans_parts else node.ends).append(number)
 
 
+def _pattern_of(route: Any) -> tuple[re.Pattern[str] | None, str | None]:
+    original = getattr(route, "original_route", route)
+    pattern, template = getattr(route, "path_regex", None), getattr(route, "path", None)
+    is_plain = isinstance(original, Route) and isinstance(pattern, re.Pattern) and isinstance(template, str)
+    return (pattern, template) if is_plain else (None, None)
+
+
 def _path_of(route: Any, scope: Scope) -> str | None:
     path: str | None = getattr(route, "path", None)
     return path if path is not None or hasattr(route, "path") else scope.get("path")
 
 
 def _route_path(scope: Scope) -> str:
+    """Return the path below the application's root, as Starlette sees it: ``/apix`` is not below ``/api``."""
     path = str(scope.get("path", ""))
     root = str(scope.get("root_path", ""))
-    return path[len(root) :] if root and path.startswith(root) else path
+    below = path.removeprefix(root)
+    return below if below[:1] in {"", "/"} else path
 
 
 def _flatten(routes: Any) -> Iterator[Any]:
