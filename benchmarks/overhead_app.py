@@ -3,6 +3,7 @@ The application that benchmarks/overhead.py measures: one POST, a transaction of
 
     python overhead_app.py SUBJECT --port 8000      serve until stopped
     python overhead_app.py SUBJECT --start-only     print what importing and setting up the subject takes, as JSON
+    python overhead_app.py SUBJECT --requests 100   serve that many requests without a server, send all, and end
 
 Runs in the subject's own environment, so it imports nothing of this repository but its neighbour.
 """
@@ -10,8 +11,10 @@ Runs in the subject's own environment, so it imports nothing of this repository 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import logging
+import os
 import resource
 import sys
 import time
@@ -44,6 +47,7 @@ def main() -> None:
     parser.add_argument("subject", choices=sorted(SUBJECTS))
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--start-only", action="store_true")
+    parser.add_argument("--requests", type=int)
     arguments = parser.parse_args()
     subject = SUBJECTS[arguments.subject]
     before = time.perf_counter()
@@ -59,6 +63,11 @@ def main() -> None:
         print(json.dumps({"import_s": loaded - before, "setup_s": setup_s, "rss_bytes": rss_bytes()}))
         return
     add_routes(app, engine, running)
+    if arguments.requests:
+        asyncio.run(serve_within(app, arguments.requests))
+        running.flush()
+        sys.stdout.flush()
+        os._exit(0)  # what some do at the end is not what a request costs
     uvicorn.run(
         Control(app, running.flush), host="127.0.0.1", port=arguments.port, access_log=False, log_level="warning"
     )
@@ -86,6 +95,45 @@ def add_routes(app: fastapi.FastAPI, engine: Engine, running: Running) -> None:
             running.count(message.kind)
             logger.info("message stored in flow %s", flow, extra={"kind": message.kind})
         return {"id": message_id, "flow": flow}
+
+
+async def serve_within(app: Any, count: int) -> None:
+    """Serve *count* requests in this process, one after the other."""
+    body = json.dumps({"contact_id": "c-1", "kind": "text"}).encode()
+    headers = [
+        (b"host", b"127.0.0.1:8000"),
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+    ]
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message.get("status", 200) != 200:
+            sys.exit(f"answered {message['status']}")
+
+    for number in range(count):
+        path = f"/messages/m-{number}"
+        await app(
+            {
+                "type": "http",
+                "asgi": {"version": "3.0", "spec_version": "2.3"},
+                "http_version": "1.1",
+                "method": "POST",
+                "scheme": "http",
+                "path": path,
+                "raw_path": path.encode(),
+                "query_string": b"",
+                "root_path": "",
+                "headers": headers,
+                "server": ("127.0.0.1", 8000),
+                "client": ("127.0.0.1", 51234),
+                "state": {},
+            },
+            receive,
+            send,
+        )
 
 
 class Control:
