@@ -102,7 +102,7 @@ class LogSettings:
     silent: bool = False
 
 
-@dataclass(slots=True, kw_only=True)  # not frozen: nobody changes it, and freezing costs as much as all of the rest
+@dataclass(slots=True, kw_only=True)  # not frozen, which takes a call for each field
 class LogEntry:
     """One record, masked: the only thing that is written or exported."""
 

@@ -1,9 +1,4 @@
-"""
-One series of an instrument, found once: the SDK looks it up by its sorted attributes at every measurement.
-
-Source: opentelemetry-python has no bound instruments; the specification left them to the SDKs
-(https://opentelemetry.io/docs/specs/otel/metrics/supplementary-guidelines/).
-"""
+"""One series of an instrument, found once: the SDK looks it up by its sorted attributes at every measurement."""
 # ruff: noqa: SLF001 - the SDK has no public way to one series; where its names are others, it looks up as ever
 
 from __future__ import annotations

@@ -5,16 +5,6 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from opentelemetry.instrumentation._semconv import (
-    _OpenTelemetrySemanticConventionStability as Stability,
-)
-from opentelemetry.instrumentation._semconv import (
-    _OpenTelemetryStabilitySignalType as Signal,
-)
-from opentelemetry.instrumentation._semconv import (
-    _StabilityMode as Mode,
-)
-
 CONTRIB_VARIABLES: Final = (
     "OTEL_SEMCONV_STABILITY_OPT_IN",
     "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST",
@@ -30,6 +20,10 @@ def use_stable_conventions() -> None:
     Contrib has no argument for it: only ``OTEL_SEMCONV_STABILITY_OPT_IN``, read once a process, at whoever instruments
     first. A value set by the user stands; else contrib's own table is set, which leaves the environment alone.
     """
+    from opentelemetry.instrumentation._semconv import _OpenTelemetrySemanticConventionStability as Stability
+    from opentelemetry.instrumentation._semconv import _OpenTelemetryStabilitySignalType as Signal
+    from opentelemetry.instrumentation._semconv import _StabilityMode as Mode
+
     if os.environ.get("OTEL_SEMCONV_STABILITY_OPT_IN"):
         Stability._initialize()  # type: ignore[no-untyped-call]  # noqa: SLF001
         return
