@@ -35,8 +35,9 @@ _MAX_STATEMENT_CHARS: Final = 4096
 """Statements remembered, and how long one may be: at most 4 MB an engine."""
 _WAYS: Final = ("do_execute", "do_executemany", "do_execute_no_params")
 """A dialect's ways to give a statement to its driver, as all statements of an application go."""
-_SUPPRESSED_PLAIN: Final = "suppress_instrumentation"
-"""The key by which contrib's packages of old suppress instrumentation."""
+_INITIALIZING: Final = otel_context.create_key("whatsself-initializing")
+_SILENCING: Final = (_SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation", _INITIALIZING)
+"""Keys of a context in which no span is made; the second is that of contrib's packages of old."""
 
 
 class StatementSpans:
@@ -57,9 +58,8 @@ class StatementSpans:
         self._shadowed: dict[str, tuple[Any, Any]] = {}
         """What we put on the dialect, and what was there before: nothing, unless somebody else does the same."""
         for name in _WAYS:
-            ours = self._traced(getattr(engine.dialect, name))
-            self._shadowed[name] = ours, vars(engine.dialect).get(name)
-            setattr(engine.dialect, name, ours)
+            self._shadow(engine.dialect, name, self._traced)
+        self._shadow(engine.dialect, "initialize", _unseen)
 
     def remove(self, engine: Any) -> None:
         """Make no more spans; where nobody has put something over ours, it goes too."""
@@ -70,9 +70,14 @@ class StatementSpans:
                 if before is not None:
                     setattr(engine.dialect, name, before)
 
+    def _shadow(self, dialect: Any, name: str, wrap: Callable[[Any], Any]) -> None:
+        ours = wrap(getattr(dialect, name))
+        self._shadowed[name] = ours, vars(dialect).get(name)
+        setattr(dialect, name, ours)
+
     def _traced(self, execute: Callable[..., None]) -> Callable[..., None]:
         def traced(cursor: Any, statement: str, *rest: Any, **keywords: Any) -> None:
-            span = self._start(statement, keywords.get("context", rest[-1] if rest else None))
+            span = self._start(statement)
             if span is None:
                 execute(cursor, statement, *rest, **keywords)
                 return
@@ -86,17 +91,10 @@ class StatementSpans:
 
         return traced
 
-    def _start(self, statement: str, context: Any) -> Any:
-        """Return a span, or None where instrumentation is suppressed or SQLAlchemy asks for itself, without events."""
+    def _start(self, statement: str) -> Any:
+        """Return a span, or None where nobody wants to see one."""
         current = otel_context.get_current()
-        connection = getattr(context, "root_connection", None)
-        is_silent = connection is not None and vars(connection).get("_has_events") is False
-        if (
-            self._is_removed
-            or is_silent
-            or current.get(_SUPPRESS_INSTRUMENTATION_KEY)
-            or current.get(_SUPPRESSED_PLAIN)
-        ):
+        if self._is_removed or any(map(current.get, _SILENCING)):
             return None
         name, attributes = self._statements.get(statement) or self._read(statement)
         return self._spans.start(name, current, SpanKind.CLIENT, attributes)
@@ -115,6 +113,19 @@ class StatementSpans:
         if len(statement) <= _MAX_STATEMENT_CHARS:
             self._statements[statement] = read
         return read
+
+
+def _unseen(initialize: Callable[[Any], None]) -> Callable[[Any], None]:
+    """What a dialect asks its server at the first connection raises no events either, so contrib does not see it."""
+
+    def initialize_unseen(connection: Any) -> None:
+        token = otel_context.attach(otel_context.set_value(_INITIALIZING, True))
+        try:
+            initialize(connection)
+        finally:
+            otel_context.detach(token)
+
+    return initialize_unseen
 
 
 def knows(engine: Any) -> bool:
