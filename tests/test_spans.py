@@ -284,6 +284,29 @@ class TestASpan:
                 thread.join()
             assert len(span.events) == 4
 
+    def test_that_threads_end_at_once_has_ended_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        of = provider()
+        ended: list[object] = []
+        monkeypatch.setattr(of._active_span_processor, "on_end", ended.append)
+        for _ in range(200):
+            end_by_threads(started(of))
+
+        assert len(ended) == 200
+
+
+def end_by_threads(span: Any) -> None:
+    ready = threading.Barrier(4)
+
+    def end() -> None:
+        ready.wait()
+        span.end()
+
+    threads = [threading.Thread(target=end) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
 
 class TestAProcessorOfTheApplication:
     def test_sees_the_attributes_as_the_span_starts(self) -> None:

@@ -111,13 +111,15 @@ class _OwnSpan(_Span):
     def end(self, end_time: int | None = None) -> None:
         """End it, as the SDK does, and hand itself on: nobody can change it any more."""
         processors: Any = self._span_processor
-        if processors.has_foreign or self._end_time is not None:
-            super().end(end_time)
-            return
         with self._lock:
-            self._end_time = time.time_ns() if end_time is None else end_time
-            self._attributes._immutable = True  # type: ignore[union-attr]  # a `BoundedAttributes`, see `_make`
-        processors.on_end(self)
+            is_quick = self._end_time is None and not processors.has_foreign
+            if is_quick:
+                self._end_time = time.time_ns() if end_time is None else end_time
+                self._attributes._immutable = True  # type: ignore[union-attr]  # a `BoundedAttributes`, see `_make`
+        if is_quick:
+            processors.on_end(self)
+        else:
+            super().end(end_time)
 
     def _add_event(self, event: Event) -> None:
         with self._lock:
