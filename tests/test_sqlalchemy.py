@@ -232,6 +232,22 @@ class TestTheLeanWay:
         raw.close()
         engine.dispose()
 
+    def test_executes_a_statement_that_it_cannot_read(
+        self, start: Start, sink: Sink, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(_: str) -> str:
+            raise ValueError
+
+        monkeypatch.setattr("whatsself_otel.instrumentation.lean_sqlalchemy.operation_of", fail)
+        engine = create_engine("sqlite://")
+        telemetry = start(engine=engine)
+        with engine.connect() as connection:
+            assert connection.execute(text("select 1")).scalar() == 1
+        engine.dispose()
+
+        assert telemetry.force_flush(5)
+        assert sink.spans() == []
+
     def test_gives_back_what_somebody_else_had_put_there(self, start: Start, sink: Sink) -> None:
         engine = create_engine("sqlite://")
         seen: list[str] = []

@@ -8,6 +8,7 @@ single listener joins the listeners of every event anew for each of its connecti
 
 from __future__ import annotations
 
+import logging
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Tracer
 
+_logger = logging.getLogger(__name__)
 _MAX_STATEMENTS: Final = 1024
 _MAX_STATEMENT_CHARS: Final = 4096
 """Statements remembered, and how long one may be: at most 4 MB an engine."""
@@ -96,8 +98,12 @@ class StatementSpans:
         current = otel_context.get_current()
         if self._is_removed or any(map(current.get, _SILENCING)):
             return None
-        name, attributes = self._statements.get(statement) or self._read(statement)
-        return self._spans.start(name, current, SpanKind.CLIENT, attributes)
+        try:
+            name, attributes = self._statements.get(statement) or self._read(statement)
+            return self._spans.start(name, current, SpanKind.CLIENT, attributes)
+        except Exception:  # noqa: BLE001 - a statement that telemetry cannot read is executed all the same
+            _logger.debug("a statement could not be read; it has no span")
+            return None
 
     def _read(self, statement: str) -> tuple[str, dict[str, Any]]:
         attributes = {
