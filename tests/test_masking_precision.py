@@ -54,6 +54,7 @@ CLASSES: dict[str, Callable[[random.Random], str]] = {
     "uuid7": lambda rng: str(
         uuid.UUID(int=(int(epoch_s(rng) * 1000) << 80) | 0x7000_8000_0000_0000_0000 | rng.getrandbits(62))
     ),
+    "request id that begins like a number": lambda rng: f"00{rng.randint(10**8, 10**9 - 1)}{rng.getrandbits(84):021x}",
     "uuid of digits": lambda rng: str(uuid.UUID(text_of(rng, string.digits, 32))),
     "cuid": cuid,
     "cuid2": lambda rng: rng.choice(string.ascii_lowercase) + text_of(rng, BASE36, 23),

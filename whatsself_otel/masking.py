@@ -295,7 +295,7 @@ class Masker:
             return self._failed()
 
     def trust(self, value: str) -> None:
-        """Take *value* for an internal id, whatever it looks like: it was made here, at random."""
+        """Take *value* for an internal id that needs no reading: it was found clean, or made here at random."""
         if len(self._clean_ids) >= MAX_ITEMS:
             self._clean_ids.clear()
         self._clean_ids.add(value)

@@ -312,7 +312,7 @@ class RequestMiddleware:
                 if _REQUEST_ID.fullmatch(given) and self._options.masker.text(given) == given:
                     return given
         made = f"{self._random.getrandbits(128):032x}"
-        self._options.masker.trust(made)  # some look like a number with letters around it
+        self._options.masker.trust(made)  # masking knows what random ids look like, and need not look again
         return made
 
     def _flush_at_shutdown(self, send: Send) -> Send:
