@@ -17,18 +17,18 @@ from whatsself_otel.cli.stack import Running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.backend
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Run the whole stack, and let other commands find it as `stack up` does."""
-    data = tmp_path_factory.mktemp("doctor")
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    """Run the whole stack, one for each test since one of them breaks it; other commands find it as `stack up`'s."""
     try:
-        with Stack(StackConfig(data=data, addresses=Addresses.free())) as running:
+        with Stack(StackConfig(data=tmp_path, addresses=Addresses.free())) as running:
             urls = {name: process.ready_url for name, process in running.processes.items()}
-            Running(pid=os.getpid(), ports=dict(running.addresses.ports), ready_urls=urls).write(data)
+            Running(pid=os.getpid(), ports=dict(running.addresses.ports), ready_urls=urls).write(tmp_path)
             yield running
     except CommandError as error:
         pytest.skip(str(error))
