@@ -70,6 +70,8 @@ def main() -> int:
         everyone = [prepare(name, directory) for name in names]
         stack.enter_context(sinks(everyone))
         measured = {each.name: counts for each in everyone if (counts := measure(each)) is not None}
+    if "bare" not in measured:
+        return 1
     text = report(measured)
     print(text)
     if arguments.write:

@@ -328,7 +328,12 @@ class TestMemory:
         encoder = Encoder()
         for number in range(3 * encoding.MAX_REMEMBERED):
             encode_spans([span(name=str(number), attributes={str(number): str(number), "n": number})], encoder)
-        known = (encoder._names, *[vars(encoder._attributes)[name] for name in ("_texts", "_numbers", "_keys")])
+            encoder._body(str(number))
+        known = (
+            encoder._names,
+            encoder._bodies,
+            *[vars(encoder._attributes)[name] for name in ("_texts", "_numbers", "_keys")],
+        )
         assert all(len(each) <= encoding.MAX_REMEMBERED for each in known)
 
     def test_a_long_value_is_not_remembered(self) -> None:

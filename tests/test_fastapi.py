@@ -425,6 +425,26 @@ class TestDuration:
         assert {_attributes(point)["http.request.method"] for point in points} == {"_OTHER"}
 
 
+class TestMemory:
+    async def test_what_a_client_sends_is_not_remembered_at_any_length(
+        self, start: Start, sink: Sink, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("WHATSSELF_OTEL_INSTRUMENTATION", "lean")  # contrib remembers nothing
+        app = FastAPI()
+        start(app=app)
+        async with client_of(app) as client:
+            for length in (10, 10_000):
+                await client.request("X" * length, "/", headers={"user-agent": "y" * length})
+        flush(sink)
+
+        stack: Any = app.middleware_stack
+        requests = stack._serve.__self__
+        assert [len(agent) for agent in requests._user_agents] == [10]
+        assert [len(key[0]) for key in requests._constant] == [10]
+        assert [len(key[0]) for key in requests.durations] == [10]
+        assert [len(span.attributes["user_agent.original"]) for span in sink.spans()] == [10, 10_000]
+
+
 class TestNotRecorded:
     async def test_a_request_that_is_not_sampled_has_its_ids_and_its_route_all_the_same(
         self, start: Start, sink: Sink, monkeypatch: pytest.MonkeyPatch

@@ -21,6 +21,7 @@ from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 from whatsself_otel import propagation
 from whatsself_otel.context import CORRELATION_KEYS
 from whatsself_otel.processors import mask_attributes, mask_scope, plain_dict
+from whatsself_otel.remembered import Remembered
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadableLogRecord
@@ -77,11 +78,11 @@ class Encoder:
         self._masker = masker
         self._attributes = _Attributes(masker)
         self._unmasked = _Attributes(None)
-        self._names: dict[str, bytes] = {}
-        self._bodies: dict[str, bytes] = {}
-        self._severities: dict[tuple[int, str | None], bytes] = {}
-        self._resources: dict[int, tuple[Resource, bytes]] = {}
-        self._scopes: dict[int, tuple[InstrumentationScope, bytes]] = {}
+        self._names: Remembered[str, bytes] = Remembered(MAX_REMEMBERED)
+        self._bodies: Remembered[str, bytes] = Remembered(MAX_REMEMBERED)
+        self._severities: Remembered[tuple[int, str | None], bytes] = Remembered(_MAX_SOURCES)
+        self._resources: Remembered[int, tuple[Resource, bytes]] = Remembered(_MAX_SOURCES)
+        self._scopes: Remembered[int, tuple[InstrumentationScope, bytes]] = Remembered(_MAX_SOURCES)
 
     def span(self, span: ReadableSpan) -> Written:
         """Return *span* for an ``ExportTraceServiceRequest``."""
@@ -115,7 +116,7 @@ class Encoder:
         if known is None:
             attributes = self._unmasked.write(b"\x0a", resource.attributes)
             known = resource, _field(b"\x0a", attributes) + _text(b"\x1a", resource.schema_url)
-            _remember(self._resources, id(resource), known, _MAX_SOURCES)
+            self._resources.keep(id(resource), known)
         return known[1]
 
     def _scope(self, scope: InstrumentationScope | None) -> bytes:
@@ -127,7 +128,7 @@ class Encoder:
             attributes = self._unmasked.write(b"\x1a", masked.attributes)
             body = _field(b"\x0a", _text(b"\x0a", masked.name), _text(b"\x12", masked.version), attributes)
             known = scope, body + _text(b"\x1a", scope.schema_url)
-            _remember(self._scopes, id(scope), known, _MAX_SOURCES)
+            self._scopes.keep(id(scope), known)
         return known[1]
 
     def _span(self, span: ReadableSpan) -> bytes:
@@ -206,7 +207,7 @@ class Encoder:
         masked = name if self._masker is None else self._masker.text(name)
         written = _text(b"\x2a", masked)
         if masked == name:
-            _remember(self._names, name, written, MAX_REMEMBERED)
+            self._names.keep(name, written)
         return written
 
     def _masked_text(self, tag: bytes, text: str | None) -> bytes:
@@ -238,13 +239,12 @@ class Encoder:
 
     def _severity(self, number: int, text: str | None) -> bytes:
         written = _count(b"\x10", number) + _text(b"\x1a", text)
-        _remember(self._severities, (number, text), written, _MAX_SOURCES)
-        return written
+        return self._severities.keep((number, text), written)
 
     def _body(self, body: Any) -> bytes:
         written = _field(b"\x2a", _any_value(body))
         if type(body) is str and len(body) <= MAX_REMEMBERED_CHARS:
-            _remember(self._bodies, body, written, MAX_REMEMBERED)
+            self._bodies.keep(body, written)
         return written
 
     def _metric(self, metric: Metric) -> bytes:
@@ -336,9 +336,9 @@ class _Attributes:
 
     def __init__(self, masker: Masker | None) -> None:
         self._masker = masker
-        self._texts: dict[tuple[str, str], bytes] = {}
-        self._numbers: dict[tuple[str, int], bytes] = {}
-        self._keys: dict[str, bytes] = {}
+        self._texts: Remembered[tuple[str, str], bytes] = Remembered(MAX_REMEMBERED)
+        self._numbers: Remembered[tuple[str, int], bytes] = Remembered(MAX_REMEMBERED)
+        self._keys: Remembered[str, bytes] = Remembered(MAX_REMEMBERED)
 
     def write(self, tag: bytes, attributes: Mapping[str, Any] | None) -> bytes:
         """Return *attributes* as repeated fields *tag*; one that cannot be written is left out."""
@@ -364,15 +364,14 @@ class _Attributes:
         pair = _key_value(written_key, masked)
         kind = type(value)
         if masked == value and (kind is int or (kind is str and len(value) <= MAX_REMEMBERED_CHARS)):
-            _remember(self._texts if kind is str else self._numbers, (key, value), pair, MAX_REMEMBERED)
+            (self._texts if kind is str else self._numbers).keep((key, value), pair)
         return pair
 
     def _key(self, key: str) -> bytes:
         if self._masker is not None and self._masker.text(key) != key:
             raise _PersonalKeyError
         written = _text(b"\x0a", str(key))
-        _remember(self._keys, key, written, MAX_REMEMBERED)
-        return written
+        return self._keys.keep(key, written)
 
 
 def _dropped(held: Any) -> int:
@@ -433,12 +432,6 @@ def _container(value: Any) -> bytes:
         pairs = [(_text(b"\x0a", str(key)), _field(b"\x12", _any_value(item))) for key, item in value.items()]
         return _field(b"\x32", *[_field(b"\x0a", *pair) for pair in pairs])
     raise TypeError(type(value).__name__)
-
-
-def _remember(known: dict[Any, Any], key: Any, value: Any, most: int) -> None:
-    if len(known) >= most:
-        known.clear()
-    known[key] = value
 
 
 def _field(tag: bytes, *parts: bytes) -> bytes:

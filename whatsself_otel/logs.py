@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -29,14 +29,13 @@ from opentelemetry.sdk._logs import Logger, ReadWriteLogRecord
 from whatsself_otel.catalogue import EVENT, REQUEST_ID, ROUTE
 from whatsself_otel.context import CORRELATION_KEYS, EXPORTING, current_attributes, current_request
 from whatsself_otel.forks import hold_while_forking
+from whatsself_otel.remembered import Remembered
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.context import Context
 
     from whatsself_otel.masking import Masker
-
-_T = TypeVar("_T")
 
 TRACE_LEVEL: Final = 5
 """Pino has a level below debug; Python's logging has room for it."""
@@ -212,9 +211,9 @@ class TelemetryHandler(logging.Handler):
         self._settings = settings
         self._provider = provider
         self._on_error = on_error
-        self._loggers: dict[str, Any] = {}
-        self._clean_texts: set[str] = set()
-        self._clean_fields: set[tuple[str, str]] = set()
+        self._loggers: Remembered[str, Any] = Remembered(_MAX_LOGGERS)
+        self._clean_texts: Remembered[str, None] = Remembered(_MAX_REMEMBERED)
+        self._clean_fields: Remembered[tuple[str, str], None] = Remembered(_MAX_REMEMBERED)
         self._handling = threading.local()
         self._writing = threading.RLock()  # a signal handler may log in the middle of a line
         hold_while_forking(self._writing)
@@ -286,7 +285,7 @@ class TelemetryHandler(logging.Handler):
         extra = {key: plain(value) for key, value in self._masker.attributes(named).items()}
         for key, value in named.items():
             if type(value) is str and extra.get(key) == value and len(value) <= _MAX_REMEMBERED_CHARS:
-                _remember(self._clean_fields, (key, value))
+                self._clean_fields.keep((key, value), None)
         extra.update({key: named[key] for key in _ID_KEYS if key in named})
         return extra
 
@@ -307,7 +306,7 @@ class TelemetryHandler(logging.Handler):
             return text
         masked = clean_text(self._masker.text(text))[:_MAX_TEXT]
         if masked == text and len(text) <= _MAX_REMEMBERED_CHARS:
-            _remember(self._clean_texts, text)
+            self._clean_texts.keep(text, None)
         return masked
 
     def _unreadable(self, record: logging.LogRecord) -> LogEntry:
@@ -349,15 +348,7 @@ class TelemetryHandler(logging.Handler):
     def _logger(self, name: str) -> Any:
         """Return the provider's logger *name*; asking the provider takes a lock each time."""
         assert self._provider is not None  # noqa: S101 - its only caller has looked
-        if len(self._loggers) >= _MAX_LOGGERS:
-            self._loggers.clear()
-        return self._loggers.setdefault(name, self._provider.get_logger(name))
-
-
-def _remember(known: set[_T], item: _T) -> None:
-    if len(known) >= _MAX_REMEMBERED:
-        known.clear()
-    known.add(item)
+        return self._loggers.keep(name, self._provider.get_logger(name))
 
 
 def format_json(entry: LogEntry, settings: LogSettings) -> str:

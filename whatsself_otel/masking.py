@@ -30,6 +30,7 @@ from whatsself_otel.detection.detectors import MASKED_PHONE, Detectors, Finding,
 from whatsself_otel.detection.keys import KEY_RULES, KeyBook, KeyPlan, normal_key
 from whatsself_otel.detection.sql import without_literals
 from whatsself_otel.errors import ConfigError
+from whatsself_otel.remembered import Remembered
 
 _Item = TypeVar("_Item")
 
@@ -240,7 +241,7 @@ class Masker:
         )
         self._has_own_text_rules = bool(self._own or self._allowed)
         self._clean_names: set[str] = set()
-        self._clean_ids: set[str] = set()
+        self._clean_ids: Remembered[str, None] = Remembered(MAX_ITEMS)
         """Ids that were read and are nobody's: one is on several spans and lines, and a contact writes again."""
         self._keys = _read_keys(config.pseudonym_key_file)
 
@@ -296,9 +297,7 @@ class Masker:
 
     def trust(self, value: str) -> None:
         """Take *value* for an internal id that needs no reading: it was found clean, or made here at random."""
-        if len(self._clean_ids) >= MAX_ITEMS:
-            self._clean_ids.clear()
-        self._clean_ids.add(value)
+        self._clean_ids.keep(value, None)
 
     def pseudonyms(self, value: str) -> tuple[str, ...]:
         """What :meth:`identifier` gives under each key of the file, the writing one first: to find older telemetry."""

@@ -55,7 +55,7 @@ class SpanMaker:
         self._processors: Any = getattr(tracer, "span_processor", None)
         is_ours = type(tracer) is SdkTracer and type(self._processors) is GuardedProcessors
         sampler = getattr(tracer, "sampler", None)
-        self._is_blind = is_ours and _is_blind(sampler)
+        self._may_add_later = is_ours and _is_blind(sampler)
         self._is_short = is_ours and _follows_parents(sampler) and _is_as_known(tracer)
         self._samples_roots = getattr(sampler, "_root", None) is ALWAYS_ON
 
@@ -73,7 +73,7 @@ class SpanMaker:
             span = self._start_short(name, context, kind, attributes)
             if span is not None:
                 return span
-        if not self._is_blind or self._processors.has_foreign:
+        if not self._may_add_later or self._processors.has_foreign:
             return self._tracer.start_span(name, context, kind, attributes)
         span = self._tracer.start_span(name, context, kind)
         if span.is_recording():

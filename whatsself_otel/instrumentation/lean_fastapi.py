@@ -21,6 +21,7 @@ from whatsself_otel.catalogue import REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
 from whatsself_otel.processors import put_clean
 from whatsself_otel.propagation import CleanTraceContext
+from whatsself_otel.remembered import Remembered
 from whatsself_otel.series import Series
 from whatsself_otel.spans import SpanMaker
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 _MAX_REMEMBERED: Final = 1024
+_MAX_REMEMBERED_CHARS: Final = 512
+"""What a client sends is remembered, but not at any length: a header may have 64 KB."""
 _SUPPRESSED_PLAIN: Final = "suppress_instrumentation"
 
 
@@ -79,9 +82,9 @@ class Requests:
         self._spans = SpanMaker(tracer)
         self._routes = routes
         self._excluded = frozenset(options.excluded_paths)
-        self._constant = _Remembered()
-        self._user_agents = _Remembered()
-        self.durations = _Remembered()
+        self._constant: Remembered[tuple[Any, ...], tuple[str, dict[str, Any]]] = Remembered(_MAX_REMEMBERED)
+        self._user_agents: Remembered[bytes, Mapping[str, str]] = Remembered(_MAX_REMEMBERED)
+        self.durations: Remembered[tuple[Any, ...], Series] = Remembered(_MAX_REMEMBERED)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, request: RequestScope) -> None:
         """Serve one request by the application, with a span if nothing hinders that."""
@@ -124,7 +127,12 @@ class Requests:
 
     def _describe(self, scope: Scope, headers: _Headers, request: RequestScope) -> tuple[str, dict[str, Any]]:
         key = (scope.get("method", ""), scope.get("scheme"), scope.get("http_version"), request.route, _server(scope))
-        name, constant = self._constant.get(key) or self._constant.keep(key, _constants(*key))
+        known = self._constant.get(key)
+        if known is None:
+            known = _constants(*key)
+            if _is_short(key[0]):
+                self._constant.keep(key, known)
+        name, constant = known
         attributes = {**constant, **self._user_agent(headers), REQUEST_ID: request.request_id}
         if path := scope.get("path"):
             attributes["url.path"] = path
@@ -139,9 +147,11 @@ class Requests:
         given = headers.user_agent
         if not given:
             return {}
-        known: Mapping[str, str] | None = self._user_agents.get(given)
+        known = self._user_agents.get(given)
         if known is None:
-            known = self._user_agents.keep(given, _user_agent_attributes(_ascii(given)))
+            known = _user_agent_attributes(_ascii(given))
+            if _is_short(given):
+                self._user_agents.keep(given, known)
         return known
 
 
@@ -206,7 +216,9 @@ class _Exchange:
         key = (self._scope.get("method", ""), self._scope.get("scheme"), self._status, self.request.route)
         series = requests.durations.get(key)
         if series is None:
-            series = requests.durations.keep(key, Series(requests.duration, _duration_attributes(*key)))
+            series = Series(requests.duration, _duration_attributes(*key))
+            if _is_short(key[0]):
+                requests.durations.keep(key, series)
         series.record(elapsed_s, trace.set_span_in_context(self.span, _EMPTY))
 
     def _with_headers(self, message: Message) -> Message:
@@ -250,20 +262,13 @@ class _Headers:
         return propagator.extract(every, _EMPTY)
 
 
-class _Remembered(dict[Any, Any]):
-    """Values that repeat, as many as fit."""
-
-    def keep(self, key: Any, value: Any) -> Any:
-        """Remember *value* and return it."""
-        if len(self) >= _MAX_REMEMBERED:
-            self.clear()
-        self[key] = value
-        return value
-
-
 _EMPTY: Final = Context()
 _TRACE_HEADERS: Final = frozenset({b"traceparent", b"tracestate"})
 _SUPPRESSING: Final = (_SUPPRESS_INSTRUMENTATION_KEY, _SUPPRESSED_PLAIN, _SUPPRESS_HTTP_INSTRUMENTATION_KEY)
+
+
+def _is_short(given: str | bytes) -> bool:
+    return len(given) <= _MAX_REMEMBERED_CHARS
 
 
 def _record(span: Span, error: Exception) -> None:

@@ -24,6 +24,7 @@ from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, S
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from whatsself_otel.instrumentation.sql_names import operation_of, span_name
+from whatsself_otel.remembered import Remembered
 from whatsself_otel.spans import SpanMaker
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class StatementSpans:
         self._spans = SpanMaker(tracer)
         self._system = system_of(engine.name)
         self._attributes = _engine_attributes(engine.url, self._system)
-        self._statements: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._statements: Remembered[str, tuple[str, dict[str, Any]]] = Remembered(_MAX_STATEMENTS)
         self._is_removed = False
         self._shadowed: dict[str, tuple[Any, Any]] = {}
         """What we put on the dialect, and what was there before: nothing, unless somebody else does the same."""
@@ -114,10 +115,8 @@ class StatementSpans:
         if statement:
             attributes[DB_QUERY_TEXT] = statement
         read = span_name(statement) or self._system, attributes
-        if len(self._statements) >= _MAX_STATEMENTS:
-            self._statements.clear()
         if len(statement) <= _MAX_STATEMENT_CHARS:
-            self._statements[statement] = read
+            self._statements.keep(statement, read)
         return read
 
 

@@ -39,7 +39,7 @@ def instrument_engine(engine: Any, tracer_provider: TracerProvider, *, lean: boo
     Args:
         engine: A SQLAlchemy ``Engine`` or ``AsyncEngine``.
         tracer_provider: Where the spans come from.
-        lean: By our own listeners instead of contrib's, where they record the same.
+        lean: Around the dialect's calls instead of by contrib's listeners, where both record the same.
     """
     sync_engine = getattr(engine, "sync_engine", engine)
     if sync_engine in _ENGINES:
