@@ -9,7 +9,7 @@ RUN_HERE = {
     "whatsself-otel --version": (0, __version__),
     "whatsself-otel demo": (0, "Stack: python"),
     "whatsself-otel vendors list": (0, "honeycomb"),
-    "whatsself-otel completion bash": (0, "_whatsself_otel"),
+    "whatsself-otel completion bash": (0, "_python_argcomplete"),
     "whatsself-otel vendors show honeycomb": (0, "HONEYCOMB_API_KEY"),
     "whatsself-otel vendors check local": (0, "local: ready"),
     "whatsself-otel vendors check honeycomb": (2, "HONEYCOMB_API_KEY"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import subprocess
@@ -12,12 +13,23 @@ import pytest
 import whatsself_otel
 from whatsself_otel.cli import COMMANDS, main, parser
 from whatsself_otel.cli.arguments import coloured
-from whatsself_otel.cli.completion import levels
 from whatsself_otel.cli.console_view import Paint
 from whatsself_otel.cli.errors import INTERRUPTED, CommandError
 
-EVERY = sorted(path for path in levels(parser()) if path)
-GROUPS = {path for path, level in levels(parser()).items() if level.commands}
+
+def _commands(parser: argparse.ArgumentParser, path: str = "") -> dict[str, bool]:
+    """Return each command below *parser*, and whether it has commands of its own."""
+    below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    found = {path: bool(below)}
+    for action in below:
+        for name, command in action.choices.items():
+            found |= _commands(command, f"{path} {name}".strip())
+    return found
+
+
+COMMAND_TREE = _commands(parser())
+EVERY = sorted(filter(None, COMMAND_TREE))
+GROUPS = {path for path, has_actions in COMMAND_TREE.items() if has_actions}
 """Commands that do nothing without an action."""
 
 

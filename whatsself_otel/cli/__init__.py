@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel import __version__
+from whatsself_otel.cli import completion
 from whatsself_otel.cli.arguments import STATUSES, Parser
 from whatsself_otel.cli.errors import FAILED, INTERRUPTED, CommandError
 
@@ -62,7 +63,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    arguments = parser().parse_args(argv)
+    top = parser()
+    completion.answer_shell(top)
+    arguments = top.parse_args(argv)
     try:
         status: int = arguments.run(arguments)
     except CommandError as error:
