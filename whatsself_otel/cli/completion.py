@@ -51,9 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
             "Completion needs argcomplete, which is not installed: pip install 'whatsself-otel[completion]'.",
             status=MISSING,
         )
-    import argcomplete
+    from argcomplete.shell_integration import shellcode
 
-    script = argcomplete.shellcode(["whatsself-otel"], shell=arguments.shell)
+    script = shellcode(["whatsself-otel"], shell=arguments.shell)
     print(json.dumps({"shell": arguments.shell, "script": script}) if arguments.json else script)
     return 0
 
