@@ -6,8 +6,9 @@ What telemetry adds to a request in machine instructions: the same work as bench
     python benchmarks/instructions.py --write             write the table to benchmarks/results/instructions.md
 
 Valgrind's cachegrind counts what a process executes, all threads and exports included; what else the machine does
-changes nothing. Each runs twice, with few requests and with more: the difference is what requests cost. Instructions
-are not time: code that the processor's caches have forgotten takes longer, and overhead.py measures that.
+changes nothing. Each runs twice, with few requests and with more: the difference is what requests cost. While it
+counts, a batch leaves when it is full, not by the clock: a slow machine would export more often. Instructions are not
+time: code that the processor's caches have forgotten takes longer, and overhead.py measures that.
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ from tables import circumstances
 FEW: Final = 100
 MANY: Final = 400
 RESULT: Final = HERE / "results" / "instructions.md"
+_BY_COUNT: Final = {
+    "OTEL_BSP_SCHEDULE_DELAY": "60000",
+    "OTEL_BLRP_SCHEDULE_DELAY": "60000",
+    "OTEL_METRIC_EXPORT_INTERVAL": "600000",
+}
+"""Milliseconds between exports, as many as we allow: batches leave when they are full, and the rest at the end."""
 _TOTALS: Final = re.compile(r"==\d+== (I\s+refs|I1\s+misses|D1\s+misses|Mispredicts): +([\d,]+)")
 _REPORT: Final = """\
 # What telemetry adds to a request, in instructions
@@ -93,7 +100,7 @@ def count(each: Measured, requests: int) -> tuple[int, ...] | None:
     """Return the totals of one run of *requests*."""
     options = ("--tool=cachegrind", "--cache-sim=yes", "--branch-sim=yes", "--cachegrind-out-file=/dev/null")
     program = (str(each.python), str(HERE / "overhead_app.py"), each.name, "--requests", str(requests))
-    variables = environment(each) | {"PYTHONHASHSEED": "0"}
+    variables = environment(each) | {"PYTHONHASHSEED": "0", **_BY_COUNT}
     done = subprocess.run(["valgrind", *options, *program], env=variables, capture_output=True, text=True, check=False)
     found = dict(_TOTALS.findall(done.stderr))
     if done.returncode or len(found) != 4:

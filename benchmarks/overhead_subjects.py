@@ -117,7 +117,8 @@ def _start_sdk(*, hook_logs: bool = True) -> Running:
     tracers.add_span_processor(trace_export.BatchSpanProcessor(spans))
     trace.set_tracer_provider(tracers)
     reader = metrics_export.PeriodicExportingMetricReader(
-        import_module(f"{otlp}.metric_exporter").OTLPMetricExporter(), export_interval_millis=15_000
+        import_module(f"{otlp}.metric_exporter").OTLPMetricExporter(),
+        export_interval_millis=float(os.environ.get("OTEL_METRIC_EXPORT_INTERVAL", "15000")),
     )
     meters = metrics_sdk.MeterProvider(metric_readers=[reader])
     metrics.set_meter_provider(meters)
