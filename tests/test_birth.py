@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from typing import Any
@@ -16,6 +17,7 @@ from opentelemetry.sdk.metrics.export import (
     MetricExporter,
     MetricExportResult,
     MetricsData,
+    PeriodicExportingMetricReader,
 )
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
 from otlp_sink import run_sink
@@ -23,6 +25,7 @@ from otlp_sink import run_sink
 from whatsself_otel.birth import BirthExporter
 from whatsself_otel.export import build_metric_exporter
 from whatsself_otel.masking import Masker
+from whatsself_otel.metric_export import Preferences
 
 MILLISECOND_NS = 1_000_000
 
@@ -32,6 +35,7 @@ class Recorder(MetricExporter):
 
     def __init__(self, temporality: dict[type, AggregationTemporality] | None = None) -> None:
         super().__init__(preferred_temporality=temporality)
+        self.preferences: Preferences = temporality or {}, {}
         self.exports: list[MetricsData] = []
         self.result = MetricExportResult.SUCCESS
         self.calls: list[str] = []
@@ -242,5 +246,10 @@ def test_flush_and_shutdown_reach_the_exporter(line: Line) -> None:
 
 
 def test_the_exporters_temporality_is_kept() -> None:
-    wrapped = BirthExporter(Recorder({Counter: AggregationTemporality.DELTA}))
-    assert wrapped._preferred_temporality == {Counter: AggregationTemporality.DELTA}
+    recorder = Recorder({Counter: AggregationTemporality.DELTA})
+    reader = PeriodicExportingMetricReader(BirthExporter(recorder), export_interval_millis=math.inf)
+    MeterProvider([reader], shutdown_on_exit=False).get_meter("m").create_counter("c").add(1)
+    reader.collect()
+    (metric,) = recorder.exports[0].resource_metrics[0].scope_metrics[0].metrics
+    data: Any = metric.data
+    assert data.aggregation_temporality is AggregationTemporality.DELTA

@@ -100,7 +100,7 @@ class TestWhatIsFoundIsFoundAgain:
         bench = Bench()
         series = Series(bench.meter.create_counter("c"), KIND)
         series.record(5)
-        bench.provider._handle_fork()
+        bench.provider._begin_at_zero()
         series.record(1)
         series.record(1)
 

@@ -308,7 +308,7 @@ class TestNames:
         engine = create_engine("sqlite://")
         telemetry = start()
         unused = NoOpMeter("none").create_up_down_counter("none")
-        tracer = StatementTracer(telemetry.tracer, engine, unused)  # type: ignore[no-untyped-call]
+        tracer = StatementTracer(telemetry.tracer, engine, unused)
 
         assert tracer._operation_name("/home/shop/shop.db", statement) == name
         assert operation_of(statement) == operation

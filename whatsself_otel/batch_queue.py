@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from opentelemetry import context as otel_context
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
+from opentelemetry.context import Context
 
+from whatsself_otel import _sdk
 from whatsself_otel.context import EXPORTING
 from whatsself_otel.forks import run_in_child
 from whatsself_otel.otlp import SendResult, drop_reason, retry_reason
@@ -244,8 +245,8 @@ class BatchQueue(Generic[_T]):
         return True
 
     def _run(self) -> None:
-        quiet = otel_context.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True)
-        otel_context.attach(otel_context.set_value(EXPORTING, True, quiet))
+        quiet = dict.fromkeys((EXPORTING, *_sdk.suppression_keys()), True)
+        otel_context.attach(Context({**otel_context.get_current(), **quiet}))
         attempts = 0
         while weighed := self._next_batch():
             batch = [item for _, item in weighed]

@@ -28,6 +28,8 @@ from opentelemetry.sdk.metrics.export import (
     Sum,
 )
 
+from whatsself_otel.metric_export import preferences_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -52,7 +54,8 @@ class BirthExporter(MetricExporter):
     """
 
     def __init__(self, exporter: MetricExporter, *, max_series: int = 50_000, max_age_s: float = 60.0) -> None:
-        super().__init__(exporter._preferred_temporality, exporter._preferred_aggregation)  # noqa: SLF001 - as readers do
+        super().__init__(*preferences_of(exporter))
+        self.preferences = preferences_of(exporter)
         self._exporter = exporter
         self._max_series = max_series
         self._max_age_ns = int(max_age_s * 1e9)

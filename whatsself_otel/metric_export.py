@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+import os
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from opentelemetry import context as otel_context
-from opentelemetry.exporter.otlp.proto.common._internal.metrics_encoder import OTLPMetricExporterMixin
-from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
+from opentelemetry.sdk.environment_variables import (
+    OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION,
+    OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE,
+)
+from opentelemetry.sdk.metrics import Counter, Histogram, ObservableCounter
+from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExporter, MetricExportResult, MetricsData
+from opentelemetry.sdk.metrics.view import Aggregation, ExponentialBucketHistogramAggregation
 
 from whatsself_otel.batch_queue import ExportCounts
 from whatsself_otel.context import EXPORTING
@@ -17,18 +24,58 @@ from whatsself_otel.otlp import SendResult, drop_reason, retry_reason
 from whatsself_otel.processors import mask_metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from opentelemetry.sdk.metrics.export import Metric, ResourceMetrics, ScopeMetrics
 
     from whatsself_otel.masking import Masker
     from whatsself_otel.otlp import Client
 
+_T = TypeVar("_T")
+_logger: Final = logging.getLogger(__name__)
 _RETRY_PAUSE_S: Final = 0.3
 """One quick second try: the next interval's cumulative values make a longer one needless."""
 
 
-class OtlpMetricExporter(OTLPMetricExporterMixin, MetricExporter):
+Preferences: TypeAlias = tuple[dict[type, AggregationTemporality], dict[type, Aggregation]]
+"""The temporality and the aggregation that an exporter wants for each class of instrument."""
+
+
+def preferences_of(exporter: MetricExporter) -> Preferences:
+    """Return what *exporter* asks of its reader; one that is not ours takes the SDK's defaults."""
+    return getattr(exporter, "preferences", ({}, {}))
+
+
+def read_preferences() -> Preferences:
+    """Return what the standard variables ask for; another value than the specification's is said and ignored."""
+    delta: dict[str, tuple[type, ...]] = {
+        "CUMULATIVE": (),
+        "DELTA": (Counter, Histogram, ObservableCounter),
+        "LOWMEMORY": (Counter, Histogram),
+    }
+    histograms: dict[str, dict[type, Aggregation]] = {
+        "EXPLICIT_BUCKET_HISTOGRAM": {},
+        "BASE2_EXPONENTIAL_BUCKET_HISTOGRAM": {Histogram: ExponentialBucketHistogramAggregation()},
+    }
+    kinds = _choice(OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE, delta)
+    return (
+        dict.fromkeys(kinds, AggregationTemporality.DELTA),
+        _choice(OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION, histograms),
+    )
+
+
+def _choice(variable: str, choices: Mapping[str, _T]) -> _T:
+    """Return what *variable* chooses among *choices*, the first of them where it is empty or wrong."""
+    first = next(iter(choices))
+    chosen = os.environ.get(variable, "").strip().upper() or first
+    if chosen not in choices:
+        _logger.warning(
+            "%s=%s is none of %s; it counts as %s.", variable, chosen, ", ".join(choices).lower(), first.lower()
+        )
+    return choices.get(chosen, choices[first])
+
+
+class OtlpMetricExporter(MetricExporter):
     """
     Masks metrics and posts them; temporality and histograms follow the standard variables.
 
@@ -40,7 +87,8 @@ class OtlpMetricExporter(OTLPMetricExporterMixin, MetricExporter):
     masks = True
 
     def __init__(self, client: Client, masker: Masker) -> None:
-        MetricExporter.__init__(self, self._get_temporality({}), self._get_aggregation({}))
+        self.preferences = read_preferences()
+        super().__init__(*self.preferences)
         self.last_result = SendResult()
         self.on_retried: Callable[[str, int], None] = lambda _reason, _count: None
         self._client = client
@@ -115,7 +163,8 @@ class CountingMetricExporter(MetricExporter):
         on_dropped: Callable[[str, int], None],
         on_retried: Callable[[str, int], None] = lambda _reason, _count: None,
     ) -> None:
-        super().__init__(exporter._preferred_temporality, exporter._preferred_aggregation)  # noqa: SLF001 - as readers do
+        super().__init__(*preferences_of(exporter))
+        self.preferences = preferences_of(exporter)
         self.counts = ExportCounts()
         self.masks = getattr(exporter, "masks", False)
         self._exporter = exporter
@@ -171,7 +220,8 @@ class MaskingMetricExporter(MetricExporter):
     """
 
     def __init__(self, exporter: MetricExporter, masker: Masker) -> None:
-        super().__init__(exporter._preferred_temporality, exporter._preferred_aggregation)  # noqa: SLF001 - as readers do
+        super().__init__(*preferences_of(exporter))
+        self.preferences = preferences_of(exporter)
         self._exporter = exporter
         self._masker = masker
 

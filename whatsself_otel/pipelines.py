@@ -8,15 +8,11 @@ import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from opentelemetry import metrics as metrics_api
-from opentelemetry import trace as trace_api
-from opentelemetry._logs import _internal as logs_api
-from opentelemetry.metrics import _internal as metrics_internal
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
-from opentelemetry.util._once import Once
 
+from whatsself_otel import _sdk
 from whatsself_otel.batch_queue import BatchQueue, Deadline, ExportCounts, QueueLimits
 from whatsself_otel.birth import BirthExporter
 from whatsself_otel.cardinality import BoundedMeterProvider
@@ -84,7 +80,7 @@ class Pipelines:
             "logs", destinations.logs, lambda record: weigh(mask_log(record, masker), encoder.log), config.log_delay_s
         )
         self._metric_exporter = self._count_exports(destinations.metrics)
-        self.problems: list[str] = []
+        self.problems = _sdk.problems()
         self.prometheus = self._build_prometheus_reader() if config.prometheus else None
         self._build_providers(requests, id_generator)
 
@@ -152,19 +148,15 @@ class Pipelines:
         The API lets a global be set once. A second set-up after a shutdown replaces our own earlier provider, never
         somebody else's.
         """
-        if isinstance(trace_api._TRACER_PROVIDER, TracerProvider) and not _is_ours(trace_api._TRACER_PROVIDER):  # noqa: SLF001
+        first = _sdk.Globals.read().tracer_provider
+        if isinstance(first, TracerProvider) and not _is_ours(first):
             return (
                 "Another OpenTelemetry tracer provider is installed already; spans of code that uses it are not ours. "
                 "Remove the other set-up (opentelemetry-instrument, a second package) or call it after this one."
             )
-        trace_api._TRACER_PROVIDER_SET_ONCE = Once()  # noqa: SLF001
-        metrics_internal._METER_PROVIDER_SET_ONCE = Once()  # noqa: SLF001
-        logs_api._LOGGER_PROVIDER_SET_ONCE = Once()  # noqa: SLF001
         self.tracer_provider._whatsself_otel = True  # type: ignore[attr-defined]  # noqa: SLF001
-        trace_api.set_tracer_provider(self.tracer_provider)
-        metrics_api.set_meter_provider(self.meter_provider)
-        logs_api.set_logger_provider(self.logger_provider)
-        return None
+        is_done = _sdk.Globals(self.tracer_provider, self.meter_provider, self.logger_provider).write()
+        return None if is_done else _sdk.GLOBALS.problem()
 
     def _count_error(self, component: str) -> None:
         self.on_error(component)

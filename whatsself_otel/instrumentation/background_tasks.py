@@ -22,9 +22,9 @@ def trace_background_tasks(tracer: Tracer) -> Callable[[], None]:
     Args:
         tracer: Where the spans come from.
     """
-    if hasattr(BackgroundTask, "_otel_original_call"):
-        return lambda: None
     current: Any = BackgroundTask.__call__
+    if str(getattr(current, "__module__", "")).startswith("opentelemetry."):
+        return lambda: None
     original = getattr(current, "_whatsself_otel_original", current)
 
     async def traced(self: Any) -> None:

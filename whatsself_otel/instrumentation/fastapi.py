@@ -23,10 +23,10 @@ from opentelemetry import trace
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.util.http import sanitize_method
 
+from whatsself_otel import _sdk
 from whatsself_otel.catalogue import HTTP_SERVER_REQUEST_DURATION, REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
 from whatsself_otel.forks import run_in_child
-from whatsself_otel.instrumentation.conventions import use_stable_conventions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import Histogram, Meter
     from opentelemetry.trace import TracerProvider
 
+    from whatsself_otel.instrumentation.routes import RouteIndex
     from whatsself_otel.masking import Masker
     from whatsself_otel.processors import OpenRequests
 
@@ -145,16 +146,19 @@ def _silence_native(app: Any) -> Callable[[], None]:
 def _build_on_contrib(app: Any, options: FastAPIOptions) -> Callable[[Any], Serve]:
     below = _Below(options.on_error)
     _wrap_stack(app, below.wrap)
-    use_stable_conventions()
+    _sdk.use_stable_conventions()
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
+    from whatsself_otel.instrumentation.routes import RouteIndex
+
+    routes = RouteIndex(app)
     FastAPIInstrumentor.instrument_app(
         app,
         tracer_provider=options.tracer_provider,
         meter_provider=NoOpMeterProvider(),
         excluded_urls=",".join(f"{re.escape(path)}$" for path in options.excluded_paths),
         exclude_spans=["receive", "send"],
-        server_request_hook=lambda span, scope: _enter_request(span, scope, options.requests),
+        server_request_hook=lambda span, scope: _enter_request(span, scope, options.requests, routes),
     )
     duration = _duration_histogram(options.meter)
     return lambda stack: _ByContrib(stack, options, below, duration).serve
@@ -238,13 +242,13 @@ def _readable(scope: Scope) -> Scope:
     }
 
 
-def _enter_request(span: trace.Span, scope: Scope, requests: OpenRequests) -> None:
+def _enter_request(span: trace.Span, scope: Scope, requests: OpenRequests, routes: RouteIndex) -> None:
     """Bind the request inside contrib's context; contrib's own detach undoes it at the end of the request."""
     request = scope.get(_SCOPE_KEY)
     if not isinstance(request, RequestScope):
         return
     request.span = span
-    request.route = _route(span, scope)
+    request.route = _route(span, scope, routes)
     context = bind_request(request)
     otel_context.attach(context)
     span.set_attribute(REQUEST_ID, request.request_id)
@@ -252,16 +256,11 @@ def _enter_request(span: trace.Span, scope: Scope, requests: OpenRequests) -> No
         requests.add(request)
 
 
-def _route(span: trace.Span, scope: Scope) -> str | None:
+def _route(span: trace.Span, scope: Scope, routes: RouteIndex) -> str | None:
     attributes = getattr(span, "attributes", None) or {}
     if "http.route" in attributes:
         return str(attributes["http.route"])
-    if span.is_recording():
-        return None
-    from opentelemetry.instrumentation.fastapi import _get_default_span_details
-
-    route = _get_default_span_details(scope)[1].get("http.route")
-    return str(route) if route else None
+    return None if span.is_recording() else routes.find(scope)
 
 
 def _duration_histogram(meter: Meter) -> Histogram:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
 from opentelemetry import propagate, trace
-from opentelemetry.context import _SUPPRESS_HTTP_INSTRUMENTATION_KEY, _SUPPRESS_INSTRUMENTATION_KEY, Context
+from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, SpanKind, Status, StatusCode
 from opentelemetry.util.http import detect_synthetic_user_agent, sanitize_method
 
+from whatsself_otel import _sdk
 from whatsself_otel.catalogue import REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
 from whatsself_otel.processors import put_clean
@@ -82,6 +83,7 @@ class Requests:
         self._spans = SpanMaker(tracer)
         self._routes = routes
         self._excluded = frozenset(options.excluded_paths)
+        self._suppressing = (_SUPPRESSED_PLAIN, *_sdk.suppression_keys(), *_sdk.suppression_keys("http"))
         self._constant: Remembered[tuple[Any, ...], tuple[str, dict[str, Any]]] = Remembered(_MAX_REMEMBERED)
         self._user_agents: Remembered[bytes, Mapping[str, str]] = Remembered(_MAX_REMEMBERED)
         self.durations: Remembered[tuple[Any, ...], Series] = Remembered(_MAX_REMEMBERED)
@@ -112,7 +114,7 @@ class Requests:
             exchange.excluded = True
             return bind_request(request, current)
         request.route = self._routes.find(scope)
-        if current and any(current.get(key) for key in _SUPPRESSING):
+        if current and any(map(current.get, self._suppressing)):
             return bind_request(request, current)
         headers = _Headers(scope)
         inside = trace.get_current_span(current) is not INVALID_SPAN
@@ -264,7 +266,6 @@ class _Headers:
 
 _EMPTY: Final = Context()
 _TRACE_HEADERS: Final = frozenset({b"traceparent", b"tracestate"})
-_SUPPRESSING: Final = (_SUPPRESS_INSTRUMENTATION_KEY, _SUPPRESSED_PLAIN, _SUPPRESS_HTTP_INSTRUMENTATION_KEY)
 
 
 def _is_short(given: str | bytes) -> bool:

@@ -13,7 +13,6 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 from opentelemetry.semconv.attributes.db_attributes import (
     DB_NAMESPACE,
     DB_OPERATION_NAME,
@@ -23,6 +22,7 @@ from opentelemetry.semconv.attributes.db_attributes import (
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
+from whatsself_otel import _sdk
 from whatsself_otel.instrumentation.sql_names import operation_of, span_name
 from whatsself_otel.remembered import Remembered
 from whatsself_otel.spans import SpanMaker
@@ -39,8 +39,8 @@ _MAX_STATEMENT_CHARS: Final = 4096
 _WAYS: Final = ("do_execute", "do_executemany", "do_execute_no_params")
 """A dialect's ways to give a statement to its driver, as all statements of an application go."""
 _INITIALIZING: Final = otel_context.create_key("whatsself-initializing")
-_SILENCING: Final = (_SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation", _INITIALIZING)
-"""Keys of a context in which no span is made; the second is that of contrib's packages of old."""
+_SUPPRESSED_PLAIN: Final = "suppress_instrumentation"
+"""The key that contrib's packages of old set where no span is to be made."""
 
 
 class StatementSpans:
@@ -54,6 +54,7 @@ class StatementSpans:
 
     def __init__(self, engine: Any, tracer: Tracer) -> None:
         self._spans = SpanMaker(tracer)
+        self._silencing = (_SUPPRESSED_PLAIN, _INITIALIZING, *_sdk.suppression_keys())
         self._system = system_of(engine.name)
         self._attributes = _engine_attributes(engine.url, self._system)
         self._statements: Remembered[str, tuple[str, dict[str, Any]]] = Remembered(_MAX_STATEMENTS)
@@ -97,7 +98,7 @@ class StatementSpans:
     def _start(self, statement: str) -> Any:
         """Return a span, or None where nobody wants to see one."""
         current = otel_context.get_current()
-        if self._is_removed or any(map(current.get, _SILENCING)):
+        if self._is_removed or any(map(current.get, self._silencing)):
             return None
         try:
             name, attributes = self._statements.get(statement) or self._read(statement)

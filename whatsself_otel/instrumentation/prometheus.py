@@ -25,7 +25,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.metrics.export import (
     ExponentialHistogram,
-    MetricReader,
+    MetricExporter,
+    MetricExportResult,
+    PeriodicExportingMetricReader,
     Sum,
 )
 from opentelemetry.sdk.metrics.export import Histogram as HistogramData
@@ -52,7 +54,7 @@ MAX_RENDERS: Final = 2
 """Scrapes answered at one time; a further one gets 503, so that a flood takes no threads from the application."""
 
 
-class PrometheusReader(MetricReader):
+class PrometheusReader(PeriodicExportingMetricReader):
     """
     Reads the SDK's metrics on demand; one added to a provider later lacks what was recorded before.
 
@@ -64,15 +66,16 @@ class PrometheusReader(MetricReader):
         # Now, not at the first scrape: a fork during an import leaves the child waiting for it for ever.
         from prometheus_client.exposition import choose_encoder
 
-        super().__init__()  # cumulative, the SDK's default
+        self._kept = _Keeper()
+        super().__init__(self._kept, export_interval_millis=math.inf)  # when it is asked to, without a thread
         self._choose_encoder = choose_encoder
         self._mask = mask
         self._begin()
         run_in_child(self._begin)
 
     def _begin(self) -> None:
-        self._lock = threading.Lock()
-        self._data: MetricsData | None = None
+        self._rendering = threading.Lock()
+        self._kept.data = None
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """
@@ -81,15 +84,26 @@ class PrometheusReader(MetricReader):
         Args:
             accept: The ``Accept`` header; OpenMetrics, which alone carries exemplars, where it asks for it.
         """
-        with self._lock:
+        with self._rendering:
             self.collect()
-            data, self._data = self._data, None
+            data, self._kept.data = self._kept.data, None
         encode, content_type = self._choose_encoder(accept)
-        return encode(_Collector(list(_families(data)))), content_type
+        return encode(_Collector(list(_families(data and self._mask(data))))), content_type
 
-    def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_: Any) -> None:
+
+class _Keeper(MetricExporter):
+    """Keeps what was read last."""
+
+    data: MetricsData | None = None
+
+    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_: Any) -> MetricExportResult:
         del timeout_millis
-        self._data = self._mask(metrics_data)
+        self.data = metrics_data
+        return MetricExportResult.SUCCESS
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        del timeout_millis
+        return True
 
     def shutdown(self, timeout_millis: float = 30_000, **_: Any) -> None:
         """Nothing to end: nothing runs between two scrapes."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.metrics import NoOpMeter
 
-from whatsself_otel.instrumentation.conventions import use_stable_conventions
+from whatsself_otel import _sdk
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer, TracerProvider
@@ -60,28 +60,22 @@ def _trace_lean(engine: Any, tracer: Tracer) -> Any:
 
 
 def _trace_by_contrib(engine: Any, tracer: Tracer) -> Any:
-    use_stable_conventions()
+    _sdk.use_stable_conventions()
     from whatsself_otel.instrumentation.statements import StatementTracer
 
     unused = NoOpMeter("unused").create_up_down_counter("unused")
-    StatementTracer(tracer, engine, unused)  # type: ignore[no-untyped-call]
+    StatementTracer(tracer, engine, unused)
     return None  # contrib keeps its own list of listeners
 
 
 def uninstrument_engine(engine: Any) -> None:
-    """Undo `instrument_engine`: contrib can only drop the listeners of all engines at once, so ours are picked out."""
+    """Undo `instrument_engine`."""
     sync_engine = getattr(engine, "sync_engine", engine)
     spans = _ENGINES.pop(sync_engine, None)
     if spans is not None:
         spans.remove(sync_engine)
-        return
-    from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
-    from sqlalchemy import event
-
-    listeners = EngineTracer._remove_event_listener_params  # noqa: SLF001
-    for entry in [entry for entry in listeners if entry[0]() is sync_engine]:
-        event.remove(sync_engine, entry[1], entry[2])
-        listeners.remove(entry)
+    else:
+        _sdk.forget_engine(sync_engine)
 
 
 def version_problem() -> str | None:
