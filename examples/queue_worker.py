@@ -1,5 +1,5 @@
 """
-A message that waits in a queue and is sent by another process, in one trace.
+A message that waits in a queue and is sent by another process, in one trace, and counts as answered in time.
 
     python examples/queue_worker.py receive jobs.jsonl    # what the web application does
     python examples/queue_worker.py send jobs.jsonl       # what the worker does, now or tomorrow
@@ -18,13 +18,14 @@ logger = logging.getLogger("example")
 
 
 def receive(jobs: Path) -> None:
-    """Queue one reply, with the trace and the ids of this place."""
+    """Queue one reply, with the trace, the ids and the contact's wait of this place."""
     with (
         setup_telemetry() as telemetry,
         message_context(contact_id="contact-1", message_id="message-1"),
         telemetry.tracer.start_as_current_span("receive message"),
         jobs.open("a", encoding="utf-8") as file,
     ):
+        telemetry.metrics.message_inbound(kind="text", contact_id="contact-1")
         file.write(json.dumps({"to": "contact-1", "context": capture_context()}) + "\n")
         logger.info("Reply queued")
 

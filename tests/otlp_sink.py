@@ -99,6 +99,24 @@ class Sink:
                         found.setdefault(metric.name, []).append(metric)
         return found
 
+    def series(self, name: str) -> dict[tuple[str, frozenset[tuple[str, Any]]], Any]:
+        """Last value of each series by instance and attributes: a number, or a histogram's (count, sum)."""
+        found: dict[tuple[str, frozenset[tuple[str, Any]]], Any] = {}
+        for message in self._messages("/v1/metrics"):
+            for resource in message.resource_metrics:
+                instance = _values(resource.resource.attributes)["service.instance.id"]
+                for scope in resource.scope_metrics:
+                    for metric in scope.metrics:
+                        if metric.name == name:
+                            for point in getattr(metric, metric.WhichOneof("data")).data_points:
+                                found[instance, frozenset(_values(point.attributes).items())] = _number(point)
+        return found
+
+    def total(self, name: str, **attributes: Any) -> float:
+        """Return what a counter, or the number of a histogram's values, is in all processes together."""
+        series = [value for (_, own), value in self.series(name).items() if attributes.items() <= dict(own).items()]
+        return sum(value[0] if isinstance(value, tuple) else value for value in series)
+
     def wait_for(self, condition: Callable[[Sink], object], timeout_s: float = 10.0) -> None:
         deadline_s = time.monotonic() + timeout_s
         while not condition(self):
@@ -184,6 +202,12 @@ def _log(record: Any, scope: str, resource: dict[str, Any]) -> Log:
         resource=resource,
         scope=scope,
     )
+
+
+def _number(point: Any) -> Any:
+    if hasattr(point, "bucket_counts"):
+        return point.count, point.sum
+    return getattr(point, point.WhichOneof("value"))
 
 
 def _values(attributes: Any) -> dict[str, Any]:

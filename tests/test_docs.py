@@ -71,7 +71,10 @@ RUN_ELSEWHERE = {
 TRANSLATED = {
     "README.md": "README.pt-BR.md",
     "docs/metrics.md": "docs/metrics.pt-BR.md",
-    **{f"docs/{page}.md": f"docs/pt-BR/{page}.md" for page in ("first-steps", "production", "troubleshooting")},
+    **{
+        f"docs/{page}.md": f"docs/pt-BR/{page}.md"
+        for page in ("first-steps", "production", "several-processes", "troubleshooting")
+    },
     **{page: page.replace("runbooks/", "runbooks/pt-BR/") for page in PAGES if re.match(r"docs/runbooks/\w+\.", page)},
 }
 """What newcomers and operators read, in both languages."""

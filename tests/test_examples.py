@@ -61,6 +61,7 @@ class TestQueueWorker:
         for item in (queued, sent, logs["Reply queued"], logs["Reply sent"]):
             assert (item.attributes["contactId"], item.attributes["messageId"]) == ("contact-1", "message-1")
             assert item.trace_id == queued.trace_id
+        assert (sink.total("first_response.latency"), sink.total("first_response.unanswered")) == (1, 0)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="gunicorn forks")

@@ -86,10 +86,10 @@ def app(start: Start) -> FastAPI:
 
 
 def flush(sink: Sink) -> list[Span]:
-    from whatsself_otel.setup import _HANDLE
+    from whatsself_otel.handle import HANDLE
 
-    assert _HANDLE.running is not None
-    assert _HANDLE.running.force_flush(5)
+    assert HANDLE.running is not None
+    assert HANDLE.running.force_flush(5)
     return sink.spans()
 
 

@@ -1,5 +1,5 @@
 """
-Writes docs/configuration.md from `TelemetryConfig`, `MaskingConfig` and the ports of the stack.
+Writes docs/configuration.md from `TelemetryConfig`, `MaskingConfig`, `MetricsConfig` and the ports of the stack.
 
     python tools/generate_configuration.py            # write
     python tools/generate_configuration.py --check    # exit 1 if the page is not what would be written
@@ -21,6 +21,7 @@ from pages import table, write_or_check
 from whatsself_otel.cli.addresses import PORTS
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.masking import MaskingConfig, MaskRule
+from whatsself_otel.state import MetricsConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,7 +31,7 @@ DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 _INTRO: Final = """\
 # Configuration
 
-<!-- Generated from `whatsself_otel/config.py`, `masking.py` and `cli/addresses.py` by
+<!-- Generated from `whatsself_otel/config.py`, `masking.py`, `state.py` and `cli/addresses.py` by
 `tools/generate_configuration.py`; do not edit. -->
 
 Every setting is a field of `TelemetryConfig`. It takes, in this order, the argument, the first of its environment
@@ -62,6 +63,9 @@ def render() -> str:
                 table(("Field", "Default", "Meaning"), _plain_rows(MaskingConfig)),
                 "## MaskRule",
                 table(("Field", "Default", "Meaning"), _plain_rows(MaskRule)),
+                "## MetricsConfig",
+                "The field `metrics` takes one, for example `MetricsConfig(first_response_deadline_s=60)`.",
+                table(("Field", "Default", "Meaning"), _plain_rows(MetricsConfig)),
                 "## Ports of the stack",
                 _PORTS_INTRO,
                 table(("Variable", "Default"), ((f"`{name}`", f"`{port}`") for name, port in PORTS.items())),
@@ -103,7 +107,7 @@ def _settings() -> Iterator[dataclasses.Field[Any]]:
 def _setting_row(field: dataclasses.Field[Any], meaning: str) -> Sequence[str]:
     setting = field.metadata.get("setting")
     if setting is None:
-        return f"`{field.name}`", "", _default(field.default), "", meaning
+        return f"`{field.name}`", "", "none" if field.default is None else "the defaults below", "", meaning
     variables = ", ".join(f"`{name}`" for name in setting.variables)
     return f"`{field.name}`", variables, _default(setting.default), setting.rule, meaning
 

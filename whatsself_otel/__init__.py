@@ -13,6 +13,7 @@ from whatsself_otel.health import Health
 from whatsself_otel.masking import Masker, MaskingConfig, MaskRule
 from whatsself_otel.metrics import WhatsSelfMetrics
 from whatsself_otel.setup import Telemetry, setup_telemetry
+from whatsself_otel.state import MetricsConfig
 
 __all__ = [
     "ConfigError",
@@ -20,6 +21,7 @@ __all__ = [
     "MaskRule",
     "Masker",
     "MaskingConfig",
+    "MetricsConfig",
     "Telemetry",
     "TelemetryConfig",
     "WhatsSelfMetrics",

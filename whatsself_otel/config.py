@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 from whatsself_otel.catalogue import LOG_LEVELS
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.masking import Masker, MaskingConfig
+from whatsself_otel.state import MetricsConfig
 
 OWN_PREFIX: Final = "WHATSSELF_OTEL_"
 EXPORTERS: Final = ("otlp", "console", "none")
@@ -311,6 +312,8 @@ class TelemetryConfig:
     """Key for pseudonyms of contact ids that are phone numbers; without it they are masked."""
     masking: MaskingConfig | None = None
     """Rules beyond `mask_last` and `pseudonym_key_file`; when given, those two are taken from it."""
+    metrics: MetricsConfig = dataclasses.field(default_factory=MetricsConfig)
+    """What the metrics keep, and how much of it: deadline of the first response, windows, caps."""
 
     environ: InitVar[Mapping[str, str] | None] = None
     problems: tuple[str, ...] = dataclasses.field(default=(), init=False)
@@ -341,6 +344,8 @@ class TelemetryConfig:
             object.__setattr__(self, "masking", self._build_masking(problems))
         elif not isinstance(self.masking, MaskingConfig):
             wrong_arguments.append(f"masking must be a MaskingConfig, got {type(self.masking).__name__}.")
+        if not isinstance(self.metrics, MetricsConfig):
+            wrong_arguments.append(f"metrics must be a MetricsConfig, got {type(self.metrics).__name__}.")
         if wrong_arguments:
             raise ConfigError(wrong_arguments)
         object.__setattr__(self, "problems", tuple(wrong_variables))

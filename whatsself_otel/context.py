@@ -7,11 +7,12 @@ copied context. They are never Baggage: that would leave in the headers of every
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+import functools
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -27,6 +28,10 @@ from whatsself_otel.catalogue import (
     STEP_KEY,
     TRIGGER_ID,
 )
+from whatsself_otel.handle import HANDLE
+
+if TYPE_CHECKING:
+    from whatsself_otel.masking import Masker
 
 CORRELATION_KEYS: Final = (REQUEST_ID, CONTACT_ID, MESSAGE_ID, TRIGGER_ID, FLOW_ID, STEP_KEY, SESSION)
 """Wire names that a context may bind, in the order in which they are shown."""
@@ -39,6 +44,9 @@ EXPORTING: Final = otel_context.create_key("whatsself-exporting")
 
 _ATTRIBUTES: Final = otel_context.create_key("whatsself-attributes")
 _REQUEST: Final = otel_context.create_key("whatsself-request")
+_WAIT: Final = otel_context.create_key("whatsself-wait")
+_WAITING_SINCE: Final = "waitingSince"
+"""Where a carrier holds a wait for a reply."""
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
@@ -144,22 +152,33 @@ def bind_request(request: RequestScope, context: Context | None = None) -> Conte
     return Context({**below, _REQUEST: request, _ATTRIBUTES: {REQUEST_ID: request.request_id}})
 
 
-def capture_context() -> dict[str, str]:
+def capture_context(*, hand_over: bool = True) -> dict[str, str]:
     """
     Return the trace and the ids of this place as plain strings, to be stored with a queued message.
 
-    The result is safe for JSON; `resume_context` takes it up again in another task, process or day.
+    The result is safe for JSON and holds no phone; `resume_context` takes it up again in another task, process or day.
+    If the contact bound here waits for a reply, the wait leaves this process too: whoever resumes it counts it.
+
+    Args:
+        hand_over: False for a job that answers nobody, such as a report: the wait then stays.
     """
     carrier: dict[str, str] = {}
     _PROPAGATOR.inject(carrier)
-    carrier.update(current_attributes())
+    attributes = current_attributes()
+    identifier = _identifier()
+    carrier.update({key: identifier(value) for key, value in attributes.items()})
+    telemetry, contact_id = HANDLE.running, attributes.get(CONTACT_ID)
+    if hand_over and telemetry is not None and contact_id is not None:
+        wait = telemetry.metrics.hand_over_wait(contact_id)
+        if wait:
+            carrier[_WAITING_SINCE] = wait
     return carrier
 
 
 @contextmanager
 def resume_context(carrier: object) -> Generator[None, None, None]:
     """
-    Continue the trace and the ids that `capture_context` stored.
+    Continue the trace and the ids that `capture_context` stored, and the contact's wait for a reply.
 
     Anything that is not such a carrier is ignored: the block then runs without a parent and without ids.
 
@@ -168,13 +187,42 @@ def resume_context(carrier: object) -> Generator[None, None, None]:
     """
     known: Mapping[object, object] = carrier if isinstance(carrier, Mapping) else {}
     strings = {str(key): value for key, value in known.items() if isinstance(value, str)}
-    context = _PROPAGATOR.extract(strings, Context())
     bound = _as_attributes({key: strings.get(key) for key in CORRELATION_KEYS})
-    token = otel_context.attach(otel_context.set_value(_ATTRIBUTES, bound, context))
+    context = _PROPAGATOR.extract(strings, otel_context.set_value(_ATTRIBUTES, bound, Context()))
+    contact_id, wait = bound.get(CONTACT_ID), strings.get(_WAITING_SINCE)
+    if contact_id and wait:
+        name = wait_name(contact_id, wait)
+        context = otel_context.set_value(_WAIT, (contact_id, name), context)
+        if HANDLE.running is not None:
+            HANDLE.running.metrics.take_over_wait(name, wait)
+    token = otel_context.attach(context)
     try:
         yield
     finally:
         otel_context.detach(token)
+
+
+def resumed_wait() -> tuple[str, str] | None:
+    """Return the contact whose wait was resumed around here, and the wait's name."""
+    return cast("tuple[str, str] | None", otel_context.get_value(_WAIT))
+
+
+def wait_name(contact_id: str, wait: str) -> str:
+    """Return the name of a wait in the process that resumes it: contacts that are masked alike have each their own."""
+    return f"{contact_id} {wait}" if "*" in contact_id or contact_id.startswith("[masked") else contact_id
+
+
+def _identifier() -> Callable[[str], str]:
+    if HANDLE.running is not None:
+        return HANDLE.running.masker.identifier
+    return _default_masker().identifier
+
+
+@functools.cache
+def _default_masker() -> Masker:
+    from whatsself_otel.masking import Masker
+
+    return Masker()
 
 
 def _as_attributes(values: Mapping[str, object]) -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import sys
 import weakref
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from threading import RLock
 
 _LONGEST_WAIT_S: Final = 1.0
@@ -27,6 +29,14 @@ def run_in_child(method: Callable[[], Any]) -> None:
     if not hasattr(os, "register_at_fork"):
         return
     os.register_at_fork(after_in_child=_Hook(method))
+
+
+def is_one_of_several_workers(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether a server has started this process as one of its workers, as far as a process can know."""
+    concurrency = environ.get("WEB_CONCURRENCY", "1")
+    many = concurrency.isdigit() and int(concurrency) > 1
+    spawned = multiprocessing.parent_process() is not None and "--reload" not in sys.argv
+    return many or spawned or "gunicorn.arbiter" in sys.modules
 
 
 class _Hook(weakref.ref[Any]):

@@ -72,7 +72,7 @@ def show_configuration(config: TelemetryConfig, masker: Masker) -> dict[str, Any
             shown[field.name] = None if value is None else masker.url(value)
         else:
             shown[field.name] = masker.value(None, value if isinstance(value, bool | int | float) else _text(value))
-    return shown
+    return shown | {"metrics": dataclasses.asdict(config.metrics)}
 
 
 def _text(value: object) -> object:

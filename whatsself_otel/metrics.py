@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
+import secrets
 import time
 from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec
 
 from whatsself_otel import catalogue
 from whatsself_otel.catalogue import OTHER, AttributeSpec, MetricSpec
+from whatsself_otel.context import resumed_wait
 from whatsself_otel.forks import run_in_child
 from whatsself_otel.gauges import Gauges
 from whatsself_otel.masking import Masker
@@ -27,6 +30,9 @@ _logger: Final = logging.getLogger(__name__)
 
 MAX_LABEL_LENGTH: Final = 128
 """Longest id kept in a metric attribute; the rest is cut."""
+
+_COUNTED: Final = " counted"
+"""Ends the text of a wait that has been counted as unanswered."""
 
 _P = ParamSpec("_P")
 
@@ -105,7 +111,8 @@ class WhatsSelfMetrics:
         self.config = config or MetricsConfig()
         self._clock = clock
         self._steady_clock = steady_clock or (time.monotonic if clock is time.time else clock)
-        self._label = functools.lru_cache(maxsize=4096)(functools.partial(_label, identifier or Masker().identifier))
+        self._identifier = identifier or Masker().identifier
+        self._label = functools.lru_cache(maxsize=4096)(functools.partial(_label, self._identifier))
         self._said: set[tuple[str, str]] = set()
         self._state = MetricsState(self.config, self._steady_clock)
         self._gauges = Gauges(
@@ -130,7 +137,7 @@ class WhatsSelfMetrics:
             expects_reply: False where no reply is due: opted out, handled by a person, out of hours.
         """
         self._inbound.add(kind)
-        if contact_id is not None and not self._state.receive(contact_id, expects_reply=expects_reply):
+        if contact_id is not None and not self._state.receive(str(contact_id), expects_reply=expects_reply):
             self._count_untracked()
 
     @_guarded
@@ -143,7 +150,9 @@ class WhatsSelfMetrics:
             contact_id: Internal id of the contact.
         """
         self._outbound.add(origin)
-        tracked, latency_s = self._state.send(contact_id, answers=origin != "broadcast")
+        contact = None if contact_id is None else str(contact_id)
+        names = self._names_elsewhere(contact) if contact is not None and self._state.waiting.resumes else ()
+        tracked, latency_s = self._state.send(contact, answers=origin != "broadcast", names=names)
         if latency_s is not None:
             self._first_response.record(latency_s)
         if not tracked:
@@ -184,6 +193,43 @@ class WhatsSelfMetrics:
         """Count a contact that waited past the deadline, where the waits are tracked elsewhere."""
         with self._state.lock:
             self._state.unanswered += 1
+
+    def hand_over_wait(self, contact_id: str) -> str:
+        """
+        Let the contact's wait for a reply leave this process; never raises.
+
+        Args:
+            contact_id: As it is bound here.
+
+        Returns:
+            The wait as text for `take_over_wait` of another process, empty without one.
+        """
+        try:
+            found = self._state.hand_over((contact_id, *self._names_elsewhere(contact_id)))
+        except Exception as error:  # noqa: BLE001 - promise 1: the application never suffers
+            self._fail("hand_over_wait", error)
+            return ""
+        if found is None:
+            return ""
+        age_s, is_counted = found
+        return f"{self._clock() - age_s!r} {secrets.token_hex(4)}{_COUNTED if is_counted else ''}"
+
+    @_guarded
+    def take_over_wait(self, name: str, wait: str) -> None:
+        """
+        Go on with a wait that another process handed over: it counts here as answered or unanswered.
+
+        Args:
+            name: What the contact is called here: its id, or its `wait_name`.
+            wait: What `hand_over_wait` returned.
+        """
+        age_s = max(0.0, self._clock() - float(wait.partition(" ")[0]))
+        if math.isfinite(age_s) and not self._state.resume(name, age_s, counted=wait.endswith(_COUNTED)):
+            self._count_untracked()
+
+    def waits_alone(self) -> bool:
+        """Return whether contacts wait here, or have waited in vain, and no wait was ever handed over."""
+        return self._state.waits_alone()
 
     @_guarded
     def consent(self, *, action: str) -> None:
@@ -363,6 +409,13 @@ class WhatsSelfMetrics:
         self.error("unknown_value")
         self._say_once(attribute.name, "unknown value", f"it is counted as {OTHER}")
         return OTHER
+
+    def _names_elsewhere(self, contact_id: str) -> tuple[str, ...]:
+        """Return what the contact is called where its wait came from another process."""
+        carried, resumed = self._identifier(contact_id), resumed_wait()
+        if resumed is not None and resumed[0] == carried:
+            return resumed[1], carried
+        return (carried,)
 
     def _step(self, flow_id: str, step_key: str) -> dict[str, str]:
         return {catalogue.FLOW_ID: self._label(flow_id), catalogue.STEP_KEY: self._label(step_key)}

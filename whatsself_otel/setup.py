@@ -9,10 +9,9 @@ import functools
 import logging
 import multiprocessing.util
 import os
-import threading
 import time
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from opentelemetry.metrics import NoOpMeterProvider
@@ -22,6 +21,8 @@ from whatsself_otel.catalogue import LOG_LEVELS
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.export import Destinations
+from whatsself_otel.forks import is_one_of_several_workers
+from whatsself_otel.handle import HANDLE
 from whatsself_otel.health import Health, HealthApp, installed_versions, show_configuration
 from whatsself_otel.instrumentation.conventions import CONTRIB_VARIABLES
 from whatsself_otel.instrumentation.fastapi import FastAPIOptions, instrument_app, uninstrument_app
@@ -45,6 +46,11 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("whatsself_otel")
 _SCOPE: Final = "whatsself_otel"
+_LONELY_WAITS: Final = (
+    "Contacts wait for a reply in this process, and it may be one of several: a reply from another process does not "
+    "end the wait, which then counts as unanswered. Hand waits over by capture_context() and resume_context(), or set "
+    "MetricsConfig(track_first_response=False); see docs/several-processes.md."
+)
 _LAST_TRY_S: Final = 0.3
 """Seconds a shutdown gets when the flush just before it has failed."""
 
@@ -87,7 +93,7 @@ class Telemetry:
                 id_generator,
             )
         meter = self.meter_provider.get_meter(_SCOPE)
-        self._metrics = WhatsSelfMetrics(meter, identifier=self._masker.identifier)
+        self._metrics = WhatsSelfMetrics(meter, config=config.metrics, identifier=self._masker.identifier)
         self._runtime = RuntimeMetrics(meter)
         self._pools = PoolMetrics(meter)
         if self._pipelines is not None:
@@ -225,6 +231,8 @@ class Telemetry:
                 for signal, status in signals.items()
                 if status["last_error"]
             )
+            if self._metrics.waits_alone() and is_one_of_several_workers():
+                problems.append(_LONELY_WAITS)
         return Health(
             ok=not problems,
             problems=tuple(problems),
@@ -266,7 +274,7 @@ class Telemetry:
         if self._closed:
             return True
         self._closed = True
-        _HANDLE.forget(self)
+        HANDLE.forget(self)
         default_s = _LAST_TRY_S if self._gave_up else self.config.shutdown_timeout_s
         deadline_s = default_s if timeout_s is None else timeout_s
         self._requests.finish_all()
@@ -365,19 +373,6 @@ class _OnceAMinute:
         return True
 
 
-@dataclass(slots=True)
-class _Handle:
-    """The one global of this package: the running telemetry of this process."""
-
-    running: Telemetry | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def forget(self, telemetry: Telemetry) -> None:
-        if self.running is telemetry:
-            self.running = None
-
-
-_HANDLE: Final = _Handle()
 _DROP_WARNING: Final = _OnceAMinute()
 
 
@@ -400,8 +395,8 @@ def setup_telemetry(app: Any = None, engine: Any = None, *, config: TelemetryCon
     if problems := list(_wrong_arguments(app, engine, config)):
         raise ConfigError(problems)
     wanted = config if config is not None else TelemetryConfig()
-    with _HANDLE.lock:
-        telemetry = _HANDLE.running
+    with HANDLE.lock:
+        telemetry = HANDLE.running
         if telemetry is None:
             telemetry = run(Telemetry(wanted))
         elif telemetry.config != wanted and not telemetry._recording:  # noqa: SLF001
@@ -425,7 +420,7 @@ def _wrong_arguments(app: Any, engine: Any, config: object) -> Iterator[str]:
 def run(telemetry: Telemetry) -> Telemetry:
     """Make *telemetry* the running one of this process; the caller has made sure that there is none."""
     telemetry._start()  # noqa: SLF001 - the two belong together
-    _HANDLE.running = telemetry
+    HANDLE.running = telemetry
     return telemetry
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.errors import ConfigError
-from whatsself_otel.tracking import Breakers, Sessions, WaitingContacts
+from whatsself_otel.tracking import Breakers, Sessions, Wait, WaitingContacts
 from whatsself_otel.windows import EventLog, KeyedWindow, SteadyClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 MINUTE_S: Final = 60.0
 FIVE_MINUTES_S: Final = 300.0
@@ -36,7 +36,7 @@ class MetricsConfig:
     first_response_deadline_s: float = 120.0
     """A longer wait counts as unanswered; seconds > 0."""
     track_first_response: bool = True
-    """False where another process replies: it then calls `first_response` and `first_response_unanswered` itself."""
+    """False where the application times waits itself, by `first_response` and `first_response_unanswered`."""
     callback_timeout_s: float = 1.0
     """Seconds an observed callback may take before its reading is skipped; > 0."""
 
@@ -45,16 +45,36 @@ class MetricsConfig:
             raise ConfigError(problems)
 
     def _problems(self) -> Iterator[str]:
-        for name in ("tracked_contacts", "tracked_events_per_contact", "tracked_sessions"):
-            if getattr(self, name) < 1:
-                yield f"{name} must be at least 1, got {getattr(self, name)!r}."
-        if self.breaker_contacts_shown < 0:
-            yield f"breaker_contacts_shown must be at least 0, got {self.breaker_contacts_shown!r}."
-        if not 1 <= self.breaker_window_s <= DAY_S:
-            yield f"breaker_window_s must be 1 to 86400 seconds, got {self.breaker_window_s!r}."
+        for name, least in _LEAST.items():
+            if not (_is_whole(value := getattr(self, name)) and value >= least):
+                yield f"{name} must be a whole number of at least {least}, got {_show(value)}."
+        if not (_is_number(self.breaker_window_s) and 1 <= self.breaker_window_s <= DAY_S):
+            yield f"breaker_window_s must be 1 to 86400 seconds, got {_show(self.breaker_window_s)}."
         for name in ("first_response_deadline_s", "callback_timeout_s"):
-            if not 0 < getattr(self, name) < math.inf:
-                yield f"{name} must be a finite number of seconds > 0, got {getattr(self, name)!r}."
+            if not (_is_number(value := getattr(self, name)) and 0 < value < math.inf):
+                yield f"{name} must be a finite number of seconds > 0, got {_show(value)}."
+        if not isinstance(self.track_first_response, bool):
+            yield f"track_first_response must be true or false, got {_show(self.track_first_response)}."
+
+
+_LEAST: Final = {
+    "tracked_contacts": 1,
+    "tracked_events_per_contact": 1,
+    "tracked_sessions": 1,
+    "breaker_contacts_shown": 0,
+}
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _show(value: object) -> str:
+    return repr(value) if _is_number(value) else type(value).__name__
 
 
 class MetricsState:
@@ -110,18 +130,45 @@ class MetricsState:
                 tracked = self.waiting.start(contact_id, now_s) and tracked
         return tracked
 
-    def send(self, contact_id: str | None, *, answers: bool) -> tuple[bool, float | None]:
-        """Note a success; return whether the contact could be tracked and how long it had waited for this answer."""
+    def send(self, contact_id: str | None, *, answers: bool, names: Sequence[str] = ()) -> tuple[bool, float | None]:
+        """
+        Note a success; return whether the contact could be tracked and how long it had waited for this answer.
+
+        Args:
+            contact_id: Whom the message went to, if known.
+            answers: Whether it ends a wait.
+            names: More ids under which the contact may wait.
+        """
         with self.lock:
             now_s = self.now_s()
             self.attempts.add(now_s)
             if contact_id is None:
                 return True, None
             tracked = self.outbound_by_contact.add(now_s, contact_id)
-            if not answers or not self.waiting:
+            if not answers or not (self.waiting or self.waiting.resumes):
                 return tracked, None
             self.unanswered += self.waiting.expire(now_s)
-            return tracked, self.waiting.end(contact_id, now_s)
+            return tracked, self.waiting.end((contact_id, *names), now_s)
+
+    def hand_over(self, names: Sequence[str]) -> tuple[float, bool] | None:
+        """Let the wait of the contact called one of *names* leave; return its age in seconds, and if it was counted."""
+        with self.lock:
+            now_s = self.now_s()
+            self.unanswered += self.waiting.expire(now_s)
+            wait = self.waiting.hand_over(names)
+            return None if wait is None else (now_s - wait.started_s, wait.overdue)
+
+    def resume(self, name: str, age_s: float, *, counted: bool) -> bool:
+        """Go on with a wait that is *age_s* old; return whether the contact could be tracked."""
+        if not self._config.track_first_response:
+            return True
+        with self.lock:
+            return self.waiting.resume(name, Wait(self.now_s() - age_s, counted))
+
+    def waits_alone(self) -> bool:
+        """Return whether contacts wait or have waited here in vain, and no wait was ever handed over."""
+        with self.lock:
+            return not self.waiting.handed_over and bool(self.waiting or self.unanswered)
 
     def fail(self, contact_id: str | None) -> bool:
         """Note a failure; return whether the contact could be tracked."""

@@ -20,8 +20,9 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from whatsself_otel.audit import Leak, PiiError, assert_no_pii, find_pii
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.export import Destinations
+from whatsself_otel.handle import HANDLE
 from whatsself_otel.otlp import SendResult
-from whatsself_otel.setup import _HANDLE, Telemetry, run
+from whatsself_otel.setup import Telemetry, run
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -150,7 +151,7 @@ def record_telemetry(**settings: Any) -> Generator[RecordedTelemetry, None, None
     Raises:
         RuntimeError: If telemetry already runs in this process: shut it down first.
     """
-    if _HANDLE.running is not None:
+    if HANDLE.running is not None:
         raise RuntimeError("Telemetry already runs in this process; call its shutdown() before record_telemetry().")
     items = _Memory()
     config = TelemetryConfig(**{"log_to_stdout": False, "environ": {}, **settings})

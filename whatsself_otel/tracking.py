@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.catalogue import SESSION_STATE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 CLOSED: Final = 0
 HALF_OPEN: Final = 1
@@ -17,6 +22,16 @@ BREAKER_VALUES: Final = {"closed": CLOSED, "half_open": HALF_OPEN, "open": OPEN}
 UNKNOWN: Final = "unknown"
 CONNECTED: Final = "connected"
 QR_PENDING: Final = "qr_pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One contact's wait for a reply."""
+
+    started_s: float
+    """Steady time of the contact's message."""
+    overdue: bool = False
+    """Whether it has passed the deadline, and has been counted as unanswered."""
 
 
 class WaitingContacts:
@@ -34,7 +49,14 @@ class WaitingContacts:
         self._forget_after_s = forget_after_s
         self._capacity = capacity
         self._waiting: OrderedDict[str, float] = OrderedDict()
+        """Times by contact, oldest first."""
         self._overdue: OrderedDict[str, float] = OrderedDict()
+        self._answered: OrderedDict[str, float] = OrderedDict()
+        """When a contact was last answered, noted as soon as a wait has come from another process."""
+        self.handed_over = False
+        """Whether a wait has left for another process, or has come from one."""
+        self.resumes = False
+        """Whether one has come."""
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._overdue)
@@ -43,20 +65,44 @@ class WaitingContacts:
         """Begin a wait unless one goes on; return False where this or an older wait had to be given up for room."""
         if contact_id in self._waiting or contact_id in self._overdue:
             return True
-        full = len(self) >= self._capacity
-        if full and not self._overdue:
-            return False
-        if full:
-            self._overdue.popitem(last=False)
-        self._waiting[contact_id] = now_s
-        return not full
+        room, is_free = self._make_room()
+        if room:
+            self._waiting[contact_id] = now_s
+        return is_free
 
-    def end(self, contact_id: str, now_s: float) -> float | None:
-        """Return how many seconds the contact had waited, or None if it did not wait. Call `expire` first."""
-        started_s = self._waiting.pop(contact_id, None)
-        if started_s is None:
-            started_s = self._overdue.pop(contact_id, None)
-        return None if started_s is None else now_s - started_s
+    def resume(self, contact_id: str, wait: Wait) -> bool:
+        """
+        Go on with a wait that began in another process; return False where one had to be given up for room.
+
+        A reply that this process has sent since the contact's message has answered it: then nothing waits.
+        """
+        self.handed_over = self.resumes = True
+        if wait.started_s < self._answered.get(contact_id, -math.inf):
+            return True
+        known = self._pop(contact_id)
+        room, is_free = self._make_room()
+        if room:
+            self._put(contact_id, wait if known is None else _together(wait, known))
+        return is_free
+
+    def hand_over(self, names: Iterable[str]) -> Wait | None:
+        """Return the wait of the contact that has one of *names*, which another process goes on with."""
+        wait = self._take(names)
+        self.handed_over = self.handed_over or wait is not None
+        return wait
+
+    def end(self, names: Sequence[str], now_s: float) -> float | None:
+        """
+        Return how many seconds the contact had waited, or None if it did not wait. Call `expire` first.
+
+        Args:
+            names: Ids under which the contact may wait.
+            now_s: When the reply was sent.
+        """
+        if self.resumes:
+            self._note_answer(names, now_s)
+        wait = self._take(names)
+        return None if wait is None or now_s - wait.started_s > self._forget_after_s else now_s - wait.started_s
 
     def expire(self, now_s: float) -> int:
         """Return how many waits passed the deadline since the last call."""
@@ -68,6 +114,44 @@ class WaitingContacts:
         while self._overdue and now_s - next(iter(self._overdue.values())) > self._forget_after_s:
             self._overdue.popitem(last=False)
         return passed
+
+    def _take(self, names: Iterable[str]) -> Wait | None:
+        return next((wait for name in names if (wait := self._pop(name))), None)
+
+    def _pop(self, contact_id: str) -> Wait | None:
+        if (started_s := self._waiting.pop(contact_id, None)) is not None:
+            return Wait(started_s)
+        if (started_s := self._overdue.pop(contact_id, None)) is not None:
+            return Wait(started_s, overdue=True)
+        return None
+
+    def _make_room(self) -> tuple[bool, bool]:
+        """Return whether there is room for one more, and whether nobody had to leave for it."""
+        full = len(self) >= self._capacity
+        if not full or not self._overdue:
+            return not full, not full
+        self._overdue.popitem(last=False)
+        return True, False
+
+    def _put(self, contact_id: str, wait: Wait) -> None:
+        if wait.overdue:
+            self._overdue[contact_id] = wait.started_s
+            return
+        younger = list(itertools.takewhile(lambda name: self._waiting[name] > wait.started_s, reversed(self._waiting)))
+        self._waiting[contact_id] = wait.started_s
+        for name in reversed(younger):
+            self._waiting.move_to_end(name)
+
+    def _note_answer(self, names: Sequence[str], now_s: float) -> None:
+        for name in names:
+            self._answered[name] = now_s
+            self._answered.move_to_end(name)
+        while len(self._answered) > self._capacity:
+            self._answered.popitem(last=False)
+
+
+def _together(one: Wait, other: Wait) -> Wait:
+    return Wait(min(one.started_s, other.started_s), one.overdue or other.overdue)
 
 
 @dataclass(slots=True)

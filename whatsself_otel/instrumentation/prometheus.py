@@ -14,9 +14,7 @@ import asyncio
 import hmac
 import logging
 import math
-import multiprocessing
 import os
-import sys
 import threading
 from bisect import bisect_left
 from dataclasses import dataclass
@@ -34,7 +32,7 @@ from opentelemetry.sdk.metrics.export import Histogram as HistogramData
 
 from whatsself_otel.catalogue import Kind, Way, bucket_label, prometheus_label, prometheus_name
 from whatsself_otel.errors import ConfigError
-from whatsself_otel.forks import run_in_child
+from whatsself_otel.forks import is_one_of_several_workers, run_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
@@ -180,10 +178,7 @@ class _Answer:
 
 def several_workers_problem(environ: Mapping[str, str] = os.environ) -> str | None:
     """Return what is wrong with ``/metrics`` in this process if it is one of several workers, else None."""
-    concurrency = environ.get("WEB_CONCURRENCY", "1")
-    many = concurrency.isdigit() and int(concurrency) > 1
-    spawned = multiprocessing.parent_process() is not None and "--reload" not in sys.argv
-    if not many and not spawned and "gunicorn.arbiter" not in sys.modules:
+    if not is_one_of_several_workers(environ):
         return None
     return (
         "/metrics shows one worker only, a different one at each scrape; with several workers scrape the collector's "
