@@ -115,7 +115,7 @@ class Sink:
     def total(self, name: str, **attributes: Any) -> float:
         """Return what a counter, or the number of a histogram's values, is in all processes together."""
         series = [value for (_, own), value in self.series(name).items() if attributes.items() <= dict(own).items()]
-        return sum(value[0] if isinstance(value, tuple) else value for value in series)
+        return float(sum(value[0] if isinstance(value, tuple) else value for value in series))
 
     def wait_for(self, condition: Callable[[Sink], object], timeout_s: float = 10.0) -> None:
         deadline_s = time.monotonic() + timeout_s

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Handle:
-    """Holds the telemetry that `setup_telemetry` started, for what has no handle of its own."""
+    """Holds the telemetry that `setup_telemetry` started."""
 
     running: Telemetry | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
