@@ -150,24 +150,3 @@ def test_views_hold(view: View, expected: dict[str, Any]) -> None:
     series.record(1)
 
     assert read_values(bench.reader) == expected
-
-
-def test_an_sdk_with_other_names_is_asked_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = Bench()
-    counter: Any = bench.meter.create_counter("c")
-    counter.add(1, KIND)
-    written: list[float] = []
-
-    def add(value: float, *_: Any) -> None:
-        written.append(value)
-
-    def not_there(_: Any) -> Any:
-        raise AttributeError
-
-    monkeypatch.setattr(counter, "add", add)
-    monkeypatch.setattr("whatsself_otel.series._hash_attributes", not_there)
-    series = Series(counter, KIND)
-    series.record(1)
-    series.record(2)
-
-    assert written == [1, 2]

@@ -35,10 +35,10 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from whatsself_otel import message_context, spans
+from whatsself_otel import _sdk, message_context
 from whatsself_otel.context import RequestScope, bind_request
-from whatsself_otel.processors import CorrelationProcessor, GuardedProcessors, put_clean
-from whatsself_otel.spans import SpanMaker
+from whatsself_otel.processors import CorrelationProcessor, GuardedProcessors
+from whatsself_otel.spans import OwnSpan, SpanMaker, put_clean
 
 ATTRIBUTES: Mapping[str, str | int] = {"url.path": "/messages/m-1", "server.port": 8000}
 
@@ -99,12 +99,13 @@ class Reading(Sampler):
 def provider(
     sampler: Sampler = DEFAULT_ON, ids: IdGenerator | None = None, processor: SpanProcessor | None = None, **limits: Any
 ) -> TracerProvider:
+    most = SpanLimits(**limits)
     made = TracerProvider(
         sampler=sampler,
         shutdown_on_exit=False,
         id_generator=ids,
-        span_limits=SpanLimits(**limits),
-        active_span_processor=GuardedProcessors(lambda _component: None),
+        span_limits=most,
+        active_span_processor=GuardedProcessors(lambda _component: None, most),
     )
     made.add_span_processor(CorrelationProcessor())
     if processor is not None:
@@ -113,7 +114,7 @@ def provider(
 
 
 def started(of: TracerProvider, context: Context | None = None) -> Any:
-    maker = SpanMaker(of.get_tracer("test", "1.0"))
+    maker = SpanMaker(of, "test", "1.0")
     return maker.start("GET /messages/{id}", context or Context(), SpanKind.SERVER, ATTRIBUTES)
 
 
@@ -123,7 +124,7 @@ def started_by_the_sdk(of: TracerProvider, context: Context | None = None) -> An
 
 
 def is_short(span: object) -> bool:
-    return isinstance(span, spans._OwnSpan)
+    return isinstance(span, OwnSpan)
 
 
 def below(**parts: Any) -> Context:
@@ -181,7 +182,6 @@ def everything(span: Any) -> dict[str, Any]:
         "links": links,
         "recording": span.is_recording(),
         "ended": span.end_time is not None,
-        "immutable": span._attributes._immutable,
     }
 
 
@@ -291,7 +291,7 @@ class TestASpan:
         monkeypatch.setattr(of._active_span_processor, "on_end", ended.append)
         span = started(of)
         threads = [threading.Thread(target=span.end) for _ in range(4)]
-        with span._lock:
+        with span._mutex:
             for thread in threads:
                 thread.start()
             time.sleep(0.1)  # all wait for the lock now
@@ -322,19 +322,17 @@ class TestAProcessorOfTheApplication:
 
 
 class TestTheLongWayIsTaken:
-    def test_by_an_sdk_whose_spans_have_other_fields(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        make = spans._make
-
-        def make_with_one_field_less(*arguments: Any) -> Any:
-            span = make(*arguments)
-            del span._limits
-            return span
-
-        monkeypatch.setattr(spans, "_make", make_with_one_field_less)
+    def test_by_an_sdk_whose_spans_can_do_more_than_ours(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(OwnSpan, "set_status", lambda *_: None)
+        _sdk._check.cache_clear()
         span = started(provider())
+        problem = _sdk.SPANS.problem()
+        monkeypatch.undo()
 
         assert not is_short(span)
         assert dict(span.attributes) == ATTRIBUTES
+        assert "for the SDK makes them" in str(problem)
+        assert is_short(started(provider()))
 
     def test_where_the_sdk_counts_its_spans(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "true")
@@ -343,8 +341,8 @@ class TestTheLongWayIsTaken:
 
     def test_by_a_tracer_that_is_switched_off(self) -> None:
         of = provider()
-        tracer: Any = of.get_tracer("test")
-        maker = SpanMaker(tracer)
+        tracer: Any = of.get_tracer("test", "")
+        maker = SpanMaker(of, "test", "")
         tracer._tracer_config.is_enabled = False
 
         assert not maker.start("off", Context(), SpanKind.CLIENT, {}).is_recording()

@@ -25,9 +25,15 @@ from opentelemetry import _logs as logs_api
 from opentelemetry import context as otel_context
 from opentelemetry import metrics as metrics_api
 from opentelemetry import trace as trace_api
+from opentelemetry._logs import SeverityNumber
+from opentelemetry.context import Context
 from opentelemetry.metrics import Asynchronous, Observation
+from opentelemetry.sdk._logs import LoggerProvider, LogRecordLimits, LogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, InMemoryMetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags
 
 from whatsself_otel.catalogue import OVERFLOW
 
@@ -57,7 +63,10 @@ class Part:
     @property
     def works(self) -> bool:
         """Whether the private names can be used; worked out once a process."""
-        return _works(self)
+        try:
+            return _check(self)
+        except Exception:  # noqa: BLE001 - whatever a changed package raises
+            return False
 
     def problem(self) -> str | None:
         """Return what is lost and what to do, or None if nothing is."""
@@ -70,16 +79,16 @@ class Part:
 
 
 @functools.cache
-def _works(part: Part) -> bool:
-    try:
-        return part.check()
-    except Exception:  # noqa: BLE001 - whatever a changed package raises
-        return False
+def _check(part: Part) -> bool:
+    """Check *part*; only a success is remembered, for a variable that is wrong may be put right."""
+    if not part.check():
+        raise AssertionError
+    return True
 
 
 def problems() -> list[str]:
     """Return what is lost on the OpenTelemetry that is installed, for `health`."""
-    return [problem for part in (GLOBALS, SERIES, SUPPRESSION) if (problem := part.problem())]
+    return [problem for part in (GLOBALS, SPANS, RECORDS, SERIES, SUPPRESSION) if (problem := part.problem())]
 
 
 def _find(module: str, name: str) -> Any:
@@ -187,6 +196,109 @@ SUPPRESSION: Final = Part(
     check=lambda: isinstance(_SUPPRESS, str) and isinstance(_SUPPRESS_HTTP, str),
     lost="The start takes some 50 ms longer, for these keys are looked up in contrib's helpers.",
     package="opentelemetry-api",
+)
+
+
+# Spans and log records of our own classes: nothing private, but the switch of a tracer, which only the SDK knows.
+
+
+def is_enabled(tracer: Any) -> bool:
+    """Return whether *tracer*, the SDK's, makes spans."""
+    enabled: bool = tracer._is_enabled()
+    return enabled
+
+
+def _check_spans() -> bool:
+    """Make a span of ours and one of the SDK's, do the same with both, and compare what can be read of them."""
+    from whatsself_otel.processors import GuardedProcessors
+    from whatsself_otel.spans import OwnSpan
+
+    limits = SpanLimits(max_span_attributes=8, max_events=8, max_links=8)
+    processors = GuardedProcessors(lambda _component: None, limits)
+    provider = TracerProvider(
+        sampler=ALWAYS_ON, shutdown_on_exit=False, active_span_processor=processors, span_limits=limits
+    )
+    tracer: Any = provider.get_tracer("check", "1")
+    theirs: Any = tracer.start_span("check", Context(), SpanKind.CLIENT, {"first": 1})
+    context, scope = theirs.get_span_context(), theirs.instrumentation_scope
+    ours: Any = OwnSpan("check", context, None, SpanKind.CLIENT, scope, tracer, {"first": 1})
+    for span in (ours, theirs):
+        span.set_attribute("second", [1, 2])
+        span.add_event("happened", {"third": True}, 1)
+        span.set_status(StatusCode.ERROR, "failed")
+        span.end(2)
+    return _described(ours) == _described(theirs) and is_enabled(tracer)
+
+
+def _described(span: Any) -> list[Any]:
+    names = ("name", "context", "parent", "kind", "resource", "instrumentation_scope", "end_time", "links")
+    events = [(event.name, dict(event.attributes), event.timestamp) for event in span.events]
+    status = span.status.status_code, span.status.description
+    return [*(getattr(span, name) for name in names), dict(span.attributes), events, status, span.is_recording()]
+
+
+def _check_records() -> bool:
+    """Emit a record as we make it and one as the SDK does, and compare what reaches a processor."""
+    from whatsself_otel.logs import LogEntry, MaskedLogRecord, QuickLogRecord, ReadyLogRecord
+
+    seen: list[Any] = []
+
+    class Processor(LogRecordProcessor):
+        def on_emit(self, log_record: Any) -> None:
+            seen.append(log_record)
+
+        def shutdown(self) -> None:
+            """Nothing to end."""
+
+        def force_flush(self, timeout_millis: int = 30_000) -> bool:
+            return timeout_millis > 0
+
+    limits = LogRecordLimits()
+    provider = LoggerProvider(shutdown_on_exit=False, log_record_limits=limits)
+    provider.add_log_record_processor(Processor())
+    logger: Any = provider.get_logger("check")
+    entry = LogEntry(
+        timestamp_ns=1,
+        level="info",
+        severity=SeverityNumber.INFO,
+        message="checked",
+        logger="check",
+        ids={},
+        extra={"kind": "text"},
+        error=None,
+        span_context=SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(1)),
+    )
+    logger.emit(ReadyLogRecord(QuickLogRecord(entry), logger, limits))
+    logger.emit(MaskedLogRecord(entry))
+    ours, theirs = map(_described_record, seen)
+    return ours == theirs
+
+
+def _described_record(emitted: Any) -> list[Any]:
+    names = (
+        "timestamp",
+        "trace_id",
+        "span_id",
+        "trace_flags",
+        "severity_text",
+        "severity_number",
+        "body",
+        "event_name",
+    )
+    record = emitted.log_record
+    about = (emitted.resource, emitted.instrumentation_scope, emitted.dropped_attributes)
+    return [*(getattr(record, name) for name in names), dict(record.attributes), *about]
+
+
+SPANS: Final = Part(
+    names=("_is_enabled",),
+    check=_check_spans,
+    lost="Spans of requests and SQL statements take about a third more time, for the SDK makes them.",
+)
+RECORDS: Final = Part(
+    names=(),
+    check=_check_records,
+    lost="Exported log records take more time, for the SDK makes them.",
 )
 
 

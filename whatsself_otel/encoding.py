@@ -54,7 +54,6 @@ _DOUBLE: Final = struct.Struct("<cd")
 _FLAGS: Final = struct.Struct("<I")
 Written: TypeAlias = tuple[bytes, bytes, bytes]
 """One item, encoded: its resource, its scope, itself."""
-_NONE: Final = ()
 _SHORT_BYTES: Final = 0x7C
 """Of less, all sizes take one byte."""
 _LOW_64: Final = 2**64 - 1
@@ -86,7 +85,7 @@ class Encoder:
 
     def span(self, span: ReadableSpan) -> Written:
         """Return *span* for an ``ExportTraceServiceRequest``."""
-        resource, scope = self._source(span._resource, span._instrumentation_scope)  # noqa: SLF001 - as in `_span`
+        resource, scope = self._source(span.resource, span.instrumentation_scope)
         return resource, scope, self._span(span)
 
     def log(self, record: ReadableLogRecord) -> Written:
@@ -132,12 +131,10 @@ class Encoder:
         return known[1]
 
     def _span(self, span: ReadableSpan) -> bytes:
-        # The SDK's properties copy and check what they return; here a span is only read, and most have no rarities.
         # Each call costs as much as writing a field, so this one and `_log` write most of theirs themselves.
-        trace_id, span_id, _, _, trace_state, _ = span._context  # type: ignore[misc]  # noqa: SLF001 - a tuple
-        parent, start_ns, end_ns = span._parent, span._start_time, span._end_time  # noqa: SLF001
-        events, links, status = span._events, span._links, span._status  # noqa: SLF001
-        attributes: Any = span._attributes  # noqa: SLF001
+        context: Any = span.context
+        trace_id, span_id, _, _, trace_state, _ = context
+        parent, status, name, kind = span.parent, span.status, span.name, span.kind
         high, low = trace_id >> 64, trace_id & _LOW_64
         if parent is None:
             ids = _IDS.pack(b"\x0a\x10", high, low, b"\x12\x08", span_id) + _LOCAL_PARENT
@@ -146,15 +143,14 @@ class Encoder:
             ids += _REMOTE_PARENT if parent.is_remote else _LOCAL_PARENT
         parts = [
             ids,
-            self._names.get(span._name) or self._name(span._name),  # noqa: SLF001
-            _KIND[span._kind._value_],  # noqa: SLF001
-            _TIMES.pack(b"\x39", start_ns or 0, b"\x41", end_ns or 0),
-            self._attributes.write(b"\x4a", plain_dict(attributes)),
+            self._names.get(name) or self._name(name),
+            _KIND[kind._value_],
+            _TIMES.pack(b"\x39", span.start_time or 0, b"\x41", span.end_time or 0),
+            self._attributes.write(b"\x4a", plain_dict(span.attributes)),
         ]
         if trace_state is not DEFAULT_TRACE_STATE and trace_state:
-            parts.append(self._trace_state(span.context))
-        has_lists = events is not _NONE or links is not _NONE
-        if _dropped(attributes) or (has_lists and (events or links or _dropped(events) or _dropped(links))):
+            parts.append(self._trace_state(context))
+        if span.events or span.links or span.dropped_attributes or span.dropped_events or span.dropped_links:
             parts += self._rarities(span)
         code = status.status_code._value_
         if code or status.description:
@@ -372,11 +368,6 @@ class _Attributes:
             raise _PersonalKeyError
         written = _text(b"\x0a", str(key))
         return self._keys.keep(key, written)
-
-
-def _dropped(held: Any) -> int:
-    """Return how many items the SDK's bounded list or dictionary had no room for."""
-    return getattr(held, "dropped", 0)
 
 
 def _mask(key: str, value: Any, masker: Masker) -> Any:

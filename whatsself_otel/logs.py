@@ -24,8 +24,10 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry._logs import LogRecord, SeverityNumber
-from opentelemetry.sdk._logs import Logger, ReadWriteLogRecord
+from opentelemetry.context import Context
+from opentelemetry.sdk._logs import Logger, LogRecordLimits, ReadWriteLogRecord
 
+from whatsself_otel import _sdk
 from whatsself_otel.catalogue import EVENT, REQUEST_ID, ROUTE
 from whatsself_otel.context import CORRELATION_KEYS, EXPORTING, current_attributes, current_request
 from whatsself_otel.forks import hold_while_forking
@@ -33,7 +35,6 @@ from whatsself_otel.remembered import Remembered
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
-    from opentelemetry.context import Context
 
     from whatsself_otel.masking import Masker
 
@@ -151,7 +152,22 @@ class MaskedLogRecord(LogRecord):
     """
 
     def __init__(self, entry: LogEntry) -> None:
-        # LogRecord's own __init__ looks the span up, which the entry knows already.
+        event = entry.extra.get(EVENT)
+        super().__init__(
+            timestamp=entry.timestamp_ns,
+            context=trace.set_span_in_context(trace.NonRecordingSpan(entry.span_context), Context()),
+            severity_text=entry.level,
+            severity_number=entry.severity,
+            body=entry.message,
+            attributes=entry.attributes(),
+            event_name=event if isinstance(event, str) else None,
+        )
+
+
+class QuickLogRecord(MaskedLogRecord):
+    """The same without what LogRecord's own ``__init__`` looks up, and the entry knows already."""
+
+    def __init__(self, entry: LogEntry) -> None:
         event = entry.extra.get(EVENT)
         self.timestamp = entry.timestamp_ns
         self.observed_timestamp = time.time_ns()
@@ -167,21 +183,25 @@ class MaskedLogRecord(LogRecord):
         self.exception = None
 
 
-class _MaskedReadWrite(ReadWriteLogRecord):
-    """What the SDK's processors are given, with attributes that are clean: they are not copied and validated again."""
+class ReadyLogRecord(ReadWriteLogRecord):
+    """
+    What the SDK's processors are given, with attributes that are clean: they are not copied and validated again.
 
-    def __init__(self, record: MaskedLogRecord, logger: Any) -> None:
+    Args:
+        record: What was logged.
+        logger: Who emits it.
+        limits: What they may hold.
+    """
+
+    def __init__(self, record: LogRecord, logger: Logger, limits: LogRecordLimits) -> None:
         self.log_record = record
-        self.resource = logger._resource  # noqa: SLF001 - as the logger's own emit does
-        self.instrumentation_scope = logger._instrumentation_scope  # noqa: SLF001
-        self.limits = logger._log_record_limits  # noqa: SLF001
+        self.resource = logger.resource
+        self.instrumentation_scope = logger.instrumentation_scope
+        self.limits = limits
 
 
-def _needs_no_cut(record: MaskedLogRecord, logger: Any) -> bool:
+def _needs_no_cut(record: LogRecord, limits: Any) -> bool:
     """Return whether the limits that ``OTEL_*`` variables set would leave *record* as it is."""
-    if type(logger) is not Logger:
-        return False
-    limits: Any = logger._log_record_limits  # noqa: SLF001 - as above
     most = limits.max_log_record_attributes
     return limits.max_log_record_attribute_length is None and (most is None or len(record.attributes or ()) <= most)
 
@@ -212,6 +232,8 @@ class TelemetryHandler(logging.Handler):
         self._provider = provider
         self._on_error = on_error
         self._loggers: Remembered[str, Any] = Remembered(_MAX_LOGGERS)
+        self._limits = LogRecordLimits()
+        self._is_quick = _sdk.RECORDS.works
         self._clean_texts: Remembered[str, None] = Remembered(_MAX_REMEMBERED)
         self._clean_fields: Remembered[tuple[str, str], None] = Remembered(_MAX_REMEMBERED)
         self._handling = threading.local()
@@ -340,8 +362,13 @@ class TelemetryHandler(logging.Handler):
     def _export(self, entry: LogEntry) -> None:
         try:
             logger = self._loggers.get(entry.logger) or self._logger(entry.logger)
-            record = MaskedLogRecord(entry)
-            logger.emit(_MaskedReadWrite(record, logger) if _needs_no_cut(record, logger) else record)
+            if not self._is_quick or type(logger) is not Logger:
+                logger.emit(MaskedLogRecord(entry))
+                return
+            record = QuickLogRecord(entry)
+            is_whole = _needs_no_cut(record, self._limits)
+            ready: Any = ReadyLogRecord(record, logger, self._limits) if is_whole else record
+            logger.emit(ready)
         except Exception:  # noqa: BLE001 - telemetry must not stop the application
             self._on_error("logs")
 

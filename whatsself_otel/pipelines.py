@@ -93,7 +93,7 @@ class Pipelines:
             shutdown_on_exit=False,
             span_limits=unlimited,
             id_generator=id_generator,
-            active_span_processor=GuardedProcessors(self._count_error),
+            active_span_processor=GuardedProcessors(self._count_error, unlimited),
         )
         self.tracer_provider.add_span_processor(CorrelationProcessor())
         if self._spans is not None:

@@ -6,12 +6,13 @@ import asyncio
 import dataclasses
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord
 from opentelemetry.sdk.metrics.export import Metric, MetricsData, ResourceMetrics, ScopeMetrics
-from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor, SynchronousMultiSpanProcessor
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, SpanProcessor, SynchronousMultiSpanProcessor
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, Status
 
@@ -19,6 +20,7 @@ from whatsself_otel import propagation
 from whatsself_otel.batch_queue import Deadline
 from whatsself_otel.context import CORRELATION_KEYS, RequestScope, current_attributes
 from whatsself_otel.logs import MaskedLogRecord, plain
+from whatsself_otel.spans import OwnSpan, put_clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,6 +36,7 @@ MAX_PARKED_S: Final = 30.0
 """Longest wait of a server span for its request's background tasks."""
 _CLOCK_GRAIN_S: Final = 0.1
 """What is due this soon is let go too: an event loop's clock may be a little ahead."""
+_WRAPPERS: Final = (BoundedAttributes, MappingProxyType)
 
 
 class GuardedProcessors(SynchronousMultiSpanProcessor):
@@ -42,10 +45,12 @@ class GuardedProcessors(SynchronousMultiSpanProcessor):
 
     Args:
         on_error: Told that one failed.
+        limits: What a span may hold.
     """
 
-    def __init__(self, on_error: Callable[[str], object]) -> None:
+    def __init__(self, on_error: Callable[[str], object], limits: SpanLimits) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.limits = limits
         self._on_error = on_error
         self.has_foreign = False
         """Whether an application added one, which may look at a span's attributes when it starts."""
@@ -55,36 +60,43 @@ class GuardedProcessors(SynchronousMultiSpanProcessor):
 
     def add_span_processor(self, span_processor: SpanProcessor) -> None:
         """Call *span_processor* too."""
-        self.has_foreign = self.has_foreign or not isinstance(span_processor, CorrelationProcessor | ExportProcessor)
-        super().add_span_processor(span_processor)
         kind = type(span_processor)
+        if not isinstance(span_processor, CorrelationProcessor | ExportProcessor):
+            self.has_foreign = True
+            span_processor = cast("SpanProcessor", _Guarded(span_processor, self._on_error))
+        super().add_span_processor(span_processor)
         self._starters += (span_processor,) if kind.on_start is not SpanProcessor.on_start else ()
         self._enders += (span_processor,) if kind.on_end is not SpanProcessor.on_end else ()
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Tell every processor that *span* starts."""
         for processor in self._starters:
-            try:
-                processor.on_start(span, parent_context)
-            except Exception:  # noqa: BLE001 - whatever a foreign processor raises
-                self._on_error("export")
+            processor.on_start(span, parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Tell every processor that *span* has ended."""
         for processor in self._enders:
-            try:
-                processor.on_end(span)
-            except Exception:  # noqa: BLE001 - as above
-                self._on_error("export")
+            processor.on_end(span)
 
-    def _on_ending(self, span: Span) -> None:
-        if not self.has_foreign:
-            return
-        for processor in self._span_processors:
+
+class _Guarded:
+    """A processor of an application's own: whatever the SDK calls on it is called, and what that raises is counted."""
+
+    def __init__(self, processor: SpanProcessor, on_error: Callable[[str], object]) -> None:
+        self._processor = processor
+        self._on_error = on_error
+
+    def __getattr__(self, name: str) -> Any:
+        called = getattr(self._processor, name)
+
+        def guarded(*arguments: Any, **keywords: Any) -> Any:
             try:
-                processor._on_ending(span)  # noqa: SLF001 - the SDK's own name for it
-            except Exception:  # noqa: BLE001 - as above
+                return called(*arguments, **keywords)
+            except Exception:  # noqa: BLE001 - whatever a foreign processor raises
                 self._on_error("export")
+                return False
+
+        return guarded
 
 
 class CorrelationProcessor(SpanProcessor):
@@ -226,32 +238,20 @@ class ExportLogProcessor(LogRecordProcessor):
         return self._queue.flush(Deadline(timeout_millis / 1000))
 
 
-def put_clean(span: Any, attributes: Mapping[str, str | int]) -> None:
-    """Set *attributes*, clean text and numbers, on *span*; the SDK would validate and lock for each."""
-    bounded = span._attributes  # noqa: SLF001 - as `plain_dict`
-    known = plain_dict(bounded)
-    if type(known) is dict and (bounded.maxlen is None or len(known) + len(attributes) <= bounded.maxlen):
-        known.update(attributes)  # one operation of the interpreter: no other thread sees half of it
-    else:
-        span.set_attributes(attributes)
+def with_attributes(span: ReadableSpan, attributes: Mapping[str, str]) -> ReadableSpan:
+    """Return *span*, which has ended, with *attributes* besides its own."""
+    if not attributes:
+        return span
+    if type(span) is OwnSpan:
+        span.put(attributes)
+        return span
+    both = {**plain_dict(span.attributes or {}), **attributes}
+    return _copy(span, attributes=_keep_dropped(both, span.dropped_attributes))
 
 
 def plain_dict(attributes: Any) -> Any:
-    """Return the dictionary inside of what the SDK wraps, which is several times faster to work with."""
-    return attributes._dict if type(attributes) is BoundedAttributes else attributes  # noqa: SLF001 - see above
-
-
-def with_attributes(span: ReadableSpan, attributes: Mapping[str, str]) -> ReadableSpan:
-    """Return *span* with *attributes* besides its own."""
-    if not attributes:
-        return span
-    held: Any = span._attributes  # noqa: SLF001 - as `plain_dict`
-    known = plain_dict(held)
-    is_bounded = type(known) is dict and known is not held
-    if is_bounded and (held.maxlen is None or len(known) + len(attributes) <= held.maxlen):
-        known.update(attributes)  # as in `put_clean`
-        return span
-    return _copy(span, attributes=_keep_dropped({**(span.attributes or {}), **attributes}, held))
+    """Return a dictionary of what the SDK wraps, which is several times faster to go through."""
+    return attributes.copy() if type(attributes) in _WRAPPERS else attributes
 
 
 def mask_span(span: ReadableSpan, masker: Masker) -> ReadableSpan:
@@ -260,7 +260,7 @@ def mask_span(span: ReadableSpan, masker: Masker) -> ReadableSpan:
         span,
         name=masker.text(span.name),
         context=_mask_span_context(span.get_span_context(), masker),
-        attributes=_keep_dropped(mask_attributes(span.attributes, masker), span.attributes),
+        attributes=_keep_dropped(mask_attributes(span.attributes, masker), span.dropped_attributes),
         events=[_mask_event(event, masker) for event in span.events],
         links=[_mask_link(link, masker) for link in span.links],
         status=_mask_status(span.status, masker),
@@ -318,11 +318,11 @@ def _copy(span: ReadableSpan, **changes: Any) -> ReadableSpan:
     return ReadableSpan(**(parts | changes))
 
 
-def _keep_dropped(masked: dict[str, Any], original: object) -> Mapping[str, Any]:
-    if not isinstance(original, BoundedAttributes) or not original.dropped:
-        return masked
-    kept = BoundedAttributes(attributes=masked)
-    kept.dropped = original.dropped
+def _keep_dropped(attributes: dict[str, Any], dropped: int) -> Mapping[str, Any]:
+    if not dropped:
+        return attributes
+    kept = BoundedAttributes(attributes=attributes)
+    kept.dropped = dropped
     return kept
 
 

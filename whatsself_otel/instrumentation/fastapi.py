@@ -113,9 +113,10 @@ def _build_lean(app: Any, options: FastAPIOptions) -> Callable[[Any], Serve]:
     from whatsself_otel.instrumentation import lean_fastapi
     from whatsself_otel.instrumentation.background_tasks import trace_background_tasks
     from whatsself_otel.instrumentation.routes import RouteIndex
+    from whatsself_otel.spans import SpanMaker
 
-    tracer = options.tracer_provider.get_tracer("opentelemetry.instrumentation.fastapi", _contrib_version(), SCHEMA_URL)
-    undo_background = trace_background_tasks(tracer)
+    spans = SpanMaker(options.tracer_provider, "opentelemetry.instrumentation.fastapi", _contrib_version(), SCHEMA_URL)
+    undo_background = trace_background_tasks(spans.tracer)
     undo_native = _silence_native(app)
     app._whatsself_otel_undo = lambda: (undo_background(), undo_native())  # noqa: SLF001 - our own mark
     duration, routes = _duration_histogram(options.meter), RouteIndex(app)
@@ -123,7 +124,7 @@ def _build_lean(app: Any, options: FastAPIOptions) -> Callable[[Any], Serve]:
     def build(stack: Any) -> Serve:
         if hasattr(stack, "app"):
             stack.app = lean_fastapi.Recorder(stack.app)
-        return lean_fastapi.Requests(stack, options, tracer, duration, routes).serve
+        return lean_fastapi.Requests(stack, options, spans, duration, routes).serve
 
     return build
 

@@ -20,20 +20,20 @@ from opentelemetry.util.http import detect_synthetic_user_agent, sanitize_method
 from whatsself_otel import _sdk
 from whatsself_otel.catalogue import REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
-from whatsself_otel.processors import put_clean
 from whatsself_otel.propagation import CleanTraceContext
 from whatsself_otel.remembered import Remembered
 from whatsself_otel.series import Series
-from whatsself_otel.spans import SpanMaker
+from whatsself_otel.spans import put_clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from opentelemetry.metrics import Histogram
-    from opentelemetry.trace import Span, Tracer
+    from opentelemetry.trace import Span
 
     from whatsself_otel.instrumentation.fastapi import ASGIApp, FastAPIOptions, Message, Receive, Scope, Send
     from whatsself_otel.instrumentation.routes import RouteIndex
+    from whatsself_otel.spans import SpanMaker
 
 _logger = logging.getLogger(__name__)
 _MAX_REMEMBERED: Final = 1024
@@ -69,18 +69,18 @@ class Requests:
     Args:
         app: The rest of the stack.
         options: What it works with.
-        tracer: Where the spans come from.
+        spans: Starts them.
         duration: Where durations are recorded.
         routes: Finds the route of a request.
     """
 
     def __init__(
-        self, app: ASGIApp, options: FastAPIOptions, tracer: Tracer, duration: Histogram, routes: RouteIndex
+        self, app: ASGIApp, options: FastAPIOptions, spans: SpanMaker, duration: Histogram, routes: RouteIndex
     ) -> None:
         self._app = app
         self.options = options
         self.duration = duration
-        self._spans = SpanMaker(tracer)
+        self._spans = spans
         self._routes = routes
         self._excluded = frozenset(options.excluded_paths)
         self._suppressing = (_SUPPRESSED_PLAIN, *_sdk.suppression_keys(), *_sdk.suppression_keys("http"))

@@ -25,12 +25,11 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from whatsself_otel import _sdk
 from whatsself_otel.instrumentation.sql_names import operation_of, span_name
 from whatsself_otel.remembered import Remembered
-from whatsself_otel.spans import SpanMaker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from opentelemetry.trace import Tracer
+    from whatsself_otel.spans import SpanMaker
 
 _logger = logging.getLogger(__name__)
 _MAX_STATEMENTS: Final = 1024
@@ -49,11 +48,11 @@ class StatementSpans:
 
     Args:
         engine: A SQLAlchemy ``Engine``, not an async one.
-        tracer: Where the spans come from.
+        spans: Starts them.
     """
 
-    def __init__(self, engine: Any, tracer: Tracer) -> None:
-        self._spans = SpanMaker(tracer)
+    def __init__(self, engine: Any, spans: SpanMaker) -> None:
+        self._spans = spans
         self._silencing = (_SUPPRESSED_PLAIN, _INITIALIZING, *_sdk.suppression_keys())
         self._system = system_of(engine.name)
         self._attributes = _engine_attributes(engine.url, self._system)

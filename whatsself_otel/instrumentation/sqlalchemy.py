@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.metrics import NoOpMeter
 
 from whatsself_otel import _sdk
+from whatsself_otel.spans import SpanMaker
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer, TracerProvider
@@ -44,18 +45,18 @@ def instrument_engine(engine: Any, tracer_provider: TracerProvider, *, lean: boo
     sync_engine = getattr(engine, "sync_engine", engine)
     if sync_engine in _ENGINES:
         return False
-    tracer = tracer_provider.get_tracer("opentelemetry.instrumentation.sqlalchemy", _contrib_version())
-    _ENGINES[sync_engine] = _trace_lean(sync_engine, tracer) if lean else _trace_by_contrib(sync_engine, tracer)
+    spans = SpanMaker(tracer_provider, "opentelemetry.instrumentation.sqlalchemy", _contrib_version())
+    _ENGINES[sync_engine] = _trace_lean(sync_engine, spans) if lean else _trace_by_contrib(sync_engine, spans.tracer)
     return True
 
 
-def _trace_lean(engine: Any, tracer: Tracer) -> Any:
+def _trace_lean(engine: Any, spans: SpanMaker) -> Any:
     from whatsself_otel.instrumentation import lean_sqlalchemy
 
     return (
-        lean_sqlalchemy.StatementSpans(engine, tracer)
+        lean_sqlalchemy.StatementSpans(engine, spans)
         if lean_sqlalchemy.knows(engine)
-        else _trace_by_contrib(engine, tracer)
+        else _trace_by_contrib(engine, spans.tracer)
     )
 
 
