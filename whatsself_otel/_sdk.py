@@ -194,7 +194,7 @@ _SUPPRESS_HTTP: Final = _find("opentelemetry.context", "_SUPPRESS_HTTP_INSTRUMEN
 SUPPRESSION: Final = Part(
     names=("_SUPPRESS_INSTRUMENTATION_KEY", "_SUPPRESS_HTTP_INSTRUMENTATION_KEY"),
     check=lambda: isinstance(_SUPPRESS, str) and isinstance(_SUPPRESS_HTTP, str),
-    lost="The start takes some 50 ms longer, for these keys are looked up in contrib's helpers.",
+    lost="The start takes longer, for contrib's helpers are imported.",
     package="opentelemetry-api",
 )
 
@@ -293,12 +293,12 @@ def _described_record(emitted: Any) -> list[Any]:
 SPANS: Final = Part(
     names=("_is_enabled",),
     check=_check_spans,
-    lost="Spans of requests and SQL statements take about a third more time, for the SDK makes them.",
+    lost="The SDK makes the spans of requests and SQL statements, which takes longer.",
 )
 RECORDS: Final = Part(
     names=(),
     check=_check_records,
-    lost="Exported log records take more time, for the SDK makes them.",
+    lost="The SDK makes the exported log records, which takes longer.",
 )
 
 

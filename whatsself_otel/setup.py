@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
 
+from whatsself_otel import _sdk
 from whatsself_otel.catalogue import LOG_LEVELS
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.errors import ConfigError
@@ -28,7 +29,12 @@ from whatsself_otel.instrumentation.conventions import CONTRIB_VARIABLES
 from whatsself_otel.instrumentation.fastapi import FastAPIOptions, instrument_app, uninstrument_app
 from whatsself_otel.instrumentation.pool import PoolMetrics
 from whatsself_otel.instrumentation.runtime import RuntimeMetrics
-from whatsself_otel.instrumentation.sqlalchemy import instrument_engine, uninstrument_engine, version_problem
+from whatsself_otel.instrumentation.sqlalchemy import (
+    contrib_problems,
+    instrument_engine,
+    uninstrument_engine,
+    version_problem,
+)
 from whatsself_otel.logs import LEVEL_NUMBERS, LoggingInstallation, LogSettings, TelemetryHandler, make_settings
 from whatsself_otel.masking import Masker
 from whatsself_otel.metrics import WhatsSelfMetrics
@@ -170,6 +176,8 @@ class Telemetry:
             on_error=self._count_error,
             lean=self._is_lean(),
         )
+        if not options.lean:
+            self._say(_sdk.CONVENTIONS.problem())
         if instrument_app(app, options):
             self._undo.append(lambda: uninstrument_app(app))
 
@@ -190,6 +198,8 @@ class Telemetry:
         if instrument_engine(engine, self.tracer_provider, lean=self._is_lean()):
             traced = weakref.ref(getattr(engine, "sync_engine", engine))
             self._undo.append(functools.partial(self._release_engine, traced))
+            for problem in contrib_problems(engine):
+                self._say(problem)
 
     def _is_lean(self) -> bool:
         """Contrib serves what only contrib knows: conventions and headers that its own variables ask for."""

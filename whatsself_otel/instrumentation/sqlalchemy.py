@@ -79,6 +79,13 @@ def uninstrument_engine(engine: Any) -> None:
         _sdk.forget_engine(sync_engine)
 
 
+def contrib_problems(engine: Any) -> list[str]:
+    """Return what is lost of *engine*, which is traced, on the contrib package that is installed."""
+    if _ENGINES.get(getattr(engine, "sync_engine", engine)) is not None:
+        return []
+    return [problem for part in (_sdk.CONVENTIONS, _sdk.STATEMENTS) if (problem := part.problem())]
+
+
 def version_problem() -> str | None:
     """Return what is wrong with the installed SQLAlchemy, or None if it is one that is tested."""
     try:
