@@ -58,5 +58,5 @@ def setup(app: Sphinx) -> None:
     """Show query languages as they are: what Pygments has of PromQL stumbles over names of recording rules."""
     app.connect("source-read", _lead_to_every_page)
     app.connect("source-read", _hand_over_files)
-    for language in ("promql", "logql", "traceql"):
+    for language in ("promql", "logql", "logsql", "traceql"):
         app.add_lexer(language, TextLexer)

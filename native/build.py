@@ -2,7 +2,7 @@
 Build the real programs of the stack from their Go modules, for machines without Docker.
 
     python native/build.py                  build what is missing, one program after the other
-    python native/build.py --only loki      one program
+    python native/build.py --only jaeger    one program
     python native/build.py --list           what there is, and what is built
     python native/build.py --regenerate     write native/collector again from collector/builder.yaml
 
@@ -90,10 +90,10 @@ PROGRAMS = (
         cold_s=28,
     ),
     Program(
-        name="loki",
-        binaries={"loki": "github.com/grafana/loki/v3/cmd/loki"},
-        module="github.com/grafana/loki/v3",
-        cold_s=220,
+        name="victorialogs",
+        binaries={"victorialogs": "github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs"},
+        module="github.com/VictoriaMetrics/VictoriaLogs",
+        cold_s=60,
     ),
 )
 

@@ -29,6 +29,8 @@ from page_commands import INSTALL, RUN_HERE, TIED, proven
 from whatsself_otel.cli.addresses import PORTS, Addresses
 from whatsself_otel.cli.links import links as signal_links
 
+STORES = ("tempo", "jaeger", "loki", "victorialogs", "prometheus")
+
 HOUSEKEEPING = ("python3 -c", "echo ", "touch ")
 """Recipe lines of the Makefile that a person has no need of."""
 
@@ -159,12 +161,12 @@ class TestFacts:
         """Each of them is asked for real by tests/cli/test_stack.py::TestRealBackends."""
         printed = {
             value
-            for link in signal_links(Addresses(), ("tempo", "jaeger", "loki", "prometheus"), message_id="message-1")
+            for link in signal_links(Addresses(), STORES, message_id="message-1")
             for _, value in parse_qsl(urlsplit(link.query).query)
         }
         shown = [row[2].strip("`") for row in table_rows(page) if row[2].startswith("`")]
 
-        assert len(shown) == 4
+        assert len(shown) == 5
         assert set(shown) <= printed
 
 

@@ -60,11 +60,11 @@ class TestStack:
         assert status == 0
 
     def test_a_backend_that_is_gone_is_named(self, stack: Stack) -> None:
-        stack.stop_one("loki", kill=True)
+        stack.stop_one("victorialogs", kill=True)
 
         status, findings = examine(stack, "--patience=5")
 
         assert status == 1
         assert findings["round trip: logs"]["state"] == "fault"
-        assert "Loki does not answer" in findings["round trip: logs"]["cause"]
+        assert "VictoriaLogs does not answer" in findings["round trip: logs"]["cause"]
         assert findings["round trip: metrics"]["state"] == "ok"

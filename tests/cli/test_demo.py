@@ -125,7 +125,7 @@ class TestNativeStack:
         answers = {answer["program"]: answer["found"] for answer in json.loads(done.stdout)["answers"]}
 
         assert answers["jaeger"] > 20
-        assert answers["loki"] >= 6
+        assert answers["victorialogs"] >= 6
         assert answers["prometheus"] >= 1
 
 
@@ -158,7 +158,7 @@ class TestChoose:
 
     @pytest.fixture
     def no_native(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(native, "missing", lambda: ("loki",))
+        monkeypatch.setattr(native, "missing", lambda: ("victorialogs",))
 
     @pytest.mark.parametrize("wanted", [None, "native"])
     def test_a_stack_that_runs_is_taken_whatever_is_built(
@@ -189,7 +189,7 @@ class TestChoose:
 
         assert choice.stack == "python"
         assert "The Docker engine does not answer." in choice.why
-        assert "Not on this machine: loki." in choice.why
+        assert "Not on this machine: victorialogs." in choice.why
 
     @pytest.mark.usefixtures("no_docker", "no_native")
     @pytest.mark.parametrize("wanted", ["docker", "native"])

@@ -452,6 +452,13 @@ class TestRoundTrip:
         assert found(findings, "round trip: logs", "Loki has it.")["state"] == "ok"
         assert "hunter2" not in str(findings)
 
+    def test_victorialogs_is_asked_where_it_is_named(self, tmp_path: Path) -> None:
+        with answering() as receiver, answering(body=b"whatsself-otel doctor probe") as address:
+            options = (f"--victorialogs-url=http://{address}", "--patience=1")
+            _, findings = examine(tmp_path, endpoint(receiver), *options)
+
+        assert found(findings, "round trip: logs", "VictoriaLogs has it.")["state"] == "ok"
+
     def test_nobody_at_the_named_address_is_told(self, tmp_path: Path) -> None:
         with answering() as receiver:
             _, findings = examine(tmp_path, endpoint(receiver), "--logs-url=http://127.0.0.1:9", "--patience=1")
@@ -472,14 +479,24 @@ class TestRunningHere:
     def test_a_native_stacks_own_ports_and_stores(self, tmp_path: Path) -> None:
         ports = {**PORTS, "LOKI_HTTP_PORT": 20_001, "TEMPO_HTTP_PORT": 20_002}
         with locked(lock_file(tmp_path)):
-            Running(pid=1, ports=ports, ready_urls={"loki": "", "jaeger": "", "tempo": ""}).write(tmp_path)
+            programs = ("loki", "victorialogs", "jaeger", "tempo")
+            Running(pid=1, ports=ports, ready_urls=dict.fromkeys(programs, "")).write(tmp_path)
             here = places.running_here(tmp_path)
 
         assert here is not None
         kind, asked, at = here
         assert (kind, at.ports) == ("native", ports)
         assert asked.traces == [at.tempo, at.jaeger]
-        assert (asked.logs, asked.metrics) == ("http://127.0.0.1:20001", at.prometheus)
+        assert (asked.logs, asked.victorialogs) == ("http://127.0.0.1:20001", at.victorialogs)
+        assert asked.metrics == at.prometheus
+
+    def test_only_the_stores_that_run_are_asked(self, tmp_path: Path) -> None:
+        with locked(lock_file(tmp_path)):
+            Running(pid=1, ports=dict(PORTS), ready_urls={"victorialogs": "", "jaeger": ""}).write(tmp_path)
+            here = places.running_here(tmp_path)
+
+        assert here is not None
+        assert (here[1].traces, here[1].logs) == ([here[2].jaeger], None)
 
     @pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands in for Docker")
     def test_the_ports_that_compose_publishes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,34 +35,49 @@ class TestFindBinary:
     """Variable, cache, PATH."""
 
     def test_finds_nothing_where_there_is_nothing(self, environ: dict[str, str]) -> None:
-        assert native.find_binary("loki", environ) is None
+        assert native.find_binary("jaeger", environ) is None
 
     def test_path_is_the_last_resort(self, environ: dict[str, str], tmp_path: Path) -> None:
-        on_path = _program(tmp_path / "path", "loki")
+        on_path = _program(tmp_path / "path", "jaeger")
 
-        assert native.find_binary("loki", environ) == on_path
+        assert native.find_binary("jaeger", environ) == on_path
 
     def test_the_cache_comes_before_path(self, environ: dict[str, str], tmp_path: Path) -> None:
-        _program(tmp_path / "path", "loki")
-        cached = _program(tmp_path / "cache" / "native" / "loki" / "1.0-abc", "loki")
+        _program(tmp_path / "path", "jaeger")
+        cached = _program(tmp_path / "cache" / "native" / "jaeger" / "1.0-abc", "jaeger")
 
-        assert native.find_binary("loki", environ) == cached
+        assert native.find_binary("jaeger", environ) == cached
 
     def test_the_newest_build_counts(self, environ: dict[str, str], tmp_path: Path) -> None:
-        builds = [_program(tmp_path / "cache" / "native" / "loki" / key, "loki") for key in ("9-new", "1-old", "5-mid")]
+        builds = [
+            _program(tmp_path / "cache" / "native" / "jaeger" / key, "jaeger") for key in ("9-new", "1-old", "5-mid")
+        ]
         for age, build in zip((0, 20, 10), builds, strict=True):
             os.utime(build.parent, (time.time() - age,) * 2)
 
-        assert native.find_binary("loki", environ) == builds[0]
+        assert native.find_binary("jaeger", environ) == builds[0]
+
+    @pytest.mark.parametrize("name", native.FOUND)
+    def test_what_an_earlier_release_built_of_the_agpl_is_not_taken(
+        self, environ: dict[str, str], tmp_path: Path, name: str
+    ) -> None:
+        _program(tmp_path / "cache" / "native" / name / "1.0-abc", name)
+
+        assert native.find_binary(name, environ) is None
 
     def test_an_unfinished_build_is_no_build(self, environ: dict[str, str], tmp_path: Path) -> None:
-        _program(tmp_path / "cache" / "native" / "loki" / ".unfinished-1.0-abc", "loki")
+        _program(tmp_path / "cache" / "native" / "jaeger" / ".unfinished-1.0-abc", "jaeger")
 
-        assert native.find_binary("loki", environ) is None
+        assert native.find_binary("jaeger", environ) is None
 
     @pytest.mark.parametrize(
         ("name", "variable"),
-        [("otelcol-whatsself", "OTELCOL_BIN"), ("tempo", "TEMPO_BIN"), ("prometheus", "PROMETHEUS_BIN")],
+        [
+            ("otelcol-whatsself", "OTELCOL_BIN"),
+            ("victorialogs", "VICTORIALOGS_BIN"),
+            ("loki", "LOKI_BIN"),
+            ("tempo", "TEMPO_BIN"),
+        ],
     )
     def test_the_variable_comes_first(self, environ: dict[str, str], tmp_path: Path, name: str, variable: str) -> None:
         _program(tmp_path / "cache" / "native" / "x" / "1.0-abc", name)
@@ -74,10 +89,20 @@ class TestFindBinary:
         with pytest.raises(CommandError, match="TEMPO_BIN names '/nowhere/tempo', which is not a file"):
             native.find_binary("tempo", environ | {"TEMPO_BIN": "/nowhere/tempo"})
 
-    def test_the_official_collector_serves_too(self, environ: dict[str, str], tmp_path: Path) -> None:
-        official = _program(tmp_path / "path", "otelcol-contrib")
+    @pytest.mark.parametrize(
+        ("name", "official"),
+        [
+            (native.COLLECTOR, "otelcol-contrib"),
+            ("victorialogs", "victoria-logs"),
+            ("victorialogs", "victoria-logs-prod"),
+        ],
+    )
+    def test_the_official_program_serves_too(
+        self, environ: dict[str, str], tmp_path: Path, name: str, official: str
+    ) -> None:
+        downloaded = _program(tmp_path / "path", official)
 
-        assert native.find_binary(native.COLLECTOR, environ) == official
+        assert native.find_binary(name, environ) == downloaded
 
 
 class TestMissing:
@@ -85,19 +110,20 @@ class TestMissing:
 
     def test_a_missing_program_is_said_with_the_remedy_and_its_own_status(self, environ: dict[str, str]) -> None:
         with pytest.raises(
-            CommandError, match=r"loki is not on this machine\. Run `python native/build\.py`"
+            CommandError, match=r"victorialogs is not on this machine\. Run `python native/build\.py`"
         ) as caught:
-            native.need_binary("loki", environ)
+            native.need_binary("victorialogs", environ)
 
         assert caught.value.status == MISSING
 
     def test_lists_what_is_missing(self, environ: dict[str, str], tmp_path: Path) -> None:
-        _program(tmp_path / "path", "loki")
+        _program(tmp_path / "path", "victorialogs")
 
-        assert native.missing(("loki", "jaeger"), environ) == ("jaeger",)
+        assert native.missing(("victorialogs", "jaeger"), environ) == ("jaeger",)
 
-    def test_tempo_is_downloaded_and_not_built(self) -> None:
-        assert "https://github.com/grafana/tempo/releases" in native.remedy("tempo")
+    @pytest.mark.parametrize("name", native.FOUND)
+    def test_what_is_under_the_agpl_is_downloaded_and_not_built(self, name: str) -> None:
+        assert f"https://github.com/grafana/{name}/releases" in native.remedy(name)
 
 
 @pytest.fixture
@@ -111,7 +137,7 @@ class TestInstalledPackage:
     """Without a clone nothing can be built."""
 
     def test_the_remedy_is_docker_or_a_clone(self) -> None:
-        assert native.remedy("loki").startswith("Use Docker, or clone the project")
+        assert native.remedy("jaeger").startswith("Use Docker, or clone the project")
 
     def test_nothing_is_built(self, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
         asked: list[object] = []
@@ -143,24 +169,24 @@ class TestEnsureBuilt:
         native.ensure_built(environ)
 
         assert self.asked == [
-            ["--only=collector", "--only=prometheus", "--only=loki", "--only=jaeger", "--only=alertmanager"]
+            ["--only=collector", "--only=prometheus", "--only=victorialogs", "--only=jaeger", "--only=alertmanager"]
         ]
 
     def test_not_what_a_variable_names_nor_what_only_path_has(self, environ: dict[str, str], tmp_path: Path) -> None:
-        _program(tmp_path / "path", "loki")
-        named = {native.variable(name): "/opt/it" for name in native.BUILT if name not in {"loki", "jaeger"}}
+        _program(tmp_path / "path", "victorialogs")
+        named = {native.variable(name): "/opt/it" for name in native.BUILT if name not in {"victorialogs", "jaeger"}}
 
         native.ensure_built(environ | named)
 
         assert self.asked == [["--only=jaeger"]]
 
     def test_what_is_in_the_cache_may_be_older_than_the_checkout(self, environ: dict[str, str], tmp_path: Path) -> None:
-        _program(tmp_path / "cache" / "native" / "loki" / "1.0-abc", "loki")
-        _program(tmp_path / "path", "loki")
+        _program(tmp_path / "cache" / "native" / "jaeger" / "1.0-abc", "jaeger")
+        _program(tmp_path / "path", "jaeger")
 
         native.ensure_built(environ)
 
-        assert "--only=loki" in self.asked[0]
+        assert "--only=jaeger" in self.asked[0]
 
     def test_a_failed_build_keeps_its_status(self, environ: dict[str, str]) -> None:
         self.status = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from whatsself_otel.cli.addresses import PORTS, Addresses
 from whatsself_otel.cli.errors import CommandError
-from whatsself_otel.cli.native import BUILT, variable
+from whatsself_otel.cli.native import BUILT, FOUND, variable
 from whatsself_otel.cli.native_stack import Stack, StackConfig, lock_file, write_prometheus_config
 from whatsself_otel.cli.paths import locked
 
@@ -19,45 +20,80 @@ from whatsself_otel.cli.paths import locked
 def config(tmp_path: Path) -> StackConfig:
     """Every program named by its variable; the files are never run here."""
     environ = {"PATH": "", "WHATSSELF_OTEL_CACHE": str(tmp_path)}
-    for name in (*BUILT, "tempo"):
+    for name in (*BUILT, *FOUND):
         (tmp_path / name).write_text("", "utf-8")
         environ[variable(name)] = str(tmp_path / name)
     return StackConfig(data=tmp_path / "data", addresses=Addresses.free(), environ=environ)
-
-
-def _without_tempo(config: StackConfig) -> StackConfig:
-    return StackConfig(data=config.data, addresses=config.addresses, environ=config.environ, tempo=False)
 
 
 def _vendors(stack: Stack) -> list[str]:
     return [Path(word).stem for word in stack.processes["collector"].command if "/vendors/" in Path(word).as_posix()]
 
 
-class TestTraceStores:
-    """Jaeger always, Tempo too when it is there."""
+def _ends_in_nothing(stack: Stack) -> list[str]:
+    """Return the pipelines whose exporter was taken away."""
+    told = " ".join(stack.processes["collector"].command)
+    return re.findall(r"pipelines::(\S+)::exporters: \[nop\]", told)
 
-    def test_both_get_the_traces_when_tempo_is_found(self, config: StackConfig) -> None:
+
+class TestStores:
+    """VictoriaLogs and Jaeger always, Loki and Tempo too where they are found."""
+
+    def test_all_four_are_sent_to_when_all_are_found(self, config: StackConfig) -> None:
         stack = Stack(config)
         environment = stack.processes["collector"].environment
 
-        assert _vendors(stack) == ["local", "jaeger"]
+        assert {"loki", "tempo", "victorialogs", "jaeger"} <= set(stack.processes)
+        assert _vendors(stack) == ["local", "victorialogs", "jaeger"]
+        assert _ends_in_nothing(stack) == []
+        assert environment["LOKI_OTLP_ENDPOINT"] == f"{config.addresses.loki}/otlp"
+        assert environment["VICTORIALOGS_OTLP_ENDPOINT"] == f"{config.addresses.victorialogs}/insert/opentelemetry"
         assert environment["TEMPO_OTLP_ENDPOINT"] == config.addresses.at("TEMPO_OTLP_PORT")
         assert environment["JAEGER_OTLP_ENDPOINT"] == config.addresses.at("JAEGER_OTLP_PORT")
 
-    def test_without_tempo_its_exporter_sends_to_jaeger_once(self, config: StackConfig) -> None:
-        stack = Stack(_without_tempo(config))
+    @pytest.mark.parametrize(("name", "pipeline"), [("loki", "logs/loki"), ("tempo", "traces/tempo")])
+    def test_one_that_does_not_run_has_no_exporter_that_would_fill_its_queue(
+        self, config: StackConfig, name: str, pipeline: str
+    ) -> None:
+        stack = Stack(dataclasses.replace(config, **{name: False}))
 
-        assert "tempo" not in stack.processes
+        assert name not in stack.processes
+        assert _ends_in_nothing(stack) == [pipeline]
+
+    @pytest.mark.parametrize("name", FOUND)
+    def test_asked_for_and_not_found_is_an_error(self, config: StackConfig, name: str) -> None:
+        environ = {key: value for key, value in config.environ.items() if key != variable(name)}
+
+        with pytest.raises(CommandError, match=rf"{name} is not on this machine\. Download it"):
+            Stack(dataclasses.replace(config, environ=environ, **{name: True}))
+
+    def test_a_program_that_is_not_wanted_has_no_vendor_file(self, config: StackConfig) -> None:
+        stack = Stack(dataclasses.replace(config, only=("collector", "prometheus", "alertmanager")))
+
         assert _vendors(stack) == ["local"]
-        assert stack.processes["collector"].environment["TEMPO_OTLP_ENDPOINT"] == config.addresses.at(
-            "JAEGER_OTLP_PORT"
+        assert _ends_in_nothing(stack) == ["logs/loki", "traces/tempo"]
+
+
+class TestVictoriaLogs:
+    """What it is told."""
+
+    def test_keeps_30_days_lets_a_contact_be_deleted_and_is_bounded(self, config: StackConfig) -> None:
+        told = Stack(config).processes["victorialogs"].command
+
+        assert {
+            "-retentionPeriod=30d",
+            "-delete.enable",
+            "-inmemoryDataFlushInterval=1s",
+            "-memory.allowedBytes=256MiB",
+        } <= set(told)
+
+    def test_its_retention_has_a_variable(self, config: StackConfig) -> None:
+        environ = {**config.environ, "VICTORIALOGS_RETENTION": "7d"}
+
+        assert (
+            "-retentionPeriod=7d"
+            in Stack(dataclasses.replace(config, environ=environ)).processes["victorialogs"].command
         )
-
-    def test_tempo_asked_for_and_not_found_is_an_error(self, config: StackConfig) -> None:
-        environ = {name: value for name, value in config.environ.items() if name != "TEMPO_BIN"}
-
-        with pytest.raises(CommandError, match=r"tempo is not on this machine\. Download it"):
-            Stack(StackConfig(data=config.data, environ=environ, tempo=True))
 
 
 class TestProcesses:
@@ -97,9 +133,9 @@ class TestProcesses:
         assert {name for name, stage in stages.items() if stage == max(stages.values())} == {"collector"}
 
     def test_more_vendors_are_more_files(self, config: StackConfig) -> None:
-        stack = Stack(StackConfig(data=config.data, environ=config.environ, tempo=False, vendors=("debug",)))
+        stack = Stack(dataclasses.replace(config, vendors=("debug",)))
 
-        assert _vendors(stack) == ["local", "debug"]
+        assert _vendors(stack) == ["local", "victorialogs", "jaeger", "debug"]
 
     def test_a_vendor_without_its_variable_is_an_error_before_anything_starts(self, config: StackConfig) -> None:
         with pytest.raises(CommandError, match="honeycomb: HONEYCOMB_API_KEY is not set"):
@@ -110,21 +146,24 @@ class TestPrometheusConfig:
     """Targets at this stack's ports."""
 
     def test_targets_are_this_stacks(self, config: StackConfig) -> None:
-        write_prometheus_config(config, tempo=True)
+        write_prometheus_config(config, runs=Stack(config).processes)
 
         targets = config.data / "config" / "prometheus" / "targets"
-        assert (targets / "loki.yml").read_text("utf-8") == f'- targets: ["{config.addresses.at("LOKI_HTTP_PORT")}"]\n'
-        assert (targets / "tempo.yml").read_text(
-            "utf-8"
-        ) == f'- targets: ["{config.addresses.at("TEMPO_HTTP_PORT")}"]\n'
+        for name, port in (
+            ("loki", "LOKI_HTTP_PORT"),
+            ("victorialogs", "VICTORIALOGS_PORT"),
+            ("tempo", "TEMPO_HTTP_PORT"),
+        ):
+            assert (targets / f"{name}.yml").read_text("utf-8") == f'- targets: ["{config.addresses.at(port)}"]\n'
 
-    def test_tempo_is_no_target_when_it_does_not_run(self, config: StackConfig) -> None:
-        write_prometheus_config(config, tempo=False)
+    @pytest.mark.parametrize("name", ["loki", "tempo", "otelcol"])
+    def test_what_does_not_run_is_no_target(self, config: StackConfig, name: str) -> None:
+        write_prometheus_config(config, runs={"prometheus", "victorialogs"})
 
-        assert (config.data / "config" / "prometheus" / "targets" / "tempo.yml").read_text("utf-8") == "[]\n"
+        assert (config.data / "config" / "prometheus" / "targets" / f"{name}.yml").read_text("utf-8") == "[]\n"
 
     def test_every_shipped_target_is_written_again(self, config: StackConfig) -> None:
-        write_prometheus_config(config, tempo=True)
+        write_prometheus_config(config, runs=Stack(config).processes)
 
         written = (config.data / "config" / "prometheus" / "targets").glob("*.yml")
         default = re.compile(rf"127\.0\.0\.1:({'|'.join(map(str, PORTS.values()))})\b")

@@ -119,7 +119,7 @@ class TestStack:
 
     def test_is_scaled_everywhere(self, tmp_path: Path) -> None:
         config = StackConfig(data=tmp_path, environ={}, speed=60, only=("collector", "prometheus", "alertmanager"))
-        write_prometheus_config(config, tempo=False)
+        write_prometheus_config(config, runs=config.only)
         write_alertmanager_config(config)
         folder = tmp_path / "config"
         route = yaml.safe_load((folder / "alertmanager/alertmanager.yml").read_text("utf-8"))["route"]
@@ -134,7 +134,7 @@ class TestStack:
         assert (folder / "prometheus/targets/loki.yml").read_text("utf-8") == "[]\n"
 
     def test_is_as_shipped_at_the_usual_speed(self, tmp_path: Path) -> None:
-        write_prometheus_config(StackConfig(data=tmp_path, environ={}), tempo=True)
+        write_prometheus_config(StackConfig(data=tmp_path, environ={}), runs=())
 
         for path in RULES:
             assert (tmp_path / "config/prometheus/rules" / path.name).read_text("utf-8") == path.read_text("utf-8")

@@ -70,7 +70,7 @@ class TestWay:
 
         assert caught.value.status == MISSING
         assert "Docker: " in str(caught.value)
-        assert "Native: not on this machine: otelcol-whatsself, prometheus, loki, jaeger, alertmanager." in str(
+        assert "Native: not on this machine: otelcol-whatsself, prometheus, victorialogs, jaeger, alertmanager." in str(
             caught.value
         )
 
@@ -86,7 +86,17 @@ class TestWay:
         assert not stack.use_docker(_arguments())
         assert capsys.readouterr().out.startswith("Native stack, because: ")
 
-    @pytest.mark.parametrize("flags", [("--native",), ("--jaeger",), ("--tempo",), ("--vendor", "debug")])
+    @pytest.mark.parametrize(
+        "flags",
+        [
+            ("--native",),
+            ("--victorialogs",),
+            ("--loki",),
+            ("--jaeger",),
+            ("--tempo",),
+            ("--vendor", "debug"),
+        ],
+    )
     def test_what_only_the_native_stack_has_means_native(self, flags: tuple[str, ...], nothing_built: Path) -> None:
         assert not stack.use_docker(_arguments(*flags))
 
@@ -473,10 +483,11 @@ class TestLinks:
     """Where to look."""
 
     def test_every_signal_has_a_query_for_the_message(self) -> None:
-        shown = links(Addresses(), ("jaeger", "tempo", "loki", "prometheus"), message_id="m-1")
+        programs = ("jaeger", "tempo", "loki", "victorialogs", "prometheus")
+        shown = links(Addresses(), programs, message_id="m-1")
 
-        assert [link.signal for link in shown] == ["traces", "traces", "logs", "metrics"]
-        assert ["m-1" in urllib.parse.unquote(link.query) for link in shown] == [True, True, True, False]
+        assert [link.signal for link in shown] == ["traces", "traces", "logs", "logs", "metrics"]
+        assert ["m-1" in urllib.parse.unquote(link.query) for link in shown] == [True, True, True, True, False]
 
     def test_what_does_not_run_is_not_shown(self) -> None:
         assert [link.program for link in links(Addresses(), ("loki",))] == ["loki"]
@@ -518,16 +529,11 @@ def _up(tmp_path: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     return process
 
 
-def _get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=5) as response:
-        return json.load(response)
-
-
 @needs_backends
 @pytest.mark.backend
 @pytest.mark.skipif(sys.platform != "linux", reason="finds leftovers in /proc")
 class TestRealBackends:
-    """Collector, Prometheus, Loki, Jaeger and Alertmanager."""
+    """Collector, Prometheus, VictoriaLogs, Jaeger and Alertmanager."""
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
     def test_leaves_no_process_however_it_ends(
@@ -563,7 +569,13 @@ class TestRealBackends:
 
         assert up.returncode == 0, up.stderr
         assert status.returncode == 0
-        assert set(json.loads(status.stdout)["ready"]) >= {"collector", "prometheus", "loki", "jaeger", "alertmanager"}
+        assert set(json.loads(status.stdout)["ready"]) >= {
+            "collector",
+            "prometheus",
+            "victorialogs",
+            "jaeger",
+            "alertmanager",
+        }
         assert again.stdout.startswith("Already running")
         assert len(logs.stdout.splitlines()) == 3
         assert (down.returncode, after.returncode) == (0, 1)
@@ -578,7 +590,7 @@ class TestRealBackends:
             command = [sys.executable, "-m", "whatsself_otel.cli", *words]
             return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
-        up = run("stack", "up", "--native", "--jaeger", "--vendor", "debug", "--detach", "--json")
+        up = run("stack", "up", "--native", "--victorialogs", "--jaeger", "--vendor", "debug", "--detach", "--json")
         try:
             demo = run("demo")
             status = run("stack", "status")
@@ -587,12 +599,14 @@ class TestRealBackends:
 
         assert up.returncode == 0, up.stderr
         said = json.loads(up.stdout)
-        assert said["ready"] == dict.fromkeys(("collector", "prometheus", "loki", "jaeger", "alertmanager"), True)
+        assert said["ready"] == dict.fromkeys(
+            ("collector", "prometheus", "victorialogs", "jaeger", "alertmanager"), True
+        )
         assert (said["running"], said["data"]) == (True, str(tmp_path / "data"))
         assert {name: str(port) for name, port in said["ports"].items()}.items() <= environment.items()
         assert demo.returncode == 0, demo.stderr
         assert "Stack: native, because it runs already" in demo.stdout
-        for backend, what in (("jaeger", "spans"), ("loki", "log lines"), ("prometheus", "exemplars")):
+        for backend, what in (("jaeger", "spans"), ("victorialogs", "log lines"), ("prometheus", "exemplars")):
             assert re.search(rf"{backend} +[1-9][0-9]* {what}", demo.stdout)
         assert "Where to look further:" in demo.stdout
         assert "Ctrl-C" not in demo.stdout
@@ -630,26 +644,26 @@ class TestRealBackends:
     def test_what_cannot_start_in_the_background_says_why(
         self, tmp_path: Path, environment: dict[str, str], left_running: Callable[..., list[str]]
     ) -> None:
-        with socket.create_server(("127.0.0.1", int(environment["LOKI_HTTP_PORT"]))):
+        with socket.create_server(("127.0.0.1", int(environment["VICTORIALOGS_PORT"]))):
             command = _command(tmp_path, "up", "--native", "--detach")
             up = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
         assert up.returncode == 1
         assert "The stack did not start." in up.stderr
-        assert f"Port {environment['LOKI_HTTP_PORT']}, which loki needs, is taken" in up.stderr
+        assert f"Port {environment['VICTORIALOGS_PORT']}, which victorialogs needs, is taken" in up.stderr
         assert left_running() == []
 
     def test_a_taken_port_is_said_with_its_variable(
         self, tmp_path: Path, environment: dict[str, str], left_running: Callable[..., list[str]]
     ) -> None:
-        with socket.create_server(("127.0.0.1", int(environment["LOKI_HTTP_PORT"]))):
+        with socket.create_server(("127.0.0.1", int(environment["VICTORIALOGS_PORT"]))):
             up = subprocess.run(
                 _command(tmp_path, "up", "--native"), env=environment, capture_output=True, text=True, check=False
             )
 
         assert up.returncode == 1
-        assert f"Port {environment['LOKI_HTTP_PORT']}, which loki needs, is taken" in up.stderr
-        assert "set LOKI_HTTP_PORT to a free port" in up.stderr
+        assert f"Port {environment['VICTORIALOGS_PORT']}, which victorialogs needs, is taken" in up.stderr
+        assert "set VICTORIALOGS_PORT to a free port" in up.stderr
         assert left_running() == []
 
     def test_every_link_of_the_table_answers_with_what_was_sent(
@@ -661,7 +675,7 @@ class TestRealBackends:
             _send(addresses.otlp_http, message_id="m-1")
             queries = {
                 link.program: link.query
-                for link in links(addresses, ("jaeger", "loki", "prometheus"), message_id="m-1")
+                for link in links(addresses, ("jaeger", "victorialogs", "prometheus"), message_id="m-1")
             }
 
             found = {program: _wait_for(query) for program, query in queries.items()}
@@ -669,18 +683,26 @@ class TestRealBackends:
             os.killpg(up.pid, signal.SIGINT)
             up.wait(60)
 
-        assert found == {"jaeger": 1, "loki": 1, "prometheus": 1}
+        assert found == {"jaeger": 1, "victorialogs": 1, "prometheus": 1}
 
 
 def _wait_for(query: str) -> int:
-    """Return how many traces, streams or series *query* finds, once it finds any."""
+    """Return how many traces, lines or series *query* finds, once it finds any."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        data = _get(query)["data"]
-        if results := data["result"] if isinstance(data, dict) else data:
-            return len(results)
+        if found := _results(query):
+            return found
         time.sleep(0.3)
     return 0
+
+
+def _results(query: str) -> int:
+    with urllib.request.urlopen(query, timeout=5) as response:
+        answer = response.read()
+    if "/select/logsql/" in query:
+        return len(answer.splitlines())
+    data = json.loads(answer)["data"]
+    return len(data["result"] if isinstance(data, dict) else data)
 
 
 def _send(endpoint: str, *, message_id: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -196,15 +197,36 @@ def _values(owner: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A log line with its labels and structured metadata."""
+    """A log line with all that hangs on it, by the names of OpenTelemetry with ``_`` for a dot."""
 
     text: str
     fields: Mapping[str, str]
 
 
+class LogStore(Protocol):
+    """Where log lines are kept."""
+
+    name: str
+
+    def of_contacts(self) -> list[Line]:
+        """Return every line of the application that has a contactId."""
+
+    def every_line(self) -> list[Line]:
+        """Return every line of every source."""
+
+    def indexed(self) -> set[str]:
+        """Return the names of what is indexed: each new value of one makes a new stream."""
+
+
+def everything_of(store: LogStore) -> str:
+    """Return every line of every source with all that hangs on it."""
+    return "\n".join(f"{line.text} {line.fields}" for line in store.every_line())
+
+
 class Loki(_Api):
     """Loki's query API."""
 
+    name = "loki"
     _PAGE = 5000
 
     @property
@@ -224,13 +246,17 @@ class Loki(_Api):
                 return list(found.values())
             start_ns = max(int(timestamp) for timestamp, _, _ in page)
 
-    def everything(self) -> str:
-        """Return every line of every source with all that hangs on it."""
-        return "\n".join(f"{line.text} {line.fields}" for line in self.lines('{service_name=~".+"}'))
+    def of_contacts(self) -> list[Line]:
+        """Ask in LogQL."""
+        return self.lines('{service_name="whatsself"} | contactId != ""')
 
-    def labels(self) -> set[str]:
-        """Return the names of the index labels."""
-        return set(self._json("/loki/api/v1/labels", start=self._start_ns)["data"])
+    def every_line(self) -> list[Line]:
+        """Ask in LogQL."""
+        return self.lines('{service_name=~".+"}')
+
+    def indexed(self) -> set[str]:
+        """Return the names of the index labels, apart from its own."""
+        return set(self._json("/loki/api/v1/labels", start=self._start_ns)["data"]) - {"__stream_shard__"}
 
     def _page(self, query: str, start_ns: int) -> list[tuple[str, str, dict[str, str]]]:
         end_ns = time.time_ns() + int(60e9)
@@ -244,8 +270,39 @@ class Loki(_Api):
         ]
 
 
+class VictoriaLogs(_Api):
+    """VictoriaLogs' query API; without a limit it returns all there is."""
+
+    name = "victorialogs"
+
+    def lines(self, query: str) -> list[Line]:
+        """Return every line that *query* (LogsQL) selects."""
+        answer = self._get("/select/logsql/query", query=query, start=int(self._since_s) - 60).raise_for_status()
+        return [_victorialogs_line(json.loads(line)) for line in answer.text.splitlines()]
+
+    def of_contacts(self) -> list[Line]:
+        """Ask in LogsQL."""
+        return self.lines('{service.name="whatsself"} contactId:*')
+
+    def every_line(self) -> list[Line]:
+        """Ask in LogsQL."""
+        return self.lines("*")
+
+    def indexed(self) -> set[str]:
+        """Return the names of the stream fields."""
+        answer = self._json("/select/logsql/stream_field_names", query="*", start=int(self._since_s) - 60)
+        return {each["value"].replace(".", "_") for each in answer["values"]}
+
+
+def _victorialogs_line(found: dict[str, str]) -> Line:
+    fields = {name.replace(".", "_"): value for name, value in found.items()}
+    return Line(text=fields.pop("_msg", ""), fields=fields)
+
+
 class Prometheus(_Api):
     """Prometheus' query API."""
+
+    name = "prometheus"
 
     def increase(self, selector: str) -> float:
         """

@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 from expectations import Row, as_row, expected_increases, expected_lines, missing_from_trace
-from job import ENVIRONMENT, MESSAGES, RESTARTED_STORES, WORKERS, Job
-from stores import Loki, Prometheus, TraceStore, wait_until_found
+from job import ENVIRONMENT, MESSAGES, WORKERS, Job, restarted_stores
+from stores import LogStore, Prometheus, TraceStore, wait_until_found
 
 from whatsself_otel.catalogue import CONTACT_ID, MESSAGE_ID
 from whatsself_otel.cli import main
@@ -30,7 +30,7 @@ class TestSender:
 
     def test_application_collector_and_backends_were_restarted_while_it_was_sending(self, job: Job) -> None:
         restarted = [each.partition("@")[0] for each in job.restarted]
-        assert restarted == ["collector", "application", *RESTARTED_STORES]
+        assert restarted == ["collector", "application", *restarted_stores(job.stack)]
 
 
 class TestTraces:
@@ -62,15 +62,15 @@ class TestTraces:
 
 
 class TestTraceCommand:
-    """`whatsself-otel trace` prints the same from every trace store, with Loki's lines."""
+    """`whatsself-otel trace` prints the same from every trace store, with the lines of every log store."""
 
     def test_prints_a_message_by_each_of_its_ids(
-        self, job: Job, trace_store: TraceStore, loki: Loki, capsys: pytest.CaptureFixture[str]
+        self, job: Job, trace_store: TraceStore, log_store: LogStore, capsys: pytest.CaptureFixture[str]
     ) -> None:
         entry, at = job.journal.entries[0], job.stack.addresses
         wait_until_found([str(entry.trace_id)], lambda trace: [] if trace_store.spans(trace) else ["not found"])
-        url = at.jaeger if trace_store.name == "jaeger" else at.tempo
-        where = ["--from", trace_store.name, "--url", url, "--loki", at.loki, "--json"]
+        traces, lines = getattr(at, trace_store.name), getattr(at, log_store.name)
+        where = ["--from", trace_store.name, "--url", traces, f"--{log_store.name}", lines, "--json"]
         for wanted in (entry.message_id, entry.contact_id, entry.request_id, entry.trace_id):
             assert main(["trace", str(wanted), *where]) == 0
             (told,) = json.loads(capsys.readouterr().out)["traces"]
@@ -84,30 +84,32 @@ class TestTraceCommand:
 class TestLogs:
     """Every step of a message is one line, with the ids and the trace it belongs to."""
 
-    def test_each_expected_line_is_in_loki_exactly_once_with_ids_and_trace(
-        self, job: Job, loki: Loki, counts: Counts
+    def test_each_expected_line_is_there_exactly_once_with_ids_and_trace(
+        self, job: Job, log_store: LogStore, counts: Counts
     ) -> None:
         expected = [row for entry in job.journal.entries for row in expected_lines(entry)]
         found: Counter[Row] = Counter()
 
         def look(_: str) -> list[str]:
             found.clear()
-            lines = loki.lines('{service_name="whatsself"} | contactId != ""')
+            lines = log_store.of_contacts()
             found.update(row for line in lines if (row := as_row(line, expected_beginnings)) is not None)
             return [f"{row} is there {found[row]} times" for row in expected if found[row] != 1]
 
         expected_beginnings = {row.begins for row in expected}
         wait_until_found(["every line of the journal"], look)
-        counts["logs in loki"] = {"expected": len(expected), "found": sum(found[row] for row in expected)}
+        counts[f"logs in {log_store.name}"] = {"expected": len(expected), "found": sum(found[row] for row in expected)}
 
-    def test_each_line_names_its_source_and_environment(self, loki: Loki) -> None:
-        lines = loki.lines('{service_name=~".+"}')
+    def test_each_line_names_its_source_and_environment(self, log_store: LogStore) -> None:
+        lines = log_store.every_line()
         sources = {(line.fields.get("service_name"), line.fields.get("deployment_environment_name")) for line in lines}
         assert sources == {("whatsself", ENVIRONMENT)}
         assert all(line.fields.get("scope_name") for line in lines)
 
-    def test_identifiers_are_searched_but_not_indexed(self, loki: Loki) -> None:
-        assert loki.labels() <= {"service_name", "service_namespace", "deployment_environment_name", "__stream_shard__"}
+    def test_identifiers_are_searched_but_not_indexed(self, log_store: LogStore) -> None:
+        indexed = log_store.indexed()
+        assert "service_name" in indexed
+        assert indexed <= {"service_name", "service_namespace", "deployment_environment_name"}
 
 
 class TestMetrics:

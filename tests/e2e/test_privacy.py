@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 from job import FAULT_PHONE, WORDS, Job
-from stores import Loki, Prometheus, TraceStore, wait_until_found
+from stores import LogStore, Prometheus, TraceStore, everything_of, wait_until_found
 
 pytestmark = pytest.mark.e2e
 
@@ -16,8 +16,8 @@ pytestmark = pytest.mark.e2e
 class TestWhatTheBackendsReturn:
     """Searched as text, whatever the field; each search first shows that it looks at the customers' messages."""
 
-    def test_no_log_names_a_customer(self, job: Job, loki: Loki) -> None:
-        text = loki.everything()
+    def test_no_log_names_a_customer(self, job: Job, log_store: LogStore) -> None:
+        text = everything_of(log_store)
         assert text.count("+55********") >= len(job.journal.entries)
         assert list(_found_in(text, job)) == []
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from binaries import need
 from otlp_sink import Sink
-from stores import Jaeger, Loki, Prometheus, Tempo, wait_until_found
+from stores import Jaeger, Loki, Prometheus, Tempo, VictoriaLogs, everything_of, wait_until_found
 from test_taint import TaintRun
 
 from whatsself_otel.cli.addresses import Addresses
@@ -18,16 +20,19 @@ from whatsself_otel.cli.native_stack import Stack, StackConfig
 
 pytestmark = pytest.mark.e2e
 
+LOGS = ("to +55********", "failed for +55********", "gunicorn.error", "uncaught exception in a thread")
+TRACES = ("send to +55********", "http.request.header.x-customer", "exception.message")
 SHOWN = {
-    "loki": ("to +55********", "failed for +55********", "gunicorn.error", "uncaught exception in a thread"),
-    "jaeger": ("send to +55********", "http.request.header.x-customer", "exception.message"),
-    "tempo": ("send to +55********", "http.request.header.x-customer", "exception.message"),
+    "victorialogs": LOGS,
+    "loki": LOGS,
+    "jaeger": TRACES,
+    "tempo": TRACES,
     "prometheus": ("shop_sizes_bucket", "note", "telemetry_masked_values_total"),
 }
 """What each must have answered, lest nothing was searched."""
 
 
-def test_no_canary_is_in_loki_tempo_jaeger_or_prometheus(
+def test_no_canary_is_in_any_backend(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for program in BUILT:
@@ -37,22 +42,23 @@ def test_no_canary_is_in_loki_tempo_jaeger_or_prometheus(
         run = TaintRun(Sink(url=stack.addresses.otlp_http), capfd, "lean")
         monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", f"host.owner=+{run.canary('resource')}")
         assert run.leaks() == set()
-        with (
-            Loki(stack.addresses.loki, since_s) as loki,
-            Jaeger(stack.addresses.jaeger, since_s) as jaeger,
-            Prometheus(stack.addresses.prometheus, since_s) as prometheus,
-            ExitStack() as storages,
-        ):
-            answers = {
-                "loki": loki.everything,
-                "jaeger": jaeger.everything,
-                "prometheus": prometheus.everything,
-            }
-            if stack.has_tempo:
-                tempo = storages.enter_context(Tempo(stack.addresses.tempo, since_s))
-                answers["tempo"] = tempo.everything
+        with ExitStack() as stores:
+            answers = dict(_answers(stack, since_s, stores))
+            assert {"victorialogs", "jaeger", "prometheus"} <= set(answers)
             wait_until_found(answers, lambda name: [word for word in SHOWN[name] if word not in answers[name]()])
             found = {name: run.canary.leaks(answer().encode()) for name, answer in answers.items()}
         programs = {f"log of {name}": run.canary.leaks(stack.log(name).read_bytes()) for name in stack.processes}
 
     assert {name: doors for name, doors in (found | programs).items() if doors} == {}
+
+
+def _answers(stack: Stack, since_s: float, opened: ExitStack) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Yield of each store that runs what returns all that it holds."""
+    for log_store in (VictoriaLogs, Loki):
+        if log_store.name in stack.processes:
+            logs = opened.enter_context(log_store(getattr(stack.addresses, log_store.name), since_s))
+            yield logs.name, functools.partial(everything_of, logs)
+    for other in (Jaeger, Tempo, Prometheus):
+        if other.name in stack.processes:
+            store = opened.enter_context(other(getattr(stack.addresses, other.name), since_s))
+            yield store.name, store.everything

@@ -216,6 +216,12 @@ class TestPrograms:
 
         assert {program.name for program in build.PROGRAMS} == folders
 
+    def test_nothing_under_the_agpl_is_built(self) -> None:
+        required = " ".join(path.read_text("utf-8") for path in (ROOT / "native").glob("*/go.mod"))
+
+        assert not {program.name for program in build.PROGRAMS} & set(native.FOUND)
+        assert [name for name in ("loki", "tempo", "grafana") if f"github.com/grafana/{name}" in required] == []
+
     def test_everything_that_the_stack_runs_is_built(self) -> None:
         built = {binary for program in build.PROGRAMS for binary in program.binaries}
 
@@ -231,11 +237,13 @@ class TestPrograms:
     def test_list_as_json_names_program_version_and_files(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        status = build.main(["--list", "--json", "--only", "loki"], build.Workspace(cache=tmp_path))
+        status = build.main(["--list", "--json", "--only", "victorialogs"], build.Workspace(cache=tmp_path))
 
         listed = json.loads(capsys.readouterr().out)
         assert status == 0
-        assert [(row["program"], row["built"], list(row["binaries"])) for row in listed] == [("loki", False, ["loki"])]
+        assert [(row["program"], row["built"], list(row["binaries"])) for row in listed] == [
+            ("victorialogs", False, ["victorialogs"])
+        ]
 
     @needs_go
     @pytest.mark.usefixtures("work")

@@ -31,7 +31,8 @@ COMMAND = [sys.executable, "-m", "whatsself_otel.cli"]
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An own data folder, and ports of the usual stores where nobody listens."""
     monkeypatch.setenv("WHATSSELF_OTEL_DATA", str(tmp_path))
-    for name, port in zip(("TEMPO_HTTP_PORT", "JAEGER_QUERY_PORT", "LOKI_HTTP_PORT"), free_ports(3), strict=True):
+    stores = ("TEMPO_HTTP_PORT", "JAEGER_QUERY_PORT", "LOKI_HTTP_PORT", "VICTORIALOGS_PORT")
+    for name, port in zip(stores, free_ports(len(stores)), strict=True):
         monkeypatch.setenv(name, str(port))
     return tmp_path
 

@@ -97,7 +97,7 @@ def _backends(source: Source) -> Group:
         rules=(
             Alert(
                 name="WhatsSelfBackendDown",
-                expr='max by (job) (up{job=~"prometheus|alertmanager|loki|tempo"}) == 0',
+                expr='max by (job) (up{job=~"prometheus|alertmanager|loki|victorialogs|tempo"}) == 0',
                 wait=source["telemetry.backend_for"],
                 severity="critical",
                 component="backend",

@@ -132,7 +132,7 @@ def _set_aside() -> Iterator[Case]:
 
 def _backend() -> Iterator[Case]:
     rule = "WhatsSelfBackendDown"
-    for job in ("prometheus", "alertmanager", "loki", "tempo"):
+    for job in ("prometheus", "alertmanager", "loki", "victorialogs", "tempo"):
         dead = {f'up{{job="{job}",instance="x"}}': flat((10, 1), (50, 0))}
         yield Case(rule=rule, kind=FIRING, title=f"{job} is down", series=dead, at={9: 0, 18: 1})
         yield Case(rule=rule, kind=BOUNDARY, title=f"{job} for five minutes", series=dead, at={14.5: 0, 15: 1})

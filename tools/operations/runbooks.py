@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from operations.model import Alert, Source
 
-LANGUAGES: Final = ("promql", "logql", "traceql")
+LANGUAGES: Final = ("promql", "logql", "logsql", "traceql")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,7 @@ class Words:
     meaning: str
     impact: str
     checks: str
+    natively: str
     fix: str
     rule: str
     waits: str
@@ -38,6 +39,7 @@ _ENGLISH: Final = Words(
     meaning="Meaning",
     impact="Impact",
     checks="Checks",
+    natively="In VictoriaLogs, the native stack's log store",
     fix="Fix",
     rule="The rule",
     waits="Must hold for",
@@ -50,6 +52,7 @@ _PORTUGUESE: Final = Words(
     meaning="Significado",
     impact="Impacto",
     checks="Verificações",
+    natively="No VictoriaLogs, o armazém de logs do stack nativo",
     fix="Correção",
     rule="A regra",
     waits="Precisa durar",
@@ -99,8 +102,13 @@ def _page(name: str, rules: list[Alert], source: Source, words: Words) -> str:
 
 
 def _check(number: int, check: dict[str, Any], source: Source, words: Words) -> str:
-    (language,) = (each for each in LANGUAGES if each in check)
-    return f"{number}. {check[words.key]}:\n\n   ```{language}\n   {fill(check[language], source)}\n   ```"
+    asked = [_asked(language, fill(check[language], source), words) for language in LANGUAGES if language in check]
+    return "\n\n".join([f"{number}. {check[words.key]}:", *asked])
+
+
+def _asked(language: str, query: str, words: Words) -> str:
+    lead = f"   {words.natively}:\n\n" if language == "logsql" else ""
+    return f"{lead}   ```{language}\n   {query}\n   ```"
 
 
 def _shown(rule: Alert, words: Words) -> str:

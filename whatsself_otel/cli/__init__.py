@@ -40,7 +40,7 @@ examples:
   whatsself-otel demo                           one message, followed from end to end
   whatsself-otel view                           telemetry on a local page, with nothing but Python
   whatsself-otel trace ID                       one message's story, by any of its ids
-  whatsself-otel stack up                       collector, Prometheus, Loki, a trace store, Alertmanager
+  whatsself-otel stack up                       collector, Prometheus, log and trace stores, Alertmanager
   whatsself-otel vendors list                   where the collector can send to
   whatsself-otel collector run --vendor local --vendor honeycomb
 """

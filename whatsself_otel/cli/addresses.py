@@ -24,6 +24,7 @@ PORTS: Final[Mapping[str, int]] = {
     "OTELCOL_METRICS_PORT": 8888,
     "PROMETHEUS_PORT": 9090,
     "ALERTMANAGER_PORT": 9093,
+    "VICTORIALOGS_PORT": 9428,
     "LOKI_HTTP_PORT": 3100,
     "LOKI_GRPC_PORT": 9097,
     "TEMPO_HTTP_PORT": 3200,
@@ -106,6 +107,11 @@ class Addresses:
     def alertmanager(self) -> str:
         """Alertmanager, page and API."""
         return f"http://{self.at('ALERTMANAGER_PORT')}"
+
+    @property
+    def victorialogs(self) -> str:
+        """VictoriaLogs, page and API."""
+        return f"http://{self.at('VICTORIALOGS_PORT')}"
 
     @property
     def loki(self) -> str:

@@ -168,6 +168,14 @@ def questions(at: Addresses, trace_id: str, *, since: float) -> list[Question]:
             count=_count_loki,
         ),
         Question(
+            signal="logs",
+            program="victorialogs",
+            what="log lines",
+            url=f"{at.victorialogs}/select/logsql/query?"
+            + urlencode({"query": f'trace_id:="{trace_id}" | stats count() lines', "start": start, "end": end}),
+            count=_count_victorialogs,
+        ),
+        Question(
             signal="metrics",
             program="prometheus",
             what="exemplars of messages_inbound_total that lead to what was sent",
@@ -210,6 +218,10 @@ def _count_jaeger(answer: Any, _trace_ids: Collection[str]) -> int:
 
 def _count_loki(answer: Any, _trace_ids: Collection[str]) -> int:
     return sum(len(stream["values"]) for stream in answer["data"]["result"])
+
+
+def _count_victorialogs(answer: Any, _trace_ids: Collection[str]) -> int:
+    return int(answer["lines"])
 
 
 def _count_exemplars(answer: Any, trace_ids: Collection[str]) -> int:

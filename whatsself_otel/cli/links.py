@@ -30,7 +30,8 @@ def links(addresses: Addresses, programs: Iterable[str], *, message_id: str = "M
 
     Args:
         addresses: Where the programs listen.
-        programs: Their names: ``prometheus``, ``loki``, ``tempo``, ``jaeger``, ``alertmanager``.
+        programs: Their names: ``prometheus``, ``loki``, ``victorialogs``, ``tempo``, ``jaeger``,
+            ``alertmanager``.
         message_id: Put into the example queries.
     """
     everything = (
@@ -53,6 +54,12 @@ def links(addresses: Addresses, programs: Iterable[str], *, message_id: str = "M
             url=addresses.loki,
             query=f"{addresses.loki}/loki/api/v1/query_range?"
             + urlencode({"query": f'{{service_name="whatsself"}} | messageId = "{message_id}"'}),
+        ),
+        Link(
+            signal="logs",
+            program="victorialogs",
+            url=f"{addresses.victorialogs}/select/vmui/",
+            query=f"{addresses.victorialogs}/select/logsql/query?" + urlencode({"query": f'messageId:="{message_id}"'}),
         ),
         Link(
             signal="metrics",

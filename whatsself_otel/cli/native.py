@@ -17,15 +17,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 COLLECTOR: Final = "otelcol-whatsself"
-# What native/build.py makes; Tempo is not to be had as a Go module, so its program has to come from elsewhere.
-BUILT: Final = (COLLECTOR, "prometheus", "loki", "jaeger", "alertmanager")
+BUILT: Final = (COLLECTOR, "prometheus", "victorialogs", "jaeger", "alertmanager")
+"""What native/build.py makes."""
+LOKI: Final = "loki"
 TEMPO: Final = "tempo"
+FOUND: Final = (LOKI, TEMPO)
+"""Programs under the AGPL: used where they are found, never built here."""
 
 _VARIABLES: Final = {COLLECTOR: "OTELCOL_BIN"}
 # What native/build.py calls it.
 _PROGRAMS: Final = {COLLECTOR: "collector"}
-# The official distribution has every component that the shipped files use.
-_ALSO_CALLED: Final = {COLLECTOR: ("otelcol-contrib",)}
+# What the official downloads call it; the collector's has every component that the shipped files use.
+_ALSO_CALLED: Final = {
+    COLLECTOR: ("otelcol-contrib",),
+    "victorialogs": ("victoria-logs", "victoria-logs-prod"),
+}
 
 
 def variable(name: str) -> str:
@@ -37,9 +43,11 @@ def find_binary(name: str, environ: Mapping[str, str] = os.environ) -> Path | No
     """
     Return the program called *name*: from its variable, else the newest build in the cache, else PATH.
 
+    The cache holds only what is built here: a Loki left there by an earlier release is not taken.
+
     Args:
-        name: ``otelcol-whatsself``, ``prometheus``, ``promtool``, ``loki``, ``jaeger``, ``alertmanager``, ``amtool``
-            or ``tempo``.
+        name: ``otelcol-whatsself``, ``prometheus``, ``promtool``, ``victorialogs``, ``jaeger``, ``alertmanager``,
+            ``amtool``, ``loki`` or ``tempo``.
         environ: Where ``OTELCOL_BIN``, ``TEMPO_BIN``, ... and ``PATH`` are read from.
 
     Raises:
@@ -59,6 +67,8 @@ def _named(name: str, path: str) -> Path:
 
 
 def _in_cache(name: str, environ: Mapping[str, str]) -> Path | None:
+    if name in FOUND:
+        return None
     builds = (cache_dir(environ) / "native").glob(f"*/[!.]*/{executable(name)}")
     return max(builds, key=lambda path: path.parent.stat().st_mtime, default=None)
 
@@ -90,8 +100,8 @@ def buildable() -> bool:
 def remedy(name: str) -> str:
     """Return what to do when program *name* is missing."""
     by_variable = f"set {variable(name)} to its path"
-    if name == TEMPO:
-        return f"Download it from https://github.com/grafana/tempo/releases, put it on PATH or {by_variable}."
+    if name in FOUND:
+        return f"Download it from https://github.com/grafana/{name}/releases, put it on PATH or {by_variable}."
     if checkout():
         return f"Run `python native/build.py` (needs Go, https://go.dev/dl/), or {by_variable}."
     return f"Use Docker, or clone the project and run `python native/build.py` (needs Go), or {by_variable}."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import shutil
@@ -14,13 +13,13 @@ from whatsself_otel.cli.addresses import HOST, Addresses
 from whatsself_otel.cli.alerting import AlertingConfig, render, rules_for, write_folder
 from whatsself_otel.cli.errors import CommandError
 from whatsself_otel.cli.files import shipped
-from whatsself_otel.cli.native import BUILT, COLLECTOR, TEMPO, find_binary, need_binary
+from whatsself_otel.cli.native import BUILT, COLLECTOR, FOUND, LOKI, TEMPO, find_binary, need_binary
 from whatsself_otel.cli.paths import data_dir, locked
 from whatsself_otel.cli.scaling import divide, faster, faster_rules
 from whatsself_otel.cli.supervisor import Limits, Process, Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -43,12 +42,14 @@ class StackConfig:
     data: Path = field(default_factory=data_dir)
     """Folder of everything that the programs store, and of their logs."""
     addresses: Addresses = field(default_factory=Addresses.from_environment)
+    loki: bool | None = None
+    """Loki beside VictoriaLogs: True, False, or None for when its program is found."""
     tempo: bool | None = None
     """Tempo beside Jaeger: True, False, or None for when its program is found."""
     vendors: tuple[str, ...] = ()
     """Further files of ``collector/vendors``, by name."""
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-    """Where ``OTELCOL_BIN``, ``TEMPO_BIN`` and so on are read from."""
+    """Where ``OTELCOL_BIN``, ``LOKI_BIN``, ``TEMPO_BIN`` and so on are read from."""
     only: tuple[str, ...] = ()
     """Names of the programs to run; none: all."""
     speed: float = 1.0
@@ -57,11 +58,11 @@ class StackConfig:
 
 class Stack(Supervisor):
     """
-    Collector, Prometheus, Loki, Alertmanager, Jaeger and, when its program is found, Tempo.
+    Collector, Prometheus, VictoriaLogs, Jaeger, Alertmanager and, where their programs are found, Loki and Tempo.
 
         with Stack(StackConfig(data=folder, addresses=Addresses.free())) as stack:
             ...  # send to stack.addresses.otlp_http
-            stack.restart("loki")
+            stack.restart("victorialogs")
 
     Raises:
         CommandError: A program is missing, a port is taken, or another stack uses the same folder.
@@ -75,11 +76,8 @@ class Stack(Supervisor):
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.config = config or StackConfig()
-        self.has_tempo = _wants_tempo(self.config)
         self._lock: AbstractContextManager[bool] | None = None
-        super().__init__(
-            _processes(self.config, tempo=self.has_tempo), logs=logs(self.config.data), limits=limits, say=say
-        )
+        super().__init__(_processes(self.config), logs=logs(self.config.data), limits=limits, say=say)
 
     @property
     def addresses(self) -> Addresses:
@@ -90,7 +88,7 @@ class Stack(Supervisor):
         """Write what depends on ports, then start everything and wait until it is ready."""
         self._take_folder()
         try:
-            write_prometheus_config(self.config, tempo=self.has_tempo)
+            write_prometheus_config(self.config, runs=self.processes)
             write_alertmanager_config(self.config)
             super().start()
         except BaseException:
@@ -135,22 +133,15 @@ def collector_arguments(vendors: Iterable[str]) -> list[str]:
     return [f"--config={shipped(f'collector/{name}')}" for name in names]
 
 
-def _wants_tempo(config: StackConfig) -> bool:
-    if config.tempo is None:
-        return find_binary(TEMPO, config.environ) is not None
-    if config.tempo:
-        need_binary(TEMPO, config.environ)
-    return config.tempo
-
-
-def _processes(config: StackConfig, *, tempo: bool) -> list[Process]:
+def _processes(config: StackConfig) -> list[Process]:
     makers: dict[str, Callable[[StackConfig], Process]] = {
         "prometheus": _prometheus,
-        "loki": _loki,
+        "victorialogs": _victorialogs,
         "jaeger": _jaeger,
         "alertmanager": _alertmanager,
-        **({"tempo": _tempo} if tempo else {}),
-        "collector": functools.partial(_collector, tempo=tempo),
+        LOKI: _loki,
+        TEMPO: _tempo,
+        _COLLECTOR_NAME: _collector,
     }
     wanted = [name for name in makers if _runs(config, name)]
     for name in BUILT:
@@ -160,7 +151,17 @@ def _processes(config: StackConfig, *, tempo: bool) -> list[Process]:
 
 
 def _runs(config: StackConfig, name: str) -> bool:
-    return not config.only or name in config.only
+    if config.only and name not in config.only:
+        return False
+    return name not in FOUND or _is_found(config, name, wanted=config.loki if name == LOKI else config.tempo)
+
+
+def _is_found(config: StackConfig, name: str, *, wanted: bool | None) -> bool:
+    if wanted is None:
+        return find_binary(name, config.environ) is not None
+    if wanted:
+        need_binary(name, config.environ)
+    return wanted
 
 
 def _program(config: StackConfig, name: str) -> str:
@@ -171,28 +172,37 @@ def _ports(config: StackConfig, *variables: str) -> dict[str, int]:
     return {variable: config.addresses.ports[variable] for variable in variables}
 
 
-def _collector(config: StackConfig, *, tempo: bool) -> Process:
+_PIPELINES: Final = {LOKI: "logs/loki", TEMPO: "traces/tempo"}
+"""What the vendor file ``local`` has for each of the programs that may not be here."""
+
+
+def _collector(config: StackConfig) -> Process:
     at = config.addresses.at
-    # Without Tempo the trace exporter of local.yaml goes to Jaeger; left alone it would fill its queue for nobody.
-    stores = {"TEMPO_OTLP_ENDPOINT": at("TEMPO_OTLP_PORT" if tempo else "JAEGER_OTLP_PORT")}
-    vendors = ("local", *(("jaeger",) if tempo else ()), *config.vendors)
-    loaded = [vendor_files.load(name) for name in dict.fromkeys(vendors)]
+    stores = [name for name in ("victorialogs", "jaeger") if _runs(config, name)]
+    loaded = [vendor_files.load(name) for name in dict.fromkeys(("local", *stores, *config.vendors))]
     vendor_files.check(loaded, config.environ)
     return Process(
-        name="collector",
+        name=_COLLECTOR_NAME,
         command=[
             _program(config, COLLECTOR),
             *collector_arguments([vendor.name for vendor in loaded]),
+            # Left alone, the exporter of a store that does not run would fill its queue for nobody.
+            *(
+                f"--config=yaml:service::pipelines::{pipeline}::exporters: [nop]"
+                for name, pipeline in _PIPELINES.items()
+                if not _runs(config, name)
+            ),
             *([] if config.speed == 1 else [f"--config=yaml:{_FLUSH}: {divide('5s', config.speed)}"]),
         ],
         ready_url=config.addresses.collector_health,
         ports=_ports(config, "OTELCOL_GRPC_PORT", "OTELCOL_HTTP_PORT", "OTELCOL_HEALTH_PORT", "OTELCOL_METRICS_PORT"),
         environment=vendor_files.variables(loaded, config.environ)
         | config.addresses.environment
-        | stores
         | {
             "JAEGER_OTLP_ENDPOINT": at("JAEGER_OTLP_PORT"),
+            "TEMPO_OTLP_ENDPOINT": at("TEMPO_OTLP_PORT"),
             "PROMETHEUS_OTLP_ENDPOINT": f"{config.addresses.prometheus}/api/v1/otlp",
+            "VICTORIALOGS_OTLP_ENDPOINT": f"{config.addresses.victorialogs}/insert/opentelemetry",
             "LOKI_OTLP_ENDPOINT": f"{config.addresses.loki}/otlp",
             "OTELCOL_QUEUE_DIR": str(config.data / "queue"),
         },
@@ -225,8 +235,14 @@ def _prometheus_folder(config: StackConfig) -> Path:
     return config.data / "config" / "prometheus"
 
 
-def write_prometheus_config(config: StackConfig, *, tempo: bool) -> None:
-    """Copy ``backends/prometheus`` beside the data, with this stack's ports: Prometheus reads no variables."""
+def write_prometheus_config(config: StackConfig, *, runs: Collection[str]) -> None:
+    """
+    Copy ``backends/prometheus`` beside the data, with this stack's ports: Prometheus reads no variables.
+
+    Args:
+        config: The stack's.
+        runs: Names of the programs that run. A target that does not run would be an alert that never ends.
+    """
     folder = _prometheus_folder(config)
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(shipped("backends/prometheus"), folder)
@@ -234,13 +250,13 @@ def write_prometheus_config(config: StackConfig, *, tempo: bool) -> None:
         "otelcol": "OTELCOL_METRICS_PORT",
         "prometheus": "PROMETHEUS_PORT",
         "alertmanager": "ALERTMANAGER_PORT",
+        "victorialogs": "VICTORIALOGS_PORT",
         "loki": "LOKI_HTTP_PORT",
         "tempo": "TEMPO_HTTP_PORT",
     }
     for name, variable in targets.items():
-        # A target that is not run would be an alert that never ends.
-        runs = (tempo or name != "tempo") and _runs(config, _COLLECTOR_NAME if name == "otelcol" else name)
-        listed = "[]" if not runs else f'- targets: ["{config.addresses.at(variable)}"]'
+        is_run = (_COLLECTOR_NAME if name == "otelcol" else name) in runs
+        listed = f'- targets: ["{config.addresses.at(variable)}"]' if is_run else "[]"
         (folder / "targets" / f"{name}.yml").write_text(f"{listed}\n", "utf-8")
     service = config.environ.get("OTEL_SERVICE_NAME") or "whatsself"
     for rules in (folder / "rules").glob("*.yml"):
@@ -273,11 +289,44 @@ def write_alertmanager_config(config: StackConfig) -> None:
     write_folder(folder, text)
 
 
+def _victorialogs(config: StackConfig) -> Process:
+    return Process(
+        name="victorialogs",
+        command=[
+            _program(config, "victorialogs"),
+            f"-httpListenAddr={config.addresses.at('VICTORIALOGS_PORT')}",
+            f"-storageDataPath={config.data / 'victorialogs'}",
+            *victorialogs_flags(config.environ),
+        ],
+        ready_url=f"{config.addresses.victorialogs}/health",
+        ports=_ports(config, "VICTORIALOGS_PORT"),
+        environment=_UNTRACED,
+        stage=_BACKENDS,
+    )
+
+
+def victorialogs_flags(environ: Mapping[str, str]) -> list[str]:
+    """Return what VictoriaLogs is told beside where it listens and writes; it reads no file."""
+    return [
+        # Personal data is kept no longer than needed (LGPD art. 15 and 16).
+        f"-retentionPeriod={environ.get('VICTORIALOGS_RETENTION') or '30d'}",
+        # It answers before what it took is on disk. A kill loses what is younger than this; its default is 5 s.
+        "-inmemoryDataFlushInterval=1s",
+        # Lets the lines of one contact be deleted.
+        "-delete.enable",
+        # By default it takes 60 % of the machine's memory for its caches.
+        "-memory.allowedBytes=256MiB",
+        # By default any page in a browser may read the logs.
+        "-http.disableCORS",
+        "-loggerLevel=WARN",
+    ]
+
+
 def _loki(config: StackConfig) -> Process:
     return Process(
-        name="loki",
+        name=LOKI,
         command=[
-            _program(config, "loki"),
+            _program(config, LOKI),
             f"-config.file={shipped('backends/loki/loki.yaml')}",
             "-config.expand-env=true",
         ],
@@ -290,7 +339,7 @@ def _loki(config: StackConfig) -> Process:
 
 def _tempo(config: StackConfig) -> Process:
     return Process(
-        name="tempo",
+        name=TEMPO,
         command=[
             _program(config, TEMPO),
             f"-config.file={shipped('backends/tempo/tempo.yaml')}",

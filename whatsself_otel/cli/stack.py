@@ -40,6 +40,9 @@ there is a checkout and Go. TEMPO_BIN=/path/to/tempo or `tempo` on PATH adds Tem
 Every port moves with its variable, for example PROMETHEUS_PORT=19090.
 """
 _DOWN_S: Final = 60.0
+_STORES: Final = (("loki", "victorialogs"), ("tempo", "jaeger"))
+"""Programs that are used where they are found, and what always runs beside them."""
+_NAMES: Final = {"loki": "Loki", "victorialogs": "VictoriaLogs", "tempo": "Tempo", "jaeger": "Jaeger"}
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -47,7 +50,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "stack",
         help="start, stop and look at the real backends",
-        description="Collector, Prometheus, Loki, a trace store and Alertmanager on this machine.",
+        description="Collector, Prometheus, a log store, a trace store and Alertmanager on this machine.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -75,9 +78,12 @@ def _add_up(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     way = up.add_mutually_exclusive_group()
     way.add_argument("--native", action="store_true", help="programs of this machine")
     way.add_argument("--docker", action="store_true", help="containers")
-    store = up.add_mutually_exclusive_group()
-    store.add_argument("--tempo", action="store_true", help="Tempo beside Jaeger; an error when it is not found")
-    store.add_argument("--jaeger", action="store_true", help="Jaeger alone, even when Tempo is found")
+    for found, always in _STORES:
+        store = up.add_mutually_exclusive_group()
+        both = f"{_NAMES[found]} beside {_NAMES[always]}; an error when it is not found"
+        store.add_argument(f"--{found}", action="store_true", help=both)
+        alone = f"{_NAMES[always]} alone, even when {_NAMES[found]} is found"
+        store.add_argument(f"--{always}", action="store_true", help=alone)
     up.add_argument("--vendor", action="append", default=[], help="one more file of collector/vendors; repeatable")
     up.add_argument("--data", type=Path, help="data folder (default: the user's, or WHATSSELF_OTEL_DATA)")
     up.add_argument("--detach", "-d", action="store_true", help="return when everything is ready, and leave it running")
@@ -156,7 +162,7 @@ def use_docker(arguments: argparse.Namespace) -> bool:
     Raises:
         CommandError: The way asked for, or every way, is closed on this machine; the message says how to open it.
     """
-    only_native = arguments.native or arguments.tempo or arguments.jaeger or arguments.data or arguments.vendor
+    only_native = arguments.native or _store_flags(arguments) or arguments.data or arguments.vendor
     if only_native and not arguments.docker:
         return False
     why_not = docker.problem()
@@ -175,6 +181,17 @@ def use_docker(arguments: argparse.Namespace) -> bool:
         )
     say(f"Native stack, because: {why_not}")
     return False
+
+
+def _store_flags(arguments: argparse.Namespace) -> list[str]:
+    return [f"--{name}" for pair in _STORES for name in pair if getattr(arguments, name)]
+
+
+def _wanted(arguments: argparse.Namespace, found: str, always: str) -> bool | None:
+    """Return whether *found* is to run; None when that depends on whether it is found."""
+    if getattr(arguments, found):
+        return True
+    return False if getattr(arguments, always) else None
 
 
 def _up(arguments: argparse.Namespace) -> int:
@@ -209,7 +226,8 @@ def _up_here(arguments: argparse.Namespace, data: Path) -> int:
     stack = Stack(
         StackConfig(
             data=data,
-            tempo=True if arguments.tempo else False if arguments.jaeger else None,
+            loki=_wanted(arguments, "loki", "victorialogs"),
+            tempo=_wanted(arguments, "tempo", "jaeger"),
             vendors=tuple(arguments.vendor),
         ),
         say=say,
@@ -258,10 +276,9 @@ def _await_ready(supervisor: subprocess.Popen[bytes], data: Path, output: Path) 
 
 
 def _detached_command(arguments: argparse.Namespace, data: Path) -> list[str]:
-    flags = [f"--{name}" for name in ("tempo", "jaeger") if getattr(arguments, name)]
     vendors = [word for vendor in arguments.vendor for word in ("--vendor", vendor)]
     command = [sys.executable, "-m", "whatsself_otel.cli", "stack", "up", "--native", "--data", str(data)]
-    return [*command, *flags, *vendors]
+    return [*command, *_store_flags(arguments), *vendors]
 
 
 def _spawn_detached(command: list[str], output: Any) -> subprocess.Popen[bytes]:

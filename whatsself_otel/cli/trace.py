@@ -11,10 +11,12 @@ from whatsself_otel.cli import containers
 from whatsself_otel.cli.addresses import Addresses
 from whatsself_otel.cli.console_view import MessageStory, Paint, render_ids, render_logs, render_tree
 from whatsself_otel.cli.errors import FAILED, MISSING, WRONG_USE, CommandError
+from whatsself_otel.cli.log_stores import LogStores, Loki, VictoriaLogs
 from whatsself_otel.cli.paths import data_dir
 from whatsself_otel.cli.progress import busy
 from whatsself_otel.cli.stack import Running
-from whatsself_otel.cli.trace_sources import Jaeger, Loki, SourceError, Tempo, ViewerSource
+from whatsself_otel.cli.store_http import SourceError
+from whatsself_otel.cli.trace_sources import Jaeger, Tempo, ViewerSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,10 +27,11 @@ SOURCES: Final = ("viewer", "tempo", "jaeger")
 _EXAMPLES: Final = """\
 examples:
   whatsself-otel trace cm3k2v9x                     a requestId, contactId, messageId or trace id
-  whatsself-otel trace cm3k2v9x --from jaeger       ask one store only; Loki is asked for the log lines
+  whatsself-otel trace cm3k2v9x --from jaeger       ask one store of traces only
   whatsself-otel trace cm3k2v9x --all --json        every trace of a contact, for programs
 
-Without --from it asks whatever runs: the viewer, the native stack, or the stack in containers.
+Without --from it asks whatever runs: the viewer, the native stack, or the stack in containers. Tempo and Jaeger hold
+no log lines: those come from Loki or VictoriaLogs, whichever has them.
 exit status: 0 shown, 1 nothing has this id, 2 wrong arguments, 3 no store answers
 """
 
@@ -38,14 +41,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "trace",
         help="print one message's story: its trace as a tree, and its logs",
-        description="Prints everything that is known about one message, from the viewer, Tempo or Jaeger with Loki.",
+        description="Prints everything that is known about one message, from the viewer, or from Tempo or Jaeger "
+        "with Loki or VictoriaLogs.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("id", metavar="ID", help="requestId, contactId, messageId or trace id")
     parser.add_argument("--from", dest="source", choices=SOURCES, help="where to look (default: whatever runs)")
     parser.add_argument("--url", help="address of the store that --from names, if it is not the usual one")
-    parser.add_argument("--loki", metavar="URL", help="address of Loki, if it is not the usual one")
+    logs = parser.add_mutually_exclusive_group()
+    logs.add_argument("--loki", metavar="URL", help="take the log lines from this Loki only")
+    logs.add_argument("--victorialogs", metavar="URL", help="take the log lines from this VictoriaLogs only")
     parser.add_argument("--token", help="the viewer's token, if the viewer belongs to somebody else")
     parser.add_argument(
         "--all",
@@ -96,11 +102,19 @@ def _sources(arguments: argparse.Namespace) -> Iterator[Source]:
         viewer = ViewerSource.find_running(url=arguments.url, token=arguments.token)
         if viewer is not None:
             yield viewer
-    loki = Loki(arguments.loki or addresses.loki)
+    logs = _log_stores(arguments, addresses)
     if arguments.source in {None, "tempo"}:
-        yield Tempo(arguments.url or addresses.tempo, loki)
+        yield Tempo(arguments.url or addresses.tempo, logs)
     if arguments.source in {None, "jaeger"}:
-        yield Jaeger(arguments.url or addresses.jaeger, loki)
+        yield Jaeger(arguments.url or addresses.jaeger, logs)
+
+
+def _log_stores(arguments: argparse.Namespace, addresses: Addresses) -> LogStores:
+    if arguments.loki:
+        return LogStores((Loki(arguments.loki),))
+    if arguments.victorialogs:
+        return LogStores((VictoriaLogs(arguments.victorialogs),))
+    return LogStores((Loki(addresses.loki), VictoriaLogs(addresses.victorialogs)))
 
 
 def _addresses() -> Addresses:

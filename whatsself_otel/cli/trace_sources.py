@@ -1,4 +1,4 @@
-"""The stores that ``trace`` asks, each through its own API, with the standard library alone."""
+"""The stores of traces that ``trace`` asks, each through its own API."""
 
 from __future__ import annotations
 
@@ -6,36 +6,30 @@ import base64
 import json
 import re
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
-from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, LogsData
+from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status, TracesData
 
 from whatsself_otel.catalogue import CONTACT_ID, MESSAGE_ID, REQUEST_ID
 from whatsself_otel.cli.console_view import MessageStory
+from whatsself_otel.cli.store_http import get, get_json
 from whatsself_otel.cli.view import note_file
-from whatsself_otel.errors import WhatsSelfOtelError
 from whatsself_otel.viewer.note import Note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from whatsself_otel.cli.log_stores import LogStores
+
 _IDS: Final = (REQUEST_ID, CONTACT_ID, MESSAGE_ID)
 _TRACE_ID: Final = re.compile(r"[0-9a-fA-F]{32}")
-_PATIENCE_S: Final = 15.0
 _BACK_S: Final = 7 * 86_400
 _FOUND: Final = 500
 """Whoever polls for a message makes a trace each time; what began it must be among those found."""
 _KINDS: Final = ("", "internal", "server", "client", "producer", "consumer")
-_ANSWER_BYTES: Final = 64 * 1024 * 1024
-
-
-class SourceError(WhatsSelfOtelError):
-    """A store that does not answer, or not in a way that is understood."""
 
 
 class Source(Protocol):
@@ -85,34 +79,15 @@ class ViewerSource:
         )
 
     def _get(self, path: str) -> bytes:
-        return _get(self.name, self.url + path, {"authorization": f"Bearer {self.token}"}) or b""
-
-
-@dataclass(frozen=True, slots=True)
-class Loki:
-    """Where the log lines are when a store holds traces only."""
-
-    url: str
-
-    def lines(self, trace_id: str) -> list[LogRecord]:
-        """Return the lines of one trace, in order of time; none where Loki does not answer."""
-        window = {"start": f"{int(time.time() - _BACK_S)}000000000", "limit": "1000", "direction": "forward"}
-        query = {"query": f'{{service_name=~".+"}} | trace_id="{trace_id}"', **window}
-        try:
-            answer = _json("loki", f"{self.url}/loki/api/v1/query_range?{urlencode(query)}")
-            streams = answer["data"]["result"]
-            found = [_loki_record(stream["stream"], value) for stream in streams for value in stream["values"]]
-        except (SourceError, LookupError, TypeError, ValueError):
-            return []
-        return sorted(found, key=lambda record: record.time_unix_nano)
+        return get(self.name, self.url + path, {"authorization": f"Bearer {self.token}"}) or b""
 
 
 @dataclass(frozen=True, slots=True)
 class Tempo:
-    """Tempo, with Loki beside it."""
+    """Tempo, with a log store beside it."""
 
     url: str
-    loki: Loki
+    logs: LogStores
     name: str = "tempo"
 
     def find(self, wanted: str) -> list[str]:
@@ -123,88 +98,51 @@ class Tempo:
         tests = " || ".join(f"span.{key} = {json.dumps(wanted)}" for key in _IDS)
         now_s = int(time.time())
         window = {"start": now_s - _BACK_S, "end": now_s + 60, "limit": _FOUND}
-        answer = _json(self.name, f"{self.url}/api/search?{urlencode({'q': f'{{ {tests} }}', **window})}")
+        answer = get_json(self.name, f"{self.url}/api/search?{urlencode({'q': f'{{ {tests} }}', **window})}")
         traces = sorted(answer.get("traces") or (), key=lambda trace: -int(trace.get("startTimeUnixNano", 0)))
         return [trace["traceID"].zfill(32) for trace in traces]
 
     def story(self, trace_id: str) -> MessageStory:
-        """Return the trace, and Loki's lines."""
+        """Return the trace, and its log lines."""
         owners = self._owners(trace_id)
         spans = [_tempo_span(span) for owner in owners for scope in owner["scopeSpans"] for span in scope["spans"]]
-        return MessageStory(trace_id=trace_id, spans=spans, logs=self.loki.lines(trace_id), points=())
+        return MessageStory(trace_id=trace_id, spans=spans, logs=self.logs.lines(trace_id), points=())
 
     def _owners(self, trace_id: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = (
-            _json(self.name, f"{self.url}/api/v2/traces/{trace_id}").get("trace", {}).get("resourceSpans", [])
+            get_json(self.name, f"{self.url}/api/v2/traces/{trace_id}").get("trace", {}).get("resourceSpans", [])
         )
         return found
 
 
 @dataclass(frozen=True, slots=True)
 class Jaeger:
-    """Jaeger, with Loki beside it."""
+    """Jaeger, with a log store beside it."""
 
     url: str
-    loki: Loki
+    logs: LogStores
     name: str = "jaeger"
 
     def find(self, wanted: str) -> list[str]:
         """Search every service by each tag, or take the trace id at its word if it is one."""
-        if _TRACE_ID.fullmatch(wanted) and _get(self.name, f"{self.url}/api/traces/{wanted.lower()}"):
+        if _TRACE_ID.fullmatch(wanted) and get(self.name, f"{self.url}/api/traces/{wanted.lower()}"):
             return [wanted.lower()]
         found: dict[str, int] = {}
-        for service in _json(self.name, f"{self.url}/api/services").get("data") or ():
+        for service in get_json(self.name, f"{self.url}/api/services").get("data") or ():
             for key in _IDS:
                 found.update(self._search(service, key, wanted))
         return sorted(found, key=lambda trace: -found[trace])
 
     def _search(self, service: str, key: str, wanted: str) -> Iterable[tuple[str, int]]:
         query = urlencode({"service": service, "tags": json.dumps({key: wanted}), "limit": _FOUND, "lookback": "168h"})
-        for trace in _json(self.name, f"{self.url}/api/traces?{query}").get("data") or ():
+        for trace in get_json(self.name, f"{self.url}/api/traces?{query}").get("data") or ():
             yield trace["traceID"].zfill(32), min(span["startTime"] for span in trace["spans"])
 
     def story(self, trace_id: str) -> MessageStory:
-        """Return the trace, and Loki's lines."""
-        traces = _json(self.name, f"{self.url}/api/traces/{quote(trace_id)}")["data"]
+        """Return the trace, and its log lines."""
+        traces = get_json(self.name, f"{self.url}/api/traces/{quote(trace_id)}")["data"]
         spans = [_jaeger_span(span) for trace in traces for span in trace["spans"]]
-        return MessageStory(trace_id=trace_id, spans=spans, logs=self.loki.lines(trace_id), points=())
-
-
-def _json(name: str, url: str) -> Any:
-    body = _get(name, url)
-    try:
-        return json.loads(body or b"{}")
-    except ValueError as error:
-        raise SourceError(f"{name} does not answer in JSON at {_base(url)}.") from error
-
-
-def _get(name: str, url: str, headers: Mapping[str, str] | None = None) -> bytes | None:
-    """Return the body, or None when there is no such thing."""
-    if not url.startswith(("http://", "https://")):
-        raise SourceError(f"{name}'s address must begin with http:// or https://, got {_base(url)!r}.")
-    request = urllib.request.Request(url, headers={"accept": "application/json", **(headers or {})})  # noqa: S310
-    # A proxy of the environment knows nothing of this machine's own ports.
-    opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if _is_local(url) else []))
-    try:
-        with opener.open(request, timeout=_PATIENCE_S) as answer:
-            body: bytes = answer.read(_ANSWER_BYTES)
-            return body
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code in {400, 404}:
-            return None
-        raise SourceError(f"{name} answers {error.code} at {_base(url)}.") from error
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{name} does not answer at {_base(url)}.") from error
-
-
-def _is_local(url: str) -> bool:
-    return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
-
-
-def _base(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}:{parts.port or ''}".rstrip(":") if parts.hostname else url[:60]
+        return MessageStory(trace_id=trace_id, spans=spans, logs=self.logs.lines(trace_id), points=())
 
 
 def _tempo_span(found: dict[str, Any]) -> Span:
@@ -251,18 +189,3 @@ def _span(
     if error is not None:
         span.status.CopyFrom(Status(code=Status.STATUS_CODE_ERROR, message=error))
     return span
-
-
-def _loki_record(labels: Mapping[str, str], value: list[Any]) -> LogRecord:
-    fields = {**labels, **(value[2].get("structuredMetadata", {}) if len(value) > 2 else {})}
-    record = LogRecord(time_unix_nano=int(value[0]), severity_text=_level(fields))
-    record.body.string_value = value[1]
-    record.trace_id = bytes.fromhex(fields.get("trace_id", ""))
-    record.span_id = bytes.fromhex(fields.get("span_id", ""))
-    for key, text in fields.items():
-        record.attributes.add(key=key).value.string_value = str(text)
-    return record
-
-
-def _level(fields: Mapping[str, str]) -> str:
-    return (fields.get("severity_text") or fields.get("detected_level") or fields.get("level") or "info").lower()

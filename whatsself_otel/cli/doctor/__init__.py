@@ -30,8 +30,8 @@ examples:
 
 Checks variables, versions, other instrumentations, credentials, disk, endpoint, TLS, protocol, authorisation, clock
 and the collector's queues; then sends one marked trace, log and metric and reads each back. Addresses to read from
-are those of a stack that runs here, unless options name others: any backend with the API of Tempo or Jaeger, Loki
-and Prometheus, a vendor's too.
+are those of a stack that runs here, unless options name others: any backend with the API of Tempo or Jaeger, Loki or
+VictoriaLogs, and Prometheus, a vendor's too.
 
 exit status: 0 well (perhaps with warnings), 1 a fault was found, 2 wrong arguments
 """
@@ -50,7 +50,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--json", action="store_true", help="for machines")
     parser.add_argument("--no-probe", action="store_true", help="send nothing")
     parser.add_argument("--traces-url", action="append", metavar="URL", help="where to read the trace; repeatable")
-    parser.add_argument("--logs-url", metavar="URL", help="where to read the log line")
+    parser.add_argument("--logs-url", metavar="URL", help="where to read the log line, with the API of Loki")
+    parser.add_argument("--victorialogs-url", metavar="URL", help="where to read the log line, in VictoriaLogs")
     parser.add_argument("--metrics-url", metavar="URL", help="where to read the metric")
     parser.add_argument(
         "--query-header",
@@ -112,11 +113,15 @@ def examine(arguments: argparse.Namespace) -> Iterator[Finding]:
 
 def _named_addresses(arguments: argparse.Namespace) -> QueryAddresses | None:
     headers = dict(_read_header(each) for each in arguments.query_header)
-    if not (arguments.traces_url or arguments.logs_url or arguments.metrics_url):
-        return None
-    return QueryAddresses(
-        traces=arguments.traces_url or (), logs=arguments.logs_url, metrics=arguments.metrics_url, headers=headers
+    addresses = QueryAddresses(
+        traces=arguments.traces_url or (),
+        logs=arguments.logs_url,
+        victorialogs=arguments.victorialogs_url,
+        metrics=arguments.metrics_url,
+        headers=headers,
     )
+    named = addresses.traces or addresses.logs or addresses.victorialogs or addresses.metrics
+    return addresses if named else None
 
 
 def _read_header(text: str) -> tuple[str, str]:

@@ -3,4 +3,4 @@
 // Package tools pins the programs that native/build.py builds from this module.
 package tools
 
-import _ "github.com/grafana/loki/v3/cmd/loki"
+import _ "github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs"
