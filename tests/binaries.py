@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from children import environment
 
-from whatsself_otel.cli.native import find_binary
+from whatsself_otel.cli.native import find_binary, remedy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ def need(name: str) -> Path:
     """Return program *name*, or skip the test and say how to get it."""
     found = find(name)
     if found is None:
-        pytest.skip(f"{name} is not here: build it with `make native`, or put it on PATH")
+        pytest.skip(f"{name} is not here. {remedy(name)}")
     return found
 
 

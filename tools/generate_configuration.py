@@ -43,7 +43,9 @@ problem is logged with its remedy, the default applies, and `telemetry.health()`
 
 _PORTS_INTRO: Final = """\
 Read by the collector's and the backends' files and by the command line; all of them listen on the loopback.
-`WHATSSELF_OTEL_CACHE` and `WHATSSELF_OTEL_DATA` say where the native stack keeps its programs and its data."""
+`WHATSSELF_OTEL_CACHE` and `WHATSSELF_OTEL_DATA` say where the native stack keeps its programs and its data. Each
+program may be another one than was built: `OTELCOL_BIN`, `PROMETHEUS_BIN`, `VICTORIALOGS_BIN`, `JAEGER_BIN`,
+`ALERTMANAGER_BIN`. `LOKI_BIN` and `TEMPO_BIN`, or a `loki` and `tempo` on PATH, run beside VictoriaLogs and Jaeger."""
 
 
 def render() -> str:

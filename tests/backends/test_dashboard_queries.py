@@ -24,7 +24,7 @@ from operations.model import Source
 from whatsself_otel.catalogue import CONTACT_ID, MESSAGE_ID, REQUEST_ID
 from whatsself_otel.cli.addresses import Addresses
 from whatsself_otel.cli.demo import demo_app
-from whatsself_otel.cli.native import BUILT, TEMPO, remedy
+from whatsself_otel.cli.native import BUILT, remedy
 from whatsself_otel.cli.native_stack import Stack, StackConfig
 from whatsself_otel.demo.exercise import Exercise
 from whatsself_otel.demo.traffic import trace_id_of
@@ -43,7 +43,9 @@ MUST_SHOW = {"overview", "quality", "flows"}
 
 MAY_BE_EMPTY = {
     ("collector", "Telemetry the application dropped"): "the demo drops nothing",
-    ("runbook", "whatsselfcollectorqueuesetaside 1"): "no queue is corrupt",
+    ("runbook", "whatsselfcollectorqueuesetaside promql 1"): "no queue is corrupt",
+    ("runbook", "whatsselfcollectorqueuesetaside logql 1"): "no queue is corrupt",
+    ("runbook", "whatsselfcollectorqueuesetaside logsql 1"): "no queue is corrupt",
 }
 """Panels of the other pages, and checks, that are right to be empty in a run where all goes well; at most five."""
 
@@ -57,7 +59,7 @@ class Asked:
     page: str
     panel: str
     kind: str
-    """Type of the data source."""
+    """Type of the data source: prometheus, loki, tempo, or victorialogs."""
     query: str
     instant: bool = True
     table_type: str = ""
@@ -113,9 +115,10 @@ def asked_by_runbooks() -> Iterator[Asked]:
     """
     for page in sorted((ROOT / "docs" / "runbooks").glob("whatsself*.md")):
         checks = page.read_text("utf-8").partition("## Checks")[2].partition("## Fix")[0]
-        for number, query in enumerate(re.findall(r"```promql\n(.*?)```", checks, re.DOTALL), 1):
-            text = re.sub(r" > \w+$", "", re.sub(r"\s+", " ", query).strip())
-            yield Asked(page="runbook", panel=f"{page.stem} {number}", kind="prometheus", query=text)
+        for language, kind in (("promql", "prometheus"), ("logql", "loki"), ("logsql", "victorialogs")):
+            for number, query in enumerate(re.findall(rf"```{language}\n(.*?)```", checks, re.DOTALL), 1):
+                text = re.sub(r" > \w+$", "", re.sub(r"\s+", " ", query).strip())
+                yield Asked(page="runbook", panel=f"{page.stem} {language} {number}", kind=kind, query=text)
 
 
 def asked_by_rules() -> Iterator[Asked]:
@@ -168,7 +171,19 @@ class Backends:
         query = asked.filled({**all_of(asked.page), **self.message.by(by)})
         if asked.kind == "prometheus":
             return self._series(query, instant=asked.instant)
-        return self._lines(query) if asked.kind == "loki" else self._traces(query, asked)
+        if asked.kind == "tempo":
+            return self._traces(query, asked)
+        if asked.kind == "loki" and self.has("loki"):
+            return self._lines(query)
+        return self._lines_of_victorialogs(query if asked.kind == "victorialogs" else as_logsql(query))
+
+    def has(self, program: str) -> bool:
+        """Return whether *program* runs."""
+        return program in self.stack.processes
+
+    def can_read(self, asked: Asked) -> bool:
+        """Return whether a program runs that reads *asked*, or what `rows` makes of it; each logql has a logsql."""
+        return asked.kind != "loki" or asked.page != "runbook" or self.has("loki")
 
     def exemplars(self, asked: Asked) -> set[str]:
         """Return the ids of the traces that Prometheus keeps beside the series of *asked*."""
@@ -192,8 +207,13 @@ class Backends:
         found = get(f"{self.stack.addresses.loki}/loki/api/v1/query_range", query=query, **window)
         return sum(len(stream["values"]) for stream in found["data"]["result"])
 
+    def _lines_of_victorialogs(self, query: str) -> int:
+        url = f"{self.stack.addresses.victorialogs}/select/logsql/query"
+        window = {"start": int(self.since_s) - 60, "end": int(time.time()) + 60}
+        return len(answer_of(url, query=query, **window).text.splitlines()) if query else 0
+
     def _traces(self, query: str, asked: Asked) -> int:
-        if not self.stack.has_tempo:
+        if not self.has("tempo"):
             return self._traces_of_jaeger(query, asked)
         url = self.stack.addresses.tempo
         if not asked.table_type:
@@ -221,10 +241,24 @@ def all_of(page: str) -> dict[str, str]:
     return {each["name"]: each["allValue"] for each in lists if each["type"] == "query"}
 
 
+def as_logsql(query: str) -> str:
+    """Return a page's LogQL in LogsQL, nothing where it asks for no id: VictoriaLogs reads no LogQL."""
+    by_level = re.search(r'detected_level =~ "([^"]+)"', query)
+    if by_level:
+        return f'severity_text:~"{by_level[1]}"'
+    by_id = re.findall(r'(\w+) = "([^"]+)"', query)
+    if by_id or " = " in query:
+        return " or ".join(f'{name}:="{value}"' for name, value in by_id)
+    return " ".join(f"{name}:*" for name in re.findall(r'(\w+) != ""', query))
+
+
 def get(url: str, **parameters: Any) -> Any:
+    return answer_of(url, **parameters).json()
+
+
+def answer_of(url: str, **parameters: Any) -> httpx.Response:
     answer = httpx.get(url, params=parameters, headers={"accept": "application/json"}, trust_env=False, timeout=30)
-    answer.raise_for_status()
-    return answer.json()
+    return answer.raise_for_status()
 
 
 async def live(url: str) -> Message:
@@ -286,7 +320,7 @@ def backends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backends]:
 def counted(backends: Backends) -> dict[Asked, int]:
     """Ask everything until all that must show does, or patience ends."""
     deadline_s = time.monotonic() + PATIENCE_S
-    found = {asked: backends.rows(asked) for asked in ASKED}
+    found = {asked: backends.rows(asked) for asked in ASKED if backends.can_read(asked)}
     while missing(found) and time.monotonic() < deadline_s:
         time.sleep(2)
         found |= {asked: backends.rows(asked) for asked in missing(found)}
@@ -354,11 +388,11 @@ def test_dots_beside_a_duration_are_traces_of_the_run(backends: Backends, asked:
     assert all(re.fullmatch(r"[0-9a-f]{32}", trace) for trace in traces)
 
 
-@pytest.mark.parametrize("kind", ["prometheus", "loki", "tempo"])
+@pytest.mark.parametrize("kind", ["prometheus", "victorialogs", "loki", "tempo"])
 def test_a_query_that_does_not_parse_is_refused(backends: Backends, kind: str) -> None:
     """So that a query above that is accepted means something."""
-    if kind == "tempo" and not backends.stack.has_tempo:
-        pytest.skip(f"Only Tempo reads TraceQL. {remedy(TEMPO)}")
+    if not backends.has(kind):
+        pytest.skip(f"{kind} does not run here. {remedy(kind)}")
     with pytest.raises(httpx.HTTPStatusError):
         backends.rows(Asked(page="overview", panel="", kind=kind, query="{ = }", table_type="traces"))
 

@@ -10,7 +10,7 @@ import pytest
 from binaries import get, post_otlp
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from shipped_backends import run_shipped_loki, run_shipped_prometheus
+from shipped_backends import run_shipped_loki, run_shipped_prometheus, run_shipped_victorialogs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +49,17 @@ class TestLateData:
 
         lines = [line for stream in answer["data"]["result"] for _, line in stream["values"]]
         assert lines == [f"{LATE_S} s late"]
+
+    def test_victorialogs_takes_a_line_20_hours_behind_its_stream(self, tmp_path: Path) -> None:
+        with run_shipped_victorialogs(tmp_path) as victorialogs:
+            for age_s in (0, LATE_S):
+                post_otlp(f"{victorialogs.otlp}/v1/logs", log(age_s))
+            deadline_s = time.monotonic() + 10
+            while len(rows := victorialogs.rows('{service.name="whatsself"}')) < 2:
+                assert time.monotonic() < deadline_s
+                time.sleep(0.1)
+
+        assert sorted(row["_msg"] for row in rows) == ["0 s late", f"{LATE_S} s late"]
 
     def test_prometheus_takes_a_sample_20_hours_behind_its_series(self, tmp_path: Path) -> None:
         with run_shipped_prometheus(tmp_path) as url:

@@ -13,7 +13,7 @@ from fault_rig import own_metric
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from shipped_backends import run_shipped_loki, run_shipped_prometheus
+from shipped_backends import run_shipped_loki, run_shipped_prometheus, run_shipped_victorialogs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +101,24 @@ def test_what_loki_finds_too_large_is_counted(tmp_path: Path) -> None:
             wait_until(lambda: "after" in lines(url))
 
         assert sorted(lines(url, days=20)) == ["after", "before"]
+
+
+def test_what_victorialogs_finds_too_large_or_too_old_is_seen_at_victorialogs_alone(tmp_path: Path) -> None:
+    """It answers 200 to both, so that the collector has nothing to count."""
+    with run_shipped_victorialogs(tmp_path) as victorialogs:
+        environ = {"VICTORIALOGS_OTLP_ENDPOINT": victorialogs.otlp}
+        with run_collector("victorialogs", environ=environ, folder=tmp_path, settings=QUICK) as it:
+            for record in (log("x" * 300_000), log("too old", age_s=31 * 24 * HOUR_S), log("z")):
+                post_otlp(f"{it.http_url}/v1/logs", record)
+            # The collector sends no record of that size.
+            post_otlp(f"{victorialogs.otlp}/v1/logs", log("y" * 2_200_000))
+            wait_until(lambda: victorialogs.rows("z"))
+            failed = own_metric(it, "otelcol_exporter_send_failed_log_records")
+        kept = sorted(len(row["_msg"]) for row in victorialogs.rows("*"))
+        too_old = victorialogs.metric('vl_rows_dropped_total{reason="too_small_timestamp"}')
+
+    assert (kept, failed, too_old) == ([1, 300_000], 0, 1)
+    assert "ignoring too long log entry" in victorialogs.log.read_text()
 
 
 def test_what_tempo_finds_too_large_is_counted_by_tempo(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 import urllib.parse
+import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,6 +16,7 @@ import yaml
 from binaries import ROOT, Program, free_ports, get, need, post_otlp, run_once, running
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from shipped_backends import VictoriaLogs, run_shipped_victorialogs
 from vendor_files import merge
 
 if TYPE_CHECKING:
@@ -37,13 +39,8 @@ class Loki:
     url: str
 
     def push(self, line: str, age_s: float) -> None:
-        """Store *line* as if it had been written *age_s* ago; its stream and thus its chunk are its own."""
-        request = ExportLogsServiceRequest()
-        owner = request.resource_logs.add()
-        owner.resource.attributes.add(key="service.name").value.string_value = line
-        record = owner.scope_logs.add().log_records.add(time_unix_nano=time.time_ns() - int(age_s * 1e9))
-        record.body.string_value = line
-        post_otlp(f"{self.url}/otlp/v1/logs", request)
+        """Store *line* as if it had been written *age_s* ago."""
+        push(f"{self.url}/otlp/v1/logs", line, age_s)
 
     def lines(self) -> set[str]:
         """Return every line of the last week."""
@@ -52,6 +49,18 @@ class Loki:
         answer = get(f"{self.url}/loki/api/v1/query_range?{urllib.parse.urlencode(query)}")
         streams = json.loads(answer or b"{}").get("data", {}).get("result", [])
         return {line for stream in streams for _, line in stream["values"]}
+
+
+def push(url: str, line: str, age_s: float, **attributes: str) -> None:
+    """Store *line* as if it had been written *age_s* ago; its stream, and Loki's chunk, are its own."""
+    request = ExportLogsServiceRequest()
+    owner = request.resource_logs.add()
+    owner.resource.attributes.add(key="service.name").value.string_value = line
+    record = owner.scope_logs.add().log_records.add(time_unix_nano=time.time_ns() - int(age_s * 1e9))
+    record.body.string_value = line
+    for key, value in attributes.items():
+        record.attributes.add(key=key).value.string_value = value
+    post_otlp(url, request)
 
 
 @contextmanager
@@ -110,6 +119,46 @@ class TestLoki:
 
         with run_loki(tmp_path, *QUICK) as loki:
             assert loki.lines() == {"fresh"}
+
+
+@pytest.mark.backend
+class TestVictoriaLogs:
+    """VictoriaLogs deletes whole days, and one contact's lines when it is asked to."""
+
+    def test_deletes_what_is_past_its_retention_and_nothing_else(self, tmp_path: Path) -> None:
+        days = tmp_path / "victorialogs/partitions"
+        with run_shipped_victorialogs(tmp_path) as victorialogs:
+            for line, age_days in (("20 days old", 20), ("a day old", 1), ("past 30 days", 31)):
+                push(f"{victorialogs.otlp}/v1/logs", line, age_days * 24 * HOUR_S)
+            wait_until(lambda: lines_of(victorialogs) == {"20 days old", "a day old"}, "both lines", 10)
+
+        # Taken with 30 days and looked at with 10: the line is made old instead of the test long.
+        with run_shipped_victorialogs(tmp_path, VICTORIALOGS_RETENTION="10d") as victorialogs:
+            wait_until(lambda: len(list(days.iterdir())) == 1, "the old day has left the disk", 60)
+            assert lines_of(victorialogs) == {"a day old"}
+
+    def test_deletes_the_lines_of_one_contact_and_of_no_other(self, tmp_path: Path) -> None:
+        with run_shipped_victorialogs(tmp_path) as victorialogs:
+            for number in range(10):
+                for contact in ("contact-1", "contact-2"):
+                    push(f"{victorialogs.otlp}/v1/logs", f"{contact} {number}", HOUR_S, contactId=contact)
+            wait_until(lambda: len(lines_of(victorialogs)) == 20, "every line", 10)
+
+            victorialogs.get("/delete/run_task", filter='contactId:="contact-1"')
+            wait_until(lambda: json.loads(victorialogs.get("/delete/active_tasks")) == [], "the task is done", 120)
+            left = lines_of(victorialogs)
+
+        assert left == {f"contact-2 {number}" for number in range(10)}
+
+    def test_is_bounded_and_lets_no_page_of_a_browser_read_it(self, tmp_path: Path) -> None:
+        with run_shipped_victorialogs(tmp_path) as victorialogs, urllib.request.urlopen(victorialogs.url) as answer:
+            assert victorialogs.metric("vm_allowed_memory_bytes") == 256 * 1024 * 1024
+            assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def lines_of(victorialogs: VictoriaLogs) -> set[str]:
+    """Return every line that it has."""
+    return {row["_msg"] for row in victorialogs.rows("*")}
 
 
 @pytest.mark.backend

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,17 +56,19 @@ class TestStores:
     def test_one_that_does_not_run_has_no_exporter_that_would_fill_its_queue(
         self, config: StackConfig, name: str, pipeline: str
     ) -> None:
-        stack = Stack(dataclasses.replace(config, **{name: False}))
+        without: dict[str, Any] = {name: False}
+        stack = Stack(dataclasses.replace(config, **without))
 
         assert name not in stack.processes
         assert _ends_in_nothing(stack) == [pipeline]
 
     @pytest.mark.parametrize("name", FOUND)
     def test_asked_for_and_not_found_is_an_error(self, config: StackConfig, name: str) -> None:
-        environ = {key: value for key, value in config.environ.items() if key != variable(name)}
+        wanted: dict[str, Any] = {name: True}
+        wanted["environ"] = {key: value for key, value in config.environ.items() if key != variable(name)}
 
         with pytest.raises(CommandError, match=rf"{name} is not on this machine\. Download it"):
-            Stack(dataclasses.replace(config, environ=environ, **{name: True}))
+            Stack(dataclasses.replace(config, **wanted))
 
     def test_a_program_that_is_not_wanted_has_no_vendor_file(self, config: StackConfig) -> None:
         stack = Stack(dataclasses.replace(config, only=("collector", "prometheus", "alertmanager")))

@@ -191,7 +191,7 @@ class TestTable:
             and any(exporter.startswith("otlp_http/") for exporter in read(name)["exporters"])
         }
         # The local backends are real ones: tests/e2e.
-        assert over_http - {"local"} == set(INTAKES)
+        assert over_http - {"local", "victorialogs"} == set(INTAKES)
 
     @pytest.mark.parametrize("name", INTAKES)
     def test_agrees_with_the_header_about_signals_and_temporality(self, name: str) -> None:

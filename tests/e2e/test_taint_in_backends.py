@@ -54,11 +54,15 @@ def test_no_canary_is_in_any_backend(
 
 def _answers(stack: Stack, since_s: float, opened: ExitStack) -> Iterator[tuple[str, Callable[[], str]]]:
     """Yield of each store that runs what returns all that it holds."""
-    for log_store in (VictoriaLogs, Loki):
+    log_stores: tuple[type[VictoriaLogs | Loki], ...] = (VictoriaLogs, Loki)
+    for log_store in log_stores:
         if log_store.name in stack.processes:
-            logs = opened.enter_context(log_store(getattr(stack.addresses, log_store.name), since_s))
+            logs = log_store(getattr(stack.addresses, log_store.name), since_s)
+            opened.enter_context(logs)
             yield logs.name, functools.partial(everything_of, logs)
-    for other in (Jaeger, Tempo, Prometheus):
+    others: tuple[type[Jaeger | Tempo | Prometheus], ...] = (Jaeger, Tempo, Prometheus)
+    for other in others:
         if other.name in stack.processes:
-            store = opened.enter_context(other(getattr(stack.addresses, other.name), since_s))
+            store = other(getattr(stack.addresses, other.name), since_s)
+            opened.enter_context(store)
             yield store.name, store.everything
