@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whatsself_otel.batch_queue import MAX_ATTEMPTS, BatchQueue, Deadline, QueueLimits
+from whatsself_otel.batch_queue import BatchQueue, Deadline, QueueLimits
 from whatsself_otel.otlp import SendResult
 
 if TYPE_CHECKING:
@@ -27,15 +27,15 @@ class Backend:
         self.rejects = 0
         self.most_items = 1_000_000
         self.poison = -1_000
-        self.raises = False
+        self.raises: BaseException | None = None
         self.gate = threading.Event()
         self.gate.set()
 
     def send(self, batch: list[int]) -> SendResult:
         self.attempts += 1
         self.gate.wait()
-        if self.raises:
-            raise RuntimeError
+        if self.raises is not None:
+            raise self.raises
         if self.fails:
             return SendResult(error="HTTP 503", retry=True)
         if self.refuses:
@@ -143,11 +143,11 @@ class TestDelivery:
 
     def test_a_sender_that_raises_is_a_failed_send(self, backend: Backend, dropped: list[tuple[str, int]]) -> None:
         queue = make_queue(backend, dropped)
-        backend.raises = True
+        backend.raises = RuntimeError()
         queue.put(1)
         while backend.attempts < 1:
             time.sleep(0.01)
-        backend.raises = False
+        backend.raises = None
 
         assert queue.flush(Deadline(10))
         assert backend.items == [1]
@@ -168,18 +168,51 @@ class TestLoss:
         assert backend.items == [-1, *range(15, 25)]
         assert (sum(count for _, count in dropped), {reason for reason, _ in dropped}) == (15, {"queue_full"})
 
-    def test_a_batch_nobody_takes_is_dropped_and_counted(
+    def test_a_batch_is_tried_again_for_as_long_as_there_is_room(
+        self, backend: Backend, dropped: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("whatsself_otel.batch_queue.MAX_BACKOFF_S", 0.001)
+        queue = make_queue(backend, dropped)
+        queue._failures = 2000  # more often than a pause can double
+        backend.fails = True
+        for item in range(5):
+            queue.put(item)
+        wait_for(lambda: backend.attempts > 20)
+        backend.fails = False
+
+        assert queue.flush(Deadline(10))
+        assert (sorted(backend.items), dropped) == (list(range(5)), [])
+
+    def test_what_nobody_takes_is_dropped_and_counted_when_it_is_too_old(
         self, backend: Backend, dropped: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("whatsself_otel.batch_queue.MAX_BACKOFF_S", 0.01)
-        queue = make_queue(backend, dropped)
+        queue = make_queue(backend, dropped, age_s=0.5)
         backend.fails = True
         queue.put(1)
-        deadline_s = time.monotonic() + 10
-        while not dropped and time.monotonic() < deadline_s:
-            time.sleep(0.01)
+        start_s = time.monotonic()
+        wait_for(lambda: bool(dropped))
+        took_s = time.monotonic() - start_s
+        queue.put(2)
+        backend.fails = False
 
-        assert (dropped, backend.attempts) == ([("export_failed", 1)], MAX_ATTEMPTS)
+        assert queue.flush(Deadline(10))
+        assert (backend.items, dropped, took_s >= 0.5) == ([2], [("export_failed", 1)], True)
+
+    def test_only_the_old_items_of_a_batch_are_dropped(
+        self, backend: Backend, dropped: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("whatsself_otel.batch_queue.MAX_BACKOFF_S", 0.01)
+        queue = make_queue(backend, dropped, age_s=1.0, delay_s=0.6)
+        backend.fails = True
+        queue.put(1)
+        time.sleep(0.5)  # the second item is that much younger, and both are in one batch
+        queue.put(2)
+        wait_for(lambda: bool(dropped))
+        backend.fails = False
+
+        assert queue.flush(Deadline(10))
+        assert (backend.items, dropped) == ([2], [("export_failed", 1)])
 
     def test_a_refused_batch_is_not_sent_again(self, backend: Backend, dropped: list[tuple[str, int]]) -> None:
         queue = make_queue(backend, dropped)
@@ -272,6 +305,62 @@ class TestLoss:
 
         assert [count for _, count in counted] == [1]
         assert dropped == counted
+
+    def test_a_part_of_a_large_batch_that_may_succeed_later_is_kept(
+        self, backend: Backend, dropped: list[tuple[str, int]]
+    ) -> None:
+        queue = make_queue(backend, dropped)
+        backend.most_items = 10
+        backend.gate.clear()
+        for item in range(20):
+            queue.put(item)
+        wait_for(lambda: backend.attempts == 1)
+
+        def send(batch: list[int]) -> SendResult:
+            backend.fails = backend.attempts == 1
+            return backend.send(batch)
+
+        queue._send = send
+        backend.gate.set()
+
+        assert queue.flush(Deadline(10))
+        assert (backend.items, dropped) == (list(range(20)), [])
+
+
+class TestThread:
+    @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt()])
+    def test_a_sender_that_is_ended_starts_again_with_what_it_had(
+        self, backend: Backend, dropped: list[tuple[str, int]], error: BaseException
+    ) -> None:
+        queue = make_queue(backend, dropped)
+        backend.raises = error
+        for item in range(3):
+            queue.put(item)
+        wait_for(lambda: queue.counts.restarts > 0)
+        said = queue.counts.last_error
+        backend.raises = None
+
+        assert queue.flush(Deadline(10))
+        assert (backend.items, dropped) == ([0, 1, 2], [])
+        assert said == f"the export thread was ended by {type(error).__name__}"
+
+    def test_what_could_not_be_counted_does_not_end_the_sender(
+        self, backend: Backend, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("whatsself_otel.batch_queue._PAUSE_AFTER_DEATH_S", 0.01)
+
+        def on_dropped(reason: str, count: int) -> None:
+            raise RuntimeError(reason, count)
+
+        queue: BatchQueue[int] = BatchQueue(backend.send, QueueLimits(delay_s=0.01), on_dropped)
+        backend.refuses = True
+        queue.put(1)
+        wait_for(lambda: queue.counts.dropped == 1)
+        backend.refuses = False
+        queue.put(2)
+
+        assert queue.flush(Deadline(10))
+        assert backend.items == [2]
 
 
 class TestBytes:

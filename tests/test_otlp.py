@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from otlp_sink import Sink, run_sink
 
 from whatsself_otel import Telemetry
-from whatsself_otel.otlp import MAX_RETRY_AFTER_S, OtlpHttpClient, SendResult, Target, parse_retry_after
+from whatsself_otel.otlp import MAX_RETRY_AFTER_S, OtlpHttpClient, PatientClient, SendResult, Target, parse_retry_after
 
 Start = Callable[..., Telemetry]
 PROTOBUF = "application/x-protobuf"
@@ -115,7 +116,7 @@ class TestAnswers:
             probe.bind(("127.0.0.1", 0))
             url = f"http://127.0.0.1:{probe.getsockname()[1]}/v1/traces?token=s3cret"
 
-        assert post(url) == SendResult(error="NewConnectionError", retry=True)
+        assert post(url) == SendResult(error="ConnectionRefusedError while connecting", retry=True)
 
     def test_silence_ends_at_the_timeout(self) -> None:
         with socket.socket() as silent:
@@ -123,7 +124,7 @@ class TestAnswers:
             silent.listen()
             result = post(f"http://127.0.0.1:{silent.getsockname()[1]}/v1/traces", timeout_s=0.2)
 
-        assert (result.error, result.retry) == ("ReadTimeoutError", True)
+        assert (result.error, result.retry) == ("TimeoutError while waiting for the answer", True)
 
 
 class TestRetryAfter:
@@ -153,6 +154,80 @@ class TestRetryAfter:
         seconds = parse_retry_after(value)
 
         assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER_S
+
+
+class TestPause:
+    """What has no queue: metrics."""
+
+    @contextmanager
+    def refusing(self, *answers: tuple[int, str]) -> Iterator[tuple[str, list[float]]]:
+        """A receiver that gives these answers, with these pauses, and then takes everything; and when it was asked."""
+        left = list(answers)
+        asked: list[float] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["content-length"]))
+                asked.append(time.monotonic())
+                status, pause = left.pop(0) if left else (200, "")
+                self.send_response(status)
+                if pause:
+                    self.send_header("retry-after", pause)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *arguments: Any) -> None:
+                pass
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+            thread.start()
+            yield f"http://127.0.0.1:{server.server_port}/v1/metrics", asked
+            server.shutdown()
+            thread.join()
+
+    def test_metrics_wait_as_long_as_the_receiver_wants(self, start: Start) -> None:
+        with self.refusing((429, "1")) as (url, asked):
+            telemetry = start(metrics_endpoint=url, metric_interval_s=600)
+            assert telemetry.force_flush(10)
+            status = telemetry.health().signals["metrics"]
+
+        assert len(asked) == 2
+        assert asked[1] - asked[0] >= 1
+        assert (status["dropped"], status["retried"], status["last_error"]) == (0, 1, None)
+
+    def test_nothing_is_sent_during_a_long_pause(self, start: Start) -> None:
+        with self.refusing((503, "30")) as (url, asked):
+            telemetry = start(metrics_endpoint=url, metric_interval_s=0.05)
+            deadline_s = time.monotonic() + 10
+            while telemetry.health().signals["metrics"]["last_error"] != "the receiver asked for a pause":
+                assert time.monotonic() < deadline_s
+                time.sleep(0.01)
+            telemetry.force_flush(5)
+
+        assert len(asked) == 1
+
+    def test_without_a_pause_there_is_one_quick_second_try(self, start: Start) -> None:
+        with self.refusing((503, "")) as (url, asked):
+            telemetry = start(metrics_endpoint=url, metric_interval_s=600)
+            assert telemetry.force_flush(5)
+
+        assert len(asked) == 2
+        assert asked[1] - asked[0] < 2
+
+    def test_a_pause_that_is_over_is_forgotten(self) -> None:
+        with self.refusing((429, "1"), (429, "3")) as (url, asked):
+            client = PatientClient(
+                OtlpHttpClient(Target(url=url, headers={}, timeout_s=5, compress=False), ExportTraceServiceResponse)
+            )
+            refused = client.post(b"x")
+            held = client.post(b"x")
+            time.sleep(1.1)  # from here on the rest of the pause is short enough to be waited for
+            taken = client.post(b"x")
+            client.close()
+
+        assert (refused.error, held.error, taken) == ("HTTP 429", "the receiver asked for a pause", SendResult())
+        assert asked[2] - asked[1] >= 3
 
 
 class TestWhole:

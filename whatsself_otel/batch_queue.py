@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-MAX_ATTEMPTS: Final = 9
-"""Sends of one batch before it is dropped and counted: about 60 s of a collector that refuses at once."""
-
 MAX_BACKOFF_S: Final = 15.0
+_PAUSE_AFTER_DEATH_S: Final = 1.0
+"""The sender waits so long before it starts again: what ended it may end it at once a second time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +42,7 @@ class QueueLimits:
         batch_items: Most items in one export.
         batch_bytes: Most bytes in one export; a single item may be larger.
         delay_s: Seconds an item waits at most for its batch to fill.
+        age_s: Seconds an item is tried again at most, while there is room for it.
     """
 
     items: int = 8192
@@ -50,6 +50,11 @@ class QueueLimits:
     batch_items: int = 512
     batch_bytes: int = 3 * 1024 * 1024
     delay_s: float = 1.0
+    age_s: float = 3600.0
+
+
+_Entry = tuple[int, Any, float]
+"""The bytes an item takes, what is sent of it, and since when it waits."""
 
 
 class Deadline:
@@ -83,6 +88,7 @@ class ExportCounts:
     exported: int = 0
     dropped: int = 0
     retried: int = 0
+    restarts: int = 0
     last_success_s: float | None = None
     last_error: str | None = None
 
@@ -91,8 +97,9 @@ class BatchQueue(Generic[_T]):
     """
     A bounded queue with one background sender.
 
-    `put` never blocks and never raises. A batch that could not be sent is tried again while there is room, so a
-    collector may be away for about a minute without loss; one that is refused for good, or too large, is not.
+    `put` never blocks and never raises. A batch that could not be sent is tried again while there is room and it is
+    not too old, so a collector may be away for long without loss; one that is refused for good is not. A batch that is
+    too large is sent in parts.
 
     Args:
         send: Sends one batch and says what became of it; may block, runs on the queue's own thread.
@@ -118,7 +125,6 @@ class BatchQueue(Generic[_T]):
         self._prepare = prepare
         self._preparing = threading.local()
         self._on_retried = on_retried
-        self._in_flight = self._asked = 0
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._reset()
@@ -137,7 +143,7 @@ class BatchQueue(Generic[_T]):
         with self._lock:  # the condition's own: to enter that costs two calls more
             is_full = len(items) >= limits.items or self._bytes + weight > limits.bytes
             lost = self._make_room(weight) if is_full else 0
-            items.append(ready)
+            items.append((weight, ready[1], time.monotonic()))
             self._bytes += weight
             if self._thread is None:
                 self._start()
@@ -164,7 +170,7 @@ class BatchQueue(Generic[_T]):
         drained = self._drain(limit, close=True)
         with self._changed:
             self._abandoned = True
-            left = len(self._items) + self._in_flight
+            left = len(self._items) + len(self._in_flight)
             self._items.clear()
             self._bytes = 0
             self._changed.notify_all()
@@ -173,15 +179,20 @@ class BatchQueue(Generic[_T]):
         return drained
 
     def __len__(self) -> int:
-        return len(self._items) + self._in_flight
+        return len(self._items) + len(self._in_flight)
 
     def _reset(self) -> None:
-        self._items: deque[tuple[int, Any]] = deque()
+        self._items: deque[_Entry] = deque()
         self._bytes = 0
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._thread: threading.Thread | None = None
-        self._in_flight = 0
+        self._in_flight: list[_Entry] = []
+        self._sending_since_s = 0.0
+        self._failures = 0
+        """Sends in a row that may succeed later."""
+        self._most_items = self.limits.batch_items
+        """Items in the next batch at most; fewer after a batch that was too large."""
         self._flushing = 0
         self._asked = 0
         """Flushes and closes so far: each ends a pause, for somebody waits."""
@@ -192,6 +203,11 @@ class BatchQueue(Generic[_T]):
     def queued_bytes(self) -> int:
         """Estimated bytes that wait."""
         return self._bytes
+
+    @property
+    def sending_s(self) -> float:
+        """Seconds since the current send began; 0 between two sends."""
+        return time.monotonic() - self._sending_since_s if self._in_flight else 0.0
 
     def _ready(self, item: _T) -> tuple[int, Any] | None:
         """Return *item* prepared, or None; a masking rule that itself makes items would go round for ever."""
@@ -227,6 +243,8 @@ class BatchQueue(Generic[_T]):
             self._closed = self._closed or close
             self._flushing += 1
             self._asked += 1
+            if self._items and self._thread is None:
+                self._start()
             self._changed.notify_all()
             try:
                 if self._thread is None:
@@ -247,35 +265,55 @@ class BatchQueue(Generic[_T]):
     def _run(self) -> None:
         quiet = dict.fromkeys((EXPORTING, *_sdk.suppression_keys()), True)
         otel_context.attach(Context({**otel_context.get_current(), **quiet}))
-        attempts = 0
-        while weighed := self._next_batch():
-            batch = [item for _, item in weighed]
-            result = self._try_to_send(batch)
-            if result.accepted:
-                attempts = 0
-                self._note_accepted(batch, result)
-            elif result.too_large and len(batch) > 1:
-                self._send_in_halves(batch)
-            elif result.retry and attempts + 1 < MAX_ATTEMPTS:
-                attempts += 1
-                self._keep(weighed, result, pause_s=result.retry_after_s or min(2.0**attempts / 4, MAX_BACKOFF_S))
-            else:
-                attempts = 0
-                self._give_up(batch, result)
+        try:
+            while self._goes_on():
+                pass
+        finally:
+            self._thread = None  # the next `put` or flush starts another
 
-    def _next_batch(self) -> list[tuple[int, Any]]:
+    def _goes_on(self) -> bool:
+        """Send the next batch; return False when the queue is closed and empty."""
+        try:
+            return self._send_next()
+        except BaseException as error:  # noqa: BLE001 - a log handler that calls sys.exit() must not end all exports
+            self._recover(error)
+            return True
+
+    def _send_next(self) -> bool:
+        batch = self._next_batch()
+        if not batch:
+            return False
+        result = self._try_to_send([item for _, item, _ in batch])
+        if result.accepted:
+            self._note_accepted(batch, result)
+        elif result.too_large and len(batch) > 1:
+            self._most_items = len(batch) // 2
+            self._keep(batch, result, pause_s=0.0)
+        elif result.retry:
+            self.counts.retried += 1
+            self._on_retried(retry_reason(result.error), len(batch))
+            self._keep(batch, result, pause_s=result.retry_after_s or self._next_backoff_s())
+        else:
+            self._give_up(batch, result)
+        return True
+
+    def _next_backoff_s(self) -> float:
+        self._failures += 1
+        return float(min(2.0 ** min(self._failures, 10) / 4, MAX_BACKOFF_S))
+
+    def _next_batch(self) -> list[_Entry]:
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._closed)
             self._changed.wait_for(self._is_due, self.limits.delay_s)
             batch = self._take()
-            self._in_flight = len(batch)
+            self._in_flight, self._sending_since_s = batch, time.monotonic()
             self._changed.notify_all()
             return batch
 
-    def _take(self) -> list[tuple[int, Any]]:
-        batch: list[tuple[int, Any]] = []
+    def _take(self) -> list[_Entry]:
+        batch: list[_Entry] = []
         weight = 0
-        while self._items and len(batch) < self.limits.batch_items:
+        while self._items and len(batch) < self._most_items:
             weight += self._items[0][0]
             if batch and weight > self.limits.batch_bytes:
                 break
@@ -284,7 +322,7 @@ class BatchQueue(Generic[_T]):
         return batch
 
     def _is_due(self) -> bool:
-        return len(self._items) >= self.limits.batch_items or self._closed or self._flushing > 0
+        return len(self._items) >= self._most_items or self._closed or self._flushing > 0
 
     def _try_to_send(self, batch: list[Any]) -> SendResult:
         try:
@@ -292,10 +330,12 @@ class BatchQueue(Generic[_T]):
         except Exception as error:  # noqa: BLE001 - an exporter that raises must not end the sender
             return SendResult(error=type(error).__name__, retry=True)
 
-    def _note_accepted(self, batch: list[Any], result: SendResult) -> None:
+    def _note_accepted(self, batch: list[_Entry], result: SendResult) -> None:
         rejected = min(result.rejected, len(batch))
         with self._changed:
-            self._in_flight = 0
+            self._in_flight = []
+            self._failures = 0
+            self._most_items = min(self._most_items * 2, self.limits.batch_items)
             self.counts.exported += len(batch) - rejected
             self.counts.last_success_s = time.time()
             self.counts.last_error = f"{rejected} items were rejected" if rejected else None
@@ -303,48 +343,57 @@ class BatchQueue(Generic[_T]):
         if rejected:
             self._drop("rejected", rejected)
 
-    def _send_in_halves(self, batch: list[Any]) -> None:
-        """Send what was too large in smaller requests, down to the single item that alone is to blame."""
-        middle = len(batch) // 2
-        for half in (batch[:middle], batch[middle:]):
-            result = self._try_to_send(half)
-            if result.accepted:
-                self._note_accepted(half, result)
-            elif result.too_large and len(half) > 1:
-                self._send_in_halves(half)
-            else:
-                self._give_up(half, result)
-
-    def _keep(self, batch: list[tuple[int, Any]], result: SendResult, *, pause_s: float) -> None:
-        self._on_retried(retry_reason(result.error), len(batch))
+    def _keep(self, batch: list[_Entry], result: SendResult, *, pause_s: float) -> None:
+        """Put *batch* back, but for what is too old or finds no room, and wait before the next send."""
+        oldest_s = time.monotonic() - self.limits.age_s
+        young = [entry for entry in batch if entry[2] > oldest_s]
         with self._changed:
-            self._in_flight = 0
             self.counts.last_error = result.error
-            self.counts.retried += 1
-            lost = 0 if self._abandoned else self._give_back(batch)
-            self._changed.notify_all()
-            asked = self._asked
-            self._changed.wait_for(lambda: self._abandoned or self._asked != asked, pause_s)
+            abandoned = self._abandoned  # then `join` has counted it
+            lost = self._give_back(young)
+            self._pause(pause_s)
+        if not abandoned and len(young) < len(batch):
+            self._drop(drop_reason(result), len(batch) - len(young))
         if lost:
             self._drop("queue_full", lost)
 
-    def _give_up(self, batch: list[Any], result: SendResult) -> None:
+    def _give_up(self, batch: list[_Entry], result: SendResult) -> None:
         with self._changed:
-            self._in_flight = 0
+            self._in_flight = []
+            self._failures = 0
             self.counts.last_error = result.error
-            abandoned = self._abandoned  # then `join` has counted it
+            abandoned = self._abandoned  # as above
             self._changed.notify_all()
         if not abandoned:
             self._drop(drop_reason(result), len(batch))
 
-    def _give_back(self, batch: list[tuple[int, Any]]) -> int:
+    def _recover(self, error: BaseException) -> None:
+        """Put back what was on its way when *error* ended the sender, and start again."""
+        with self._changed:
+            self.counts.last_error = f"the export thread was ended by {type(error).__name__}"
+            self.counts.restarts += 1
+            lost = self._give_back(self._in_flight)
+            self._pause(_PAUSE_AFTER_DEATH_S)
+        if lost:
+            self._drop("queue_full", lost)
+
+    def _give_back(self, batch: list[_Entry]) -> int:
         """Put *batch* back in front, its newest first, as far as there is room; return how many found none."""
-        for kept, (weight, item) in enumerate(reversed(batch)):
-            if len(self._items) >= self.limits.items or self._bytes + weight > self.limits.bytes:
+        self._in_flight = []
+        if self._abandoned:
+            return 0
+        for kept, entry in enumerate(reversed(batch)):
+            if len(self._items) >= self.limits.items or self._bytes + entry[0] > self.limits.bytes:
                 return len(batch) - kept
-            self._items.appendleft((weight, item))
-            self._bytes += weight
+            self._items.appendleft(entry)
+            self._bytes += entry[0]
         return 0
+
+    def _pause(self, pause_s: float) -> None:
+        """Wait, under the lock; a flush or a shutdown ends it, for somebody waits."""
+        self._changed.notify_all()
+        asked = self._asked
+        self._changed.wait_for(lambda: self._abandoned or self._asked != asked, pause_s)
 
     def _drop(self, reason: str, count: int) -> None:
         self.counts.dropped += count

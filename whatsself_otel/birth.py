@@ -8,7 +8,6 @@ show (prometheus/prometheus#14600, opentelemetry-specification#4184).
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,12 +27,13 @@ from opentelemetry.sdk.metrics.export import (
     Sum,
 )
 
+from whatsself_otel.messages import OwnLogger
 from whatsself_otel.metric_export import preferences_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_logger: Final = logging.getLogger(__name__)
+_logger: Final = OwnLogger(__name__)
 
 _MILLISECOND_NS: Final = 1_000_000
 """Prometheus' resolution: the zero point must lie at least this far before the first value."""

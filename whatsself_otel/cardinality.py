@@ -9,7 +9,6 @@ Source: https://opentelemetry.io/docs/specs/otel/metrics/sdk/#cardinality-limits
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.metrics import MeterProvider
@@ -17,13 +16,14 @@ from opentelemetry.sdk.metrics import MeterProvider
 from whatsself_otel import _sdk
 from whatsself_otel.catalogue import OVERFLOW
 from whatsself_otel.forks import run_in_child
+from whatsself_otel.messages import OwnLogger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from opentelemetry.sdk.metrics.export import MetricReader
 
-_logger: Final = logging.getLogger(__name__)
+_logger: Final = OwnLogger(__name__)
 
 CARDINALITY_LIMIT: Final = 2000
 """Series an instrument may have, the specification's default."""

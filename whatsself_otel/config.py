@@ -266,6 +266,8 @@ class TelemetryConfig:
     """Seconds a log record waits at most for its batch."""
     queue_size: int = _count(8192, 1_000_000, "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BLRP_MAX_QUEUE_SIZE")
     """Spans, and log records, held while the collector is away; the oldest go first."""
+    queue_max_age_s: float = _seconds(3600.0, 86_400, "WHATSSELF_OTEL_QUEUE_MAX_AGE_S")
+    """Seconds a span or log record is tried again while the collector is away; older ones are dropped and counted."""
     shutdown_timeout_s: float = _seconds(4.0, 60, "WHATSSELF_OTEL_SHUTDOWN_TIMEOUT_S")
     """Seconds that shutdown, with its last exports, may take in all; half of it when the collector takes nothing."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
@@ -20,7 +19,8 @@ from opentelemetry.sdk.metrics.view import Aggregation, ExponentialBucketHistogr
 from whatsself_otel.batch_queue import ExportCounts
 from whatsself_otel.context import EXPORTING
 from whatsself_otel.encoding import Encoder
-from whatsself_otel.otlp import SendResult, drop_reason, retry_reason
+from whatsself_otel.messages import OwnLogger
+from whatsself_otel.otlp import PatientClient, SendResult, drop_reason
 from whatsself_otel.processors import mask_metrics
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ if TYPE_CHECKING:
     from whatsself_otel.otlp import Client
 
 _T = TypeVar("_T")
-_logger: Final = logging.getLogger(__name__)
-_RETRY_PAUSE_S: Final = 0.3
-"""One quick second try: the next interval's cumulative values make a longer one needless."""
+_logger: Final = OwnLogger(__name__)
 
 
 Preferences: TypeAlias = tuple[dict[type, AggregationTemporality], dict[type, Aggregation]]
@@ -91,7 +89,7 @@ class OtlpMetricExporter(MetricExporter):
         super().__init__(*self.preferences)
         self.last_result = SendResult()
         self.on_retried: Callable[[str, int], None] = lambda _reason, _count: None
-        self._client = client
+        self._client = PatientClient(client)  # the next interval's cumulative values make more tries needless
         self._encoder = Encoder(masker)
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_: Any) -> MetricExportResult:
@@ -103,11 +101,7 @@ class OtlpMetricExporter(MetricExporter):
 
     def _send(self, data: MetricsData) -> SendResult:
         body = self._encoder.metrics(data)
-        result = self._client.post(body)
-        if result.retry:
-            self.on_retried(retry_reason(result.error), _count_points(data))
-            time.sleep(_RETRY_PAUSE_S)
-            result = self._client.post(body)
+        result = self._client.post(body, lambda reason: self.on_retried(reason, _count_points(data)))
         if result.too_large and (parts := _halves(data)):
             return _together([(self._send(part), _count_points(part)) for part in parts])
         return result

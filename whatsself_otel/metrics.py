@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import math
 import secrets
 import time
@@ -15,6 +14,7 @@ from whatsself_otel.context import resumed_wait
 from whatsself_otel.forks import run_in_child
 from whatsself_otel.gauges import Gauges
 from whatsself_otel.masking import Masker
+from whatsself_otel.messages import OwnLogger
 from whatsself_otel.observers import Observer
 from whatsself_otel.series import Series
 from whatsself_otel.state import MetricsConfig, MetricsState
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import Counter, Histogram, Meter
 
-_logger: Final = logging.getLogger(__name__)
+_logger: Final = OwnLogger(__name__)
 
 MAX_LABEL_LENGTH: Final = 128
 """Longest id kept in a metric attribute; the rest is cut."""

@@ -14,15 +14,15 @@ import ssl
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final, Protocol
-
-import urllib3
 
 from whatsself_otel.catalogue import OTHER
 from whatsself_otel.forks import run_in_child
+from whatsself_otel.http_connection import Answer, Connection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 RETRYABLE: Final = frozenset({429, 502, 503, 504})
 """Statuses after which the same request may succeed. Source: https://opentelemetry.io/docs/specs/otlp/#failures-1"""
@@ -31,7 +31,10 @@ TOO_LARGE: Final = 413
 MAX_RETRY_AFTER_S: Final = 60.0
 """A receiver that asks for a longer pause is asked again after this one."""
 
-_MAX_ANSWER_BYTES: Final = 65_536
+_QUICK_RETRY_S: Final = 0.3
+_LONGEST_WAIT_S: Final = 2.0
+"""A longer pause is not waited for: meanwhile nothing is sent."""
+_WHILE: Final = " while "
 _OTLP_TYPES: Final = ("application/x-protobuf", "application/json")
 
 
@@ -68,7 +71,7 @@ class Target:
     Args:
         url: Whole URL, path included.
         headers: Sent with every request; may hold credentials.
-        timeout_s: Seconds for one request.
+        timeout_s: Seconds for one request: connect, TLS, request and answer.
         compress: Send gzip.
         certificate_file: CA certificate the receiver is checked against; None: the system's.
         client_certificate_file: What this side shows to a receiver that asks (mTLS).
@@ -82,18 +85,6 @@ class Target:
     certificate_file: str | None = None
     client_certificate_file: str | None = None
     client_key_file: str | None = None
-
-
-def open_pool(target: Target) -> urllib3.PoolManager:
-    """Return connections to *target* that neither try again nor follow redirects by themselves."""
-    return urllib3.PoolManager(
-        maxsize=2,
-        retries=False,
-        timeout=target.timeout_s,
-        ca_certs=target.certificate_file,
-        cert_file=target.client_certificate_file,
-        key_file=target.client_key_file,
-    )
 
 
 def build_tls(target: Target) -> ssl.SSLContext:
@@ -131,37 +122,26 @@ class OtlpHttpClient:
         if target.compress:
             self._headers["content-encoding"] = "gzip"
         codecs.lookup("idna")  # imported at the first connection else, and a fork during an import is for ever
-        self._connect()
-        run_in_child(self._connect)  # two processes on one connection would mix their requests
-
-    def _connect(self) -> None:
-        self._pool = open_pool(self._target)
+        self._connection = Connection(target.url, lambda: build_tls(target))
+        run_in_child(self.close)  # two processes on one connection would mix their requests; the parent keeps it open
 
     def post(self, body: bytes) -> SendResult:
         """Send one encoded request; never raises."""
+        packed = gzip.compress(body, 3) if self._target.compress else body
         try:
-            response = self._pool.request(
-                "POST",
-                self._target.url,
-                body=gzip.compress(body, 3) if self._target.compress else body,
-                headers=self._headers,
-                redirect=False,
-                preload_content=False,
-            )
-            content = response.read(_MAX_ANSWER_BYTES)
-            response.drain_conn()
-            response.release_conn()
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            return SendResult(error=describe_error(error), retry=True)
-        return self._judge(response.status, response.headers, content)
+            answer = self._connection.post(packed, self._headers, self._target.timeout_s)
+        except (OSError, HTTPException, ValueError) as error:
+            return SendResult(error=describe_error(error, self._connection.deadline.stage), retry=True)
+        return self._judge(answer)
 
     def close(self) -> None:
-        """Close the connections."""
-        self._pool.clear()
+        """Close the connection."""
+        self._connection.close()
 
-    def _judge(self, status: int, headers: Mapping[str, str], content: bytes) -> SendResult:
+    def _judge(self, answer: Answer) -> SendResult:
+        status, headers = answer.status, answer.headers
         if 200 <= status < 300:
-            return self._judge_success(headers.get("content-type", ""), content)
+            return self._judge_success(headers.get("content-type", ""), answer.body)
         return SendResult(
             error=f"HTTP {status}",
             retry=status in RETRYABLE or 300 <= status < 400,
@@ -175,6 +155,45 @@ class OtlpHttpClient:
         if not content or not content_type.startswith("application/x-protobuf"):
             return SendResult()
         return SendResult(rejected=read_rejected(self._answer, content))
+
+
+class PatientClient:
+    """
+    Posts what waits in no queue: once more after a short pause, and never before the receiver wants it.
+
+    Args:
+        client: Sends one request.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._resume_s = 0.0
+        self.close = client.close
+
+    def post(self, body: bytes, on_retry: Callable[[str], object] = lambda _reason: None) -> SendResult:
+        """
+        Send one encoded request; takes a few seconds longer than one try at most, and never raises.
+
+        Args:
+            body: The request.
+            on_retry: Told why it is sent again.
+        """
+        left_s = self._resume_s - time.monotonic()
+        if left_s > _LONGEST_WAIT_S:
+            return SendResult(error="the receiver asked for a pause", retry=True, retry_after_s=left_s)
+        time.sleep(max(left_s, 0.0))
+        result = self._try(body)
+        pause_s = _QUICK_RETRY_S if result.retry_after_s is None else result.retry_after_s
+        if not result.retry or pause_s > _LONGEST_WAIT_S:
+            return result
+        on_retry(retry_reason(result.error))
+        time.sleep(pause_s)
+        return self._try(body)
+
+    def _try(self, body: bytes) -> SendResult:
+        result = self._client.post(body)
+        self._resume_s = time.monotonic() + (result.retry_after_s or 0.0)
+        return result
 
 
 def read_rejected(answer: type[Any], content: bytes) -> int:
@@ -215,15 +234,14 @@ _RETRY_REASONS: Final = {
     "HTTP 503": "unavailable",
     "HTTP 504": "unavailable",
     "gRPC UNAVAILABLE": "unavailable",
-    "ReadTimeoutError": "timeout",
-    "ConnectTimeoutError": "timeout",
     "gRPC DEADLINE_EXCEEDED": "timeout",
-    "NewConnectionError": "unreachable",
-    "NameResolutionError": "unreachable",
-    "ProtocolError": "unreachable",
     "TimeoutError": "timeout",
     "ConnectionRefusedError": "unreachable",
     "ConnectionResetError": "unreachable",
+    "ConnectionAbortedError": "unreachable",
+    "BrokenPipeError": "unreachable",
+    "RemoteDisconnected": "unreachable",
+    "OSError": "unreachable",
     "gaierror": "unreachable",
     "the connection was closed": "unreachable",
 }
@@ -231,7 +249,7 @@ _RETRY_REASONS: Final = {
 
 def retry_reason(error: str | None) -> str:
     """Return what *error* of a `SendResult` counts as in ``telemetry.retried_items``, a closed set."""
-    return _RETRY_REASONS.get(error or "", OTHER)
+    return _RETRY_REASONS.get((error or "").partition(_WHILE)[0], OTHER)
 
 
 def drop_reason(result: SendResult) -> str:
@@ -243,13 +261,17 @@ def _numbers(message: Any) -> list[tuple[str, Any]]:
     return [(field.name, value) for field, value in message.ListFields()]
 
 
-def describe_error(error: Exception) -> str:
-    """Name the error without its text, which holds the URL and so perhaps a credential; TLS says what is wrong."""
-    cause = getattr(error, "reason", None)
-    named = cause if isinstance(cause, Exception) else error
-    for link in (named, *named.args, named.__context__):
-        if isinstance(link, ssl.SSLCertVerificationError):
-            return f"TLS: {link.verify_message}"
-        if isinstance(link, ssl.SSLError):
-            return f"TLS: {link.reason}"
-    return type(named).__name__
+def describe_error(error: Exception, stage: str = "") -> str:
+    """
+    Return what *error* is, without its text, which may hold the URL and so a credential; TLS says what is wrong.
+
+    Args:
+        error: What was raised.
+        stage: What was under way.
+    """
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {error.reason}"
+    name = type(error).__name__
+    return f"{name}{_WHILE}{stage}" if stage else name

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 
 from whatsself_otel import _sdk
@@ -18,7 +16,9 @@ from whatsself_otel.birth import BirthExporter
 from whatsself_otel.cardinality import BoundedMeterProvider
 from whatsself_otel.encoding import Encoder
 from whatsself_otel.export import OtlpSender, weigh
+from whatsself_otel.messages import OwnLogger
 from whatsself_otel.metric_export import CountingMetricExporter, MaskingMetricExporter
+from whatsself_otel.metric_reader import IntervalReader
 from whatsself_otel.processors import (
     CorrelationProcessor,
     ExportLogProcessor,
@@ -34,7 +34,7 @@ from whatsself_otel.resource import build_resource
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from opentelemetry.sdk.metrics.export import MetricExporter
+    from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader
     from opentelemetry.sdk.trace.id_generator import IdGenerator
 
     from whatsself_otel.config import TelemetryConfig
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from whatsself_otel.instrumentation.prometheus import PrometheusReader
     from whatsself_otel.masking import Masker
 
-_logger = logging.getLogger("whatsself_otel")
+_logger = OwnLogger("whatsself_otel")
 _T = TypeVar("_T")
 
 
@@ -80,6 +80,7 @@ class Pipelines:
             "logs", destinations.logs, lambda record: weigh(mask_log(record, masker), encoder.log), config.log_delay_s
         )
         self._metric_exporter = self._count_exports(destinations.metrics)
+        self._reader: IntervalReader | None = None
         self.problems = _sdk.problems()
         self.prometheus = self._build_prometheus_reader() if config.prometheus else None
         self._build_providers(requests, id_generator)
@@ -136,10 +137,16 @@ class Pipelines:
         if self._spans is not None:
             signals["traces"] = _describe(self._spans.counts) | _fill(self._spans)
         if self._metric_exporter is not None:
-            signals["metrics"] = _describe(self._metric_exporter.counts) | {"queued": 0}
+            signals["metrics"] = _describe(self._metric_exporter.counts) | {"queued": 0} | self._describe_reader()
         if self._logs is not None:
             signals["logs"] = _describe(self._logs.counts) | _fill(self._logs)
         return signals
+
+    def _describe_reader(self) -> dict[str, Any]:
+        reader = self._reader
+        if reader is None or reader.last_error is None:
+            return {}
+        return {"last_error": reader.last_error, "restarts": reader.errors}
 
     def install_globals(self) -> str | None:
         """
@@ -176,7 +183,7 @@ class Pipelines:
         self._senders.append(sender)
         return BatchQueue(
             sender.send,
-            QueueLimits(items=self._config.queue_size, delay_s=delay_s),
+            QueueLimits(items=self._config.queue_size, delay_s=delay_s, age_s=self._config.queue_max_age_s),
             lambda reason, count: self.on_dropped(signal, reason, count),
             prepare=sender.prepare if isinstance(sender, OtlpSender) else prepare,
             on_retried=lambda reason, count: self.on_retried(signal, reason, count),
@@ -207,7 +214,8 @@ class Pipelines:
         if self._metric_exporter is not None:
             exporter = self._metric_exporter
             masking = exporter if exporter.masks else MaskingMetricExporter(exporter, self._masker)
-            readers.append(PeriodicExportingMetricReader(BirthExporter(masking), self._config.metric_interval_s * 1000))
+            self._reader = IntervalReader(BirthExporter(masking), self._config.metric_interval_s)
+            readers.append(self._reader)
         return readers
 
     def _flush_metrics(self, timeout_s: float, done: list[bool]) -> None:
@@ -238,6 +246,7 @@ def _describe(counts: ExportCounts) -> dict[str, Any]:
         "exported": counts.exported,
         "dropped": counts.dropped,
         "retried": counts.retried,
+        "restarts": counts.restarts,
         "last_success_age_s": age_s,
         "last_error": counts.last_error,
     }

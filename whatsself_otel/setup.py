@@ -37,6 +37,7 @@ from whatsself_otel.instrumentation.sqlalchemy import (
 )
 from whatsself_otel.logs import LEVEL_NUMBERS, LoggingInstallation, LogSettings, TelemetryHandler, make_settings
 from whatsself_otel.masking import Masker
+from whatsself_otel.messages import LOST, OwnLogger
 from whatsself_otel.metrics import WhatsSelfMetrics
 from whatsself_otel.pipelines import Pipelines
 from whatsself_otel.processors import OpenRequests
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.trace import Tracer, TracerProvider
 
-_logger = logging.getLogger("whatsself_otel")
+_logger = OwnLogger("whatsself_otel")
 _SCOPE: Final = "whatsself_otel"
 _LONELY_WAITS: Final = (
     "Contacts wait for a reply in this process, and it may be one of several: a reply from another process does not "
@@ -82,6 +83,7 @@ class Telemetry:
         self.config = config
         self._recording = destinations is not None
         self._problems = list(config.problems)
+        self._lost_before = LOST.count
         self._closed = False
         self._log_handler: logging.Handler = logging.NullHandler()
         self._logging: LoggingInstallation | None = None
@@ -231,7 +233,7 @@ class Telemetry:
 
     def health(self) -> Health:
         """Return how the telemetry of this process fares; cheap, never raises."""
-        problems = list(self._problems)
+        problems = [*self._problems, *filter(None, [LOST.problem(self._lost_before)])]
         signals: dict[str, dict[str, Any]] = {}
         if self._pipelines is not None:
             signals = self._pipelines.status()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 import random
 import re
 import time
@@ -27,6 +26,7 @@ from whatsself_otel import _sdk
 from whatsself_otel.catalogue import HTTP_SERVER_REQUEST_DURATION, REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
 from whatsself_otel.forks import run_in_child
+from whatsself_otel.messages import OwnLogger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -51,7 +51,7 @@ _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
 _SCOPE_KEY: Final = "whatsself_otel.request"
 _ORIGINAL_KEY: Final = "whatsself_otel.scope"
 _ENTERED_KEY: Final = "whatsself_otel.entered"
-_logger = logging.getLogger(__name__)
+_logger = OwnLogger(__name__)
 _MARK: Final = "_whatsself_otel_instrumented"
 SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.21.0"
 """What contrib names for the stable HTTP conventions."""

@@ -7,7 +7,6 @@ route is found by its path's parts. tests/test_fastapi.py and tests/test_hostile
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +19,7 @@ from opentelemetry.util.http import detect_synthetic_user_agent, sanitize_method
 from whatsself_otel import _sdk
 from whatsself_otel.catalogue import REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
+from whatsself_otel.messages import OwnLogger
 from whatsself_otel.propagation import CleanTraceContext
 from whatsself_otel.remembered import Remembered
 from whatsself_otel.series import Series
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from whatsself_otel.instrumentation.routes import RouteIndex
     from whatsself_otel.spans import SpanMaker
 
-_logger = logging.getLogger(__name__)
+_logger = OwnLogger(__name__)
 _MAX_REMEMBERED: Final = 1024
 _MAX_REMEMBERED_CHARS: Final = 512
 """What a client sends is remembered, but not at any length: a header may have 64 KB."""

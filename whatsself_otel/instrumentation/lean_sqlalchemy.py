@@ -8,7 +8,6 @@ single listener joins the listeners of every event anew for each of its connecti
 
 from __future__ import annotations
 
-import logging
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +23,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from whatsself_otel import _sdk
 from whatsself_otel.instrumentation.sql_names import operation_of, span_name
+from whatsself_otel.messages import OwnLogger
 from whatsself_otel.remembered import Remembered
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from whatsself_otel.spans import SpanMaker
 
-_logger = logging.getLogger(__name__)
+_logger = OwnLogger(__name__)
 _MAX_STATEMENTS: Final = 1024
 _MAX_STATEMENT_CHARS: Final = 4096
 """Statements remembered, and how long one may be: at most 4 MB an engine."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import logging
 import math
 import os
 import threading
@@ -33,6 +32,7 @@ from opentelemetry.sdk.metrics.export import Histogram as HistogramData
 from whatsself_otel.catalogue import Kind, Way, bucket_label, prometheus_label, prometheus_name
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.forks import is_one_of_several_workers, run_in_child
+from whatsself_otel.messages import OwnLogger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     )
     from prometheus_client.metrics_core import Metric as Family
 
-_logger: Final = logging.getLogger(__name__)
+_logger: Final = OwnLogger(__name__)
 
 MAX_RENDERS: Final = 2
 """Scrapes answered at one time; a further one gets 503, so that a flood takes no threads from the application."""

@@ -9,7 +9,6 @@ faults, so that is what is used.
 from __future__ import annotations
 
 import functools
-import logging
 import re
 import weakref
 from importlib.metadata import PackageNotFoundError, version
@@ -23,7 +22,6 @@ from whatsself_otel.spans import SpanMaker
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer, TracerProvider
 
-_logger = logging.getLogger(__name__)
 
 OLDEST: Final = (2, 0)
 NEWEST: Final = (2, 1)

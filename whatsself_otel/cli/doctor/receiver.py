@@ -15,7 +15,7 @@ import urllib3
 
 from whatsself_otel.cli.doctor.findings import SIGNALS, Finding, fault, ok, skipped, warning
 from whatsself_otel.export import target_of
-from whatsself_otel.otlp import build_tls, open_pool
+from whatsself_otel.otlp import Target, build_tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -176,6 +176,18 @@ def request(method: str, url: str, config: TelemetryConfig, headers: Mapping[str
     """Send one request as the exports are sent: same CA, same client certificate, no redirect and no second try."""
     target = dataclasses.replace(target_of(config, SIGNALS[0]), timeout_s=_TIMEOUT_S)
     return open_pool(target).request(method, url, headers=headers, redirect=False)
+
+
+def open_pool(target: Target) -> urllib3.PoolManager:
+    """Return connections to *target* that neither try again nor follow redirects by themselves."""
+    return urllib3.PoolManager(
+        maxsize=2,
+        retries=False,
+        timeout=target.timeout_s,
+        ca_certs=target.certificate_file,
+        cert_file=target.client_certificate_file,
+        key_file=target.client_key_file,
+    )
 
 
 def _check_clock(headers: Mapping[str, str]) -> Iterator[Finding]:
