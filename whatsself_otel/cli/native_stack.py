@@ -310,7 +310,7 @@ def victorialogs_flags(environ: Mapping[str, str]) -> list[str]:
     return [
         # Personal data is kept no longer than needed (LGPD art. 15 and 16).
         f"-retentionPeriod={environ.get('VICTORIALOGS_RETENTION') or '30d'}",
-        # It answers before what it took is on disk. A kill loses what is younger than this; its default is 5 s.
+        # It answers before what it took is on disk, which takes up to three times this: docs/delivery.md.
         "-inmemoryDataFlushInterval=1s",
         # Lets the lines of one contact be deleted.
         "-delete.enable",
