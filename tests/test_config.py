@@ -55,7 +55,7 @@ class TestArguments:
                 protocol="http/json",
                 metric_interval_s=0,
                 endpoint="localhost:4318",
-                queue_size=True,
+                span_queue_size=True,
                 certificate_file=tmp_path / "absent.pem",
                 environ={},
             )
@@ -65,7 +65,7 @@ class TestArguments:
             "protocol",
             "certificate_file",
             "metric_interval_s",
-            "queue_size",
+            "span_queue_size",
         ]
 
     def test_an_environment_that_is_none_is_named(self) -> None:
@@ -100,8 +100,8 @@ class TestEnvironment:
         assert config.metric_interval_s == 15
         assert config.problems == (
             (
-                "OTEL_METRIC_EXPORT_INTERVAL must be a number of seconds above 0, at most 3600, got 'soon'; "
-                "15.0 is used instead. Correct the variable or unset it."
+                "OTEL_METRIC_EXPORT_INTERVAL must be a whole number of milliseconds from 1 to 3600000, got 'soon'; "
+                "15000 is used instead. Correct the variable or unset it."
             ),
         )
 
@@ -163,7 +163,7 @@ class TestBearerToken:
     def test_is_read_from_its_file(self, token: Path, endpoint: str) -> None:
         config = TelemetryConfig(endpoint=endpoint, bearer_token_file=token, headers={"x-tenant": "shop"}, environ={})
 
-        assert config.export_headers == {"x-tenant": "shop", "authorization": "Bearer s3cret"}
+        assert config.headers_of("logs") == {"x-tenant": "shop", "authorization": "Bearer s3cret"}
         assert "s3cret" not in repr(config)
 
     @pytest.mark.parametrize("endpoint", ["http://collector:4318", "http://127.0.0.1.example.com:4318"])
@@ -178,5 +178,5 @@ class TestBearerToken:
         }
         config = TelemetryConfig(endpoint="https://collector:4318", environ=environ)
 
-        assert config.export_headers == {}
+        assert config.headers_of("logs") == {}
         assert [problem for problem in config.problems if "needs https, got x:" in problem]

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from whatsself_otel import ConfigError, MaskingConfig, MaskRule, TelemetryConfig, setup_telemetry
-from whatsself_otel.config import _settings
+from whatsself_otel.config import variable_names
 
 
 class Hostile:
@@ -37,7 +37,7 @@ PHONE = "+5511987654321"
 WRONG_FOR_ALL: tuple[Any, ...] = (Decimal(1), object(), {1: 2}, b"bytes", Hostile(), float("nan"), [Hostile()])
 SETTINGS = [field.name for field in dataclasses.fields(TelemetryConfig) if field.init]
 MASKINGS = [field.name for field in dataclasses.fields(MaskingConfig)]
-VARIABLES = [variable for _, setting in _settings() for variable in setting.variables]
+VARIABLES = list(variable_names())
 RULES = [field.name for field in dataclasses.fields(MaskRule)]
 anything: st.SearchStrategy[Any] = st.recursive(
     st.none()
@@ -92,7 +92,7 @@ class TestAnyValueAtAll:
             assert error.problems  # noqa: PT017 - a value that is right raises nothing
         else:
             assert [config.target(signal) for signal in ("traces", "metrics", "logs")]
-            assert isinstance(config.export_headers, dict)
+            assert isinstance(config.headers_of("traces"), dict)
             assert isinstance(config.excluded_paths, tuple)
 
     @slow_at_first
@@ -120,7 +120,7 @@ class TestFiles:
         (tmp_path / "token").write_text("s3cret", "utf-8")
         config = TelemetryConfig(bearer_token_file=str(tmp_path / "token"), environ={})  # type: ignore[arg-type]
 
-        assert config.export_headers == {"authorization": "Bearer s3cret"}
+        assert config.headers_of("logs") == {"authorization": "Bearer s3cret"}
 
     def test_that_are_folders_are_an_error(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="prometheus_token_file must be the path of a readable file"):

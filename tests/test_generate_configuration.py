@@ -10,7 +10,8 @@ import generate_configuration
 import pytest
 
 from whatsself_otel import TelemetryConfig
-from whatsself_otel.config import FOREIGN_OWN_VARIABLES
+from whatsself_otel._environment import FOREIGN_OWN_VARIABLES, OTHERS
+from whatsself_otel.config import LimitsConfig, OtlpConfig, variable_names
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 
@@ -29,11 +30,11 @@ class TestPage:
 
     def test_names_every_field_and_every_variable(self) -> None:
         text = PAGE.read_text(encoding="utf-8")
-        fields = [field for field in dataclasses.fields(TelemetryConfig) if field.init]
-        variables = [name for field in fields if "setting" in field.metadata for name in _variables(field)]
+        kinds = (TelemetryConfig, OtlpConfig, LimitsConfig)
+        fields = [field.name for kind in kinds for field in dataclasses.fields(kind) if field.init]
+        variables = [*variable_names(), *(other.name for other in OTHERS)]
 
-        missing = [name for name in (*(field.name for field in fields), *variables) if f"`{name}`" not in text]
-        assert missing == []
+        assert [name for name in (*fields, *variables) if f"`{name}`" not in text] == []
         assert [name for name in FOREIGN_OWN_VARIABLES if name not in text] == []
 
 
@@ -48,8 +49,3 @@ class _Undocumented:
     told: int = 1
     """It has one."""
     silent: int = 2
-
-
-def _variables(field: dataclasses.Field[object]) -> tuple[str, ...]:
-    found: tuple[str, ...] = field.metadata["setting"].variables
-    return found

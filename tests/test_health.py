@@ -29,7 +29,7 @@ async def ask(app: FastAPI, path: str = "/telemetry/health") -> httpx.Response:
 
 class TestHealth:
     def test_it_names_queues_their_bounds_and_the_last_success(self, start: Start, sink: Sink) -> None:
-        telemetry = start(queue_size=100)
+        telemetry = start(span_queue_size=100)
         with telemetry.tracer.start_as_current_span("span"):
             pass
         assert telemetry.force_flush(5)

@@ -271,7 +271,7 @@ HOOKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "tracestate": (propagation, "clean_tracestate", lambda context, _masker: context),
     "metrics": (Encoder, "_metric", lambda _self, metric, write=Encoder._metric: write(Encoder(), metric)),
     "scraped metrics": (pipelines, "mask_metrics", lambda data, _masker: data),
-    "the logs api": (export, "mask_log", lambda record, _masker: record),
+    "the logs api": (export, "mask_log", lambda record, _masker, _length: record),
     "scopes of spans and metrics": (encoding, "mask_scope", lambda scope, _masker: scope),
     "scopes of the logs api": (processors, "mask_scope", lambda scope, _masker: scope),
     "request ids": (
@@ -288,7 +288,7 @@ HOOKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
         "_extra",
         lambda _self, record: {key: str(value) for key, value in vars(record).items() if key in {"phone", "deep"}},
     ),
-    "propagation": (setup, "install_propagator", lambda _masker, _hosts: lambda: None),
+    "propagation": (setup, "install_propagator", lambda _config, _masker, _problems: lambda: None),
     "all detectors": (Masker, "text", lambda _self, words: words),
     "all keys": (Masker, "attributes", lambda _self, attributes: dict(attributes or {})),
     "identifiers": (Masker, "identifier", lambda _self, value: value),

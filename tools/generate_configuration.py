@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pages import table, write_or_check
 
+from whatsself_otel._environment import OTHERS, OWN_PREFIX
+from whatsself_otel._settings import rows
 from whatsself_otel.cli.addresses import PORTS
-from whatsself_otel.config import TelemetryConfig
+from whatsself_otel.config import LimitsConfig, OtlpConfig, TelemetryConfig
 from whatsself_otel.masking import MaskingConfig, MaskRule
 from whatsself_otel.state import MetricsConfig
 
@@ -31,7 +33,7 @@ DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 _INTRO: Final = """\
 # Configuration
 
-<!-- Generated from `whatsself_otel/config.py`, `masking.py`, `state.py` and `cli/addresses.py` by
+<!-- Generated from `whatsself_otel/config.py`, `_environment.py`, `masking.py`, `state.py` and `cli/addresses.py` by
 `tools/generate_configuration.py`; do not edit. -->
 
 Every setting is a field of `TelemetryConfig`. It takes, in this order, the argument, the first of its environment
@@ -39,7 +41,24 @@ variables that is set (an empty one counts as unset), its default.
 
 A wrong argument raises one `ConfigError` that lists every problem. A wrong variable never stops the application: the
 problem is logged with its remedy, the default applies, and `telemetry.health()` shows it. A variable that begins with
-`WHATSSELF_OTEL_` and is not known is reported with the nearest known one."""
+`WHATSSELF_OTEL_` and is not known is reported with the nearest known one; so is a misspelled `OTEL_` one.
+
+What an operator closes by a variable, no argument opens: of `mask_last` the smaller counts, of `trace_context_hosts`
+what both allow; `OTEL_SDK_DISABLED=true`, an exporter or propagator `none`, and `false` for `log_to_stdout`,
+`prometheus` and `return_trace_id` stand. An argument `None` is no argument where `None` is the default."""
+
+_OTLP_INTRO: Final = """\
+`traces_otlp`, `metrics_otlp` and `logs_otlp` take one. What it leaves out is as for all signals. Each has variables of
+its own: `OTEL_EXPORTER_OTLP_LOGS_TIMEOUT` is the timeout of logs."""
+
+_STANDARD_INTRO: Final = """\
+All variables of OpenTelemetry's specification ([SDK][], [exporter][]) and of the Python SDK. One that is set and has no
+effect is a problem in `telemetry.health()`, with the remedy that stands here.
+
+[SDK]: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+[exporter]: https://opentelemetry.io/docs/specs/otel/protocol/exporter/
+
+Names that begin with `OTEL_PYTHON_` and end with `_EXCLUDED_URLS` are left alone: other packages read them."""
 
 _PORTS_INTRO: Final = """\
 Read by the collector's and the backends' files and by the command line; all of them listen on the loopback.
@@ -60,8 +79,17 @@ def render() -> str:
                     ("Field", "Variable", "Default", "Rule", "Meaning"),
                     (_setting_row(field, meanings[field.name]) for field in _settings()),
                 ),
+                "## OtlpConfig",
+                _OTLP_INTRO,
+                table(("Field", "Meaning"), _meaning_rows(OtlpConfig)),
+                "## LimitsConfig",
+                "The field `limits` takes one.",
+                table(("Field", "Meaning"), _meaning_rows(LimitsConfig)),
+                "## Standard variables",
+                _STANDARD_INTRO,
+                table(("Variable", "Setting", "Value"), sorted(_standard_rows())),
                 "## MaskingConfig",
-                "The field `masking` takes one; it replaces `mask_last` and `pseudonym_key_file` then.",
+                "The field `masking` takes one.",
                 table(("Field", "Default", "Meaning"), _plain_rows(MaskingConfig)),
                 "## MaskRule",
                 table(("Field", "Default", "Meaning"), _plain_rows(MaskRule)),
@@ -109,9 +137,24 @@ def _settings() -> Iterator[dataclasses.Field[Any]]:
 def _setting_row(field: dataclasses.Field[Any], meaning: str) -> Sequence[str]:
     setting = field.metadata.get("setting")
     if setting is None:
-        return f"`{field.name}`", "", "none" if field.default is None else "the defaults below", "", meaning
+        variables = f"`{field.metadata['prefix']}…`" if "prefix" in field.metadata else ""
+        return f"`{field.name}`", variables, "none" if field.default is None else "the defaults below", "", meaning
     variables = ", ".join(f"`{name}`" for name in setting.variables)
     return f"`{field.name}`", variables, _default(setting.default), setting.rule, meaning
+
+
+def _meaning_rows(kind: type) -> Iterator[Sequence[str]]:
+    return ((f"`{name}`", meaning) for name, meaning in field_docs(kind).items())
+
+
+def _standard_rows() -> Iterator[tuple[str, str, str]]:
+    for row in rows(TelemetryConfig):
+        rule = (row.setting.variable_rule or row.setting.rule).removeprefix("must be ")
+        for name in row.variables:
+            if not name.startswith(OWN_PREFIX) and " " not in name:
+                yield f"`{name}`", f"`{'.'.join(row.path)}`", rule
+    for variable in OTHERS:
+        yield f"`{variable.name}`", "", variable.meaning if variable.reads else f"No effect. {variable.meaning}"
 
 
 def _plain_rows(kind: type) -> Iterator[Sequence[str]]:

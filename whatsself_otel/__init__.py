@@ -6,7 +6,8 @@ OpenTelemetry for WhatsApp automation: one call, one collector, every backend, n
         telemetry.metrics.message_sent(origin="reply", contact_id=contact.id)
 """
 
-from whatsself_otel.config import TelemetryConfig
+from whatsself_otel import _imports  # noqa: F401 - first: what follows imports the SDK, which a variable may stop
+from whatsself_otel.config import LimitsConfig, OtlpConfig, TelemetryConfig
 from whatsself_otel.context import capture_context, current_attributes, message_context, resume_context
 from whatsself_otel.errors import ConfigError, WhatsSelfOtelError
 from whatsself_otel.health import Health
@@ -18,10 +19,12 @@ from whatsself_otel.state import MetricsConfig
 __all__ = [
     "ConfigError",
     "Health",
+    "LimitsConfig",
     "MaskRule",
     "Masker",
     "MaskingConfig",
     "MetricsConfig",
+    "OtlpConfig",
     "Telemetry",
     "TelemetryConfig",
     "WhatsSelfMetrics",

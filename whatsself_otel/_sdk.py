@@ -35,6 +35,7 @@ from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags
 
+from whatsself_otel import _environment
 from whatsself_otel.catalogue import OVERFLOW
 
 if TYPE_CHECKING:
@@ -470,7 +471,7 @@ def use_stable_conventions() -> None:
         os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
         return
     stability, signal, mode = _conventions()
-    if os.environ.get("OTEL_SEMCONV_STABILITY_OPT_IN"):
+    if _environment.is_used("OTEL_SEMCONV_STABILITY_OPT_IN", os.environ):
         stability._initialize()
         return
     with stability._lock:

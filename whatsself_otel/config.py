@@ -1,5 +1,5 @@
 """
-Configuration: argument > environment > default, decided field by field when a `TelemetryConfig` is made.
+Configuration: the settings of this package and what they mean; `_settings` has how one of them is read.
 
 Wrong arguments raise one `ConfigError` with every problem. A wrong environment never stops the application: its
 problems are kept in `TelemetryConfig.problems`, the defaults apply, and `setup_telemetry` says so loudly.
@@ -8,168 +8,60 @@ problems are kept in `TelemetryConfig.problems`, the defaults apply, and `setup_
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import math
+import operator
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import InitVar, dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
+from whatsself_otel import _environment, _settings
+from whatsself_otel._installed import PROPAGATORS, SAMPLERS, is_installed
+from whatsself_otel._settings import (
+    PartlyWrongError,
+    Reading,
+    choice,
+    count,
+    file,
+    group,
+    items,
+    milliseconds,
+    setting,
+    switch,
+    text,
+    timeout,
+)
 from whatsself_otel.catalogue import LOG_LEVELS
+from whatsself_otel.endpoints import Endpoint, grpc_endpoint, http_endpoint, is_endpoint, is_this_machine
 from whatsself_otel.errors import ConfigError
-from whatsself_otel.masking import Masker, MaskingConfig
+from whatsself_otel.masking import MaskingConfig
 from whatsself_otel.state import MetricsConfig
 
-OWN_PREFIX: Final = "WHATSSELF_OTEL_"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIGNALS: Final = ("traces", "metrics", "logs")
 EXPORTERS: Final = ("otlp", "console", "none")
 PROTOCOLS: Final = ("http/protobuf", "grpc")
 LOG_FORMATS: Final = ("auto", "json", "pretty")
 INSTRUMENTATIONS: Final = ("contrib", "lean")
-FOREIGN_OWN_VARIABLES: Final = ("WHATSSELF_OTEL_CACHE", "WHATSSELF_OTEL_DATA")
-"""Variables with our prefix that the command line reads, not the package."""
-
-_HIDDEN: Final = "(hidden)"
-_UNSET: Final[Any] = object()
-_TRUE: Final = frozenset({"1", "true", "yes", "on"})
-_FALSE: Final = frozenset({"0", "false", "no", "off", ""})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """How one field is read: its variables, its default, its parser and its rule."""
-
-    variables: tuple[str, ...]
-    default: Any
-    parse: Callable[[str], Any]
-    rule: str
-    """What the value has to be, as the end of a sentence that begins with the field's name."""
-    check: Callable[[Any], bool]
-    secret: bool = False
-
-
-def _setting(default: Any, *variables: str, **options: Any) -> Any:
-    setting = Setting(variables=variables, default=default, **options)
-    return dataclasses.field(default=_UNSET, repr=not setting.secret, metadata={"setting": setting})
-
-
-def _text(default: str | None, *variables: str) -> Any:
-    return _setting(
-        default,
-        *variables,
-        parse=str.strip,
-        rule="must be text without control characters, at most 255 of them",
-        check=lambda value: value is None or (isinstance(value, str) and len(value) < 256 and value.isprintable()),
-    )
-
-
-def _choice(default: str, options: tuple[str, ...], *variables: str) -> Any:
-    return _setting(
-        default,
-        *variables,
-        parse=lambda text: text.strip().lower(),
-        rule=f"must be one of {', '.join(options)}",
-        check=lambda value: value in options,
-    )
-
-
-def _seconds(default: float, most: float, *variables: str, parse: Callable[[str], float] = float) -> Any:
-    return _setting(
-        default,
-        *variables,
-        parse=parse,
-        rule=f"must be a number of seconds above 0, at most {most:g}",
-        check=lambda value: _is_number(value) and 0 < value <= most,
-    )
-
-
-def _count(default: int, most: int, *variables: str) -> Any:
-    return _setting(
-        default,
-        *variables,
-        parse=int,
-        rule=f"must be a whole number from 1 to {most}",
-        check=lambda value: isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most,
-    )
-
-
-def _switch(default: bool, *variables: str) -> Any:  # noqa: FBT001 - the default of a switch is a boolean
-    return _setting(
-        default,
-        *variables,
-        parse=parse_boolean,
-        rule="must be true or false",
-        check=lambda value: isinstance(value, bool),
-    )
-
-
-def _endpoint(default: str | None, *variables: str) -> Any:
-    return _setting(
-        default,
-        *variables,
-        parse=str.strip,
-        rule="must be a URL with scheme http or https and a host, for example http://localhost:4318",
-        check=lambda value: value is None or _is_endpoint(value),
-    )
-
-
-def _file(*variables: str) -> Any:
-    return _setting(
-        None,
-        *variables,
-        parse=Path,
-        rule="must be the path of a readable file",
-        check=lambda value: value is None or (isinstance(value, str | Path) and _is_readable(Path(value))),
-    )
-
-
-def parse_boolean(text: str) -> bool:
-    """Return what *text* says; raises ``ValueError`` for anything but true and false in their usual spellings."""
-    lowered = text.strip().lower()
-    if lowered in _TRUE:
-        return True
-    if lowered in _FALSE:
-        return False
-    raise ValueError(lowered)
-
-
-def parse_milliseconds(text: str) -> float:
-    """Return seconds for *text* in milliseconds, as the OpenTelemetry specification has its timeouts."""
-    return float(text) / 1000
-
-
-def parse_headers(text: str) -> dict[str, str]:
-    """
-    Return the headers of ``key=value,key=value``; values may be percent-encoded.
-
-    Source: https://opentelemetry.io/docs/specs/otel/protocol/exporter/#specifying-headers-via-environment-variables
-    """
-    pairs = (item.partition("=") for item in text.split(",") if item.strip())
-    return {unquote(key.strip()).lower(): unquote(value.strip()) for key, _, value in pairs}
-
-
-def _is_readable(file: Path) -> bool:
-    return os.access(file, os.R_OK) and not file.is_dir()
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_endpoint(value: object) -> bool:
-    if not isinstance(value, str) or not value.isprintable() or " " in value:
-        return False
-    try:
-        parts = urlsplit(value)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        return False
-
-
-def _is_path(value: object) -> bool:
-    return isinstance(value, str) and value.startswith("/")
+TEMPORALITIES: Final = ("cumulative", "delta", "lowmemory")
+HISTOGRAMS: Final = ("explicit_bucket_histogram", "base2_exponential_bucket_histogram")
+EXEMPLAR_FILTERS: Final = ("trace_based", "always_on", "always_off")
+DEFAULT_SAMPLER: Final = "parentbased_always_on"
+RATIO_SAMPLERS: Final = ("traceidratio", "parentbased_traceidratio")
+STATIC_SAMPLERS: Final = ("always_on", "always_off", DEFAULT_SAMPLER, "parentbased_always_off")
+KNOWN_PROPAGATORS: Final = ("tracecontext", "baggage", "none")
+MAX_INTEGER: Final = 2**31 - 1
+_ENDPOINT_RULE: Final = "must be a URL with scheme http or https and a host, for example http://localhost:4318"
+_OWN_HEADERS: Final = frozenset(
+    {
+        *("connection", "content-encoding", "content-length", "content-type", "grpc-encoding", "grpc-timeout"),
+        *("te", "transfer-encoding", "user-agent"),
+    }
+)
+"""Headers that the exporter sets itself."""
 
 
 def is_host_rule(value: object) -> bool:
@@ -180,17 +72,203 @@ def is_host_rule(value: object) -> bool:
     )
 
 
-def _is_headers(value: object) -> bool:
-    if not isinstance(value, Mapping):
-        return False
-    return all(
+def parse_pairs(given: str, holds: Callable[[str, str], bool]) -> dict[str, str]:
+    """
+    Return the pairs of ``key=value,key=value``, percent-decoded; leave out those that *holds* does not take.
+
+    Source: https://opentelemetry.io/docs/specs/otel/protocol/exporter/#specifying-headers-via-environment-variables
+
+    Raises:
+        PartlyWrongError: If some pairs are left out.
+        ValueError: If all are.
+    """
+    right: dict[str, str] = {}
+    left_out: list[str] = []
+    for number, item in enumerate(filter(str.strip, given.split(",")), start=1):
+        key, sign, value = item.partition("=")
+        pair = unquote(key.strip()), unquote(value.strip())
+        if sign and holds(*pair):
+            right[pair[0]] = pair[1]
+        else:
+            left_out.append(f"pair {number}")
+    if left_out and right:
+        raise PartlyWrongError(right, left_out)
+    if left_out:
+        raise ValueError(given)
+    return right
+
+
+def parse_headers(given: str) -> dict[str, str]:
+    """Return the headers of ``key=value,key=value``, as `parse_pairs` does, with names in lower case."""
+    return parse_pairs(",".join(_with_lower_key(pair) for pair in given.split(",")), _is_header)
+
+
+def _with_lower_key(pair: str) -> str:
+    key, sign, value = pair.partition("=")
+    return key.lower() + sign + value
+
+
+def _is_header(name: object, value: object) -> bool:
+    return (
         isinstance(name, str)
-        and re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name)
-        and isinstance(text, str)
-        and text.isascii()
-        and text.isprintable()
-        for name, text in value.items()
+        and re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) is not None
+        and name.lower() not in _OWN_HEADERS
+        and isinstance(value, str)
+        and value.isascii()
+        and value.isprintable()
     )
+
+
+def _is_attribute(name: object, value: object) -> bool:
+    return isinstance(name, str) and bool(name) and name.isprintable() and isinstance(value, str | bool | int | float)
+
+
+def _is_pattern(value: object) -> bool:
+    try:
+        return isinstance(value, str) and "," not in value and bool(re.compile(value))
+    except re.error:
+        return False
+
+
+def _is_sampler(value: object) -> bool:
+    return value in STATIC_SAMPLERS + RATIO_SAMPLERS or (isinstance(value, str) and is_installed(SAMPLERS, value))
+
+
+def _is_propagator(value: object) -> bool:
+    return value in KNOWN_PROPAGATORS or (isinstance(value, str) and is_installed(PROPAGATORS, value))
+
+
+def _allow_both(argument: tuple[str, ...], variable: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the host rules that both sides allow."""
+    both = [
+        *(rule for rule in argument if _covers(variable, rule)),
+        *(rule for rule in variable if _covers(argument, rule)),
+    ]
+    return tuple(dict.fromkeys(both))
+
+
+def _covers(rules: tuple[str, ...], rule: str) -> bool:
+    return any(each in ("*", rule) or (each[0] == "." and rule.endswith(each)) for each in rules)
+
+
+def _unless_none(argument: Any, variable: Any) -> Any:
+    return variable if variable in ("none", ("none",)) else argument
+
+
+def _exporter(variable: str, hint: str = "") -> Any:
+    return choice("otlp", EXPORTERS, variable, hint=hint, stricter=_unless_none)
+
+
+def _endpoint(variable: str) -> Any:
+    return setting(
+        None,
+        variable,
+        rule=_ENDPOINT_RULE,
+        check=is_endpoint,
+        is_shown=False,
+    )
+
+
+def _protocol(default: str | None, variable: str) -> Any:
+    return choice(default, PROTOCOLS, variable)
+
+
+def _headers(default: Mapping[str, str] | None, variable: str) -> Any:
+    return setting(
+        default,
+        variable,
+        parse=parse_headers,
+        rule="must be header names with values of printable ASCII, as key=value,key=value in the environment, "
+        f"and none of {', '.join(sorted(_OWN_HEADERS))}",
+        check=lambda value: isinstance(value, Mapping) and all(_is_header(*pair) for pair in value.items()),
+        secret=True,
+    )
+
+
+def _compression(default: str | None, variable: str) -> Any:
+    return choice(default, ("gzip", "none"), variable)
+
+
+def _standard_switch(default: bool | None, variable: str, **more: Any) -> Any:  # noqa: FBT001 - as in `switch`
+    return switch(default, variable, parse=_settings.parse_standard_boolean, **more)
+
+
+def _limit(variable: str) -> Any:
+    return count(None, 0, MAX_INTEGER, variable)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtlpConfig:
+    """
+    How one signal is sent, where that differs; what is None is as `TelemetryConfig` has it for all signals.
+
+    Its variables are those of `TelemetryConfig` with the signal in their name: ``OTEL_EXPORTER_OTLP_LOGS_TIMEOUT``.
+
+    Raises:
+        ConfigError: If any argument breaks its rule; it lists all of them.
+    """
+
+    protocol: str | None = _protocol(None, "PROTOCOL")
+    """OTLP transport: http/protobuf or grpc."""
+    insecure: bool | None = _standard_switch(None, "INSECURE")
+    """gRPC without TLS where the endpoint has no scheme."""
+    headers: Mapping[str, str] | None = _headers(None, "HEADERS")
+    """Headers of every export, in place of the general ones."""
+    certificate_file: Path | None = file("CERTIFICATE")
+    """CA certificate the collector is checked against."""
+    client_certificate_file: Path | None = file("CLIENT_CERTIFICATE")
+    """Certificate shown to a collector that asks for one (mTLS)."""
+    client_key_file: Path | None = file("CLIENT_KEY")
+    """Private key of `client_certificate_file`."""
+    compression: str | None = _compression(None, "COMPRESSION")
+    """Compression of the exports: gzip or none."""
+    export_timeout_s: float | None = timeout(None, 600, "TIMEOUT")
+    """Seconds for one export."""
+
+    def __post_init__(self) -> None:
+        _settings.check_arguments(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsConfig:
+    """
+    How much one span or log record may hold. Values are cut after masking; what is too many is counted as dropped.
+
+    Raises:
+        ConfigError: If any argument breaks its rule; it lists all of them.
+    """
+
+    attributes: int | None = _limit("ATTRIBUTE_COUNT_LIMIT")
+    """Attributes of a span, event, link or log record, where nothing below says otherwise; 128."""
+    attribute_length: int | None = _limit("ATTRIBUTE_VALUE_LENGTH_LIMIT")
+    """Characters of an attribute's text, where nothing below says otherwise; default: no limit."""
+    span_attributes: int | None = _limit("SPAN_ATTRIBUTE_COUNT_LIMIT")
+    """Attributes of a span."""
+    span_attribute_length: int | None = _limit("SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT")
+    """Characters of the text of an attribute of a span, an event or a link."""
+    span_events: int | None = _limit("SPAN_EVENT_COUNT_LIMIT")
+    """Events of a span; 128."""
+    span_links: int | None = _limit("SPAN_LINK_COUNT_LIMIT")
+    """Links of a span; 128."""
+    event_attributes: int | None = _limit("EVENT_ATTRIBUTE_COUNT_LIMIT")
+    """Attributes of an event."""
+    link_attributes: int | None = _limit("LINK_ATTRIBUTE_COUNT_LIMIT")
+    """Attributes of a link."""
+    log_attributes: int | None = _limit("LOGRECORD_ATTRIBUTE_COUNT_LIMIT")
+    """Attributes of a log record."""
+    log_attribute_length: int | None = _limit("LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT")
+    """Characters of the text of a log record's attribute."""
+
+    def __post_init__(self) -> None:
+        _settings.check_arguments(self)
+
+    def count(self, own: int | None) -> int:
+        """Return the limit of a count that has *own*, or none of its own."""
+        return next(limit for limit in (own, self.attributes, 128) if limit is not None)
+
+    def length(self, own: int | None) -> int | None:
+        """Return the limit of a length that has *own*, or none of its own; None: no limit."""
+        return self.attribute_length if own is None else own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,122 +276,189 @@ class TelemetryConfig:
     """
     Everything `setup_telemetry` may be told.
 
-    Each field takes, in this order, the argument, its environment variables (the first that is set), its default.
+    Each field takes, in this order, the argument, its environment variables (the first that is set), its default. What
+    an operator closes by a variable, no argument opens: there the stricter of both counts.
 
     Raises:
         ConfigError: If any argument breaks its rule; it lists all of them.
     """
 
-    service_name: str = _text("whatsself", "OTEL_SERVICE_NAME")
+    service_name: str = text("whatsself", "OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES (service.name)")
     """Name of the service, shown as ``job`` in Prometheus."""
-    service_namespace: str | None = _text(None, "WHATSSELF_OTEL_SERVICE_NAMESPACE")
+    service_namespace: str | None = text(
+        None, "WHATSSELF_OTEL_SERVICE_NAMESPACE", "OTEL_RESOURCE_ATTRIBUTES (service.namespace)"
+    )
     """Group of services it belongs to; with it, ``job`` is ``namespace/name``."""
-    service_version: str | None = _text(None, "WHATSSELF_OTEL_SERVICE_VERSION")
+    service_version: str | None = text(
+        None, "WHATSSELF_OTEL_SERVICE_VERSION", "OTEL_RESOURCE_ATTRIBUTES (service.version)"
+    )
     """Version of the application."""
-    environment: str = _text("development", "WHATSSELF_OTEL_ENVIRONMENT")
+    environment: str = text(
+        "development",
+        "WHATSSELF_OTEL_ENVIRONMENT",
+        "OTEL_RESOURCE_ATTRIBUTES (deployment.environment.name)",
+        "OTEL_RESOURCE_ATTRIBUTES (deployment.environment)",
+    )
     """Where it runs (production, staging, …): ``deployment.environment.name`` on all three signals."""
-    enabled: bool = _setting(
+    resource_attributes: Mapping[str, Any] = setting(
+        {},
+        "OTEL_RESOURCE_ATTRIBUTES",
+        parse=lambda given: parse_pairs(given, _is_attribute),
+        rule="must be names with values, as key=value,key=value in the environment",
+        check=lambda value: isinstance(value, Mapping) and all(_is_attribute(*pair) for pair in value.items()),
+        is_shown=False,
+    )
+    """More that is true of everything this process sends."""
+    enabled: bool = setting(
         True,
         "OTEL_SDK_DISABLED",
-        parse=lambda text: not parse_boolean(text),
+        parse=lambda given: not _settings.parse_standard_boolean(given),
         rule="must be true or false",
         check=lambda value: isinstance(value, bool),
+        show=lambda value: str(not value).lower(),
+        stricter=operator.and_,
     )
     """False, or ``OTEL_SDK_DISABLED=true``: nothing is recorded, nothing is patched, every call is a no-op."""
 
-    endpoint: str | None = _endpoint(None, "OTEL_EXPORTER_OTLP_ENDPOINT")
-    """Base URL of the collector; default http://localhost:4318, or :4317 with gRPC."""
-    traces_endpoint: str | None = _endpoint(None, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    endpoint: str | None = _endpoint("OTEL_EXPORTER_OTLP_ENDPOINT")
+    """Base URL of the collector; default http://localhost:4318, or :4317 with gRPC, which takes host:port too."""
+    traces_endpoint: str | None = _endpoint("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
     """Whole URL for traces alone, path included."""
-    metrics_endpoint: str | None = _endpoint(None, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
+    metrics_endpoint: str | None = _endpoint("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
     """Whole URL for metrics alone, path included."""
-    logs_endpoint: str | None = _endpoint(None, "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT")
+    logs_endpoint: str | None = _endpoint("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT")
     """Whole URL for logs alone, path included."""
-    protocol: str = _choice("http/protobuf", PROTOCOLS, "OTEL_EXPORTER_OTLP_PROTOCOL")
+    protocol: str = _protocol("http/protobuf", "OTEL_EXPORTER_OTLP_PROTOCOL")
     """OTLP transport."""
-    headers: Mapping[str, str] = _setting(
-        {},
-        "OTEL_EXPORTER_OTLP_HEADERS",
-        parse=parse_headers,
-        rule="must be header names with values of printable ASCII, as key=value,key=value in the environment",
-        check=_is_headers,
-        secret=True,
-    )
+    insecure: bool = _standard_switch(False, "OTEL_EXPORTER_OTLP_INSECURE")
+    """gRPC without TLS where the endpoint has no scheme; a scheme says it by itself."""
+    headers: Mapping[str, str] = _headers({}, "OTEL_EXPORTER_OTLP_HEADERS")
     """Headers of every export, for example a bearer token; hidden from ``repr``."""
-    bearer_token_file: Path | None = _file("WHATSSELF_OTEL_BEARER_TOKEN_FILE")
+    bearer_token_file: Path | None = file("WHATSSELF_OTEL_BEARER_TOKEN_FILE")
     """File with the collector's bearer token, read at start; sent by https, and by http only to this machine."""
-    certificate_file: Path | None = _file("OTEL_EXPORTER_OTLP_CERTIFICATE")
+    certificate_file: Path | None = file("OTEL_EXPORTER_OTLP_CERTIFICATE")
     """CA certificate the collector is checked against."""
-    client_certificate_file: Path | None = _file("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE")
+    client_certificate_file: Path | None = file("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE")
     """Certificate shown to a collector that asks for one (mTLS)."""
-    client_key_file: Path | None = _file("OTEL_EXPORTER_OTLP_CLIENT_KEY")
+    client_key_file: Path | None = file("OTEL_EXPORTER_OTLP_CLIENT_KEY")
     """Private key of `client_certificate_file`."""
-    compression: str = _choice("gzip", ("gzip", "none"), "OTEL_EXPORTER_OTLP_COMPRESSION")
+    compression: str = _compression("gzip", "OTEL_EXPORTER_OTLP_COMPRESSION")
     """Compression of the exports."""
-    export_timeout_s: float = _seconds(10.0, 600, "OTEL_EXPORTER_OTLP_TIMEOUT", parse=parse_milliseconds)
-    """Seconds for one export with all its retries. The variable is in milliseconds, as specified."""
-    traces_exporter: str = _choice("otlp", EXPORTERS, "OTEL_TRACES_EXPORTER")
+    export_timeout_s: float = timeout(10.0, 600, "OTEL_EXPORTER_OTLP_TIMEOUT")
+    """Seconds for one export."""
+    traces_otlp: OtlpConfig = group(OtlpConfig, "OTEL_EXPORTER_OTLP_TRACES_")
+    """How traces are sent, where that differs from the fields above."""
+    metrics_otlp: OtlpConfig = group(OtlpConfig, "OTEL_EXPORTER_OTLP_METRICS_")
+    """How metrics are sent, where that differs from the fields above."""
+    logs_otlp: OtlpConfig = group(OtlpConfig, "OTEL_EXPORTER_OTLP_LOGS_")
+    """How logs are sent, where that differs from the fields above."""
+    traces_exporter: str = _exporter("OTEL_TRACES_EXPORTER")
     """Where spans go: otlp, console or none."""
-    metrics_exporter: str = _choice("otlp", EXPORTERS, "OTEL_METRICS_EXPORTER")
+    metrics_exporter: str = _exporter("OTEL_METRICS_EXPORTER", " (for /metrics set WHATSSELF_OTEL_PROMETHEUS=true)")
     """Where metrics go: otlp, console or none."""
-    logs_exporter: str = _choice("otlp", EXPORTERS, "OTEL_LOGS_EXPORTER")
+    logs_exporter: str = _exporter("OTEL_LOGS_EXPORTER")
     """Where log records go besides stdout: otlp, console or none."""
-    metric_interval_s: float = _seconds(15.0, 3600, "OTEL_METRIC_EXPORT_INTERVAL", parse=parse_milliseconds)
+
+    metric_interval_s: float = milliseconds(15.0, 3600, "OTEL_METRIC_EXPORT_INTERVAL")
     """Seconds between metric exports; the specification's 60 s is too slow for 5-minute windows."""
-    span_delay_s: float = _seconds(2.0, 60, "OTEL_BSP_SCHEDULE_DELAY", parse=parse_milliseconds)
+    metric_export_timeout_s: float = timeout(30.0, 600, "OTEL_METRIC_EXPORT_TIMEOUT")
+    """Seconds for one metric export; `export_timeout_s` counts if it is less."""
+    metric_temporality: str = choice("cumulative", TEMPORALITIES, "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE")
+    """Whether counters and histograms are sent as totals or as what was added; Prometheus needs totals."""
+    histogram_aggregation: str = choice(
+        "explicit_bucket_histogram", HISTOGRAMS, "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"
+    )
+    """Kind of the buckets of histograms."""
+    exemplar_filter: str = choice("trace_based", EXEMPLAR_FILTERS, "OTEL_METRICS_EXEMPLAR_FILTER")
+    """Which measurements may become exemplars: those in a sampled span, all, none."""
+    traces_sampler: str = setting(
+        DEFAULT_SAMPLER,
+        "OTEL_TRACES_SAMPLER",
+        parse=lambda given: given.strip().lower(),
+        rule=f"must be one of {', '.join(STATIC_SAMPLERS + RATIO_SAMPLERS)}, or one that an installed package brings",
+        check=_is_sampler,
+    )
+    """Which traces are recorded; metrics and logs stay whole."""
+    traces_sampler_arg: str | None = text(None, "OTEL_TRACES_SAMPLER_ARG")
+    """Argument of `traces_sampler`: for the ratio samplers the share of traces, 0 to 1, default 1."""
+    limits: LimitsConfig = group(LimitsConfig, "OTEL_")
+    """How much one span or log record may hold."""
+    span_delay_s: float = milliseconds(2.0, 60, "OTEL_BSP_SCHEDULE_DELAY", with_zero=True)
     """Seconds a span waits at most for its batch."""
-    log_delay_s: float = _seconds(1.0, 60, "OTEL_BLRP_SCHEDULE_DELAY", parse=parse_milliseconds)
+    span_export_timeout_s: float = timeout(30.0, 600, "OTEL_BSP_EXPORT_TIMEOUT")
+    """Seconds for one export of spans; `export_timeout_s` counts if it is less."""
+    span_queue_size: int = count(8192, 1, MAX_INTEGER, "OTEL_BSP_MAX_QUEUE_SIZE")
+    """Spans held while the collector is away, and no more than 64 MiB; the oldest go first."""
+    span_batch_size: int = count(512, 1, MAX_INTEGER, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE")
+    """Spans in one export; at most `span_queue_size`."""
+    log_delay_s: float = milliseconds(1.0, 60, "OTEL_BLRP_SCHEDULE_DELAY", with_zero=True)
     """Seconds a log record waits at most for its batch."""
-    queue_size: int = _count(8192, 1_000_000, "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BLRP_MAX_QUEUE_SIZE")
-    """Spans, and log records, held while the collector is away; the oldest go first."""
-    queue_max_age_s: float = _seconds(3600.0, 86_400, "WHATSSELF_OTEL_QUEUE_MAX_AGE_S")
+    log_export_timeout_s: float = timeout(30.0, 600, "OTEL_BLRP_EXPORT_TIMEOUT")
+    """Seconds for one export of log records; `export_timeout_s` counts if it is less."""
+    log_queue_size: int = count(8192, 1, MAX_INTEGER, "OTEL_BLRP_MAX_QUEUE_SIZE")
+    """Log records held while the collector is away, and no more than 64 MiB; the oldest go first."""
+    log_batch_size: int = count(512, 1, MAX_INTEGER, "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE")
+    """Log records in one export; at most `log_queue_size`."""
+    queue_max_age_s: float = _settings.seconds(3600.0, 86_400, "WHATSSELF_OTEL_QUEUE_MAX_AGE_S")
     """Seconds a span or log record is tried again while the collector is away; older ones are dropped and counted."""
-    shutdown_timeout_s: float = _seconds(4.0, 60, "WHATSSELF_OTEL_SHUTDOWN_TIMEOUT_S")
+    shutdown_timeout_s: float = _settings.seconds(4.0, 60, "WHATSSELF_OTEL_SHUTDOWN_TIMEOUT_S")
     """Seconds that shutdown, with its last exports, may take in all; half of it when the collector takes nothing."""
 
-    log_level: str = _choice("info", LOG_LEVELS, "WHATSSELF_OTEL_LOG_LEVEL")
+    log_level: str = choice("info", LOG_LEVELS, "WHATSSELF_OTEL_LOG_LEVEL")
     """Lowest level that is written and exported."""
-    log_format: str = _choice("auto", LOG_FORMATS, "WHATSSELF_OTEL_LOG_FORMAT")
+    log_format: str = choice("auto", LOG_FORMATS, "WHATSSELF_OTEL_LOG_FORMAT")
     """auto is pretty on a terminal and JSON elsewhere."""
-    log_to_stdout: bool = _switch(True, "WHATSSELF_OTEL_LOG_TO_STDOUT")
+    log_to_stdout: bool = switch(True, "WHATSSELF_OTEL_LOG_TO_STDOUT", stricter=operator.and_)
     """Write log lines to standard output as well."""
-    prometheus: bool = _switch(False, "WHATSSELF_OTEL_PROMETHEUS")
+    prometheus: bool = switch(False, "WHATSSELF_OTEL_PROMETHEUS", stricter=operator.and_)
     """Answer ``/metrics`` in instrumented applications; needs the extra ``whatsself-otel[prometheus]``."""
-    prometheus_token_file: Path | None = _file("WHATSSELF_OTEL_PROMETHEUS_TOKEN_FILE")
+    prometheus_token_file: Path | None = file("WHATSSELF_OTEL_PROMETHEUS_TOKEN_FILE")
     """File with the bearer token that a scrape must show; without it ``/metrics`` is open."""
-    excluded_paths: tuple[str, ...] = _setting(
+    excluded_paths: tuple[str, ...] = items(
         ("/health", "/healthz", "/livez", "/readyz", "/metrics"),
+        "must be paths that begin with /, separated by commas",
+        lambda value: isinstance(value, str) and value.startswith("/"),
         "WHATSSELF_OTEL_EXCLUDED_PATHS",
-        parse=lambda text: tuple(path.strip() for path in text.split(",") if path.strip()),
-        rule="must be paths that begin with /, separated by commas",
-        check=lambda value: isinstance(value, tuple | list) and all(map(_is_path, value)),
     )
     """Paths without spans and duration metrics."""
-    instrumentation: str = _choice("lean", INSTRUMENTATIONS, "WHATSSELF_OTEL_INSTRUMENTATION")
+    excluded_urls: tuple[str, ...] = items(
+        (),
+        "must be regular expressions, separated by commas",
+        _is_pattern,
+        "OTEL_PYTHON_FASTAPI_EXCLUDED_URLS",
+        "OTEL_PYTHON_EXCLUDED_URLS",
+    )
+    """More requests without spans and duration metrics: those whose URL one of these is found in."""
+    instrumentation: str = choice("lean", INSTRUMENTATIONS, "WHATSSELF_OTEL_INSTRUMENTATION")
     """Whose code observes FastAPI and SQLAlchemy: lean is our own, contrib OpenTelemetry's."""
-    return_trace_id: bool = _switch(True, "WHATSSELF_OTEL_RETURN_TRACE_ID")
+    return_trace_id: bool = switch(True, "WHATSSELF_OTEL_RETURN_TRACE_ID", stricter=operator.and_)
     """Answer with ``traceresponse`` and ``Server-Timing`` headers that name the trace."""
 
-    trace_context_hosts: tuple[str, ...] = _setting(
+    propagators: tuple[str, ...] = items(
+        ("tracecontext",),
+        f"must be names of installed propagators ({', '.join(KNOWN_PROPAGATORS)}; "
+        "b3 comes with opentelemetry-propagator-b3), separated by commas",
+        _is_propagator,
+        "OTEL_PROPAGATORS",
+        lower=True,
+        stricter=_unless_none,
+    )
+    """What crosses to other hosts and from them; baggage carries what a stranger sent, so it has to be asked for."""
+    trace_context_hosts: tuple[str, ...] = items(
         ("*",),
+        "must be host names, .domain for all hosts below it, * for all, none for none, separated by commas",
+        is_host_rule,
         "WHATSSELF_OTEL_TRACE_CONTEXT_HOSTS",
-        parse=lambda text: tuple(host.strip().lower() for host in text.split(",") if host.strip()),
-        rule="must be host names, .domain for all hosts below it, * for all, none for none, separated by commas",
-        check=lambda value: isinstance(value, tuple | list) and all(is_host_rule(host) for host in value),
+        lower=True,
+        stricter=_allow_both,
     )
     """Hosts whose requests carry the trace context; ``("api.example.com", ".internal")`` tells nobody else."""
-    mask_last: int = _setting(
-        4,
-        "WHATSSELF_OTEL_MASK_LAST",
-        parse=int,
-        rule="must be a whole number from 0 to 4",
-        check=lambda value: isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 4,
-    )
+    mask_last: int = count(4, 0, 4, "WHATSSELF_OTEL_MASK_LAST", stricter=min)
     """Last digits of a phone that stay readable; 0 hides all."""
-    pseudonym_key_file: Path | None = _file("WHATSSELF_OTEL_PSEUDONYM_KEY_FILE")
+    pseudonym_key_file: Path | None = file("WHATSSELF_OTEL_PSEUDONYM_KEY_FILE")
     """Key for pseudonyms of contact ids that are phone numbers; without it they are masked."""
     masking: MaskingConfig | None = None
-    """Rules beyond `mask_last` and `pseudonym_key_file`; when given, those two are taken from it."""
+    """Rules beyond the two above: of its `mask_last` and ours the smaller counts, and its key file if it has one."""
     metrics: MetricsConfig = dataclasses.field(default_factory=MetricsConfig)
     """What the metrics keep, and how much of it: deadline of the first response, windows, caps."""
 
@@ -322,61 +467,91 @@ class TelemetryConfig:
     """What was wrong with the environment, with remedies."""
 
     def __post_init__(self, environ: Mapping[str, str] | None) -> None:
-        environment = os.environ if environ is None else environ
-        given = {field for field, _ in _settings() if getattr(self, field) is not _UNSET}
-        wrong_arguments: list[str] = []
-        if not _is_environment(environment):
-            wrong_arguments.append(f"environ must map text to text, as os.environ does, got {type(environ).__name__}.")
-            environment = {}
-        wrong_variables: list[str] = list(_unknown_variables(environment))
-        for field, setting in _settings():
-            value = getattr(self, field)
-            if value is _UNSET:
-                value = _from_environment(setting, environment, wrong_variables)
-            elif not _holds(setting, value):
-                wrong_arguments.append(f"{field} {setting.rule}, got {_show(setting, value)}.")
-                value = setting.default  # so that the rest is checked all the same
-            object.__setattr__(self, field, _settled(setting, value))
-        if open_target := self._open_target():
-            problem = f"bearer_token_file needs https, got {open_target}: the token would be readable on the way."
-            (wrong_arguments if "bearer_token_file" in given else wrong_variables).append(problem)
-            object.__setattr__(self, "bearer_token_file", None)
-        if self.masking is None:
-            problems = wrong_arguments if "pseudonym_key_file" in given else wrong_variables
-            object.__setattr__(self, "masking", self._build_masking(problems))
-        elif not isinstance(self.masking, MaskingConfig):
-            wrong_arguments.append(f"masking must be a MaskingConfig, got {type(self.masking).__name__}.")
+        variables = os.environ if environ is None else environ
+        misused = "" if _is_environment(variables) else type(variables).__name__
+        variables = {} if misused else variables
+        named = _attribute_variables(self.resource_attributes, variables)
+        reading = _settings.read(type(self), _settings.arguments_of(self), {**variables, **named})
+        if misused:
+            reading.wrong_arguments["environ"] = f"environ must map text to text, as os.environ does, got {misused}."
         if not isinstance(self.metrics, MetricsConfig):
-            wrong_arguments.append(f"metrics must be a MetricsConfig, got {type(self.metrics).__name__}.")
-        if wrong_arguments:
-            raise ConfigError(wrong_arguments)
-        object.__setattr__(self, "problems", tuple(wrong_variables))
+            kind = type(self.metrics).__name__
+            reading.wrong_arguments["metrics"] = f"metrics must be a MetricsConfig, got {kind}."
+        _settings.set_fields(self, reading.values)
+        self._check_together(reading)
+        self._settle_masking(reading)
+        if reading.wrong_arguments:
+            raise ConfigError(_settings.in_order(type(self), reading.wrong_arguments))
+        unused = _environment.problems(variables, set(variable_names()))
+        object.__setattr__(self, "problems", (*unused, *reading.wrong_variables))
+
+    def _check_together(self, reading: Reading) -> None:
+        """Check what only several fields together can break, and mend it."""
+        for signal in SIGNALS:
+            self._check_endpoint(signal, reading)
+        for kind in ("span", "log"):
+            self._check_batch_size(f"{kind}_batch_size", getattr(self, f"{kind}_queue_size"), reading)
+        self._check_sampler(reading)
+        if open_target := self._open_target():
+            problem = f"needs https, got {open_target}: the token would be readable on the way."
+            reading.report("bearer_token_file", problem)
+            object.__setattr__(self, "bearer_token_file", None)
+
+    def _check_endpoint(self, signal: str, reading: Reading) -> None:
+        field = f"{signal}_endpoint" if getattr(self, f"{signal}_endpoint") else "endpoint"
+        endpoint = self._endpoint(signal)
+        if endpoint is None:
+            shown = _settings.show(getattr(self, field))
+            reading.report(field, f"{_ENDPOINT_RULE}, got {shown}; it counts as unset. Only gRPC takes host:port.")
+        elif endpoint.ignored:
+            shown = _settings.show(endpoint.ignored)
+            reading.report(field, f"has {shown}, which has no effect. Remove it.")
+
+    def _check_batch_size(self, field: str, queue_size: int, reading: Reading) -> None:
+        size = getattr(self, field)
+        if size <= queue_size:
+            return
+        if field in reading.sources:
+            reading.report(field, f"must be at most the size of its queue, {queue_size}, got {size}. Lower it.")
+        object.__setattr__(self, field, queue_size)
+
+    def _check_sampler(self, reading: Reading) -> None:
+        argument = self.traces_sampler_arg
+        if argument is None or is_installed(SAMPLERS, self.traces_sampler):
+            return
+        if self.traces_sampler not in RATIO_SAMPLERS:
+            problem = f"has no effect with the sampler {self.traces_sampler}. Unset it, or set OTEL_TRACES_SAMPLER."
+        elif _is_ratio(argument):
+            return
+        else:
+            problem = f"must be a number from 0 to 1, got {_settings.show(argument)}; 1 is used instead. Correct it."
+        reading.report("traces_sampler_arg", problem)
+        object.__setattr__(self, "traces_sampler_arg", None)
 
     def _open_target(self) -> str:
         """Return where a token would go unencrypted, or nothing."""
         if self.bearer_token_file is None:
             return ""
-        targets = [urlsplit(self.target(signal)) for signal in ("traces", "metrics", "logs")]
+        targets = [urlsplit(self.target(signal)) for signal in SIGNALS]
         is_open = (each.netloc for each in targets if each.scheme != "https" and not is_this_machine(each.hostname))
         return next(is_open, "")
 
-    @property
-    def export_headers(self) -> dict[str, str]:
-        """The headers of every export, the bearer token among them."""
-        if self.bearer_token_file is None:
-            return dict(self.headers)
+    def _settle_masking(self, reading: Reading) -> None:
+        """Make one `masking` of it and the two fields beside it; where both say something, the stricter counts."""
+        given = MaskingConfig() if self.masking is None else self.masking
+        if not isinstance(given, MaskingConfig):
+            reading.wrong_arguments["masking"] = f"masking must be a MaskingConfig, got {type(given).__name__}."
+            return
+        shown = min(given.mask_last, self.mask_last)
+        key_file = given.pseudonym_key_file or self.pseudonym_key_file
         try:
-            token = self.bearer_token_file.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError):  # it was readable a moment ago; the collector will say 401
-            return dict(self.headers)
-        return {**self.headers, "authorization": f"Bearer {token}"}
-
-    def _build_masking(self, problems: list[str]) -> MaskingConfig:
-        try:
-            return MaskingConfig(mask_last=self.mask_last, pseudonym_key_file=self.pseudonym_key_file)
+            masking = dataclasses.replace(given, mask_last=shown, pseudonym_key_file=key_file)
         except ConfigError as error:
-            problems.extend(error.problems)
-            return MaskingConfig(mask_last=self.mask_last)
+            problems = " ".join(error.problems).removeprefix("pseudonym_key_file ")
+            reading.report("pseudonym_key_file", problems)
+            masking = dataclasses.replace(given, mask_last=shown, pseudonym_key_file=None)
+        values = {"masking": masking, "mask_last": shown, "pseudonym_key_file": masking.pseudonym_key_file}
+        _settings.set_fields(self, values)
 
     @property
     def masking_rules(self) -> MaskingConfig:
@@ -387,83 +562,76 @@ class TelemetryConfig:
         """Return where *signal* (traces, metrics, logs) goes: otlp, console or none."""
         return str(getattr(self, f"{signal}_exporter"))
 
+    def otlp(self, signal: str) -> OtlpConfig:
+        """Return how *signal* is sent: by its own settings, and by the general ones where it has none."""
+        own = _settings.arguments_of(getattr(self, f"{signal}_otlp"))
+        return OtlpConfig(**{name: getattr(self, name) if value is None else value for name, value in own.items()})
+
+    def batch_timeout_s(self, signal: str) -> float:
+        """Return the seconds that whoever collects *signal* gives an export."""
+        kind = {"traces": "span", "logs": "log", "metrics": "metric"}[signal]
+        return float(getattr(self, f"{kind}_export_timeout_s"))
+
+    def headers_of(self, signal: str) -> dict[str, str]:
+        """Return the headers of every export of *signal*, with its credentials."""
+        headers = {name.lower(): value for name, value in (self.otlp(signal).headers or {}).items()}
+        endpoint = self._endpoint(signal)
+        token = self._bearer_token()
+        credentials = f"Bearer {token}" if token else endpoint.credentials if endpoint else ""
+        is_own = "authorization" in (getattr(self, f"{signal}_otlp").headers or {})
+        if credentials and not is_own and (token or "authorization" not in headers):
+            headers["authorization"] = credentials
+        return headers
+
     def target(self, signal: str) -> str:
-        """Return the URL that *signal* is sent to, with its path for HTTP."""
-        own = getattr(self, f"{signal}_endpoint")
+        """Return the URL that *signal* is sent to, with its path for HTTP and without credentials."""
+        endpoint = self._endpoint(signal)
+        return f"http://localhost:4318/v1/{signal}" if endpoint is None else endpoint.url
+
+    def _endpoint(self, signal: str) -> Endpoint | None:
+        """Return where *signal* is sent; None if its endpoint is none for HTTP."""
+        own: str | None = getattr(self, f"{signal}_endpoint")
+        otlp = self.otlp(signal)
+        if otlp.protocol == "grpc":
+            return grpc_endpoint(own or self.endpoint or "http://localhost:4317", insecure=bool(otlp.insecure))
         if own:
-            return str(own)
-        if self.protocol == "grpc":
-            return self.endpoint or "http://localhost:4317"
-        return f"{(self.endpoint or 'http://localhost:4318').rstrip('/')}/v1/{signal}"
+            return http_endpoint(own)
+        return http_endpoint(self.endpoint or "http://localhost:4318", f"v1/{signal}")
+
+    def _bearer_token(self) -> str:
+        try:
+            return self.bearer_token_file.read_text("utf-8").strip() if self.bearer_token_file else ""
+        except (OSError, UnicodeDecodeError):  # it was readable a moment ago; the collector will say 401
+            return ""
 
 
-def is_this_machine(host: str | None) -> bool:
-    """Return whether *host* is a loopback name or address."""
-    return host in {"localhost", "::1"} or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host or ""))
+def variable_names() -> Iterator[str]:
+    """Return the name of every variable that a setting reads."""
+    for row in _settings.rows(TelemetryConfig):
+        yield from (name for name in row.variables if " " not in name)
 
 
-def _settings() -> Iterator[tuple[str, Setting]]:
-    for field in dataclasses.fields(TelemetryConfig):
-        if "setting" in field.metadata:
-            yield field.name, field.metadata["setting"]
-
-
-def _from_environment(setting: Setting, environment: Mapping[str, str], problems: list[str]) -> Any:
-    for variable in setting.variables:
-        text = environment.get(variable, "")
-        if not text.strip():  # the specification: an empty value counts as unset
-            continue
-        value = _parse(setting, text)
-        if value is not _UNSET:
-            return value
-        problems.append(
-            f"{variable} {setting.rule}, got {_show(setting, text)}; "
-            f"{setting.default!r} is used instead. Correct the variable or unset it."
-        )
-    return setting.default
-
-
-def _parse(setting: Setting, text: str) -> Any:
+def _is_ratio(given: str) -> bool:
     try:
-        value = setting.parse(text)
-    except (ValueError, TypeError, OverflowError):
-        return _UNSET
-    return value if _holds(setting, value) else _UNSET
-
-
-def _holds(setting: Setting, value: object) -> bool:
-    try:
-        return bool(setting.check(value))
-    except Exception:  # noqa: BLE001 - a value of any type may raise whatever it likes when it is asked
+        return 0 <= float(given) <= 1
+    except ValueError:
         return False
 
 
 def _is_environment(value: object) -> bool:
     return isinstance(value, Mapping) and all(
-        isinstance(name, str) and isinstance(text, str) for name, text in value.items()
+        isinstance(name, str) and isinstance(given, str) for name, given in value.items()
     )
 
 
-def _settled(setting: Setting, value: Any) -> Any:
-    """*value* as its field is annotated: a file given as text is a path, and what a caller may still change a copy."""
-    if setting.parse is Path and isinstance(value, str):
-        return Path(value)
-    if isinstance(value, list):
-        return tuple(value)
-    return dict(value) if isinstance(value, Mapping) else value
-
-
-def _show(setting: Setting, value: object) -> str:
-    return _HIDDEN if setting.secret else repr(Masker().value(None, value))[:120]
-
-
-def _unknown_variables(environment: Iterable[str]) -> Iterator[str]:
-    known = [
-        variable for _, setting in _settings() for variable in setting.variables if variable.startswith(OWN_PREFIX)
-    ]
-    known.extend(FOREIGN_OWN_VARIABLES)
-    for variable in sorted(environment):
-        if variable.startswith(OWN_PREFIX) and variable not in known:
-            near = difflib.get_close_matches(variable, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else "it is ignored."
-            yield f"{variable} is not a variable of whatsself_otel: {hint}"
+def _attribute_variables(argument: object, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return each resource attribute as a variable of its own: the fields that it may stand in for read it."""
+    try:
+        pairs = parse_pairs(environ.get("OTEL_RESOURCE_ATTRIBUTES", ""), _is_attribute)
+    except PartlyWrongError as error:
+        pairs = error.value
+    except ValueError:
+        pairs = {}
+    if isinstance(argument, Mapping):
+        pairs.update((name, str(value)) for name, value in argument.items() if _is_attribute(name, value))
+    return {f"OTEL_RESOURCE_ATTRIBUTES ({name})": value for name, value in pairs.items()}

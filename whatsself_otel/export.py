@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from whatsself_otel.encoding import Encoder, join
 from whatsself_otel.otlp import Client, OtlpHttpClient, SendResult, Target
-from whatsself_otel.processors import mask_log
+from whatsself_otel.processors import mask_log, mask_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +111,11 @@ def build_span_sender(config: TelemetryConfig, masker: Masker) -> Sender | None:
         from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
         return ConsoleSender(ConsoleSpanExporter())
-    return OtlpSender(build_client(config, "traces"), Encoder(masker).span)
+    client, length = build_client(config, "traces"), config.limits.length(config.limits.span_attribute_length)
+    if length is None:
+        return OtlpSender(client, Encoder(masker).span)
+    encoder = Encoder()
+    return OtlpSender(client, lambda span: encoder.span(mask_span(span, masker, length)))
 
 
 def build_log_sender(config: TelemetryConfig, masker: Masker) -> Sender | None:
@@ -122,8 +126,8 @@ def build_log_sender(config: TelemetryConfig, masker: Masker) -> Sender | None:
         from opentelemetry.sdk._logs.export import ConsoleLogRecordExporter
 
         return ConsoleSender(ConsoleLogRecordExporter())
-    encoder = Encoder()
-    return OtlpSender(build_client(config, "logs"), lambda record: encoder.log(mask_log(record, masker)))
+    encoder, length = Encoder(), config.limits.length(config.limits.log_attribute_length)
+    return OtlpSender(build_client(config, "logs"), lambda record: encoder.log(mask_log(record, masker, length)))
 
 
 def build_metric_exporter(config: TelemetryConfig, masker: Masker) -> MetricExporter | None:
@@ -134,14 +138,15 @@ def build_metric_exporter(config: TelemetryConfig, masker: Masker) -> MetricExpo
         from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
 
         return ConsoleMetricExporter()
-    from whatsself_otel.metric_export import OtlpMetricExporter
+    from whatsself_otel.metric_export import OtlpMetricExporter, build_preferences
 
-    return OtlpMetricExporter(build_client(config, "metrics"), masker)
+    preferences = build_preferences(config.metric_temporality, config.histogram_aggregation)
+    return OtlpMetricExporter(build_client(config, "metrics"), masker, preferences)
 
 
 def build_client(config: TelemetryConfig, signal: str) -> Client:
     """Return what carries *signal* by the protocol of *config*."""
-    if config.protocol == "grpc":
+    if config.otlp(signal).protocol == "grpc":
         from whatsself_otel.otlp_grpc import OtlpGrpcClient
 
         return OtlpGrpcClient(target_of(config, signal), signal, _answer(signal))
@@ -164,14 +169,15 @@ def _answer(signal: str) -> type[Any]:
 
 def target_of(config: TelemetryConfig, signal: str) -> Target:
     """Return where and how *signal* is sent."""
+    otlp = config.otlp(signal)
     return Target(
         url=config.target(signal),
-        headers=config.export_headers,
-        timeout_s=config.export_timeout_s,
-        compress=config.compression == "gzip",
-        certificate_file=_path(config.certificate_file),
-        client_certificate_file=_path(config.client_certificate_file),
-        client_key_file=_path(config.client_key_file),
+        headers=config.headers_of(signal),
+        timeout_s=min(otlp.export_timeout_s or config.export_timeout_s, config.batch_timeout_s(signal)),
+        compress=otlp.compression == "gzip",
+        certificate_file=_path(otlp.certificate_file),
+        client_certificate_file=_path(otlp.client_certificate_file),
+        client_key_file=_path(otlp.client_key_file),
     )
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
+
+from whatsself_otel._settings import rows
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -62,16 +65,14 @@ def _version(package: str) -> str | None:
 def show_configuration(config: TelemetryConfig, masker: Masker) -> dict[str, Any]:
     """Return every setting of *config* as text that may be shown: URLs without credentials, headers by name only."""
     shown: dict[str, Any] = {}
-    for field in dataclasses.fields(config):
-        if "setting" not in field.metadata:
-            continue
-        value = getattr(config, field.name)
-        if field.name == "headers":
-            shown[field.name] = dict.fromkeys(value, "(hidden)")
-        elif field.name.endswith("endpoint"):
-            shown[field.name] = None if value is None else masker.url(value)
-        else:
-            shown[field.name] = masker.value(None, value if isinstance(value, bool | int | float) else _text(value))
+    for row in rows(type(config)):
+        name, value = ".".join(row.path), row.value(config)
+        if isinstance(value, Mapping):
+            shown[name] = dict.fromkeys(value, "(hidden)") if row.setting.secret else masker.attributes(value)
+        elif name.endswith("endpoint"):
+            shown[name] = None if value is None else masker.url(value)
+        elif len(row.path) == 1 or value is not None:
+            shown[name] = masker.value(None, value if isinstance(value, bool | int | float) else _text(value))
     return shown | {"metrics": dataclasses.asdict(config.metrics)}
 
 

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from opentelemetry import context as otel_context
-from opentelemetry.sdk.environment_variables import (
-    OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION,
-    OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE,
-)
 from opentelemetry.sdk.metrics import Counter, Histogram, ObservableCounter
 from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExporter, MetricExportResult, MetricsData
 from opentelemetry.sdk.metrics.view import Aggregation, ExponentialBucketHistogramAggregation
@@ -19,7 +14,6 @@ from opentelemetry.sdk.metrics.view import Aggregation, ExponentialBucketHistogr
 from whatsself_otel.batch_queue import ExportCounts
 from whatsself_otel.context import EXPORTING
 from whatsself_otel.encoding import Encoder
-from whatsself_otel.messages import OwnLogger
 from whatsself_otel.otlp import PatientClient, SendResult, drop_reason
 from whatsself_otel.processors import mask_metrics
 
@@ -31,12 +25,14 @@ if TYPE_CHECKING:
     from whatsself_otel.masking import Masker
     from whatsself_otel.otlp import Client
 
-_T = TypeVar("_T")
-_logger: Final = OwnLogger(__name__)
-
 
 Preferences: TypeAlias = tuple[dict[type, AggregationTemporality], dict[type, Aggregation]]
 """The temporality and the aggregation that an exporter wants for each class of instrument."""
+_DELTA: Final[Mapping[str, tuple[type, ...]]] = {
+    "cumulative": (),
+    "delta": (Counter, Histogram, ObservableCounter),
+    "lowmemory": (Counter, Histogram),
+}
 
 
 def preferences_of(exporter: MetricExporter) -> Preferences:
@@ -44,49 +40,38 @@ def preferences_of(exporter: MetricExporter) -> Preferences:
     return getattr(exporter, "preferences", ({}, {}))
 
 
-def read_preferences() -> Preferences:
-    """Return what the standard variables ask for; another value than the specification's is said and ignored."""
-    delta: dict[str, tuple[type, ...]] = {
-        "CUMULATIVE": (),
-        "DELTA": (Counter, Histogram, ObservableCounter),
-        "LOWMEMORY": (Counter, Histogram),
-    }
-    histograms: dict[str, dict[type, Aggregation]] = {
-        "EXPLICIT_BUCKET_HISTOGRAM": {},
-        "BASE2_EXPONENTIAL_BUCKET_HISTOGRAM": {Histogram: ExponentialBucketHistogramAggregation()},
-    }
-    kinds = _choice(OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE, delta)
+def build_preferences(temporality: str, histograms: str) -> Preferences:
+    """
+    Return what an exporter asks of its reader.
+
+    Args:
+        temporality: cumulative, delta or lowmemory.
+        histograms: explicit_bucket_histogram or base2_exponential_bucket_histogram.
+
+    Source: https://opentelemetry.io/docs/specs/otel/metrics/sdk_exporters/otlp/
+    """
+    is_exponential = histograms == "base2_exponential_bucket_histogram"
     return (
-        dict.fromkeys(kinds, AggregationTemporality.DELTA),
-        _choice(OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION, histograms),
+        dict.fromkeys(_DELTA[temporality], AggregationTemporality.DELTA),
+        {Histogram: ExponentialBucketHistogramAggregation()} if is_exponential else {},
     )
-
-
-def _choice(variable: str, choices: Mapping[str, _T]) -> _T:
-    """Return what *variable* chooses among *choices*, the first of them where it is empty or wrong."""
-    first = next(iter(choices))
-    chosen = os.environ.get(variable, "").strip().upper() or first
-    if chosen not in choices:
-        _logger.warning(
-            "%s=%s is none of %s; it counts as %s.", variable, chosen, ", ".join(choices).lower(), first.lower()
-        )
-    return choices.get(chosen, choices[first])
 
 
 class OtlpMetricExporter(MetricExporter):
     """
-    Masks metrics and posts them; temporality and histograms follow the standard variables.
+    Masks metrics and posts them.
 
     Args:
         client: Who posts.
         masker: What hides personal data.
+        preferences: What it asks of its reader.
     """
 
     masks = True
 
-    def __init__(self, client: Client, masker: Masker) -> None:
-        self.preferences = read_preferences()
-        super().__init__(*self.preferences)
+    def __init__(self, client: Client, masker: Masker, preferences: Preferences = ({}, {})) -> None:
+        self.preferences = preferences
+        super().__init__(*preferences)
         self.last_result = SendResult()
         self.on_retried: Callable[[str, int], None] = lambda _reason, _count: None
         self._client = PatientClient(client)  # the next interval's cumulative values make more tries needless

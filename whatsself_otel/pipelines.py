@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, AlwaysOnExemplarFilter, TraceBasedExemplarFilter
+from opentelemetry.sdk.trace import TracerProvider
 
 from whatsself_otel import _sdk
 from whatsself_otel.batch_queue import BatchQueue, Deadline, ExportCounts, QueueLimits
@@ -16,6 +17,7 @@ from whatsself_otel.birth import BirthExporter
 from whatsself_otel.cardinality import BoundedMeterProvider
 from whatsself_otel.encoding import Encoder
 from whatsself_otel.export import OtlpSender, weigh
+from whatsself_otel.limits import log_limits, span_limits
 from whatsself_otel.messages import OwnLogger
 from whatsself_otel.metric_export import CountingMetricExporter, MaskingMetricExporter
 from whatsself_otel.metric_reader import IntervalReader
@@ -30,10 +32,12 @@ from whatsself_otel.processors import (
     mask_span,
 )
 from whatsself_otel.resource import build_resource
+from whatsself_otel.sampling import build_sampler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from opentelemetry.sdk.metrics import ExemplarFilter
     from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader
     from opentelemetry.sdk.trace.id_generator import IdGenerator
 
@@ -43,6 +47,11 @@ if TYPE_CHECKING:
     from whatsself_otel.masking import Masker
 
 _logger = OwnLogger("whatsself_otel")
+_EXEMPLAR_FILTERS: Final[dict[str, Callable[[], ExemplarFilter]]] = {
+    "trace_based": TraceBasedExemplarFilter,
+    "always_on": AlwaysOnExemplarFilter,
+    "always_off": AlwaysOffExemplarFilter,
+}
 _T = TypeVar("_T")
 
 
@@ -72,12 +81,20 @@ class Pipelines:
         self._config = config
         self._masker = masker
         self._senders: list[Sender] = []
-        encoder = Encoder()
+        encoder, limits = Encoder(), config.limits
+        span_length = limits.length(limits.span_attribute_length)
+        log_length = limits.length(limits.log_attribute_length)
         self._spans = self._queue(
-            "traces", destinations.spans, lambda span: weigh(mask_span(span, masker), encoder.span), config.span_delay_s
+            "traces",
+            destinations.spans,
+            lambda span: weigh(mask_span(span, masker, span_length), encoder.span),
+            self._limits("span"),
         )
         self._logs = self._queue(
-            "logs", destinations.logs, lambda record: weigh(mask_log(record, masker), encoder.log), config.log_delay_s
+            "logs",
+            destinations.logs,
+            lambda record: weigh(mask_log(record, masker, log_length), encoder.log),
+            self._limits("log"),
         )
         self._metric_exporter = self._count_exports(destinations.metrics)
         self._reader: IntervalReader | None = None
@@ -86,23 +103,29 @@ class Pipelines:
         self._build_providers(requests, id_generator)
 
     def _build_providers(self, requests: OpenRequests, id_generator: IdGenerator | None) -> None:
-        resource = build_resource(self._config, self._masker)
-        # Values are cut after masking, by nobody but us: a phone cut in half is a phone that no detector finds.
-        unlimited = SpanLimits(max_attribute_length=SpanLimits.UNSET, max_span_attribute_length=SpanLimits.UNSET)
+        resource, limits = build_resource(self._config, self._masker), span_limits(self._config.limits)
         self.tracer_provider = TracerProvider(
+            sampler=build_sampler(self._config, self.problems),
             resource=resource,
             shutdown_on_exit=False,
-            span_limits=unlimited,
+            span_limits=limits,
             id_generator=id_generator,
-            active_span_processor=GuardedProcessors(self._count_error, unlimited),
+            active_span_processor=GuardedProcessors(self._count_error, limits),
         )
         self.tracer_provider.add_span_processor(CorrelationProcessor())
         if self._spans is not None:
             self.tracer_provider.add_span_processor(ExportProcessor(self._spans, requests))
-        self.logger_provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
+        self.logger_provider = LoggerProvider(
+            resource=resource, shutdown_on_exit=False, log_record_limits=log_limits(self._config.limits)
+        )
         if self._logs is not None:
             self.logger_provider.add_log_record_processor(ExportLogProcessor(self._logs))
-        self.meter_provider = BoundedMeterProvider(self._metric_readers(), resource=resource, shutdown_on_exit=False)
+        self.meter_provider = BoundedMeterProvider(
+            self._metric_readers(),
+            resource=resource,
+            shutdown_on_exit=False,
+            exemplar_filter=_EXEMPLAR_FILTERS[self._config.exemplar_filter](),
+        )
 
     def flush(self, timeout_s: float) -> bool:
         """Send what is queued within *timeout_s* for all signals together; return whether all of it left."""
@@ -171,19 +194,27 @@ class Pipelines:
     def _queues(self) -> list[BatchQueue[Any]]:
         return [queue for queue in (self._spans, self._logs) if queue is not None]
 
+    def _limits(self, kind: str) -> QueueLimits:
+        return QueueLimits(
+            items=getattr(self._config, f"{kind}_queue_size"),
+            batch_items=getattr(self._config, f"{kind}_batch_size"),
+            delay_s=getattr(self._config, f"{kind}_delay_s"),
+            age_s=self._config.queue_max_age_s,
+        )
+
     def _queue(
         self,
         signal: str,
         sender: Sender | None,
         prepare: Callable[[_T], tuple[int, _T]],
-        delay_s: float,
+        limits: QueueLimits,
     ) -> BatchQueue[_T] | None:
         if sender is None:
             return None
         self._senders.append(sender)
         return BatchQueue(
             sender.send,
-            QueueLimits(items=self._config.queue_size, delay_s=delay_s, age_s=self._config.queue_max_age_s),
+            limits,
             lambda reason, count: self.on_dropped(signal, reason, count),
             prepare=sender.prepare if isinstance(sender, OtlpSender) else prepare,
             on_retried=lambda reason, count: self.on_retried(signal, reason, count),

@@ -19,6 +19,7 @@ from opentelemetry.trace import Link, SpanContext, Status
 from whatsself_otel import propagation
 from whatsself_otel.batch_queue import Deadline
 from whatsself_otel.context import CORRELATION_KEYS, RequestScope, current_attributes
+from whatsself_otel.limits import cut
 from whatsself_otel.logs import MaskedLogRecord, plain
 from whatsself_otel.spans import OwnSpan, put_clean
 
@@ -254,27 +255,37 @@ def plain_dict(attributes: Any) -> Any:
     return attributes.copy() if type(attributes) in _WRAPPERS else attributes
 
 
-def mask_span(span: ReadableSpan, masker: Masker) -> ReadableSpan:
-    """Return a copy of *span* with everything in it masked: name, attributes, events, links, status, tracestate."""
+def mask_span(span: ReadableSpan, masker: Masker, length: int | None = None) -> ReadableSpan:
+    """
+    Return a copy of *span* with everything in it masked: name, attributes, events, links, status, tracestate.
+
+    Args:
+        span: What has ended.
+        masker: What hides personal data.
+        length: Characters of an attribute's text that stay after that; None: all.
+    """
     return _copy(
         span,
         name=masker.text(span.name),
         context=_mask_span_context(span.get_span_context(), masker),
-        attributes=_keep_dropped(mask_attributes(span.attributes, masker), span.dropped_attributes),
-        events=[_mask_event(event, masker) for event in span.events],
-        links=[_mask_link(link, masker) for link in span.links],
+        attributes=_mask_bounded(span, masker, length),
+        events=[_mask_event(event, masker, length) for event in span.events],
+        links=[_mask_link(link, masker, length) for link in span.links],
         status=_mask_status(span.status, masker),
         instrumentation_scope=span.instrumentation_scope and mask_scope(span.instrumentation_scope, masker),
     )
 
 
-def mask_log(record: ReadableLogRecord, masker: Masker) -> ReadableLogRecord:
-    """Return *record* masked, unless it came from our own handler and is masked already."""
+def mask_log(record: ReadableLogRecord, masker: Masker, length: int | None = None) -> ReadableLogRecord:
+    """Return *record* masked, unless it came from our own handler and is masked already; *length* as in `mask_span`."""
     log = record.log_record
     if isinstance(log, MaskedLogRecord):
+        if length is not None:
+            log.attributes = _keep_dropped(cut(dict(log.attributes or {}), length), record.dropped_attributes)
         return record
     log.body = plain(masker.value(None, log.body))
-    log.attributes = plain(mask_attributes(log.attributes, masker))
+    masked_attributes = cut(plain(mask_attributes(log.attributes, masker)), length)
+    log.attributes = _keep_dropped(masked_attributes, record.dropped_attributes)
     log.event_name = log.event_name and masker.text(log.event_name)
     log.severity_text = log.severity_text and masker.text(log.severity_text)
     scope = record.instrumentation_scope
@@ -321,18 +332,23 @@ def _copy(span: ReadableSpan, **changes: Any) -> ReadableSpan:
 def _keep_dropped(attributes: dict[str, Any], dropped: int) -> Mapping[str, Any]:
     if not dropped:
         return attributes
-    kept = BoundedAttributes(attributes=attributes)
+    kept = BoundedAttributes(attributes=attributes, extended_attributes=True)
     kept.dropped = dropped
     return kept
 
 
-def _mask_event(event: Event, masker: Masker) -> Event:
-    return Event(masker.text(event.name), mask_attributes(event.attributes, masker), event.timestamp)
+def _mask_bounded(owner: ReadableSpan | Event | Link, masker: Masker, length: int | None) -> Mapping[str, Any]:
+    return _keep_dropped(cut(mask_attributes(owner.attributes, masker), length), owner.dropped_attributes)
 
 
-def _mask_link(link: Link, masker: Masker) -> Link:
+def _mask_event(event: Event, masker: Masker, length: int | None) -> Event:
+    return Event(masker.text(event.name), _mask_bounded(event, masker, length), event.timestamp)
+
+
+def _mask_link(link: Link, masker: Masker, length: int | None) -> Link:
     context = _mask_span_context(link.context, masker)
-    return Link(context if context is not None else link.context, mask_attributes(link.attributes, masker))
+    attributes = _mask_bounded(link, masker, length)
+    return Link(context if context is not None else link.context, attributes)
 
 
 def _mask_status(status: Status, masker: Masker) -> Status:

@@ -2,42 +2,55 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from opentelemetry import propagate, trace
+from opentelemetry import baggage, propagate, trace
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from whatsself_otel._installed import PROPAGATORS, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.context import Context
 
+    from whatsself_otel.config import TelemetryConfig
     from whatsself_otel.masking import Masker
 
+_Context = TypeVar("_Context", "Context", "Context | None")
 
-class CleanTraceContext(TraceContextTextMapPropagator):
+
+class CleanPropagator(TextMapPropagator):
     """
-    The W3C trace context without a tracestate that holds personal data.
+    Another propagator, without personal data in what it takes and gives, and silent to hosts that may not see it.
 
-    A stranger's tracestate would otherwise be exported, and leave again with every outgoing request.
+    A stranger's tracestate would otherwise be exported, and leave again with every outgoing request; so would baggage.
 
     Args:
-        masker: Judges the tracestate.
-        hosts: Hosts that may see the trace context: names, ``.domain`` for all below it, ``*`` for all.
+        propagator: Reads and writes the headers.
+        masker: Judges tracestate and baggage.
+        hosts: Hosts that may see what it writes: names, ``.domain`` for all below it, ``*`` for all.
     """
 
-    def __init__(self, masker: Masker, hosts: Sequence[str] = ("*",)) -> None:
+    def __init__(self, propagator: TextMapPropagator, masker: Masker, hosts: Sequence[str] = ("*",)) -> None:
+        self._propagator = propagator
         self._masker = masker
         self._hosts = tuple(hosts)
 
+    @property
+    def fields(self) -> set[str]:
+        """The headers that it writes."""
+        return self._propagator.fields
+
     def inject(self, carrier: Any, context: Context | None = None, *arguments: Any, **options: Any) -> None:
-        """Give *carrier* the current span context, unless it goes to a host that may not see it."""
+        """Give *carrier* what *context* holds, unless it goes to a host that may not see it."""
         if "*" in self._hosts or self._may_see(trace.get_current_span(context)):
-            super().inject(carrier, context, *arguments, **options)
+            self._propagator.inject(carrier, self._without_personal_baggage(context), *arguments, **options)
 
     def _may_see(self, span: Span) -> bool:
         """Only a client's span says where its request goes; what is not recorded says nothing, and goes nowhere."""
@@ -49,11 +62,35 @@ class CleanTraceContext(TraceContextTextMapPropagator):
         return any(host == rule or (rule[0] == "." and host.endswith(rule)) for rule in self._hosts)
 
     def extract(self, carrier: Any, context: Context | None = None, *arguments: Any, **options: Any) -> Context:
-        """Return *context* with the sender's span context, its tracestate only if it is clean."""
-        extracted = super().extract(carrier, context, *arguments, **options)
+        """Return *context* with what the sender gave: tracestate and baggage only as far as they are clean."""
+        extracted: Context = self._propagator.extract(carrier, context, *arguments, **options)
         remote = trace.get_current_span(extracted).get_span_context()
         clean = clean_tracestate(remote, self._masker)
-        return extracted if clean is remote else trace.set_span_in_context(NonRecordingSpan(clean), extracted)
+        if clean is not remote:
+            extracted = trace.set_span_in_context(NonRecordingSpan(clean), extracted)
+        return self._without_personal_baggage(extracted)
+
+    def _without_personal_baggage(self, context: _Context) -> _Context:
+        for name, value in baggage.get_all(context).items():
+            if self._masker.attributes({name: value}) != {name: value}:
+                context = baggage.remove_baggage(name, context)
+        return context
+
+
+class CleanTraceContext(CleanPropagator):
+    """
+    The W3C trace context alone, as `CleanPropagator` has it.
+
+    Args:
+        masker: Judges the tracestate.
+        hosts: Hosts that may see the trace context.
+    """
+
+    def __init__(self, masker: Masker, hosts: Sequence[str] = ("*",)) -> None:
+        super().__init__(TraceContextTextMapPropagator(), masker, hosts)
+
+    def _without_personal_baggage(self, context: _Context) -> _Context:
+        return context  # nothing here takes or gives any
 
 
 def _host_of(attributes: Mapping[str, Any]) -> str:
@@ -72,19 +109,42 @@ def clean_tracestate(context: SpanContext, masker: Masker) -> SpanContext:
     return SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags)
 
 
-def install_propagator(masker: Masker, hosts: Sequence[str] = ("*",)) -> Callable[[], None]:
+def install_propagator(config: TelemetryConfig, masker: Masker, problems: list[str]) -> Callable[[], None]:
     """
-    Make the trace context the only thing that is taken from, and given to, other hosts; return how to undo it.
+    Make what *config* names the only thing that is taken from, and given to, other hosts; return how to undo it.
 
     The API's default also carries Baggage: what a stranger sends in that header would leave again with every outgoing
-    request, and the propagator logs what it cannot parse as it came. ``OTEL_PROPAGATORS`` brings it back.
+    request. ``OTEL_PROPAGATORS`` brings it back.
 
     Args:
+        config: Names the propagators, and who may see what they write.
         masker: Judges what strangers send.
-        hosts: Who may see the trace context; all by default.
+        problems: Gets a sentence for each propagator that cannot be made.
     """
-    if os.environ.get("OTEL_PROPAGATORS", "").strip():
-        return lambda: None
     before = propagate.get_global_textmap()
-    propagate.set_global_textmap(CleanTraceContext(masker, hosts))
+    propagate.set_global_textmap(build_propagator(config, masker, problems))
     return lambda: propagate.set_global_textmap(before)
+
+
+def build_propagator(config: TelemetryConfig, masker: Masker, problems: list[str]) -> CleanPropagator:
+    """Return the propagator that *config* asks for; arguments as for `install_propagator`."""
+    hosts = config.trace_context_hosts
+    if config.propagators == ("tracecontext",):
+        return CleanTraceContext(masker, hosts)
+    named = () if "none" in config.propagators else config.propagators
+    made = [propagator for name in named if (propagator := _make(name, problems)) is not None]
+    return CleanPropagator(CompositePropagator(made), masker, hosts)
+
+
+def _make(name: str, problems: list[str]) -> TextMapPropagator | None:
+    try:
+        made = load(PROPAGATORS, name)()
+    except Exception as error:  # noqa: BLE001 - whatever a foreign package raises
+        made = error
+    if isinstance(made, TextMapPropagator):
+        return made
+    problems.append(
+        f"The propagator {name} could not be made ({type(made).__name__}), so it is left out. "
+        "Correct its package, or take it out of OTEL_PROPAGATORS."
+    )
+    return None

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 def build_resource(config: TelemetryConfig, masker: Masker) -> Resource:
     """
-    Return the resource: what *config* says, then ``OTEL_RESOURCE_ATTRIBUTES`` and the SDK's detectors.
+    Return the resource: what *config* says, which has read ``OTEL_RESOURCE_ATTRIBUTES``, then the SDK's detectors.
 
     Every worker gets its own ``service.instance.id`` from the SDK, and a forked child a new one.
     """
     own: dict[str, Any] = {
+        **config.resource_attributes,
         "service.name": config.service_name,
         "service.namespace": config.service_namespace,
         "service.version": config.service_version,

@@ -18,6 +18,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
 
 from whatsself_otel import _sdk
+from whatsself_otel._environment import wants_contrib
 from whatsself_otel.catalogue import LOG_LEVELS
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.errors import ConfigError
@@ -25,7 +26,6 @@ from whatsself_otel.export import Destinations
 from whatsself_otel.forks import is_one_of_several_workers
 from whatsself_otel.handle import HANDLE
 from whatsself_otel.health import Health, HealthApp, installed_versions, show_configuration
-from whatsself_otel.instrumentation.conventions import CONTRIB_VARIABLES
 from whatsself_otel.instrumentation.fastapi import FastAPIOptions, instrument_app, uninstrument_app
 from whatsself_otel.instrumentation.pool import PoolMetrics
 from whatsself_otel.instrumentation.runtime import RuntimeMetrics
@@ -170,7 +170,8 @@ class Telemetry:
             meter=self.meter_provider.get_meter(_SCOPE),
             requests=self._requests,
             masker=self._masker,
-            excluded_paths=tuple(self.config.excluded_paths),
+            excluded_paths=self.config.excluded_paths,
+            excluded_urls=self.config.excluded_urls,
             return_trace_id=self.config.return_trace_id,
             on_start=self._runtime.watch_event_loop,
             on_shutdown=self._flush_at_end,
@@ -205,7 +206,7 @@ class Telemetry:
 
     def _is_lean(self) -> bool:
         """Contrib serves what only contrib knows: conventions and headers that its own variables ask for."""
-        return self.config.instrumentation == "lean" and not any(map(os.environ.get, CONTRIB_VARIABLES))
+        return self.config.instrumentation == "lean" and not wants_contrib(os.environ)
 
     def _release_engine(self, engine: weakref.ref[Any]) -> None:
         if (alive := engine()) is not None:
@@ -331,7 +332,7 @@ class Telemetry:
         self._end_with_children()
         atexit.register(self.shutdown)
         self._undo.append(lambda: atexit.unregister(self.shutdown))
-        self._undo.append(install_propagator(self._masker, self.config.trace_context_hosts))
+        self._undo.append(install_propagator(self.config, self._masker, self._problems))
         for problem in self._problems:
             _logger.warning(problem)
         self._say(self._pipelines.install_globals())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import random
 import re
 import time
@@ -23,6 +24,8 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.util.http import sanitize_method
 
 from whatsself_otel import _sdk
+from whatsself_otel._environment import CAPTURED, is_used
+from whatsself_otel._imports import import_safely
 from whatsself_otel.catalogue import HTTP_SERVER_REQUEST_DURATION, REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
 from whatsself_otel.forks import run_in_child
@@ -45,6 +48,8 @@ if TYPE_CHECKING:
     ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
     Serve = Callable[[Scope, Receive, Send, RequestScope], Awaitable[None]]
 
+_NOTHING: Final = "(?!)"
+"""Matches no header: contrib would read a variable for an empty list."""
 _NATIVE: Final = "fastapi.telemetry"
 """FastAPI's own telemetry (0.160 and newer), a mounted application's too, leaves a request alone that has this key."""
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
@@ -68,6 +73,7 @@ class FastAPIOptions:
         requests: Keeps server spans until their request has finished.
         masker: Judges request ids that come from outside.
         excluded_paths: Paths without spans and durations.
+        excluded_urls: Regular expressions; a request whose URL one is found in has none either.
         return_trace_id: Answer with headers that name the trace.
         on_start: Called once in the event loop of the server.
         on_shutdown: Called, in a thread, when the server ends the application.
@@ -81,6 +87,7 @@ class FastAPIOptions:
     requests: OpenRequests
     masker: Masker
     excluded_paths: tuple[str, ...] = ()
+    excluded_urls: tuple[str, ...] = ()
     return_trace_id: bool = True
     on_start: Callable[[], object] = lambda: None
     on_shutdown: Callable[[], object] = lambda: None
@@ -148,21 +155,33 @@ def _build_on_contrib(app: Any, options: FastAPIOptions) -> Callable[[Any], Serv
     below = _Below(options.on_error)
     _wrap_stack(app, below.wrap)
     _sdk.use_stable_conventions()
-    from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
-
     from whatsself_otel.instrumentation.routes import RouteIndex
 
     routes = RouteIndex(app)
-    FastAPIInstrumentor.instrument_app(
+    import_safely("opentelemetry.instrumentation.fastapi").FastAPIInstrumentor.instrument_app(
         app,
         tracer_provider=options.tracer_provider,
         meter_provider=NoOpMeterProvider(),
-        excluded_urls=",".join(f"{re.escape(path)}$" for path in options.excluded_paths),
+        excluded_urls=",".join((*(f"{re.escape(path)}$" for path in options.excluded_paths), *options.excluded_urls)),
+        **{argument: [_NOTHING] for argument, name in CAPTURED.items() if not is_used(name, os.environ)},
         exclude_spans=["receive", "send"],
         server_request_hook=lambda span, scope: _enter_request(span, scope, options.requests, routes),
     )
     duration = _duration_histogram(options.meter)
     return lambda stack: _ByContrib(stack, options, below, duration).serve
+
+
+def excluded_pattern(options: FastAPIOptions) -> re.Pattern[str] | None:
+    """Return what is found in the URL of a request that *options* exclude; None: in no URL."""
+    return re.compile("|".join(options.excluded_urls)) if options.excluded_urls else None
+
+
+def url_of(scope: Scope) -> str:
+    """Return the URL of a request without its query, as contrib matches it."""
+    host, port = scope.get("server") or ("0.0.0.0", 80)  # noqa: S104 - nothing is bound here
+    given = next((value for name, value in scope.get("headers") or () if name.lower() == b"host"), b"")
+    address = given.decode("latin-1") or (str(host) if port == 80 else f"{host}:{port}")
+    return f"{scope.get('scheme') or 'http'}://{address}{scope.get('path', '')}"
 
 
 def uninstrument_app(app: Any) -> None:
@@ -399,7 +418,10 @@ class _Response:
         self._duration.record(time.perf_counter() - self._start_s, attributes, context=context)
 
     def _excluded(self) -> bool:
-        return str(self._scope.get("path", "")) in self._options.excluded_paths
+        pattern = excluded_pattern(self._options)
+        return str(self._scope.get("path", "")) in self._options.excluded_paths or (
+            pattern is not None and pattern.search(url_of(self._scope)) is not None
+        )
 
     def _headers(self, message: Message) -> list[tuple[bytes, bytes]]:
         present = {bytes(name).lower() for name, _ in message.get("headers") or ()}

@@ -19,6 +19,7 @@ from opentelemetry.util.http import detect_synthetic_user_agent, sanitize_method
 from whatsself_otel import _sdk
 from whatsself_otel.catalogue import REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
+from whatsself_otel.instrumentation.fastapi import excluded_pattern, url_of
 from whatsself_otel.messages import OwnLogger
 from whatsself_otel.propagation import CleanTraceContext
 from whatsself_otel.remembered import Remembered
@@ -84,6 +85,7 @@ class Requests:
         self._routes = routes
         self._excluded = frozenset(options.excluded_paths)
         self._suppressing = (_SUPPRESSED_PLAIN, *_sdk.suppression_keys(), *_sdk.suppression_keys("http"))
+        self._excluded_url = excluded_pattern(options)
         self._constant: Remembered[tuple[Any, ...], tuple[str, dict[str, Any]]] = Remembered(_MAX_REMEMBERED)
         self._user_agents: Remembered[bytes, Mapping[str, str]] = Remembered(_MAX_REMEMBERED)
         self.durations: Remembered[tuple[Any, ...], Series] = Remembered(_MAX_REMEMBERED)
@@ -110,7 +112,7 @@ class Requests:
     def _enter(self, scope: Scope, exchange: _Exchange) -> Context:
         current = otel_context.get_current()
         request = exchange.request
-        if scope.get("path") in self._excluded:
+        if scope.get("path") in self._excluded or (self._excluded_url is not None and self._has_excluded_url(scope)):
             exchange.excluded = True
             return bind_request(request, current)
         request.route = self._routes.find(scope)
@@ -126,6 +128,9 @@ class Requests:
         if span.is_recording():
             self.options.requests.add(request)
         return bind_request(request, trace.set_span_in_context(span, parent))
+
+    def _has_excluded_url(self, scope: Scope) -> bool:
+        return self._excluded_url is not None and self._excluded_url.search(url_of(scope)) is not None
 
     def _describe(self, scope: Scope, headers: _Headers, request: RequestScope) -> tuple[str, dict[str, Any]]:
         key = (scope.get("method", ""), scope.get("scheme"), scope.get("http_version"), request.route, _server(scope))

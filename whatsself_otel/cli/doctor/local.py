@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from whatsself_otel.cli.doctor.findings import SIGNALS, Finding, fault, ok, warning
-from whatsself_otel.config import is_this_machine
+from whatsself_otel.endpoints import is_this_machine
 from whatsself_otel.instrumentation.sqlalchemy import version_problem
 
 if TYPE_CHECKING:
@@ -91,17 +91,18 @@ def check_duplicates(environ: Mapping[str, str] = os.environ) -> Iterator[Findin
 
 def check_secrets(config: TelemetryConfig) -> Iterator[Finding]:
     """Report credentials that travel in the clear, and key files that others may read."""
-    plain = sorted({host for signal in SIGNALS if (host := _remote_plain_host(config.target(signal)))})
-    if plain and config.headers:
+    signals = [signal for signal in SIGNALS if config.headers_of(signal)]
+    plain = sorted({host for signal in signals if (host := _remote_plain_host(config.target(signal)))})
+    if plain:
         yield fault(
             "secrets",
-            f"OTEL_EXPORTER_OTLP_HEADERS goes to {', '.join(plain)} without TLS: whoever listens has the credential.",
+            f"Headers go to {', '.join(plain)} without TLS: whoever listens has the credential.",
             "Use an https:// endpoint.",
         )
     files = [file for file in _secret_files(config) if file and _is_open(file)]
     for file in files:
         yield warning("secrets", f"{file} can be read by other users.", f"chmod 600 {file}")
-    if not files and not (plain and config.headers):
+    if not files and not plain:
         yield ok("secrets", "No credential travels in the clear, and no key file is open to others.")
 
 
@@ -153,7 +154,10 @@ def _remote_plain_host(url: str) -> str | None:
 
 
 def _secret_files(config: TelemetryConfig) -> tuple[Path | None, ...]:
-    return config.pseudonym_key_file, config.prometheus_token_file, config.bearer_token_file, config.client_key_file
+    keys = (config.otlp(signal).client_key_file for signal in SIGNALS)
+    return tuple(
+        dict.fromkeys((config.pseudonym_key_file, config.prometheus_token_file, config.bearer_token_file, *keys))
+    )
 
 
 def _is_open(file: Path) -> bool:

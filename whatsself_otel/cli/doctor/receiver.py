@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from whatsself_otel.config import TelemetryConfig
+    from whatsself_otel.otlp import Target
 
 _TIMEOUT_S: Final = 5.0
 _MOST_SKEW_S: Final = 30.0
@@ -44,15 +45,16 @@ _CERTIFICATE: Final = (
 
 def check_receiver(config: TelemetryConfig) -> Iterator[Finding]:
     """Reach every target of *config* in turn; a target that fails is not asked further."""
-    targets = dict.fromkeys(config.target(signal) for signal in SIGNALS if config.exporter(signal) == "otlp")
+    targets = {target_of(config, signal).url: signal for signal in SIGNALS if config.exporter(signal) == "otlp"}
     reached: dict[tuple[str, int], list[Finding]] = {}
-    for url in targets:
+    for url, signal in targets.items():
         host, port = address(url)
+        is_grpc = config.otlp(signal).protocol == "grpc"
         if (host, port) not in reached:
-            reached[host, port] = list(_reach(url, host, port, config))
+            reached[host, port] = list(_reach(target_of(config, signal), host, port, is_grpc=is_grpc))
             yield from reached[host, port]
-        if all(finding.state == "ok" for finding in reached[host, port]) and config.protocol != "grpc":
-            yield from _post_nothing(url, config)
+        if all(finding.state == "ok" for finding in reached[host, port]) and not is_grpc:
+            yield from _post_nothing(target_of(config, signal))
 
 
 def address(url: str) -> tuple[str, int]:
@@ -61,7 +63,7 @@ def address(url: str) -> tuple[str, int]:
     return parts.hostname or "localhost", parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def _reach(url: str, host: str, port: int, config: TelemetryConfig) -> Iterator[Finding]:
+def _reach(target: Target, host: str, port: int, *, is_grpc: bool) -> Iterator[Finding]:
     try:
         socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror:
@@ -77,15 +79,15 @@ def _reach(url: str, host: str, port: int, config: TelemetryConfig) -> Iterator[
             "Start the collector (whatsself-otel stack up), or correct OTEL_EXPORTER_OTLP_ENDPOINT.",
         )
         return
-    if urlsplit(url).scheme == "https":
-        yield from _check_tls(host, port, config)
+    if urlsplit(target.url).scheme == "https":
+        yield from _check_tls(target, host, port)
     else:
-        yield from _check_plain(host, port, config)
+        yield from _check_plain(host, port, is_grpc=is_grpc)
 
 
-def _check_tls(host: str, port: int, config: TelemetryConfig) -> Iterator[Finding]:
+def _check_tls(target: Target, host: str, port: int) -> Iterator[Finding]:
     try:
-        context = build_tls(target_of(config, SIGNALS[0]))
+        context = build_tls(target)
         with (
             socket.create_connection((host, port), timeout=_TIMEOUT_S) as raw,
             context.wrap_socket(raw, server_hostname=host) as secured,
@@ -108,7 +110,7 @@ def _certificate_fault(message: str, host: str) -> Finding:
     return fault("tls", f"The certificate of {host} does not hold ({message}).", "Correct the certificate.")
 
 
-def _check_plain(host: str, port: int, config: TelemetryConfig) -> Iterator[Finding]:
+def _check_plain(host: str, port: int, *, is_grpc: bool) -> Iterator[Finding]:
     """Tell apart, by the first bytes of the answer, who listens on a port: HTTP, gRPC or TLS."""
     try:
         with socket.create_connection((host, port), timeout=_TIMEOUT_S) as connection:
@@ -119,13 +121,13 @@ def _check_plain(host: str, port: int, config: TelemetryConfig) -> Iterator[Find
     speaks_http = first.startswith(b"HTTP/1")
     if (b" 400 " in first or not first.startswith((b"HTTP/1", _HTTP2_PREFACE))) and _speaks_tls(host, port):
         yield fault("protocol", f"{host}:{port} speaks TLS.", "Use https:// in the endpoint.")
-    elif config.protocol == "grpc" and speaks_http:
+    elif is_grpc and speaks_http:
         yield fault(
             "protocol",
             f"{host}:{port} speaks HTTP/1, not gRPC.",
             "Use gRPC's port (4317), or unset OTEL_EXPORTER_OTLP_PROTOCOL.",
         )
-    elif config.protocol != "grpc" and first.startswith(_HTTP2_PREFACE):
+    elif not is_grpc and first.startswith(_HTTP2_PREFACE):
         yield fault(
             "protocol",
             f"{host}:{port} is a gRPC port.",
@@ -143,12 +145,11 @@ def _speaks_tls(host: str, port: int) -> bool:
         return False
 
 
-def _post_nothing(url: str, config: TelemetryConfig) -> Iterator[Finding]:
+def _post_nothing(target: Target) -> Iterator[Finding]:
     """Post an empty request, which every OTLP receiver takes, and judge the answer."""
-    path = urlsplit(url).path
+    path = urlsplit(target.url).path
     try:
-        headers = {**config.export_headers, "content-type": "application/x-protobuf"}
-        answer = request("POST", url, config, headers=headers)
+        answer = _request("POST", target, {**target.headers, "content-type": "application/x-protobuf"})
     except urllib3.exceptions.HTTPError as error:
         yield fault("receiver", f"{path} does not answer ({type(error).__name__}).", "Look into the collector's log.")
         return
@@ -173,9 +174,14 @@ def _post_nothing(url: str, config: TelemetryConfig) -> Iterator[Finding]:
 
 
 def request(method: str, url: str, config: TelemetryConfig, headers: Mapping[str, str] | None = None) -> Any:
-    """Send one request as the exports are sent: same CA, same client certificate, no redirect and no second try."""
-    target = dataclasses.replace(target_of(config, SIGNALS[0]), timeout_s=_TIMEOUT_S)
-    return open_pool(target).request(method, url, headers=headers, redirect=False)
+    """Send one request to another program of the stack, with the CA and the client certificate of the exports."""
+    return _request(method, dataclasses.replace(target_of(config, SIGNALS[0]), url=url), headers)
+
+
+def _request(method: str, target: Target, headers: Mapping[str, str] | None) -> Any:
+    """Send one request as the exports are sent: no redirect and no second try."""
+    pool = open_pool(dataclasses.replace(target, timeout_s=_TIMEOUT_S))
+    return pool.request(method, target.url, headers=headers, redirect=False)
 
 
 def open_pool(target: Target) -> urllib3.PoolManager:
