@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from children import unmeasured_environment
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from otlp_sink import Sink
 
@@ -136,11 +136,12 @@ class TestErrors:
         monkeypatch.setattr(broken, fail)
         app = FastAPI()
         telemetry = start(app, instrumentation=instrumentation)
-        app.add_route("/telemetry", telemetry.health_app)
-        assert (await ask(app, "/telemetry")).status_code == 200
+        app.add_route("/work", lambda _: Response("done"))
+        assert (await ask(app, "/work")).text == "done"
         assert telemetry.force_flush(5)
 
         assert errors(sink, "instrumentation") == 1
+        assert any("An error inside instrumentation" in problem for problem in telemetry.health().problems)
 
 
 def errors(sink: Sink, component: str) -> Any:

@@ -81,6 +81,14 @@ class Deadline:
         return max(min(self._end_s, self._progress_s + self.patience_s) - time.monotonic(), 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """When items were dropped, on the steady clock, and why."""
+
+    reason: str
+    moment_s: float
+
+
 @dataclass(slots=True)
 class ExportCounts:
     """What became of one signal's items in this process."""
@@ -91,6 +99,7 @@ class ExportCounts:
     restarts: int = 0
     last_success_s: float | None = None
     last_error: str | None = None
+    last_loss: Loss | None = None
 
 
 class BatchQueue(Generic[_T]):
@@ -203,6 +212,11 @@ class BatchQueue(Generic[_T]):
     def queued_bytes(self) -> int:
         """Estimated bytes that wait."""
         return self._bytes
+
+    @property
+    def is_stranded(self) -> bool:
+        """Whether items wait and nothing sends them."""
+        return bool(self._items) and self._thread is None
 
     @property
     def sending_s(self) -> float:
@@ -397,4 +411,5 @@ class BatchQueue(Generic[_T]):
 
     def _drop(self, reason: str, count: int) -> None:
         self.counts.dropped += count
+        self.counts.last_loss = Loss(reason, time.monotonic())
         self._on_dropped(reason, count)

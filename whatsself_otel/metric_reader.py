@@ -62,6 +62,11 @@ class IntervalReader(PeriodicExportingMetricReader):
         return self._stopping.is_set()
 
     @property
+    def is_alive(self) -> bool:
+        """Whether the thread that collects runs."""
+        return self._thread.is_alive()
+
+    @property
     def collecting_s(self) -> float:
         """Seconds since the collection under way began; 0 between two."""
         since_s = self._since_s

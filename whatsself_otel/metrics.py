@@ -114,6 +114,8 @@ class WhatsSelfMetrics:
         self._identifier = identifier or Masker().identifier
         self._label = functools.lru_cache(maxsize=4096)(functools.partial(_label, self._identifier))
         self._said: set[tuple[str, str]] = set()
+        self.last_error_s: dict[str, float] = {}
+        """When each component failed last, on the steady clock."""
         self._state = MetricsState(self.config, self._steady_clock)
         self._gauges = Gauges(
             state=lambda: self._state,
@@ -361,6 +363,7 @@ class WhatsSelfMetrics:
 
     def error(self, component: str) -> None:
         """Count an error inside the telemetry; never raises."""
+        self.last_error_s[component] = time.monotonic()
         try:
             self._errors.add(1, component if component in catalogue.COMPONENT.values else OTHER)
         except Exception:  # noqa: BLE001 - the last line of defence has nobody left to tell

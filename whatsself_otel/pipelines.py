@@ -11,7 +11,7 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, AlwaysOnExemplarFilter, TraceBasedExemplarFilter
 from opentelemetry.sdk.trace import TracerProvider
 
-from whatsself_otel import _sdk
+from whatsself_otel import _sdk, obstacles
 from whatsself_otel.batch_queue import BatchQueue, Deadline, ExportCounts, QueueLimits
 from whatsself_otel.birth import BirthExporter
 from whatsself_otel.cardinality import BoundedMeterProvider
@@ -35,7 +35,7 @@ from whatsself_otel.resource import build_resource
 from whatsself_otel.sampling import build_sampler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from opentelemetry.sdk.metrics import ExemplarFilter
     from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from whatsself_otel.export import Destinations, Sender
     from whatsself_otel.instrumentation.prometheus import PrometheusReader
     from whatsself_otel.masking import Masker
+    from whatsself_otel.obstacles import Obstacle
 
 _logger = OwnLogger("whatsself_otel")
 _EXEMPLAR_FILTERS: Final[dict[str, Callable[[], ExemplarFilter]]] = {
@@ -98,6 +99,7 @@ class Pipelines:
         )
         self._metric_exporter = self._count_exports(destinations.metrics)
         self._reader: IntervalReader | None = None
+        self._is_global = False
         self.problems = _sdk.problems()
         self.prometheus = self._build_prometheus_reader() if config.prometheus else None
         self._build_providers(requests, id_generator)
@@ -165,11 +167,30 @@ class Pipelines:
             signals["logs"] = _describe(self._logs.counts) | _fill(self._logs)
         return signals
 
+    def obstacles(self) -> Iterator[Obstacle]:
+        """Yield why a signal does not leave."""
+        yield from obstacles.of_configuration(self._config)
+        yield from obstacles.of_sampler(self.tracer_provider)
+        if self._is_global:
+            yield from obstacles.of_globals(self._own())
+        for signal, queue in (("traces", self._spans), ("logs", self._logs)):
+            if queue is not None:
+                yield from obstacles.of_queue(signal, queue, self._url(signal))
+        if self._reader is not None and self._metric_exporter is not None:
+            counts = self._metric_exporter.counts
+            yield from obstacles.of_reader(self._reader, counts.last_error, self._url("metrics"))
+
+    def _url(self, signal: str) -> str:
+        return self._masker.url(self._config.target(signal))
+
+    def _own(self) -> _sdk.Globals:
+        return _sdk.Globals(self.tracer_provider, self.meter_provider, self.logger_provider)
+
     def _describe_reader(self) -> dict[str, Any]:
-        reader = self._reader
-        if reader is None or reader.last_error is None:
+        if self._reader is None:
             return {}
-        return {"last_error": reader.last_error, "restarts": reader.errors}
+        failed = {} if self._reader.last_error is None else {"last_error": self._reader.last_error}
+        return {"restarts": self._reader.errors, **failed}
 
     def install_globals(self) -> str | None:
         """
@@ -178,6 +199,7 @@ class Pipelines:
         The API lets a global be set once. A second set-up after a shutdown replaces our own earlier provider, never
         somebody else's.
         """
+        self._is_global = True
         first = _sdk.Globals.read().tracer_provider
         if isinstance(first, TracerProvider) and not _is_ours(first):
             return (
@@ -185,7 +207,7 @@ class Pipelines:
                 "Remove the other set-up (opentelemetry-instrument, a second package) or call it after this one."
             )
         self.tracer_provider._whatsself_otel = True  # type: ignore[attr-defined]  # noqa: SLF001
-        is_done = _sdk.Globals(self.tracer_provider, self.meter_provider, self.logger_provider).write()
+        is_done = self._own().write()
         return None if is_done else _sdk.GLOBALS.problem()
 
     def _count_error(self, component: str) -> None:

@@ -39,6 +39,7 @@ from whatsself_otel.logs import LEVEL_NUMBERS, LoggingInstallation, LogSettings,
 from whatsself_otel.masking import Masker
 from whatsself_otel.messages import LOST, OwnLogger
 from whatsself_otel.metrics import WhatsSelfMetrics
+from whatsself_otel.obstacles import SIGNALS, Obstacle, of_errors, of_everything
 from whatsself_otel.pipelines import Pipelines
 from whatsself_otel.processors import OpenRequests
 from whatsself_otel.propagation import install_propagator
@@ -234,25 +235,37 @@ class Telemetry:
 
     def health(self) -> Health:
         """Return how the telemetry of this process fares; cheap, never raises."""
-        problems = [*self._problems, *filter(None, [LOST.problem(self._lost_before)])]
-        signals: dict[str, dict[str, Any]] = {}
-        if self._pipelines is not None:
-            signals = self._pipelines.status()
-            problems.extend(
-                f"The last export of {signal} failed ({status['last_error']}); "
-                f"is a collector listening at {self._masker.url(self.config.target(signal))}?"
-                for signal, status in signals.items()
-                if status["last_error"]
-            )
-            if self._metrics.waits_alone() and is_one_of_several_workers():
-                problems.append(_LONELY_WAITS)
+        found = list(self._find_obstacles())
+        status = self._signals()
+        problems = dict.fromkeys([*self._problems, *(each.text for each in found if not each.wanted)])
         return Health(
             ok=not problems,
             problems=tuple(problems),
-            signals=signals,
+            signals={
+                signal: {
+                    **status.get(signal, {}),
+                    "not_leaving": [each.text for each in found if each.signal == signal],
+                }
+                for signal in SIGNALS
+            },
             versions=installed_versions(),
             configuration=show_configuration(self.config, self._masker),
         )
+
+    def _find_obstacles(self) -> Iterator[Obstacle]:
+        """Yield why each signal does not leave, and what keeps our messages from being read."""
+        if self._pipelines is None:
+            yield from of_everything("Telemetry is disabled.", "Unset OTEL_SDK_DISABLED.", wanted=True)
+            return
+        if self._closed:
+            yield from of_everything("shutdown() was called: nothing leaves any more.", "Call setup_telemetry() again.")
+            return
+        yield from self._pipelines.obstacles()
+        yield from of_errors(self._metrics.last_error_s)
+        if lost := LOST.problem(self._lost_before):
+            yield Obstacle("", lost)
+        if self._metrics.waits_alone() and is_one_of_several_workers():
+            yield Obstacle("", _LONELY_WAITS)
 
     @property
     def health_app(self) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli.addresses import Addresses
 from whatsself_otel.cli.console_view import Paint
-from whatsself_otel.cli.doctor import local, places, probe, receiver
+from whatsself_otel.cli.doctor import local, places, probe, receiver, running
 from whatsself_otel.cli.doctor.findings import Finding, is_well
 from whatsself_otel.cli.doctor.places import QueryAddresses
 from whatsself_otel.cli.errors import FAILED, WRONG_USE, CommandError
@@ -26,6 +26,7 @@ examples:
   whatsself-otel doctor                        with the application's own OTEL_* and WHATSSELF_OTEL_* variables
   whatsself-otel doctor --no-probe             look only, send nothing
   whatsself-otel doctor --json
+  whatsself-otel doctor --health-url http://127.0.0.1:8000/telemetry/health
   whatsself-otel doctor --logs-url https://logs.example.com --query-header authorization=token.txt
 
 Checks variables, versions, other instrumentations, credentials, disk, endpoint, TLS, protocol, authorisation, clock
@@ -49,6 +50,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--json", action="store_true", help="for machines")
     parser.add_argument("--no-probe", action="store_true", help="send nothing")
+    parser.add_argument("--health-url", metavar="URL", help="where a running application answers with its health")
     parser.add_argument("--traces-url", action="append", metavar="URL", help="where to read the trace; repeatable")
     parser.add_argument("--logs-url", metavar="URL", help="where to read the log line, with the API of Loki")
     parser.add_argument("--victorialogs-url", metavar="URL", help="where to read the log line, in VictoriaLogs")
@@ -99,6 +101,8 @@ def examine(arguments: argparse.Namespace) -> Iterator[Finding]:
     yield from local.check_duplicates()
     yield from local.check_secrets(config)
     yield from local.check_disk(arguments.data or data_dir(), arguments.least_free * 1_000_000)
+    if arguments.health_url:
+        yield from running.check_application(arguments.health_url, config)
     if not config.enabled:
         return
     reached = list(receiver.check_receiver(config))

@@ -9,9 +9,12 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from opentelemetry.sdk.trace import TracerProvider
+
 from whatsself_otel.cli.doctor.findings import SIGNALS, Finding, fault, ok, warning
 from whatsself_otel.endpoints import is_this_machine
 from whatsself_otel.instrumentation.sqlalchemy import version_problem
+from whatsself_otel.obstacles import of_configuration, of_sampler
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -50,10 +53,9 @@ def check_signals(config: TelemetryConfig) -> Iterator[Finding]:
     if not config.enabled:
         yield fault("signals", "OTEL_SDK_DISABLED is true: nothing is recorded.", "Unset OTEL_SDK_DISABLED.")
         return
-    off = [signal for signal in SIGNALS if config.exporter(signal) != "otlp"]
-    for signal in off:
-        name = f"OTEL_{signal.upper()}_EXPORTER"
-        yield warning("signals", f"{name} is {config.exporter(signal)}: {signal} are not sent.", f"Unset {name}.")
+    off = [*of_configuration(config), *of_sampler(TracerProvider(shutdown_on_exit=False))]
+    for obstacle in off:
+        yield warning("signals", obstacle.cause, obstacle.remedy)
     if not off:
         yield ok("signals", "Traces, metrics and logs are sent.")
 

@@ -1,0 +1,42 @@
+"""What a running application says of its own telemetry."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import urllib3
+
+from whatsself_otel.cli.doctor.findings import SIGNALS, Finding, fault, ok, warning
+from whatsself_otel.cli.doctor.receiver import request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from whatsself_otel.config import TelemetryConfig
+
+
+def check_application(url: str, config: TelemetryConfig) -> Iterator[Finding]:
+    """Report what `Telemetry.health_app` answers at *url*: what is wrong, and which signal does not leave."""
+    try:
+        health = json.loads(request("GET", url, config).data)
+        problems, signals = list(health["problems"]), dict(health["signals"])
+    except urllib3.exceptions.HTTPError as error:
+        yield fault("application", f"{url} does not answer ({type(error).__name__}).", "Start the application.")
+        return
+    except (ValueError, KeyError, TypeError):
+        fix = "Give the address at which Telemetry.health_app is mounted."
+        yield fault("application", f"What answers at {url} is not the health of an application.", fix)
+        return
+    for problem in problems:
+        yield fault("application", problem, "See docs/troubleshooting.md.")
+    for signal in SIGNALS:
+        yield from _silences(signal, signals.get(signal, {}), problems)
+    if not problems:
+        yield ok("application", "The running application finds nothing wrong with its telemetry.")
+
+
+def _silences(signal: str, status: dict[str, Any], problems: list[str]) -> Iterator[Finding]:
+    for text in status.get("not_leaving", ()):
+        if text not in problems:
+            yield warning("application", text, f"Nothing, if {signal} are not wanted.")
