@@ -67,6 +67,7 @@ class Connection:
         self._path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         self._make_tls = make_tls
         self._stream: _Stream | None = None
+        self._ended = False
 
     def post(self, body: bytes, headers: Mapping[str, str], timeout_s: float) -> Answer:
         """
@@ -83,10 +84,18 @@ class Connection:
         """
         self.deadline.end_s = time.monotonic() + timeout_s
         try:
-            return self._exchange(body, headers)
+            answer = self._exchange(body, headers)
         except BaseException:
             self.close()
             raise
+        if self._ended:
+            self.close()
+        return answer
+
+    def end(self) -> None:
+        """Close the socket, now and after a request that another thread has under way."""
+        self._ended = True
+        self.close()
 
     def close(self) -> None:
         """Close the socket; the next request opens another."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.metrics.export import (
     MetricExporter,
@@ -25,9 +25,6 @@ from whatsself_otel.metric_export import preferences_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_COLLECT_S: Final = 30.0
-"""Seconds that the callbacks of one collection may take together."""
-
 
 class IntervalReader(PeriodicExportingMetricReader):
     """
@@ -36,13 +33,15 @@ class IntervalReader(PeriodicExportingMetricReader):
     Args:
         exporter: Takes each collection, one at a time.
         interval_s: Seconds between two collections; above 0.
+        timeout_s: Seconds that the callbacks of one collection may take together.
     """
 
-    def __init__(self, exporter: MetricExporter, interval_s: float) -> None:
+    def __init__(self, exporter: MetricExporter, interval_s: float, timeout_s: float = 30.0) -> None:
         self.errors = 0
         self.last_error: str | None = None
         self._stopping = threading.Event()
         self._interval_s = interval_s
+        self._timeout_s = timeout_s
         super().__init__(_Guarded(exporter, self._note), export_interval_millis=math.inf)  # the thread is ours
         self._begin()
         run_in_child(self._begin)
@@ -91,7 +90,7 @@ class IntervalReader(PeriodicExportingMetricReader):
         try:
             is_last = self._stopping.wait(self._interval_s)
             self._since_s = time.monotonic()
-            self.collect(_COLLECT_S * 1000)
+            self.collect(self._timeout_s * 1000)
             if self.errors == before:
                 self.last_error = None
         except BaseException as error:  # noqa: BLE001 - a log handler that calls sys.exit() must not end all metrics

@@ -6,6 +6,7 @@ Why a signal does not leave: each state in which it cannot, and what to do about
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from whatsself_otel import _sdk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from opentelemetry.sdk.trace.sampling import Sampler
 
     from whatsself_otel.batch_queue import BatchQueue
     from whatsself_otel.config import TelemetryConfig
@@ -75,11 +78,11 @@ def of_configuration(config: TelemetryConfig) -> Iterator[Obstacle]:
             yield Obstacle(signal, f"{name} is {exporter}: {signal} are not sent.", f"Unset {name}.", wanted=True)
 
 
-def of_sampler(provider: Any) -> Iterator[Obstacle]:
-    """Yield that the sampler takes no trace: of all trace ids, samplers by ratio drop the lowest last."""
+def of_sampler(sampler: Sampler) -> Iterator[Obstacle]:
+    """Yield that *sampler* takes no trace: of all trace ids, samplers by ratio drop the lowest last."""
     try:
-        drops = not provider.sampler.should_sample(None, 1, "whatsself_otel").decision.is_recording()
-        name = provider.sampler.get_description()
+        drops = not sampler.should_sample(None, 1, "whatsself_otel").decision.is_recording()  # type: ignore[no-untyped-call]
+        name = sampler.get_description()
     except Exception as error:  # noqa: BLE001 - a sampler of the application raises whatever it likes
         yield Obstacle("traces", f"The sampler raises {type(error).__name__}: no span is made.", "Mend or replace it.")
         return
@@ -101,6 +104,20 @@ def of_globals(own: _sdk.Globals) -> Iterator[Obstacle]:
             )
 
 
+def of_logging(handler: logging.Handler, level: int) -> Iterator[Obstacle]:
+    """Yield why records do not come to *handler*, which was installed at *level*."""
+    root = logging.getLogger()
+    lowest = max(root.level, logging.root.manager.disable + 1)
+    if handler not in root.handlers:
+        yield Obstacle("logs", "The handler of this package is not on the root logger.", "Configure logging before it.")
+    elif root.disabled or lowest > logging.CRITICAL:
+        cause = "Other code has switched logging off: no log record leaves."
+        yield Obstacle("logs", cause, "Remove its logging.disable() or setLevel(), or call setup_telemetry() after it.")
+    elif lowest > level:
+        cause = f"Other code has raised the level of logging to {logging.getLevelName(lowest)}: less leaves."
+        yield Obstacle("logs", cause, "Use Telemetry.set_log_level() for it.", wanted=True)
+
+
 def of_queue(signal: str, queue: BatchQueue[Any], url: str) -> Iterator[Obstacle]:
     """Yield what is wrong between `BatchQueue.put` and the receiver's answer."""
     lost = queue.counts.last_loss
@@ -108,7 +125,7 @@ def of_queue(signal: str, queue: BatchQueue[Any], url: str) -> Iterator[Obstacle
         yield of_answer(signal, queue.counts.last_error, url)
     elif lost is not None and time.monotonic() - lost.moment_s < _RECENT_S:
         cause = f"{_ITEMS[signal].capitalize()} were dropped in the last minute ({lost.reason})."
-        yield Obstacle(signal, cause, f"Raise queue_size, or see how fast {url} answers.")
+        yield Obstacle(signal, cause, f"Raise the size of its queue, or see how fast {url} answers.")
     if queue.sending_s > _HANGS_AFTER_S:
         yield _hanging(signal, "A request", queue.sending_s, f"Look at the resolver and at {url}.")
     if queue.is_stranded:

@@ -123,7 +123,7 @@ class OtlpHttpClient:
             self._headers["content-encoding"] = "gzip"
         codecs.lookup("idna")  # imported at the first connection else, and a fork during an import is for ever
         self._connection = Connection(target.url, lambda: build_tls(target))
-        run_in_child(self.close)  # two processes on one connection would mix their requests; the parent keeps it open
+        run_in_child(self._forget)  # two processes on one connection would mix their requests
 
     def post(self, body: bytes) -> SendResult:
         """Send one encoded request; never raises."""
@@ -136,6 +136,10 @@ class OtlpHttpClient:
 
     def close(self) -> None:
         """Close the connection."""
+        self._connection.end()
+
+    def _forget(self) -> None:
+        """Close this process's side; the parent's stays open."""
         self._connection.close()
 
     def _judge(self, answer: Answer) -> SendResult:

@@ -170,7 +170,7 @@ class Pipelines:
     def obstacles(self) -> Iterator[Obstacle]:
         """Yield why a signal does not leave."""
         yield from obstacles.of_configuration(self._config)
-        yield from obstacles.of_sampler(self.tracer_provider)
+        yield from obstacles.of_sampler(self.tracer_provider.sampler)
         if self._is_global:
             yield from obstacles.of_globals(self._own())
         for signal, queue in (("traces", self._spans), ("logs", self._logs)):
@@ -267,7 +267,9 @@ class Pipelines:
         if self._metric_exporter is not None:
             exporter = self._metric_exporter
             masking = exporter if exporter.masks else MaskingMetricExporter(exporter, self._masker)
-            self._reader = IntervalReader(BirthExporter(masking), self._config.metric_interval_s)
+            self._reader = IntervalReader(
+                BirthExporter(masking), self._config.metric_interval_s, self._config.metric_export_timeout_s
+            )
             readers.append(self._reader)
         return readers
 

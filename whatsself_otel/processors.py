@@ -72,12 +72,18 @@ class GuardedProcessors(SynchronousMultiSpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Tell every processor that *span* starts."""
         for processor in self._starters:
-            processor.on_start(span, parent_context)
+            try:
+                processor.on_start(span, parent_context)
+            except Exception:  # noqa: BLE001 - our own processors run in the application's stack too
+                self._on_error("export")
 
     def on_end(self, span: ReadableSpan) -> None:
         """Tell every processor that *span* has ended."""
         for processor in self._enders:
-            processor.on_end(span)
+            try:
+                processor.on_end(span)
+            except Exception:  # noqa: BLE001 - as above
+                self._on_error("export")
 
 
 class _Guarded:

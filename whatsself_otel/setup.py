@@ -39,7 +39,7 @@ from whatsself_otel.logs import LEVEL_NUMBERS, LoggingInstallation, LogSettings,
 from whatsself_otel.masking import Masker
 from whatsself_otel.messages import LOST, OwnLogger
 from whatsself_otel.metrics import WhatsSelfMetrics
-from whatsself_otel.obstacles import SIGNALS, Obstacle, of_errors, of_everything
+from whatsself_otel.obstacles import SIGNALS, Obstacle, of_errors, of_everything, of_logging
 from whatsself_otel.pipelines import Pipelines
 from whatsself_otel.processors import OpenRequests
 from whatsself_otel.propagation import install_propagator
@@ -156,6 +156,8 @@ class Telemetry:
         if level not in LEVEL_NUMBERS:
             raise ConfigError([f"log level must be one of {', '.join(LOG_LEVELS)}, got {level!r}."])
         logging.getLogger().setLevel(LEVEL_NUMBERS[level])
+        if self._logging is not None:
+            self._logging.level = LEVEL_NUMBERS[level]
 
     def instrument_app(self, app: Any) -> None:
         """
@@ -261,6 +263,8 @@ class Telemetry:
             yield from of_everything("shutdown() was called: nothing leaves any more.", "Call setup_telemetry() again.")
             return
         yield from self._pipelines.obstacles()
+        if self._logging is not None and self.config.exporter("logs") != "none":
+            yield from of_logging(self._log_handler, self._logging.level)
         yield from of_errors(self._metrics.last_error_s)
         if lost := LOST.problem(self._lost_before):
             yield Obstacle("", lost)

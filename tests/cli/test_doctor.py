@@ -188,6 +188,16 @@ class TestVariables:
 
         assert found(findings, "signals", "logs are not sent")["state"] == "warning"
 
+    def test_a_sampler_that_takes_nothing_is_a_warning(self, tmp_path: Path) -> None:
+        _, findings = examine(tmp_path, {"OTEL_TRACES_SAMPLER": "always_off"})
+
+        assert found(findings, "signals", "AlwaysOffSampler drops every trace")["state"] == "warning"
+
+    def test_an_application_that_does_not_answer_is_a_fault(self, tmp_path: Path) -> None:
+        status, findings = examine(tmp_path, None, "--no-probe", "--health-url=http://127.0.0.1:9/telemetry/health")
+
+        assert (status, found(findings, "application", "does not answer")["fix"]) == (1, "Start the application.")
+
 
 class TestEnvironment:
     def test_an_untested_sqlalchemy_is_named(self, tmp_path: Path) -> None:

@@ -9,12 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from opentelemetry.sdk.trace import TracerProvider
-
 from whatsself_otel.cli.doctor.findings import SIGNALS, Finding, fault, ok, warning
 from whatsself_otel.endpoints import is_this_machine
 from whatsself_otel.instrumentation.sqlalchemy import version_problem
 from whatsself_otel.obstacles import of_configuration, of_sampler
+from whatsself_otel.sampling import build_sampler
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -53,7 +52,7 @@ def check_signals(config: TelemetryConfig) -> Iterator[Finding]:
     if not config.enabled:
         yield fault("signals", "OTEL_SDK_DISABLED is true: nothing is recorded.", "Unset OTEL_SDK_DISABLED.")
         return
-    off = [*of_configuration(config), *of_sampler(TracerProvider(shutdown_on_exit=False))]
+    off = [*of_configuration(config), *of_sampler(build_sampler(config, []))]
     for obstacle in off:
         yield warning("signals", obstacle.cause, obstacle.remedy)
     if not off:
