@@ -32,6 +32,9 @@ TIED = {
     "whatsself-otel doctor": (
         "tests/backends/test_doctor_on_stack.py::TestStack::test_a_healthy_stack_gives_back_all_three_signals_masked"
     ),
+    "whatsself-otel doctor --health-url http://127.0.0.1:8000/telemetry/health": (
+        "tests/test_obstacles.py::test_the_command_asks_a_running_application"
+    ),
     "whatsself-otel view": _FIRST_STEPS,
     "python -m uvicorn minimal:app": _FIRST_STEPS,
     'pip install "whatsself-otel[viewer]"': _WHEEL,  # under its name once it is published

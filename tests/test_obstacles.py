@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +20,7 @@ from typing import Any
 import pytest
 import uvicorn
 from certificates import Certificates, make_certificates
+from children import environment
 from opentelemetry.metrics import NoOpMeterProvider, Observation, get_meter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
@@ -419,6 +423,24 @@ def test_the_doctor_says_that_nothing_is_wrong(stage: Stage) -> None:
     (finding,) = ask_doctor(stage.telemetry)
 
     assert (finding.state, finding.check) == ("ok", "application")
+
+
+def test_the_command_asks_a_running_application(stage: Stage) -> None:
+    stage.sink.status = 503
+    stage.work()
+    with served(stage.telemetry) as url:
+        asked = subprocess.run(
+            [sys.executable, "-m", "whatsself_otel.cli", "doctor", "--json", "--no-probe", f"--health-url={url}"],
+            env=environment(OTELCOL_METRICS_PORT="9", OTEL_EXPORTER_OTLP_ENDPOINT=stage.sink.url),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    found = [each["cause"] for each in json.loads(asked.stdout)["findings"] if each["check"] == "application"]
+
+    assert asked.returncode == 1
+    assert any("The last export of traces failed (HTTP 503)" in cause for cause in found)
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[]", b"<html>", b'{"problems": 1, "signals": {}}'])
