@@ -20,8 +20,6 @@ from whatsself_otel.catalogue import (
     Text,
     Way,
     bucket_label,
-    prometheus_label,
-    prometheus_name,
 )
 
 ROOT = Path(__file__).parent.parent
@@ -84,33 +82,6 @@ class TestNames:
         constants = [value for value in vars(catalogue).values() if isinstance(value, MetricSpec)]
         assert {spec.name for spec in constants} == {spec.name for spec in METRICS}
         assert len(METRICS) == len({spec.name for spec in METRICS})
-
-    @pytest.mark.parametrize(
-        ("name", "unit", "kind", "expected"),
-        [
-            ("messages.outbound", "{message}", Kind.COUNTER, "messages_outbound_total"),
-            ("requests.total", "1", Kind.COUNTER, "requests_total"),
-            ("queue.depth", "1", Kind.GAUGE, "queue_depth_ratio"),
-            ("queue.depth", "{message}", Kind.GAUGE, "queue_depth"),
-            ("http.server.request.duration", "s", Kind.HISTOGRAM, "http_server_request_duration_seconds"),
-            ("lag_seconds", "s", Kind.GAUGE, "lag_seconds"),
-            ("response.size", "By", Kind.HISTOGRAM, "response_size_bytes"),
-            ("cpu", "%", Kind.GAUGE, "cpu_percent"),
-            ("5xx.answers", "", Kind.COUNTER, "_5xx_answers_total"),
-            ("a..b__c", "", Kind.GAUGE, "a_b_c"),
-        ],
-    )
-    def test_follow_the_rules_of_prometheus_otlp_receiver(
-        self, name: str, unit: str, kind: Kind, expected: str
-    ) -> None:
-        assert expected == prometheus_name(name, unit=unit, kind=kind)
-
-    @pytest.mark.parametrize(
-        ("name", "expected"),
-        [("http.route", "http_route"), ("triggerId", "triggerId"), ("9lives", "key_9lives"), ("a-b", "a_b")],
-    )
-    def test_labels_follow_them_too(self, name: str, expected: str) -> None:
-        assert expected == prometheus_label(name)
 
     def test_no_unit_changes_a_name_behind_our_back(self) -> None:
         assert {spec.unit for spec in METRICS if not re.fullmatch(r"\{[a-z]+\}", spec.unit)} == {"", "s"}

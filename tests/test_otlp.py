@@ -20,7 +20,15 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from otlp_sink import Sink, run_sink
 
 from whatsself_otel import Telemetry
-from whatsself_otel.otlp import MAX_RETRY_AFTER_S, OtlpHttpClient, PatientClient, SendResult, Target, parse_retry_after
+from whatsself_otel.otlp import (
+    MAX_RETRY_AFTER_S,
+    OtlpHttpClient,
+    PatientClient,
+    SendResult,
+    Target,
+    may_have_arrived,
+    parse_retry_after,
+)
 
 Start = Callable[..., Telemetry]
 PROTOBUF = "application/x-protobuf"
@@ -228,6 +236,48 @@ class TestPause:
 
         assert (refused.error, held.error, taken) == ("HTTP 429", "the receiver asked for a pause", SendResult())
         assert asked[2] - asked[1] >= 3
+
+
+class TestWhatMayHaveArrived:
+    """Asked of real sockets: the words of an error are ours, when they come is not."""
+
+    @staticmethod
+    def post(url: str) -> SendResult:
+        target = Target(url=url, headers={}, timeout_s=0.5, compress=False)
+        client = PatientClient(OtlpHttpClient(target, ExportTraceServiceResponse))
+        try:
+            return client.post(b"x")
+        finally:
+            client.close()
+
+    def test_what_is_not_answered_in_time_may_have(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            result = self.post(f"http://127.0.0.1:{silent.getsockname()[1]}/v1/metrics")
+        assert result.error == "TimeoutError while waiting for the answer"
+        assert may_have_arrived(result)
+
+    @pytest.mark.parametrize("status", [401, 404, 413, 429])
+    def test_what_is_refused_has_not(self, status: int) -> None:
+        with answering(status) as url:
+            assert not may_have_arrived(self.post(url))
+
+    def test_what_a_collector_could_not_pass_on_may_have(self) -> None:
+        with answering(503) as url:
+            assert may_have_arrived(self.post(url))
+
+    def test_what_nobody_listened_to_has_not(self) -> None:
+        assert not may_have_arrived(self.post("http://127.0.0.1:9/v1/metrics"))
+
+    def test_what_was_tried_again_may_have_the_first_time(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1/metrics"
+            client = PatientClient(
+                OtlpHttpClient(Target(url=url, headers={}, timeout_s=0.5, compress=False), ExportTraceServiceResponse)
+            )
+            result = client.post(b"x", lambda _reason: silent.close())
+            client.close()
+        assert result.error == "ConnectionRefusedError while connecting"
+        assert may_have_arrived(result)
 
 
 class TestWhole:

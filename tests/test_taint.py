@@ -29,7 +29,7 @@ from whatsself_otel import (
     export,
     logs,
     message_context,
-    pipelines,
+    metric_masking,
     processors,
     propagation,
     resource,
@@ -41,6 +41,7 @@ from whatsself_otel.config import INSTRUMENTATIONS
 from whatsself_otel.encoding import Encoder
 from whatsself_otel.instrumentation.fastapi import RequestMiddleware
 from whatsself_otel.logs import LoggingInstallation, TelemetryHandler
+from whatsself_otel.metric_masking import MetricMasker
 
 BODY = "oi quero cancelar meu pedido secreto"
 PASSWORD = "s3nh4-do-adm1n"  # noqa: S105 - a canary
@@ -264,15 +265,16 @@ def run(
 
 
 HOOKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
-    "attributes of spans and metrics": (encoding, "mask_attributes", lambda attributes, _masker: dict(attributes)),
+    "attributes of spans": (encoding, "mask_attributes", lambda attributes, _masker: dict(attributes)),
     "events": (Encoder, "_event", lambda _self, event, write=Encoder._event: write(Encoder(), event)),
     "links": (Encoder, "_link", lambda _self, link, write=Encoder._link: write(Encoder(), link)),
     "status": (Encoder, "_masked_text", lambda _self, tag, words: encoding._text(tag, words)),
     "tracestate": (propagation, "clean_tracestate", lambda context, _masker: context),
-    "metrics": (Encoder, "_metric", lambda _self, metric, write=Encoder._metric: write(Encoder(), metric)),
-    "scraped metrics": (pipelines, "mask_metrics", lambda data, _masker: data),
+    "metrics": (MetricMasker, "mask", lambda _self, data, _losses: data),
+    "attributes of metrics": (metric_masking, "mask_attributes", lambda attributes, _masker: dict(attributes or {})),
+    "scopes of metrics": (metric_masking, "mask_scope", lambda scope, _masker: scope),
     "the logs api": (export, "mask_log", lambda record, _masker, _length: record),
-    "scopes of spans and metrics": (encoding, "mask_scope", lambda scope, _masker: scope),
+    "scopes of spans": (encoding, "mask_scope", lambda scope, _masker: scope),
     "scopes of the logs api": (processors, "mask_scope", lambda scope, _masker: scope),
     "request ids": (
         RequestMiddleware,

@@ -26,8 +26,8 @@ from whatsself_otel.catalogue import (
     Text,
     Way,
     bucket_label,
-    prometheus_label,
 )
+from whatsself_otel.prometheus_names import prometheus_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from whatsself_otel.prometheus_names import prometheus_name
 
 REQUEST_ID: Final = "requestId"
 CONTACT_ID: Final = "contactId"
@@ -104,38 +105,6 @@ class LogField:
     name: str
     description: Text
     pii: Pii = Pii.NONE
-
-
-_UNIT_WORDS: Final = {"s": "seconds", "ms": "milliseconds", "By": "bytes", "%": "percent"}
-
-
-def prometheus_name(name: str, *, unit: str, kind: Kind) -> str:
-    """
-    Translate an OpenTelemetry metric name as Prometheus' OTLP receiver does.
-
-    Args:
-        name: Dotted metric name.
-        unit: UCUM unit; an annotation in braces counts as none.
-        kind: The instrument; a counter ends in ``_total``, a gauge of unit ``1`` in ``_ratio``.
-
-    Source: https://github.com/prometheus/otlptranslator, metric_namer.go.
-    """
-    words = [word for word in re.split(r"[^a-zA-Z0-9:]+", name) if word]
-    unit_word = _UNIT_WORDS.get(unit)
-    if unit_word and unit_word not in words:
-        words.append(unit_word)
-    if kind is Kind.COUNTER:
-        words = [word for word in words if word != "total"] + ["total"]
-    if kind is Kind.GAUGE and unit == "1":
-        words = [word for word in words if word != "ratio"] + ["ratio"]
-    joined = "_".join(words)
-    return f"_{joined}" if joined[:1].isdigit() else joined
-
-
-def prometheus_label(name: str) -> str:
-    """Translate an attribute name into a label name: what is no letter, digit or underscore becomes an underscore."""
-    label = re.sub(r"[^a-zA-Z0-9_]", "_", name)
-    return f"key_{label}" if label[:1].isdigit() else label
 
 
 def bucket_label(bound: float, way: Way) -> str:
@@ -257,6 +226,7 @@ DROP_REASON: Final = AttributeSpec(
         "export_failed",
         "rejected",
         "too_large",
+        "not_encodable",
         "deadline",
         "shutdown",
         "after_shutdown",

@@ -13,17 +13,20 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from opentelemetry.sdk.metrics.export import ExponentialHistogram, Gauge, Histogram, Sum
+from opentelemetry.sdk.metrics.export import Gauge, Histogram, Sum
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 
 from whatsself_otel import propagation
 from whatsself_otel.context import CORRELATION_KEYS
 from whatsself_otel.processors import mask_attributes, mask_scope, plain_dict
-from whatsself_otel.remembered import Remembered
+from whatsself_otel.remembered import ByIdentity, Remembered
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.metrics import Exemplar
     from opentelemetry.sdk.metrics.export import (
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Link, SpanContext
 
     from whatsself_otel.masking import Masker
+    from whatsself_otel.metric_masking import Losses
 
 MAX_REMEMBERED: Final = 4096
 """Attributes remembered; when they are more, all are forgotten. An attribute takes about 300 bytes."""
@@ -69,8 +73,8 @@ class Encoder:
     Writes items of the three signals; remembers what repeats, so one is made for each sender. Threads may share it.
 
     Args:
-        masker: Masks spans and metrics while they are written; None: they are masked already. Log records are masked
-            where they are made.
+        masker: Masks spans while they are written; None: they are masked already. Log records are masked where they are
+            made, metrics by `MetricMasker`.
     """
 
     def __init__(self, masker: Masker | None = None) -> None:
@@ -82,6 +86,10 @@ class Encoder:
         self._severities: Remembered[tuple[int, str | None], bytes] = Remembered(_MAX_SOURCES)
         self._resources: Remembered[int, tuple[Resource, bytes]] = Remembered(_MAX_SOURCES)
         self._scopes: Remembered[int, tuple[InstrumentationScope, bytes]] = Remembered(_MAX_SOURCES)
+        self._series = {
+            tag: ByIdentity[Any, bytes](partial(self._unmasked.write, tag)) for tag in (b"\x3a", b"\x4a", b"\x0a")
+        }
+        """Attributes of series, by the field they are in."""
 
     def span(self, span: ReadableSpan) -> Written:
         """Return *span* for an ``ExportTraceServiceRequest``."""
@@ -93,15 +101,19 @@ class Encoder:
         resource, scope = self._source(record.resource, record.instrumentation_scope)
         return resource, scope, self._log(record)
 
-    def metrics(self, data: MetricsData) -> bytes:
-        """Return an ``ExportMetricsServiceRequest`` of *data*."""
+    def metrics(self, data: MetricsData, losses: Losses) -> bytes:
+        """Return an ``ExportMetricsServiceRequest`` of *data*, masked already, without what is added to *losses*."""
+        for series in self._series.values():
+            series.begin_round()
         return b"".join(
-            _field(b"\x0a", self._resource(of_resource.resource), *map(self._scope_metrics, of_resource.scope_metrics))
+            _field(b"\x0a", self._resource(of_resource.resource), *scopes)
             for of_resource in data.resource_metrics
+            if (scopes := [self._scope_metrics(scope, losses) for scope in of_resource.scope_metrics]) and any(scopes)
         )
 
-    def _scope_metrics(self, of_scope: Any) -> bytes:
-        return _field(b"\x12", self._scope(of_scope.scope), *map(self._metric, of_scope.metrics))
+    def _scope_metrics(self, of_scope: Any, losses: Losses) -> bytes:
+        metrics = b"".join([self._metric(metric, losses) for metric in of_scope.metrics])
+        return _field(b"\x12", self._scope(of_scope.scope), metrics) if metrics else b""
 
     def _source(self, resource: Resource, scope: InstrumentationScope | None) -> tuple[bytes, bytes]:
         of_resource = self._resources.get(id(resource))
@@ -243,40 +255,51 @@ class Encoder:
             self._bodies.keep(body, written)
         return written
 
-    def _metric(self, metric: Metric) -> bytes:
-        return _field(
-            b"\x12",
-            self._masked_text(b"\x0a", metric.name),
-            self._masked_text(b"\x12", metric.description),
-            _text(b"\x1a", metric.unit),
-            self._metric_data(metric.data) if metric.data.data_points else b"",
-        )
+    def _metric(self, metric: Metric, losses: Losses) -> bytes:
+        """Return nothing for a metric without points: Prometheus refuses the whole request for one."""
+        data: Any = metric.data
+        tag, shape, write = self._shape(data)
+        points = []
+        for point in data.data_points:
+            try:
+                points.append(write(point, metric.name, losses))
+            except Exception as error:  # noqa: BLE001 - whatever an application has measured
+                losses.add(error, metric.name, points=1)
+        if not points:
+            return b""
+        texts = _text(b"\x0a", metric.name), _text(b"\x12", metric.description), _text(b"\x1a", metric.unit)
+        return _field(b"\x12", *texts, _field(tag, shape, *points))
 
-    def _metric_data(self, data: Any) -> bytes:
+    def _shape(self, data: Any) -> tuple[bytes, bytes, Callable[[Any, str, Losses], bytes]]:
         if isinstance(data, Gauge):
-            return _field(b"\x2a", *[self._number_point(point, with_start=False) for point in data.data_points])
+            return b"\x2a", b"", self._gauge_point
+        temporality = _count(b"\x10", data.aggregation_temporality)
         if isinstance(data, Sum):
-            shape = _count(b"\x10", data.aggregation_temporality) + _count(b"\x18", data.is_monotonic)
-            return _field(b"\x3a", shape, *[self._number_point(point, with_start=True) for point in data.data_points])
+            return b"\x3a", temporality + _count(b"\x18", data.is_monotonic), self._sum_point
         if isinstance(data, Histogram):
-            temporality = _count(b"\x10", data.aggregation_temporality)
-            return _field(b"\x4a", temporality, *map(self._histogram_point, data.data_points))
-        if isinstance(data, ExponentialHistogram):
-            temporality = _count(b"\x10", data.aggregation_temporality)
-            return _field(b"\x52", temporality, *map(self._exponential_point, data.data_points))
-        return b""
+            return b"\x4a", temporality, self._histogram_point
+        return b"\x52", temporality, self._exponential_point
 
-    def _number_point(self, point: NumberDataPoint, *, with_start: bool) -> bytes:
+    def _gauge_point(self, point: NumberDataPoint, metric: str, losses: Losses) -> bytes:
         return _field(
             b"\x0a",
-            _fixed64(b"\x11", point.start_time_unix_nano) if with_start else b"",
             _fixed64(b"\x19", point.time_unix_nano),
             _number(b"\x31", b"\x21", point.value),
-            *[self._exemplar(b"\x2a", exemplar) for exemplar in point.exemplars],
-            self._attributes.write(b"\x3a", point.attributes),
+            self._exemplars(b"\x2a", point, metric, losses),
+            self._series[b"\x3a"].get(point.attributes),
         )
 
-    def _histogram_point(self, point: HistogramDataPoint) -> bytes:
+    def _sum_point(self, point: NumberDataPoint, metric: str, losses: Losses) -> bytes:
+        return _field(
+            b"\x0a",
+            _fixed64(b"\x11", point.start_time_unix_nano),
+            _fixed64(b"\x19", point.time_unix_nano),
+            _number(b"\x31", b"\x21", point.value),
+            self._exemplars(b"\x2a", point, metric, losses),
+            self._series[b"\x3a"].get(point.attributes),
+        )
+
+    def _histogram_point(self, point: HistogramDataPoint, metric: str, losses: Losses) -> bytes:
         counts = point.bucket_counts
         bounds = point.explicit_bounds
         return _field(
@@ -287,16 +310,16 @@ class Encoder:
             _double(b"\x29", point.sum),
             _field(b"\x32", struct.pack(f"<{len(counts)}Q", *counts)) if counts else b"",
             _field(b"\x3a", struct.pack(f"<{len(bounds)}d", *bounds)) if bounds else b"",
-            *[self._exemplar(b"\x42", exemplar) for exemplar in point.exemplars],
-            self._attributes.write(b"\x4a", point.attributes),
+            self._exemplars(b"\x42", point, metric, losses),
+            self._series[b"\x4a"].get(point.attributes),
             _double(b"\x59", point.min),
             _double(b"\x61", point.max),
         )
 
-    def _exponential_point(self, point: ExponentialHistogramDataPoint) -> bytes:
+    def _exponential_point(self, point: ExponentialHistogramDataPoint, metric: str, losses: Losses) -> bytes:
         return _field(
             b"\x0a",
-            self._attributes.write(b"\x0a", point.attributes),
+            self._series[b"\x0a"].get(point.attributes),
             _fixed64(b"\x11", point.start_time_unix_nano),
             _fixed64(b"\x19", point.time_unix_nano),
             _fixed64(b"\x21", point.count),
@@ -306,10 +329,21 @@ class Encoder:
             _buckets(b"\x42", point.positive),
             _buckets(b"\x4a", point.negative),
             _count(b"\x50", point.flags),
-            *[self._exemplar(b"\x5a", exemplar) for exemplar in point.exemplars],
+            self._exemplars(b"\x5a", point, metric, losses),
             _double(b"\x61", point.min),
             _double(b"\x69", point.max),
         )
+
+    def _exemplars(self, tag: bytes, point: Any, metric: str, losses: Losses) -> bytes:
+        if not point.exemplars:
+            return b""
+        written = []
+        for exemplar in point.exemplars:
+            try:
+                written.append(self._exemplar(tag, exemplar))
+            except Exception as error:  # noqa: BLE001 - an exemplar is not worth its point
+                losses.add(error, metric, exemplars=1)
+        return b"".join(written)
 
     def _exemplar(self, tag: bytes, exemplar: Exemplar) -> bytes:
         traced = exemplar.span_id is not None and exemplar.trace_id is not None
@@ -413,7 +447,11 @@ def _any_value(value: Any) -> bytes:
 def _any_number(value: float) -> bytes:
     if isinstance(value, bool):
         return b"\x10\x01" if value else b"\x10\x00"
-    return b"\x18" + _int64(value) if isinstance(value, int) else _DOUBLE.pack(b"\x21", value)
+    if isinstance(value, float):
+        return _DOUBLE.pack(b"\x21", value)
+    if -(2**63) <= value < 2**63:
+        return b"\x18" + _varint(value & _LOW_64)
+    return _text(b"\x0a", str(value))  # as the specification has it for a number that no field can hold
 
 
 def _container(value: Any) -> bytes:
@@ -464,12 +502,6 @@ def _varint(number: int) -> bytes:
         number >>= 7
     written.append(number)
     return bytes(written)
-
-
-def _int64(number: int) -> bytes:
-    if not -(2**63) <= number < 2**63:
-        raise OverflowError
-    return _varint(number & _LOW_64)
 
 
 def _zigzag(number: int) -> int:

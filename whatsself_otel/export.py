@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from opentelemetry.sdk.metrics.export import MetricExporter
-
     from whatsself_otel.config import TelemetryConfig
     from whatsself_otel.encoding import Written
     from whatsself_otel.masking import Masker
+    from whatsself_otel.metric_exporter import MetricSender
 
 _T = TypeVar("_T")
 _HELD_BYTES: Final = 200
@@ -93,14 +92,12 @@ class Destinations:
 
     spans: Sender | None = None
     logs: Sender | None = None
-    metrics: MetricExporter | None = None
+    metrics: MetricSender | None = None
 
     @classmethod
     def of(cls, config: TelemetryConfig, masker: Masker) -> Destinations:
         """Return the destinations that *config* asks for; what masks while it encodes does so by *masker*."""
-        return cls(
-            build_span_sender(config, masker), build_log_sender(config, masker), build_metric_exporter(config, masker)
-        )
+        return cls(build_span_sender(config, masker), build_log_sender(config, masker), build_metric_sender(config))
 
 
 def build_span_sender(config: TelemetryConfig, masker: Masker) -> Sender | None:
@@ -130,18 +127,16 @@ def build_log_sender(config: TelemetryConfig, masker: Masker) -> Sender | None:
     return OtlpSender(build_client(config, "logs"), lambda record: encoder.log(mask_log(record, masker, length)))
 
 
-def build_metric_exporter(config: TelemetryConfig, masker: Masker) -> MetricExporter | None:
-    """Return the exporter of metrics that *config* asks for, or None."""
+def build_metric_sender(config: TelemetryConfig) -> MetricSender | None:
+    """Return what sends metrics as *config* asks for, or None."""
     if config.exporter("metrics") == "none":
         return None
+    from whatsself_otel.metric_exporter import ConsoleMetricSender, OtlpMetricSender, build_preferences
+
     if config.exporter("metrics") == "console":
-        from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
-
-        return ConsoleMetricExporter()
-    from whatsself_otel.metric_export import OtlpMetricExporter, build_preferences
-
+        return ConsoleMetricSender()
     preferences = build_preferences(config.metric_temporality, config.histogram_aggregation)
-    return OtlpMetricExporter(build_client(config, "metrics"), masker, preferences)
+    return OtlpMetricSender(build_client(config, "metrics"), preferences)
 
 
 def build_client(config: TelemetryConfig, signal: str) -> Client:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Mapping
 
+AWAITING: Final = "waiting for the answer"
+"""The stage of a request that was sent whole."""
 _MAX_ANSWER_BYTES: Final = 65_536
 
 
@@ -109,7 +111,7 @@ class Connection:
         http.sock = self._open_stream()
         self.deadline.stage = "sending"
         http.request("POST", self._path, body, headers)
-        self.deadline.stage = "waiting for the answer"
+        self.deadline.stage = AWAITING
         response = http.getresponse()
         content = response.read(_MAX_ANSWER_BYTES)
         if response.will_close or not response.isclosed():

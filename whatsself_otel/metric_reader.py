@@ -12,18 +12,12 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.sdk.metrics.export import (
-    MetricExporter,
-    MetricExportResult,
-    MetricsData,
-    PeriodicExportingMetricReader,
-)
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
 from whatsself_otel.forks import run_in_child
-from whatsself_otel.metric_export import preferences_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from whatsself_otel.metric_exporter import GuardedMetricExporter
 
 
 class IntervalReader(PeriodicExportingMetricReader):
@@ -31,18 +25,18 @@ class IntervalReader(PeriodicExportingMetricReader):
     Collects and exports at an interval, whatever a callback, the exporter or a log handler raises.
 
     Args:
-        exporter: Takes each collection, one at a time.
+        exporter: Takes each collection, one at a time; raises nothing.
         interval_s: Seconds between two collections; above 0.
         timeout_s: Seconds that the callbacks of one collection may take together.
     """
 
-    def __init__(self, exporter: MetricExporter, interval_s: float, timeout_s: float = 30.0) -> None:
+    def __init__(self, exporter: GuardedMetricExporter, interval_s: float, timeout_s: float = 30.0) -> None:
         self.errors = 0
         self.last_error: str | None = None
         self._stopping = threading.Event()
         self._interval_s = interval_s
         self._timeout_s = timeout_s
-        super().__init__(_Guarded(exporter, self._note), export_interval_millis=math.inf)  # the thread is ours
+        super().__init__(exporter, export_interval_millis=math.inf)  # the thread is ours
         self._begin()
         run_in_child(self._begin)
 
@@ -102,28 +96,3 @@ class IntervalReader(PeriodicExportingMetricReader):
     def _note(self, error: BaseException) -> None:
         self.errors += 1
         self.last_error = f"the collection was ended by {type(error).__name__}"
-
-
-class _Guarded(MetricExporter):
-    """Tells what an exporter raises, instead of letting the SDK log it."""
-
-    def __init__(self, exporter: MetricExporter, on_error: Callable[[BaseException], None]) -> None:
-        super().__init__(*preferences_of(exporter))
-        self._wrapped = exporter
-        self._on_error = on_error
-
-    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
-        """Export; what is raised is a failure."""
-        try:
-            return self._wrapped.export(metrics_data, timeout_millis=timeout_millis, **kwargs)
-        except Exception as error:  # noqa: BLE001 - whatever an exporter raises
-            self._on_error(error)
-            return MetricExportResult.FAILURE
-
-    def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        """Flush the exporter."""
-        return self._wrapped.force_flush(timeout_millis)
-
-    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
-        """End the exporter."""
-        self._wrapped.shutdown(timeout_millis, **kwargs)

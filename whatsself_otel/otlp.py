@@ -12,14 +12,14 @@ import gzip
 import math
 import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from whatsself_otel.catalogue import OTHER
 from whatsself_otel.forks import run_in_child
-from whatsself_otel.http_connection import Answer, Connection
+from whatsself_otel.http_connection import AWAITING, Answer, Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,6 +35,8 @@ _QUICK_RETRY_S: Final = 0.3
 _LONGEST_WAIT_S: Final = 2.0
 """A longer pause is not waited for: meanwhile nothing is sent."""
 _WHILE: Final = " while "
+PAUSED: Final = "the receiver asked for a pause"
+NO_OTLP: Final = "the answer is not OTLP: something else listens there"
 _OTLP_TYPES: Final = ("application/x-protobuf", "application/json")
 
 
@@ -49,6 +51,7 @@ class SendResult:
         retry_after_s: Seconds the receiver asked to wait.
         too_large: A smaller request may succeed.
         rejected: Items that an accepting receiver refused.
+        may_have_arrived_before: An earlier try of the same request may have arrived.
     """
 
     error: str | None = None
@@ -56,6 +59,7 @@ class SendResult:
     retry_after_s: float | None = None
     too_large: bool = False
     rejected: int = 0
+    may_have_arrived_before: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -155,7 +159,7 @@ class OtlpHttpClient:
 
     def _judge_success(self, content_type: str, content: bytes) -> SendResult:
         if content and not content_type.startswith(_OTLP_TYPES):
-            return SendResult(error="the answer is not OTLP: something else listens there", retry=True)
+            return SendResult(error=NO_OTLP, retry=True)
         if not content or not content_type.startswith("application/x-protobuf"):
             return SendResult()
         return SendResult(rejected=read_rejected(self._answer, content))
@@ -184,7 +188,7 @@ class PatientClient:
         """
         left_s = self._resume_s - time.monotonic()
         if left_s > _LONGEST_WAIT_S:
-            return SendResult(error="the receiver asked for a pause", retry=True, retry_after_s=left_s)
+            return SendResult(error=PAUSED, retry=True, retry_after_s=left_s)
         time.sleep(max(left_s, 0.0))
         result = self._try(body)
         pause_s = _QUICK_RETRY_S if result.retry_after_s is None else result.retry_after_s
@@ -192,7 +196,7 @@ class PatientClient:
             return result
         on_retry(retry_reason(result.error))
         time.sleep(pause_s)
-        return self._try(body)
+        return replace(self._try(body), may_have_arrived_before=may_have_arrived(result))
 
     def _try(self, body: bytes) -> SendResult:
         result = self._client.post(body)
@@ -254,6 +258,27 @@ _RETRY_REASONS: Final = {
 def retry_reason(error: str | None) -> str:
     """Return what *error* of a `SendResult` counts as in ``telemetry.retried_items``, a closed set."""
     return _RETRY_REASONS.get((error or "").partition(_WHILE)[0], OTHER)
+
+
+_NEVER_ARRIVED: Final = (
+    *("ConnectionRefusedError", "gaierror", "TLS: ", "HTTP 3", "HTTP 4", NO_OTLP, PAUSED),
+    *("gRPC INVALID_ARGUMENT", "gRPC NOT_FOUND", "gRPC PERMISSION_DENIED", "gRPC UNAUTHENTICATED"),
+    *("gRPC RESOURCE_EXHAUSTED", "gRPC UNIMPLEMENTED"),
+)
+"""How an error begins of what was not sent, or was refused for what it is."""
+
+
+def may_have_arrived(result: SendResult) -> bool:
+    """
+    Return whether a backend may hold what was sent.
+
+    A request that ends while its answer is waited for may have arrived, and one that a collector answers with 503 may
+    be in one of its backends.
+    """
+    if result.error is None or result.may_have_arrived_before:
+        return True
+    _, _, stage = result.error.partition(_WHILE)
+    return not result.error.startswith(_NEVER_ARRIVED) and stage in {"", AWAITING}
 
 
 def drop_reason(result: SendResult) -> str:

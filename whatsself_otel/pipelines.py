@@ -13,13 +13,13 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from whatsself_otel import _sdk, obstacles
 from whatsself_otel.batch_queue import BatchQueue, Deadline, ExportCounts, QueueLimits
-from whatsself_otel.birth import BirthExporter
 from whatsself_otel.cardinality import BoundedMeterProvider
 from whatsself_otel.encoding import Encoder
 from whatsself_otel.export import OtlpSender, weigh
 from whatsself_otel.limits import log_limits, span_limits
 from whatsself_otel.messages import OwnLogger
-from whatsself_otel.metric_export import CountingMetricExporter, MaskingMetricExporter
+from whatsself_otel.metric_exporter import GuardedMetricExporter
+from whatsself_otel.metric_masking import MetricMasker, MetricNames
 from whatsself_otel.metric_reader import IntervalReader
 from whatsself_otel.processors import (
     CorrelationProcessor,
@@ -28,7 +28,6 @@ from whatsself_otel.processors import (
     GuardedProcessors,
     OpenRequests,
     mask_log,
-    mask_metrics,
     mask_span,
 )
 from whatsself_otel.resource import build_resource
@@ -38,13 +37,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from opentelemetry.sdk.metrics import ExemplarFilter
-    from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader
+    from opentelemetry.sdk.metrics.export import MetricReader
     from opentelemetry.sdk.trace.id_generator import IdGenerator
 
     from whatsself_otel.config import TelemetryConfig
     from whatsself_otel.export import Destinations, Sender
     from whatsself_otel.instrumentation.prometheus import PrometheusReader
     from whatsself_otel.masking import Masker
+    from whatsself_otel.metric_exporter import MetricSender
     from whatsself_otel.obstacles import Obstacle
 
 _logger = OwnLogger("whatsself_otel")
@@ -97,7 +97,8 @@ class Pipelines:
             lambda record: weigh(mask_log(record, masker, log_length), encoder.log),
             self._limits("log"),
         )
-        self._metric_exporter = self._count_exports(destinations.metrics)
+        self._metric_names = MetricNames()
+        self._metric_exporter = self._build_metric_exporter(destinations.metrics)
         self._reader: IntervalReader | None = None
         self._is_global = False
         self.problems = _sdk.problems()
@@ -242,11 +243,12 @@ class Pipelines:
             on_retried=lambda reason, count: self.on_retried(signal, reason, count),
         )
 
-    def _count_exports(self, exporter: MetricExporter | None) -> CountingMetricExporter | None:
-        if exporter is None:
+    def _build_metric_exporter(self, sender: MetricSender | None) -> GuardedMetricExporter | None:
+        if sender is None:
             return None
-        return CountingMetricExporter(
-            exporter,
+        return GuardedMetricExporter(
+            sender,
+            MetricMasker(self._masker, self._metric_names),
             lambda reason, count: self.on_dropped("metrics", reason, count),
             lambda reason, count: self.on_retried("metrics", reason, count),
         )
@@ -260,22 +262,21 @@ class Pipelines:
             return None
         from whatsself_otel.instrumentation.prometheus import PrometheusReader
 
-        return PrometheusReader(lambda data: mask_metrics(data, self._masker))
+        return PrometheusReader(MetricMasker(self._masker, self._metric_names))
 
     def _metric_readers(self) -> list[MetricReader]:
         readers: list[MetricReader] = [] if self.prometheus is None else [self.prometheus]
         if self._metric_exporter is not None:
-            exporter = self._metric_exporter
-            masking = exporter if exporter.masks else MaskingMetricExporter(exporter, self._masker)
             self._reader = IntervalReader(
-                BirthExporter(masking), self._config.metric_interval_s, self._config.metric_export_timeout_s
+                self._metric_exporter, self._config.metric_interval_s, self._config.metric_export_timeout_s
             )
             readers.append(self._reader)
         return readers
 
     def _flush_metrics(self, timeout_s: float, done: list[bool]) -> None:
         try:
-            done.append(self.meter_provider.force_flush(timeout_s * 1000))
+            self.meter_provider.force_flush(timeout_s * 1000)  # which is true whatever became of the export
+            done.append(self._metric_exporter is None or self._metric_exporter.has_delivered)
         except Exception:  # noqa: BLE001 - the SDK raises when a reader fails
             done.append(False)
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord
-from opentelemetry.sdk.metrics.export import Metric, MetricsData, ResourceMetrics, ScopeMetrics
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, SpanProcessor, SynchronousMultiSpanProcessor
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, Status
@@ -363,35 +362,3 @@ def _mask_status(status: Status, masker: Masker) -> Status:
 
 def _mask_span_context(context: SpanContext | None, masker: Masker) -> SpanContext | None:
     return None if context is None else propagation.clean_tracestate(context, masker)
-
-
-def mask_metrics(data: MetricsData, masker: Masker) -> MetricsData:
-    """Return *data* with all its names and attributes masked; the measured values stay as they are."""
-
-    def point(original: Any) -> Any:
-        exemplars = [
-            dataclasses.replace(exemplar, filtered_attributes=mask_attributes(exemplar.filtered_attributes, masker))
-            for exemplar in original.exemplars
-        ]
-        return dataclasses.replace(
-            original, attributes=mask_attributes(original.attributes, masker), exemplars=exemplars
-        )
-
-    def metric(original: Metric) -> Metric:
-        data: Any = original.data
-        points = [point(each) for each in data.data_points]
-        return dataclasses.replace(
-            original,
-            name=masker.text(original.name),
-            description=masker.text(original.description or ""),
-            data=dataclasses.replace(data, data_points=points),
-        )
-
-    def scope(original: ScopeMetrics) -> ScopeMetrics:
-        metrics = [metric(each) for each in original.metrics]
-        return dataclasses.replace(original, scope=mask_scope(original.scope, masker), metrics=metrics)
-
-    def resource(original: ResourceMetrics) -> ResourceMetrics:
-        return dataclasses.replace(original, scope_metrics=[scope(each) for each in original.scope_metrics])
-
-    return MetricsData([resource(each) for each in data.resource_metrics])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -28,3 +31,34 @@ class Remembered(dict[_K, _V]):
             self.clear()
         self[key] = value
         return value
+
+
+class ByIdentity(Generic[_K, _V]):
+    """
+    What is worked out once for objects that come again, found by the object itself instead of by what it holds.
+
+    Rounds bound the memory: what did not come in a round is forgotten at the end of the next.
+
+    Args:
+        make: Works it out.
+    """
+
+    __slots__ = ("_current", "_known", "_make")
+
+    def __init__(self, make: Callable[[_K], _V]) -> None:
+        self._make = make
+        self._known: dict[int, tuple[_K, _V]] = {}
+        self._current: dict[int, tuple[_K, _V]] = {}
+
+    def begin_round(self) -> None:
+        """Forget what did not come since the last call."""
+        self._known, self._current = self._current, {}
+
+    def get(self, item: _K) -> _V:
+        """Return what was worked out for *item*."""
+        key = id(item)
+        found = self._known.get(key)
+        if found is None or found[0] is not item:  # another object at the place of one that is gone
+            found = item, self._make(item)
+        self._current[key] = found
+        return found[1]

@@ -14,7 +14,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
+from opentelemetry.sdk.metrics.export import MetricsData
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from whatsself_otel.audit import Leak, PiiError, assert_no_pii, find_pii
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.trace import ReadableSpan
+
+    from whatsself_otel.metric_exporter import Preferences
+    from whatsself_otel.metric_masking import Losses
 
 __all__ = [
     "Leak",
@@ -176,23 +179,22 @@ class _List(Generic[_T]):
         """Nothing to let go."""
 
 
-class _Latest(MetricExporter):
-    """An exporter that keeps the last collection."""
+class _Latest:
+    """A sender that keeps the last collection."""
 
     def __init__(self) -> None:
-        super().__init__()
+        self.preferences: Preferences = ({}, {})
         self.latest = MetricsData([])
 
-    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_: Any) -> MetricExportResult:
-        del timeout_millis
-        self.latest = metrics_data
-        return MetricExportResult.SUCCESS
+    def encode(self, data: MetricsData, losses: Losses) -> MetricsData:
+        del losses
+        return data
 
-    def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        del timeout_millis
-        return True
+    def post(self, encoded: MetricsData) -> SendResult:
+        self.latest = encoded
+        return SendResult()
 
-    def shutdown(self, timeout_millis: float = 30_000, **_: Any) -> None:
+    def close(self) -> None:
         """Nothing to end."""
 
 

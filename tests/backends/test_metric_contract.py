@@ -21,7 +21,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import QueuePool
 
 from whatsself_otel import Telemetry, TelemetryConfig, setup_telemetry
-from whatsself_otel.catalogue import METRICS, Kind, MetricSpec, prometheus_label
+from whatsself_otel.catalogue import METRICS, Kind, MetricSpec
+from whatsself_otel.prometheus_names import prometheus_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

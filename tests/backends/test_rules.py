@@ -11,9 +11,10 @@ import pytest
 import yaml
 from binaries import ROOT, need, run_once
 
-from whatsself_otel.catalogue import METRICS, Kind, Pii, prometheus_label
+from whatsself_otel.catalogue import METRICS, Kind, Pii
 from whatsself_otel.cli.alerting import rules_for
 from whatsself_otel.cli.prove_alerts import KINDS, WORDS, alert_rules, rule_name
+from whatsself_otel.prometheus_names import prometheus_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

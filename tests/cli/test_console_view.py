@@ -46,7 +46,7 @@ class TestOddValues:
         metric = Metric(name="sent")
         metric.sum.data_points.add(as_int=2).attributes.add(key="places", value=listed)
 
-        assert [point.labels for point in last_points([metric])] == [{"places": "[1, {'city': 'Recife'}]"}]
+        assert [point.labels for point in last_points([metric])] == [{"places": '[1,{"city":"Recife"}]'}]
 
     def test_a_metric_without_points_is_passed_over(self) -> None:
         assert last_points([Metric(name="empty")]) == []
@@ -109,6 +109,7 @@ class TestSpanTitle:
 
 def make_counter(value: int, **labels: str) -> Metric:
     metric = Metric(name="messages.outbound", unit="{message}")
+    metric.sum.is_monotonic = True
     metric.sum.data_points.add(as_int=value, attributes=attributes(**labels)).exemplars.add(trace_id=TRACE)
     return metric
 
@@ -123,6 +124,11 @@ class TestLastPoints:
             ("messages_outbound_total", "manual", 7),
             ("messages_outbound_total", "reply", 3),
         ]
+
+    def test_a_sum_that_may_fall_is_no_total(self) -> None:
+        metric = Metric(name="open.files", unit="1")
+        metric.sum.data_points.add(as_int=2)
+        assert [point.name for point in last_points([metric])] == ["open_files"]
 
     def test_exemplars_name_their_traces(self) -> None:
         assert last_points([make_counter(1)])[0].trace_ids == (TRACE.hex(),)

@@ -18,8 +18,8 @@ from whatsself_otel.catalogue import (
     HTTP_ROUTE,
     HTTP_SERVER_REQUEST_DURATION,
     PROCESS_UPTIME,
-    prometheus_label,
 )
+from whatsself_otel.prometheus_names import prometheus_label
 
 if TYPE_CHECKING:
     from operations.model import Source

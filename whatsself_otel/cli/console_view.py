@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint
 
-from whatsself_otel.catalogue import CONTACT_ID, MESSAGE_ID, REQUEST_ID, Kind, prometheus_label, prometheus_name
+from whatsself_otel.catalogue import CONTACT_ID, MESSAGE_ID, REQUEST_ID, Kind
+from whatsself_otel.prometheus_names import prometheus_labels, prometheus_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -216,9 +217,10 @@ def last_points(metrics: Iterable[Metric]) -> list[MetricPoint]:
         kind = _KINDS.get(metric.WhichOneof("data") or "")
         if kind is None:
             continue
-        name = prometheus_name(metric.name, unit=metric.unit, kind=kind)
+        may_fall = kind is Kind.COUNTER and not metric.sum.is_monotonic
+        name = prometheus_name(metric.name, unit=metric.unit, kind=None if may_fall else kind)
         for point in _data_points(metric):
-            labels = {prometheus_label(key): str(value) for key, value in sorted(_attributes(point.attributes).items())}
+            labels = prometheus_labels(_attributes(point.attributes))
             last[name, tuple(labels.items())] = _point(name, labels, point)
     return [last[key] for key in sorted(last)]
 

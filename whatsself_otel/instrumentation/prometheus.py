@@ -25,14 +25,15 @@ from opentelemetry.sdk.metrics.export import (
     MetricExporter,
     MetricExportResult,
     PeriodicExportingMetricReader,
-    Sum,
 )
 from opentelemetry.sdk.metrics.export import Histogram as HistogramData
 
-from whatsself_otel.catalogue import Kind, Way, bucket_label, prometheus_label, prometheus_name
+from whatsself_otel.catalogue import Kind, Way, bucket_label
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.forks import is_one_of_several_workers, run_in_child
 from whatsself_otel.messages import OwnLogger
+from whatsself_otel.metric_masking import TARGET_INFO, Losses, kind_of, sample_names
+from whatsself_otel.prometheus_names import prometheus_labels, prometheus_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     )
     from prometheus_client.metrics_core import Metric as Family
 
+    from whatsself_otel.metric_masking import MetricMasker
+
 _logger: Final = OwnLogger(__name__)
 
 MAX_RENDERS: Final = 2
@@ -57,17 +60,18 @@ class PrometheusReader(PeriodicExportingMetricReader):
     Reads the SDK's metrics on demand; one added to a provider later lacks what was recorded before.
 
     Args:
-        mask: Hides personal data in what was read.
+        masker: Hides personal data in what was read, and gives each series a name of its own.
     """
 
-    def __init__(self, mask: Callable[[MetricsData], MetricsData] = lambda data: data) -> None:
+    def __init__(self, masker: MetricMasker) -> None:
         # Now, not at the first scrape: a fork during an import leaves the child waiting for it for ever.
         from prometheus_client.exposition import choose_encoder
 
         self._kept = _Keeper()
         super().__init__(self._kept, export_interval_millis=math.inf)  # when it is asked to, without a thread
         self._choose_encoder = choose_encoder
-        self._mask = mask
+        self._masker = masker
+        self._said: set[str] = set()
         self._begin()
         run_in_child(self._begin)
 
@@ -85,8 +89,18 @@ class PrometheusReader(PeriodicExportingMetricReader):
         with self._rendering:
             self.collect()
             data, self._kept.data = self._kept.data, None
+            page = self._build(data) if data else _Page()
         encode, content_type = self._choose_encoder(accept)
-        return encode(_Collector(list(_families(data and self._mask(data))))), content_type
+        return encode(page), content_type
+
+    def _build(self, data: MetricsData) -> _Page:
+        losses = Losses()
+        page = _Page()
+        page.add(self._masker.mask(data, losses), losses)
+        if losses.last and losses.last not in self._said:
+            self._said.add(losses.last)
+            _logger.warning("whatsself_otel left %d points out of /metrics: %s.", losses.points, losses.last)
+        return page
 
 
 class _Keeper(MetricExporter):
@@ -186,16 +200,6 @@ def several_workers_problem(environ: Mapping[str, str] = os.environ) -> str | No
     )
 
 
-class _Collector:
-    """What prometheus-client's encoders ask for: something that can be collected."""
-
-    def __init__(self, families: list[Family]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Family]:
-        return self._families
-
-
 def _problems(bearer_token: str | None) -> Iterator[str]:
     if bearer_token is not None and not bearer_token.strip():
         yield "the bearer token of /metrics must not be empty; pass None for none."
@@ -209,44 +213,64 @@ def _header_values(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]
     return {name.lower(): value for name, value in headers}
 
 
-def _families(data: MetricsData | None) -> Iterator[Family]:
-    families: dict[str, _FamilyBuilder] = {}
-    for resource in data.resource_metrics if data else ():
-        for scope in resource.scope_metrics:
-            for metric in scope.metrics:
-                kind = _kind(metric)
-                name = prometheus_name(metric.name, unit=metric.unit or "", kind=kind)
-                builder = families.setdefault(name, _FamilyBuilder(name, kind, metric.description or ""))
-                if builder.kind is kind:  # two scopes may disagree about one name; a family has one type
-                    builder.add(metric)
-    return (builder.family for builder in families.values())
+class _Page:
+    """The families of one scrape; prometheus-client's encoders collect them."""
 
+    def __init__(self) -> None:
+        self._families: dict[str, _FamilyBuilder] = {}
+        """By each name that a family takes."""
 
-def _kind(metric: Metric) -> Kind:
-    data = metric.data
-    if isinstance(data, HistogramData | ExponentialHistogram):
-        return Kind.HISTOGRAM
-    return Kind.COUNTER if isinstance(data, Sum) and data.is_monotonic else Kind.GAUGE
+    def collect(self) -> Iterable[Family]:
+        """Return the families, each once."""
+        return [builder.family for builder in dict.fromkeys(self._families.values())]
+
+    def add(self, data: MetricsData, losses: Losses) -> None:
+        """Add all of *data*; what cannot be shown is left out and added to *losses*."""
+        for resource in data.resource_metrics:
+            target = self._family("target", "Target metadata", "info", (TARGET_INFO,))
+            target.family.add_sample(TARGET_INFO, prometheus_labels(resource.resource.attributes), 1)
+            for scope in resource.scope_metrics:
+                for metric in scope.metrics:
+                    self._add_metric(metric, losses)
+
+    def _add_metric(self, metric: Metric, losses: Losses) -> None:
+        kind = kind_of(metric.data)
+        name = prometheus_name(metric.name, unit=metric.unit or "", kind=kind)
+        samples = sample_names(name, kind)
+        builder = self._family(name, metric.description or "", (kind or Kind.GAUGE).value, samples)
+        if builder.samples == samples and builder.family.type == (kind or Kind.GAUGE):
+            builder.add(metric, losses)
+        else:
+            points = len(metric.data.data_points)
+            losses.add(ValueError("a name of two types"), f"{name}, a name of two types", points=points)
+
+    def _family(self, name: str, description: str, kind: str, samples: tuple[str, ...]) -> _FamilyBuilder:
+        """Return the family that has one of the names *samples*, which may be of another kind, or a new one."""
+        known = next((found for sample in samples if (found := self._families.get(sample))), None)
+        if known is None:
+            known = _FamilyBuilder(name, kind, description, samples)
+            self._families.update(dict.fromkeys(samples, known))
+        return known
 
 
 class _FamilyBuilder:
-    """Gathers one family's samples; of two points with equal labels the first stays, as a scrape allows only one."""
+    """Gathers one family's samples."""
 
-    def __init__(self, name: str, kind: Kind, description: str) -> None:
+    def __init__(self, name: str, kind: str, description: str, samples: tuple[str, ...]) -> None:
         from prometheus_client.metrics_core import Metric as PrometheusMetric
 
-        self.kind = kind
+        self.samples = samples
         self._name = name
-        self._seen: set[tuple[tuple[str, str], ...]] = set()
-        self.family: Family = PrometheusMetric(name.removesuffix("_total"), description, kind.value)
+        text = description.encode(errors="replace").decode()
+        self.family: Family = PrometheusMetric(name.removesuffix("_total") if kind == "counter" else name, text, kind)
 
-    def add(self, metric: Metric) -> None:
+    def add(self, metric: Metric, losses: Losses) -> None:
+        """Add the points of *metric*."""
         for point in metric.data.data_points:
-            labels = _labels(point.attributes or {})
-            identity = tuple(sorted(labels.items()))
-            if identity not in self._seen:
-                self._seen.add(identity)
-                self._add_point(metric, point, labels)
+            try:
+                self._add_point(metric, point, prometheus_labels(point.attributes or {}))
+            except Exception as error:  # noqa: BLE001 - whatever an application has measured
+                losses.add(error, self._name, points=1)
 
     def _add_point(self, metric: Metric, point: Any, labels: dict[str, str]) -> None:
         if isinstance(metric.data, HistogramData):
@@ -257,9 +281,9 @@ class _FamilyBuilder:
             self._add_number(point, labels)
 
     def _add_number(self, point: NumberDataPoint, labels: dict[str, str]) -> None:
-        exemplars = list(point.exemplars) if self.kind is Kind.COUNTER else []
+        exemplars = list(point.exemplars) if self.family.type == "counter" else []
         exemplar = _exemplar(exemplars[-1]) if exemplars else None
-        self.family.add_sample(self._name, labels, point.value, exemplar=exemplar)
+        self.family.add_sample(self._name, labels, float(point.value), exemplar=exemplar)
 
     def _add_histogram(self, point: HistogramDataPoint, labels: dict[str, str]) -> None:
         bounds = [*point.explicit_bounds, math.inf]
@@ -283,22 +307,10 @@ class _FamilyBuilder:
         self.family.add_sample(f"{self._name}_sum", labels, point.sum)
 
 
-def _labels(attributes: Mapping[str, Any]) -> dict[str, str]:
-    labels: dict[str, str] = {}
-    for name in sorted(attributes):
-        label, value = prometheus_label(name), _label_value(attributes[name])
-        labels[label] = f"{labels[label]};{value}" if label in labels else value
-    return labels
-
-
-def _label_value(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _exemplar(exemplar: Any) -> Any:
     from prometheus_client.samples import Exemplar
 
     if not exemplar.trace_id:
         return None
     labels = {"trace_id": f"{exemplar.trace_id:032x}", "span_id": f"{exemplar.span_id:016x}"}
-    return Exemplar(labels, exemplar.value, exemplar.time_unix_nano / 1e9)
+    return Exemplar(labels, float(exemplar.value), exemplar.time_unix_nano / 1e9)

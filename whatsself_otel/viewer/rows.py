@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsself_otel.catalogue import CONTACT_ID, MESSAGE_ID, REQUEST_ID, Kind, prometheus_label, prometheus_name
+from whatsself_otel.catalogue import CONTACT_ID, MESSAGE_ID, REQUEST_ID, Kind
+from whatsself_otel.prometheus_names import prometheus_labels, prometheus_name
 from whatsself_otel.viewer.values import attributes, time_ns
 
 if TYPE_CHECKING:
@@ -211,15 +212,14 @@ def _points(metric: Metric, service: str, instance: str) -> Iterator[PointRow]:
     kind = _KINDS.get(metric.WhichOneof("data") or "")
     if kind is None:
         return
-    if kind is Kind.COUNTER and not metric.sum.is_monotonic:
-        kind = Kind.GAUGE
-    name = prometheus_name(metric.name, unit=metric.unit, kind=kind)
+    may_fall = kind is Kind.COUNTER and not metric.sum.is_monotonic
+    name = prometheus_name(metric.name, unit=metric.unit, kind=None if may_fall else kind)
     for point in (*metric.sum.data_points, *metric.gauge.data_points, *metric.histogram.data_points):
         value, total, buckets = _measured(point)
         if math.isfinite(value) and (total is None or math.isfinite(total)):
             yield PointRow(
                 name=name,
-                kind=kind,
+                kind=Kind.GAUGE if may_fall else kind,
                 unit=metric.unit,
                 labels=_labels(point.attributes),
                 service=service,
@@ -240,8 +240,7 @@ def _measured(point: Any) -> tuple[float, float | None, str | None]:
 
 
 def _labels(pairs: Sequence[KeyValue]) -> str:
-    found = {prometheus_label(key): str(value) for key, value in sorted(attributes(pairs).items())}
-    return json.dumps(found, sort_keys=True)
+    return json.dumps(prometheus_labels(attributes(pairs)), sort_keys=True)
 
 
 def _exemplar(exemplar: Any) -> tuple[str, float, float]:

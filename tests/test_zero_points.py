@@ -6,15 +6,17 @@ import logging
 import math
 import os
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from opentelemetry.metrics import Observation
 from opentelemetry.sdk.metrics import Counter, MeterProvider
 from opentelemetry.sdk.metrics import Histogram as HistogramInstrument
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
     InMemoryMetricReader,
-    MetricExporter,
+    Metric,
     MetricExportResult,
     MetricsData,
     PeriodicExportingMetricReader,
@@ -22,41 +24,59 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
 from otlp_sink import run_sink
 
-from whatsself_otel.birth import BirthExporter
-from whatsself_otel.export import build_metric_exporter
+from whatsself_otel import TelemetryConfig
+from whatsself_otel.cardinality import BoundedMeterProvider
+from whatsself_otel.export import build_metric_sender
 from whatsself_otel.masking import Masker
-from whatsself_otel.metric_export import Preferences
+from whatsself_otel.metric_exporter import GuardedMetricExporter, Preferences
+from whatsself_otel.metric_masking import Losses, MetricMasker, MetricNames
+from whatsself_otel.otlp import SendResult
+from whatsself_otel.zero_points import ZeroPoints
 
 MILLISECOND_NS = 1_000_000
 
 
-class Recorder(MetricExporter):
-    """Keeps what it is given: the edge of the process, where a network exporter would only make it slower."""
+def metrics_of(data: MetricsData) -> list[Metric]:
+    return [
+        metric for resource in data.resource_metrics for scope in resource.scope_metrics for metric in scope.metrics
+    ]
+
+
+def at(line: Line, name: str, start_ns: int, time_ns: int) -> MetricsData:
+    """Collect, with other times on the points of the metric *name*."""
+    data = line.reader.get_metrics_data()
+    assert data is not None
+    for metric in metrics_of(data):
+        if metric.name == name:
+            points: Any = metric.data.data_points
+            points[:] = [replace(point, start_time_unix_nano=start_ns, time_unix_nano=time_ns) for point in points]
+    return data
+
+
+class Recorder:
+    """Keeps what it is given: the edge of the process, where a network would only make it slower."""
 
     def __init__(self, temporality: dict[type, AggregationTemporality] | None = None) -> None:
-        super().__init__(preferred_temporality=temporality)
-        self.preferences: Preferences = temporality or {}, {}
+        self.preferences: Preferences = (temporality or {}, {})
         self.exports: list[MetricsData] = []
-        self.result = MetricExportResult.SUCCESS
-        self.calls: list[str] = []
+        self.results: list[SendResult] = []
+        """Of the next posts; then all arrive."""
 
-    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_: Any) -> MetricExportResult:
-        del timeout_millis
-        self.exports.append(metrics_data)
-        return self.result
+    def encode(self, data: MetricsData, losses: Losses) -> MetricsData:
+        del losses
+        return data
 
-    def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        del timeout_millis
-        self.calls.append("force_flush")
-        return True
+    def post(self, encoded: MetricsData, on_retry: object) -> SendResult:
+        del on_retry
+        self.exports.append(encoded)
+        return self.results.pop(0) if self.results else SendResult()
 
-    def shutdown(self, timeout_millis: float = 30_000, **_: Any) -> None:
-        del timeout_millis
-        self.calls.append("shutdown")
+    def close(self) -> None:
+        """Nothing to close."""
 
 
 class Line:
-    """From an instrument to the exporter, one export at a time."""
+    """From an instrument to the sender, one export at a time."""
 
     def __init__(
         self,
@@ -65,20 +85,22 @@ class Line:
         **options: Any,
     ) -> None:
         self.reader = InMemoryMetricReader(preferred_temporality=temporality)
-        self.provider = MeterProvider([self.reader], shutdown_on_exit=False, views=views)
+        self.provider = BoundedMeterProvider([self.reader], shutdown_on_exit=False, views=views)
         self.meter = self.provider.get_meter("test")
-        self.recorder = Recorder()
-        self.exporter = BirthExporter(self.recorder, **options)
+        self.recorder = Recorder(temporality)
+        self.exporter = GuardedMetricExporter(self.recorder, MetricMasker(Masker(), MetricNames()))
+        self.exporter._zero_points = self.zero_points = ZeroPoints(**options)
 
     def export(self) -> dict[str, list[Any]]:
         """Export once; return the data points sent, by metric."""
         data = self.reader.get_metrics_data()
         assert data is not None
+        return self.export_data(data)
+
+    def export_data(self, data: MetricsData) -> dict[str, list[Any]]:
+        """Export *data*; return the data points sent, by metric."""
         self.exporter.export(data)
-        (resource,) = self.recorder.exports[-1].resource_metrics
-        return {
-            metric.name: list(metric.data.data_points) for scope in resource.scope_metrics for metric in scope.metrics
-        }
+        return {metric.name: list(metric.data.data_points) for metric in metrics_of(self.recorder.exports[-1])}
 
 
 @pytest.fixture
@@ -117,28 +139,70 @@ class TestACounter:
         points = [(dict(point.attributes), point.value) for point in line.export()["c"]]
         assert points == [({"k": "b"}, 0), ({"k": "a"}, 1), ({"k": "b"}, 1)]
 
-    def test_attribute_values_of_different_types_are_different_series(self, line: Line) -> None:
+    def test_gets_one_for_attribute_values_that_prometheus_takes_for_one(self, line: Line) -> None:
         counter = line.meter.create_counter("c")
-        births = []
-        for value in (1, "1", True):
+        exports = []
+        for value in (1, "1", 1.0):
             counter.add(1, {"k": value})
-            births.append([point.value for point in line.export()["c"]].count(0))
-        assert births == [1, 1, 1]
+            exports.append([point.value for point in line.export()["c"]])
+        assert exports == [[0, 1], [2], [3]]
 
     def test_observed_by_a_callback_gets_one_too(self, line: Line) -> None:
-        from opentelemetry.metrics import Observation
-
         line.meter.create_observable_counter("c", [lambda _: [Observation(7)]])
         assert [point.value for point in line.export()["c"]] == [0, 7]
         assert [point.value for point in line.export()["c"]] == [7]
 
-    def test_an_export_that_failed_gave_no_birth(self, line: Line) -> None:
+    @pytest.mark.parametrize(
+        "error",
+        [
+            "ConnectionRefusedError while connecting",
+            "TimeoutError while connecting",
+            "ConnectionResetError while sending",
+            "ConnectionRefusedError",
+            "TLS: expired",
+            "HTTP 401",
+            "gRPC UNAUTHENTICATED",
+        ],
+    )
+    def test_is_not_born_with_an_export_that_cannot_have_arrived(self, line: Line, error: str) -> None:
         line.meter.create_counter("c").add(3)
-        line.recorder.result = MetricExportResult.FAILURE
+        line.recorder.results = [SendResult(error=error)]
         line.export()
-        line.recorder.result = MetricExportResult.SUCCESS
         assert [point.value for point in line.export()["c"]] == [0, 3]
         assert [point.value for point in line.export()["c"]] == [3]
+
+    @pytest.mark.parametrize(
+        "result",
+        [
+            SendResult(rejected=1),
+            SendResult(error="TimeoutError while waiting for the answer"),
+            SendResult(error="RemoteDisconnected while waiting for the answer"),
+            SendResult(error="HTTP 503"),
+            SendResult(error="gRPC DEADLINE_EXCEEDED"),
+        ],
+        ids=lambda result: result.error or "one point rejected",
+    )
+    def test_is_born_once_with_an_export_that_may_have_arrived(self, line: Line, result: SendResult) -> None:
+        line.meter.create_counter("c").add(3)
+        line.recorder.results = [result] * 10
+        assert [[point.value for point in line.export()["c"]] for _ in range(10)] == [[0, 3]] + 9 * [[3]]
+
+    def test_is_born_with_the_first_of_two_tries_that_may_have_arrived(self, line: Line) -> None:
+        line.meter.create_counter("c").add(3)
+        refused = SendResult(error="ConnectionRefusedError while connecting", may_have_arrived_before=True)
+        line.recorder.results = [refused]
+        assert [point.value for point in line.export()["c"]] == [0, 3]
+        assert [point.value for point in line.export()["c"]] == [3]
+
+    def test_that_is_gone_for_a_while_is_not_born_again(self, line: Line) -> None:
+        present = [True]
+        line.meter.create_counter("other").add(1)
+        line.meter.create_observable_counter("c", [lambda _: [Observation(7)] if present[0] else []])
+        assert [point.value for point in line.export()["c"]] == [0, 7]
+        present[0] = False
+        assert "c" not in line.export()
+        present[0] = True
+        assert [point.value for point in line.export()["c"]] == [7]
 
 
 class TestAHistogram:
@@ -156,9 +220,7 @@ class TestAHistogram:
         assert (zero.count, zero.zero_count, list(zero.positive.bucket_counts)) == (0, 0, [])
         assert first.count == 1
 
-    def test_the_official_exporter_can_send_it(self) -> None:
-        from whatsself_otel import TelemetryConfig
-
+    def test_can_be_sent(self) -> None:
         line = Line(views=(View(instrument_name="e", aggregation=ExponentialBucketHistogramAggregation()),))
         line.meter.create_histogram("e").record(1.5)
         line.meter.create_histogram("h").record(1.5)
@@ -166,9 +228,10 @@ class TestAHistogram:
         data = line.reader.get_metrics_data()
         assert data is not None
         with run_sink() as sink:
-            exporter = build_metric_exporter(TelemetryConfig(endpoint=sink.url), Masker())
-            assert exporter is not None
-            assert BirthExporter(exporter).export(data) is MetricExportResult.SUCCESS
+            sender = build_metric_sender(TelemetryConfig(endpoint=sink.url))
+            assert sender is not None
+            exporter = GuardedMetricExporter(sender, MetricMasker(Masker(), MetricNames()))
+            assert exporter.export(data) is MetricExportResult.SUCCESS
             received = sink.metrics()
             exporter.shutdown()
         assert [point.count for point in received["h"][0].histogram.data_points] == [0, 1]
@@ -211,6 +274,21 @@ class TestTheZeroPoint:
         zero, first = line.export()["c"]
         assert first.time_unix_nano - zero.time_unix_nano == 5 * MILLISECOND_NS
 
+    def test_lies_no_earlier_than_the_last_export(self, line: Line) -> None:
+        """Its series may be older: the SDK's clock is not ours."""
+        line.meter.create_counter("other").add(1)
+        last_ns = line.export()["other"][-1].time_unix_nano
+        line.meter.create_counter("c").add(1)
+        sent = line.export_data(at(line, "c", last_ns - 50 * MILLISECOND_NS, last_ns + 50 * MILLISECOND_NS))
+        assert [point.time_unix_nano - last_ns for point in sent["c"]] == [0, 50 * MILLISECOND_NS]
+
+    def test_is_left_out_when_the_clock_was_set_back(self, line: Line) -> None:
+        line.meter.create_counter("other").add(1)
+        last_ns = line.export()["other"][-1].time_unix_nano
+        line.meter.create_counter("c").add(1)
+        sent = line.export_data(at(line, "c", last_ns - 90 * MILLISECOND_NS, last_ns - 50 * MILLISECOND_NS))
+        assert [point.value for point in sent["c"]] == [1]
+
 
 class TestBounds:
     def test_series_past_the_limit_are_exported_without_a_zero_point_which_is_said_once(
@@ -226,30 +304,27 @@ class TestBounds:
         assert (first.count(0), first.count(1)) == (10, 25)
         assert again == [1] * 25
         assert len(caplog.records) == 1
-        assert len(line.exporter._born) == 10
+        assert len(line.zero_points._born) == 10
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
     @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
     def test_a_forked_child_has_series_of_its_own(self, line: Line) -> None:
-        line.meter.create_counter("c").add(1)
+        counter = line.meter.create_counter("c")
+        counter.add(1)
         line.export()
         pid = os.fork()
         if pid == 0:
+            counter.add(1)
             os._exit(0 if [point.value for point in line.export()["c"]] == [0, 1] else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
-def test_flush_and_shutdown_reach_the_exporter(line: Line) -> None:
-    assert line.exporter.force_flush(5)
-    line.exporter.shutdown()
-    assert line.recorder.calls == ["force_flush", "shutdown"]
-
-
-def test_the_exporters_temporality_is_kept() -> None:
+def test_the_senders_temporality_is_kept() -> None:
     recorder = Recorder({Counter: AggregationTemporality.DELTA})
-    reader = PeriodicExportingMetricReader(BirthExporter(recorder), export_interval_millis=math.inf)
+    exporter = GuardedMetricExporter(recorder, MetricMasker(Masker(), MetricNames()))
+    reader = PeriodicExportingMetricReader(exporter, export_interval_millis=math.inf)
     MeterProvider([reader], shutdown_on_exit=False).get_meter("m").create_counter("c").add(1)
     reader.collect()
-    (metric,) = recorder.exports[0].resource_metrics[0].scope_metrics[0].metrics
+    (metric,) = metrics_of(recorder.exports[0])
     data: Any = metric.data
     assert data.aggregation_temporality is AggregationTemporality.DELTA
