@@ -13,6 +13,7 @@ from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
+from whatsself_otel import metric_masking, processors
 from whatsself_otel.masking import Masker
 from whatsself_otel.metric_masking import Losses, MetricMasker, MetricNames
 
@@ -197,9 +198,7 @@ class TestPersonalData:
 
 class TestOneBadPoint:
     def test_costs_itself_only_where_masking_fails(self, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-        from whatsself_otel import metric_masking
-
-        mask = metric_masking.mask_attributes
+        mask = processors.mask_attributes
 
         def fail(attributes: Any, masker: Masker) -> Any:
             if attributes == {"k": "bad"}:
@@ -219,8 +218,6 @@ class TestOneBadPoint:
     def test_costs_its_metric_or_meter_where_their_names_fail(
         self, shop: Shop, failing: str, lost: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from whatsself_otel import metric_masking
-
         def fail(*_: object) -> Any:
             raise RuntimeError
 

@@ -69,6 +69,10 @@ ENGLISH: Final = Language(
         "Counters whose attributes are known beforehand exist at 0 from the start; every other counter and histogram "
         "sent by OTLP begins with a zero point, so that its first event is an increase. From `/metrics` only the "
         "former holds.\n\n"
+        "Metrics of your own are called by the same rules: unit `By/s` gives `_bytes_per_second`. Attributes `job`, "
+        "`instance` and `le` arrive as `exported_job` and so on, since Prometheus sets those labels itself; a name "
+        "without a Latin letter arrives as the numbers of its characters. Where two meters have one metric name, the "
+        "series of the second carry `otel_scope_name`. Series that masking or Prometheus makes equal are added.\n\n"
         'An instrument has at most 2000 series; what exceeds it shares one series with `otel_metric_overflow="true"`. '
         f"A value outside a closed set becomes `{OTHER}`. Windows, waits and breakers follow up to 10,000 contacts "
         "at a time (`MetricsConfig.tracked_contacts`); what exceeds that is counted in "
@@ -103,6 +107,11 @@ PORTUGUESE: Final = Language(
         "Contadores de atributos conhecidos existem em 0 desde o início; todo outro contador e histograma enviado por "
         "OTLP começa com um ponto zero, para que o primeiro evento apareça como aumento. Em `/metrics` só vale o "
         "primeiro caso.\n\n"
+        "As métricas da sua aplicação seguem as mesmas regras: a unidade `By/s` dá `_bytes_per_second`. Os atributos "
+        "`job`, `instance` e `le` chegam como `exported_job` etc., pois o próprio Prometheus define esses rótulos; um "
+        "nome sem letra latina chega como os números de seus caracteres. Se dois meters têm uma métrica de mesmo nome, "
+        "as séries do segundo levam `otel_scope_name`. Séries que o mascaramento, ou o Prometheus, torna iguais são "
+        "somadas.\n\n"
         'Um instrumento tem no máximo 2000 séries; o excesso divide uma série com `otel_metric_overflow="true"`. '
         f"Um valor fora de um conjunto fechado vira `{OTHER}`. Janelas, esperas e disjuntores acompanham até 10.000 "
         "contatos por vez (`MetricsConfig.tracked_contacts`); o excesso é contado em `telemetry_dropped_items_total` "

@@ -146,7 +146,7 @@ class BatchQueue(Generic[_T]):
             return
         ready = self._ready(item)
         if ready is None:
-            self._drop("rejected", 1)
+            self._drop("not_encodable", 1)
             return
         weight, items, limits = ready[0], self._items, self.limits
         with self._lock:  # the condition's own: to enter that costs two calls more

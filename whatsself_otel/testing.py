@@ -25,7 +25,7 @@ from whatsself_otel.otlp import SendResult
 from whatsself_otel.setup import Telemetry, run
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.trace import ReadableSpan
@@ -190,7 +190,8 @@ class _Latest:
         del losses
         return data
 
-    def post(self, encoded: MetricsData) -> SendResult:
+    def post(self, encoded: MetricsData, on_retry: Callable[[str], object]) -> SendResult:
+        del on_retry
         self.latest = encoded
         return SendResult()
 
