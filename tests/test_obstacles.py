@@ -126,7 +126,7 @@ def break_encoding(stage: Stage) -> None:
 def break_encoding_of_metrics(stage: Stage) -> None:
     stage.monkeypatch.setattr("whatsself_otel.encoding.Encoder.metrics", fail)
     stage.begin(metric_interval_s=0.05)
-    stage.wait_for("ended by", "metrics")
+    stage.wait_for("not encodable", "metrics")
 
 
 def break_connection(stage: Stage) -> None:
@@ -279,7 +279,7 @@ STAGES: dict[str, tuple[Callable[[Stage], None], tuple[str, ...], str, bool]] = 
     "queue": (break_queue, ("traces",), "Spans were dropped in the last minute (queue_full)", False),
     "thread of a queue": (break_thread, ("traces",), "No thread sends traces", False),
     "encode": (break_encoding, ("traces",), "not encodable: ValueError", False),
-    "encode metrics": (break_encoding_of_metrics, ("metrics",), "ended by ValueError", False),
+    "encode metrics": (break_encoding_of_metrics, ("metrics",), "not encodable: ValueError", False),
     "connect": (break_connection, ALL, "is a collector listening at http://127.0.0.1", False),
     "name": (break_name, ALL, "is the name in http://nobody.invalid:4318", False),
     "tls": (break_tls, ALL, "TLS: self-signed certificate", False),
