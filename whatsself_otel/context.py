@@ -8,17 +8,18 @@ copied context. They are never Baggage: that would leave in the headers of every
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from whatsself_otel.blocks import Attached, in_block
 from whatsself_otel.catalogue import (
     CONTACT_ID,
     FLOW_ID,
@@ -47,6 +48,7 @@ _REQUEST: Final = otel_context.create_key("whatsself-request")
 _WAIT: Final = otel_context.create_key("whatsself-wait")
 _WAITING_SINCE: Final = "waitingSince"
 """Where a carrier holds a wait for a reply."""
+_F = TypeVar("_F", bound=Callable[..., object])
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
@@ -93,7 +95,36 @@ def current_request(context: Context | None = None) -> RequestScope | None:
     return cast("RequestScope | None", (otel_context.get_current() if context is None else context).get(_REQUEST))
 
 
-@contextmanager
+class IdBlock:
+    """
+    A block in which ids are bound: a context manager, and a decorator of functions of every kind.
+
+    Args:
+        bind: Returns the context of the block, given the one around it.
+    """
+
+    __slots__ = ("_attached", "_bind")
+
+    def __init__(self, bind: Callable[[Context], Context]) -> None:
+        self._bind = bind
+        self._attached: list[Attached] = []
+
+    def __enter__(self) -> None:
+        """Bind the ids."""
+        context = otel_context.get_current()
+        with suppress(Exception):  # the block is the application's, whatever hinders its ids
+            context = self._bind(context)
+        self._attached.append(Attached(context))
+
+    def __exit__(self, *error: object) -> None:
+        """Restore what was bound around the block."""
+        self._attached.pop().detach()
+
+    def __call__(self, function: _F) -> _F:
+        """Return *function* with its body in such a block."""
+        return in_block(lambda: IdBlock(self._bind), function)
+
+
 def message_context(
     *,
     contact_id: object = None,
@@ -102,13 +133,13 @@ def message_context(
     flow_id: object = None,
     step_key: object = None,
     session: object = None,
-) -> Generator[None, None, None]:
+) -> IdBlock:
     """
     Bind ids to every span and log recorded inside the block, and to the server span of the request around it.
 
-    Works in synchronous and asynchronous code, nests (inner values win), and restores what was bound before. ``None``
-    leaves a key as it is. Ids are opaque strings; one that is a phone number leaves the process only masked or as a
-    keyed pseudonym.
+    Works in synchronous and asynchronous code, nests (inner values win), and restores what was bound before. It also
+    decorates functions, asynchronous ones and generators too. ``None`` leaves a key as it is. Ids are opaque strings;
+    one that is a phone number leaves the process only masked or as a keyed pseudonym.
 
     Args:
         contact_id: Internal id of the contact; 256 characters at most, the rest is cut.
@@ -130,14 +161,15 @@ def message_context(
             SESSION: session,
         }
     )
-    request = current_request()
-    if request is not None:
-        request.bind(bound)
-    token = otel_context.attach(otel_context.set_value(_ATTRIBUTES, {**current_attributes(), **bound}))
-    try:
-        yield
-    finally:
-        otel_context.detach(token)
+
+    def bind(around: Context) -> Context:
+        request = current_request(around)
+        if request is not None:
+            with suppress(Exception):  # whatever its span raises
+                request.bind(bound)
+        return Context({**around, _ATTRIBUTES: {**current_attributes(around), **bound}})
+
+    return IdBlock(bind)
 
 
 def bind_request(request: RequestScope, context: Context | None = None) -> Context:
@@ -175,8 +207,7 @@ def capture_context(*, hand_over: bool = True) -> dict[str, str]:
     return carrier
 
 
-@contextmanager
-def resume_context(carrier: object) -> Generator[None, None, None]:
+def resume_context(carrier: object) -> IdBlock:
     """
     Continue the trace and the ids that `capture_context` stored, and the contact's wait for a reply.
 
@@ -188,18 +219,18 @@ def resume_context(carrier: object) -> Generator[None, None, None]:
     known: Mapping[object, object] = carrier if isinstance(carrier, Mapping) else {}
     strings = {str(key): value for key, value in known.items() if isinstance(value, str)}
     bound = _as_attributes({key: strings.get(key) for key in CORRELATION_KEYS})
-    context = _PROPAGATOR.extract(strings, otel_context.set_value(_ATTRIBUTES, bound, Context()))
-    contact_id, wait = bound.get(CONTACT_ID), strings.get(_WAITING_SINCE)
+    return IdBlock(lambda _around: _resumed(bound, strings))
+
+
+def _resumed(bound: Mapping[str, str], carrier: Mapping[str, str]) -> Context:
+    context = _PROPAGATOR.extract(carrier, otel_context.set_value(_ATTRIBUTES, bound, Context()))
+    contact_id, wait = bound.get(CONTACT_ID), carrier.get(_WAITING_SINCE)
     if contact_id and wait:
         name = wait_name(contact_id, wait)
         context = otel_context.set_value(_WAIT, (contact_id, name), context)
         if HANDLE.running is not None:
             HANDLE.running.metrics.take_over_wait(name, wait)
-    token = otel_context.attach(context)
-    try:
-        yield
-    finally:
-        otel_context.detach(token)
+    return context
 
 
 def resumed_wait() -> tuple[str, str] | None:
