@@ -93,6 +93,36 @@ class TestASyncEngine:
             assert bench.read()["wait"][0] == 1
         engine.dispose()
 
+    def test_is_one_set_of_series_by_whichever_handle_it_is_watched(self, bench: Bench) -> None:
+        engine = make_engine()
+        handles = [engine.execution_options(tenant=number) for number in range(3)]
+        assert [bench.pools.watch(handle) for handle in (handles[0], engine, *handles)] == [True] + 4 * [False]
+        with engine.connect(), handles[1].connect():
+            shown = bench.read()
+        assert (shown["in_use"], shown["wait"][0], bench.read("default-2")) == (2, 2, {})
+        engine.dispose()
+
+    def test_is_still_watched_when_the_handle_is_gone(self, bench: Bench) -> None:
+        engine = make_engine()
+        bench.pools.watch(engine.execution_options(tenant=1))
+        gc.collect()
+        with engine.connect():
+            assert bench.read()["in_use"] == 1
+        handle = engine.execution_options(tenant=2)
+        handle.dispose()
+        with engine.connect():
+            assert bench.read()["in_use"] == 1
+        engine.dispose()
+
+    def test_that_two_engines_share_is_one_pool(self, bench: Bench) -> None:
+        first = make_engine()
+        second = create_engine("sqlite://", pool=first.pool)
+        assert [bench.pools.watch(engine) for engine in (first, second)] == [True, False]
+        with first.connect(), second.connect():
+            shown = bench.read()
+        assert (shown["in_use"], shown["wait"][0], bench.read("default-2")) == (2, 2, {})
+        first.dispose()
+
     def test_without_a_limit_has_no_maximum(self, bench: Bench) -> None:
         engine = make_engine(max_overflow=-1)
         bench.pools.watch(engine)

@@ -68,6 +68,54 @@ class TestSpans:
         assert telemetry.force_flush(5)
         assert len(sink.spans()) == 2
 
+    def test_one_statement_by_any_handle_of_an_engine_is_one_span(self, start: Start, sink: Sink) -> None:
+        engine = create_engine("sqlite://")
+        handles = [engine, *(engine.execution_options(tenant=number) for number in range(4))]
+        handles.append(handles[-1].execution_options(stream_results=True))
+        telemetry = start(engine=handles[-1])  # a handle comes first: it is not the one that owns the dialect
+        for handle in handles:
+            telemetry.instrument_engine(handle)
+        for handle in handles:
+            with handle.connect() as connection:
+                connection.execute(text("select 1"))
+
+        assert telemetry.force_flush(5)
+        assert len(sink.spans()) == len(handles)
+        telemetry.shutdown()
+        with engine.connect() as connection:
+            connection.execute(text("select 1"))
+        engine.dispose()
+        assert len(sink.spans()) == len(handles)
+
+    async def test_one_statement_by_any_handle_of_an_async_engine_is_one_span(
+        self, start: Start, sink: Sink, tmp_path: Path
+    ) -> None:
+        engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'shop.db'}")
+        handle = engine.execution_options(isolation_level="AUTOCOMMIT")
+        telemetry = start(engine=engine)
+        telemetry.instrument_engine(handle)
+        telemetry.instrument_engine(engine.sync_engine.execution_options(tenant=1))
+        async with handle.connect() as connection:
+            await connection.execute(text("select 1"))
+        await engine.dispose()
+
+        assert telemetry.force_flush(5)
+        assert len(sink.spans()) == 1
+
+    def test_a_handle_that_is_dropped_leaves_its_engine_traced_until_shutdown(self, start: Start, sink: Sink) -> None:
+        engine = create_engine("sqlite://")
+        telemetry = start(engine=engine.execution_options(tenant=1))
+        gc.collect()
+        with engine.connect() as connection:
+            connection.execute(text("select 1"))
+        telemetry.shutdown()
+        with engine.connect() as connection:
+            connection.execute(text("select 2"))
+        engine.dispose()
+
+        assert [span.attributes["db.query.text"] for span in sink.spans()] == ["select ?"]
+        assert not telemetry.health().problems
+
     def test_statements_carry_the_ids(self, start: Start, sink: Sink) -> None:
         engine = create_engine("sqlite://")
         telemetry = start(engine=engine)

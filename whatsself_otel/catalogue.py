@@ -16,6 +16,8 @@ TRIGGER_ID: Final = "triggerId"
 FLOW_ID: Final = "flowId"
 STEP_KEY: Final = "stepKey"
 ROUTE: Final = "route"
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.33.0"
+"""The first version of the conventions in which every name is stable that our spans and metrics have of them."""
 SESSION: Final = "session"
 EVENT: Final = "event"
 

@@ -19,7 +19,7 @@ from opentelemetry.trace import NoOpTracerProvider
 
 from whatsself_otel import _sdk
 from whatsself_otel._environment import wants_contrib
-from whatsself_otel.catalogue import LOG_LEVELS
+from whatsself_otel.catalogue import LOG_LEVELS, SCHEMA_URL
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.export import Destinations
@@ -32,6 +32,7 @@ from whatsself_otel.instrumentation.runtime import RuntimeMetrics
 from whatsself_otel.instrumentation.sqlalchemy import (
     contrib_problems,
     instrument_engine,
+    root_of,
     uninstrument_engine,
     version_problem,
 )
@@ -101,7 +102,7 @@ class Telemetry:
                 destinations or Destinations.of(config, self._masker),
                 id_generator,
             )
-        meter = self.meter_provider.get_meter(_SCOPE)
+        meter = self.meter_provider.get_meter(_SCOPE, schema_url=SCHEMA_URL)
         self._metrics = WhatsSelfMetrics(meter, config=config.metrics, identifier=self._masker.identifier)
         self._runtime = RuntimeMetrics(meter)
         self._pools = PoolMetrics(meter)
@@ -170,7 +171,7 @@ class Telemetry:
             return
         options = FastAPIOptions(
             tracer_provider=self.tracer_provider,
-            meter=self.meter_provider.get_meter(_SCOPE),
+            meter=self.meter_provider.get_meter(_SCOPE, schema_url=SCHEMA_URL),
             requests=self._requests,
             masker=self._masker,
             excluded_paths=self.config.excluded_paths,
@@ -202,7 +203,7 @@ class Telemetry:
             self._logging.adopt()
         self._pools.watch(engine, name)
         if instrument_engine(engine, self.tracer_provider, lean=self._is_lean()):
-            traced = weakref.ref(getattr(engine, "sync_engine", engine))
+            traced = weakref.ref(root_of(engine))
             self._undo.append(functools.partial(self._release_engine, traced))
             for problem in contrib_problems(engine):
                 self._say(problem)

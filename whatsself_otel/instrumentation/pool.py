@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import weakref
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.metrics import Observation
 
 from whatsself_otel.catalogue import DB_POOL_IN_USE, DB_POOL_MAX, DB_POOL_OVERFLOW, DB_POOL_WAIT, POOL, MetricSpec
+from whatsself_otel.instrumentation.sqlalchemy import root_of
 from whatsself_otel.metrics import create_histogram
 from whatsself_otel.series import Series
 
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import CallbackOptions, Meter
 
+_logger = logging.getLogger(__name__)
+
 
 class PoolMetrics:
     """
-    Watches the pools of any number of engines, and keeps none of them alive.
+    Watches any number of pools, each once, and keeps none of them alive.
 
     Args:
         meter: Where the instruments are created, once.
@@ -30,7 +34,7 @@ class PoolMetrics:
 
     def __init__(self, meter: Meter, *, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
-        self._watched: weakref.WeakKeyDictionary[Any, _WatchedEngine] = weakref.WeakKeyDictionary()
+        self._watched: weakref.WeakKeyDictionary[Any, _WatchedPool] = weakref.WeakKeyDictionary()
         self._wait = create_histogram(meter, DB_POOL_WAIT)
         self._observe(meter, DB_POOL_IN_USE, _in_use)
         self._observe(meter, DB_POOL_MAX, _limit)
@@ -38,26 +42,25 @@ class PoolMetrics:
 
     def watch(self, engine: Any, name: str = "default") -> bool:
         """
-        Watch one engine's pool; return False if it already is watched.
+        Watch one engine's pool; return False if it already is watched, for this engine or another that shares it.
 
         Args:
             engine: A SQLAlchemy ``Engine`` or ``AsyncEngine``.
-            name: Value of the attribute ``pool``; a second engine of the same name gets a number appended.
+            name: Value of the attribute ``pool``; a second pool of the same name gets a number appended.
         """
-        sync_engine = getattr(engine, "sync_engine", engine)
-        if sync_engine in self._watched:
+        pool = root_of(engine).pool
+        if pool in self._watched:
             return False
-        watched = self._new_watched(name)
-        watched.attach(sync_engine)
-        self._watched[sync_engine] = watched
+        self._watched[pool] = watched = self._new_watched(name)
+        watched.attach(pool)
         return True
 
     def unwatch(self, engine: Any) -> None:
-        """Put the engine's pool back as it was; an engine that is not watched is left alone."""
-        sync_engine = getattr(engine, "sync_engine", engine)
-        watched = self._watched.pop(sync_engine, None)
+        """Put the engine's pool back as it was; a pool that is not watched is left alone."""
+        pool = root_of(engine).pool
+        watched = self._watched.pop(pool, None)
         if watched is not None:
-            watched.detach(sync_engine)
+            watched.detach(pool)
 
     def _free_name(self, name: str) -> str:
         taken = {watched.name for watched in self._watched.values()}
@@ -68,51 +71,67 @@ class PoolMetrics:
             free = f"{name}-{number}"
         return free
 
-    def _new_watched(self, name: str) -> _WatchedEngine:
+    def _new_watched(self, name: str) -> _WatchedPool:
         free = self._free_name(name)
-        return _WatchedEngine(free, Series(self._wait, {POOL.name: free}).record, self._clock)
+        return _WatchedPool(free, Series(self._wait, {POOL.name: free}).record, self._clock, self._move)
 
-    def _observe(self, meter: Meter, spec: MetricSpec, read: Callable[[Any, _WatchedEngine], int | None]) -> None:
+    def _move(self, pool: Any, renewed: Any) -> None:
+        """Go on with the pool that takes the place of another."""
+        if (watched := self._watched.pop(pool, None)) is not None:
+            self._watched[renewed] = watched
+
+    def _observe(self, meter: Meter, spec: MetricSpec, read: Callable[[Any, _WatchedPool], int | None]) -> None:
         def callback(_: CallbackOptions) -> Iterable[Observation]:
             pairs = list(self._watched.items())
-            values = [(watched.name, read(engine.pool, watched)) for engine, watched in pairs]
+            values = [(watched.name, read(pool, watched)) for pool, watched in pairs]
             return [Observation(value, {POOL.name: name}) for name, value in values if value is not None]
 
         meter.create_observable_gauge(spec.name, [callback], spec.unit, spec.description.en)
 
 
-class _WatchedEngine:
-    """What is known of one engine beyond its pool; holds no reference to either."""
+class _WatchedPool:
+    """
+    What is known of one pool beyond itself; holds no reference to it.
 
-    def __init__(self, name: str, record: Callable[[float], None], clock: Callable[[], float]) -> None:
+    Args:
+        name: Value of the attribute ``pool``.
+        record: Records a wait, in seconds.
+        clock: Monotonic seconds.
+        move: Told when another pool takes its place.
+    """
+
+    def __init__(
+        self, name: str, record: Callable[[float], None], clock: Callable[[], float], move: Callable[[Any, Any], None]
+    ) -> None:
         self.name = name
         self.checked_out = 0
         self._record = record
         self._clock = clock
+        self._move = move
         self._lock = threading.Lock()
 
-    def attach(self, engine: Any) -> None:
+    def attach(self, pool: Any) -> None:
         """
-        Watch the engine's pool; one that replaces it inherits the pool's listeners.
+        Watch *pool*; one that replaces it inherits its listeners.
 
-        The engine itself is not listened to: with one listener it joins those of every event for each connection.
+        Its engine is not listened to: with one listener it joins those of every event for each connection.
         """
         from sqlalchemy import event
 
-        if not hasattr(engine.pool, "checkedout"):
+        if not hasattr(pool, "checkedout"):
             for name, listener in self._pool_listeners():
-                event.listen(engine.pool, name, listener)
-        self._time(engine.pool)
+                event.listen(pool, name, listener)
+        self._time(pool)
 
-    def detach(self, engine: Any) -> None:
+    def detach(self, pool: Any) -> None:
         """Undo `attach`."""
         from sqlalchemy import event
 
         for name, listener in self._pool_listeners():
-            if event.contains(engine.pool, name, listener):
-                event.remove(engine.pool, name, listener)
+            if event.contains(pool, name, listener):
+                event.remove(pool, name, listener)
         for name in ("connect", "recreate"):
-            vars(engine.pool).pop(name, None)
+            vars(pool).pop(name, None)
 
     def _pool_listeners(self) -> list[tuple[str, Callable[..., None]]]:
         return [("checkout", self._on_checkout), ("checkin", self._on_return), ("detach", self._on_return)]
@@ -127,33 +146,40 @@ class _WatchedEngine:
 
     def _time(self, pool: Any) -> None:
         """Shadow two methods on the instance: SQLAlchemy has no event for a checkout that begins."""
-        untimed, renew, record, clock = pool.connect, pool.recreate, self._record, self._clock
+        untimed, renew = pool.connect, pool.recreate
 
         def connect() -> Any:
-            started_s = clock()
+            started_s = self._clock()
             try:
                 return untimed()
             finally:
-                record(clock() - started_s)
+                self._end_wait(started_s)
 
         def recreate() -> Any:
             renewed = renew()
             self._time(renewed)
+            self._move(pool, renewed)
             return renewed
 
         pool.connect, pool.recreate = connect, recreate
 
+    def _end_wait(self, started_s: float) -> None:
+        try:
+            self._record(self._clock() - started_s)
+        except Exception:  # noqa: BLE001 - the connection is the application's
+            _logger.debug("the wait for a connection was not recorded")
 
-def _in_use(pool: Any, watched: _WatchedEngine) -> int:
+
+def _in_use(pool: Any, watched: _WatchedPool) -> int:
     checked_out = getattr(pool, "checkedout", None)
     return int(checked_out()) if checked_out else watched.checked_out
 
 
-def _limit(pool: Any, _: _WatchedEngine) -> int | None:
+def _limit(pool: Any, _: _WatchedPool) -> int | None:
     max_overflow = getattr(pool, "_max_overflow", -1)
     return None if max_overflow < 0 else int(pool.size()) + int(max_overflow)
 
 
-def _overflow(pool: Any, _: _WatchedEngine) -> int | None:
+def _overflow(pool: Any, _: _WatchedPool) -> int | None:
     overflow = getattr(pool, "overflow", None)
     return max(0, int(overflow())) if overflow else None

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.metrics import NoOpMeter
 
 from whatsself_otel import _sdk
+from whatsself_otel.catalogue import SCHEMA_URL
 from whatsself_otel.spans import SpanMaker
 
 if TYPE_CHECKING:
@@ -31,20 +32,35 @@ _ENGINES: Final[weakref.WeakKeyDictionary[Any, Any]] = weakref.WeakKeyDictionary
 """Engines that are traced, and by what: SQLAlchemy keeps no list to ask, and a second tracer doubles every span."""
 
 
+def root_of(engine: Any) -> Any:
+    """
+    Return the engine that owns the dialect and the pool of *engine*.
+
+    An ``AsyncEngine`` is a face of a sync one, and what ``execution_options()`` returns is one more handle on the same.
+
+    Args:
+        engine: A SQLAlchemy ``Engine`` or ``AsyncEngine``.
+    """
+    owner = getattr(engine, "sync_engine", engine)
+    while (below := getattr(owner, "_proxied", None)) is not None:
+        owner = below
+    return owner
+
+
 def instrument_engine(engine: Any, tracer_provider: TracerProvider, *, lean: bool = False) -> bool:
     """
-    Trace the statements of one engine; return False if it already is traced.
+    Trace the statements of one engine; return False if it already is traced, by whichever of its handles.
 
     Args:
         engine: A SQLAlchemy ``Engine`` or ``AsyncEngine``.
         tracer_provider: Where the spans come from.
         lean: Around the dialect's calls instead of by contrib's listeners, where both record the same.
     """
-    sync_engine = getattr(engine, "sync_engine", engine)
-    if sync_engine in _ENGINES:
+    owner = root_of(engine)
+    if owner in _ENGINES:
         return False
-    spans = SpanMaker(tracer_provider, "opentelemetry.instrumentation.sqlalchemy", _contrib_version())
-    _ENGINES[sync_engine] = _trace_lean(sync_engine, spans) if lean else _trace_by_contrib(sync_engine, spans.tracer)
+    spans = SpanMaker(tracer_provider, "opentelemetry.instrumentation.sqlalchemy", _contrib_version(), SCHEMA_URL)
+    _ENGINES[owner] = _trace_lean(owner, spans) if lean else _trace_by_contrib(owner, spans.tracer)
     return True
 
 
@@ -69,17 +85,17 @@ def _trace_by_contrib(engine: Any, tracer: Tracer) -> Any:
 
 def uninstrument_engine(engine: Any) -> None:
     """Undo `instrument_engine`."""
-    sync_engine = getattr(engine, "sync_engine", engine)
-    spans = _ENGINES.pop(sync_engine, None)
+    owner = root_of(engine)
+    spans = _ENGINES.pop(owner, None)
     if spans is not None:
-        spans.remove(sync_engine)
+        spans.remove(owner)
     else:
-        _sdk.forget_engine(sync_engine)
+        _sdk.forget_engine(owner)
 
 
 def contrib_problems(engine: Any) -> list[str]:
     """Return what is lost of *engine*, which is traced, on the contrib package that is installed."""
-    if _ENGINES.get(getattr(engine, "sync_engine", engine)) is not None:
+    if _ENGINES.get(root_of(engine)) is not None:
         return []
     return [problem for part in (_sdk.CONVENTIONS, _sdk.STATEMENTS) if (problem := part.problem())]
 
