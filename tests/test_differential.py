@@ -28,6 +28,7 @@ from whatsself_otel.instrumentation.background_tasks import trace_background_tas
 
 Start = Callable[..., Telemetry]
 SERVER = 2
+FAILED = 2
 log = logging.getLogger("shop")
 
 STATEMENTS = {
@@ -168,6 +169,60 @@ def assert_same(lean: Seen, contrib: Seen) -> None:
             assert our_item == their_item
 
 
+PARTS = ("name", "kind", "attributes", "status code", "status", "parent", "events")
+
+
+def differences(lean: Seen, contrib: Seen) -> set[str]:
+    """Return what is not the same, as ``place: theirs -> ours``; logs have to be equal."""
+    assert lean.logs == contrib.logs
+    found = set()
+    for ours, theirs in zip(lean.spans, contrib.spans, strict=True):
+        flat = [{**dict(zip(PARTS, each, strict=True)), "attributes": "", **each[2]} for each in (ours, theirs)]
+        found |= {f"{key}: {theirs} -> {ours}" for key, ours, theirs in _unequal(*flat)}
+    ours, theirs = ([item for item in one.points if item not in other.points] for one, other in _both(lean, contrib))
+    for one, other in zip(ours, theirs, strict=True):
+        pairs = _unequal(dict([*one[0], ("count", one[1])]), dict([*other[0], ("count", other[1])]))
+        found |= {f"point, {key}: {theirs} -> {ours}" for key, ours, theirs in pairs}
+    return found
+
+
+def _both(lean: Seen, contrib: Seen) -> tuple[tuple[Seen, Seen], tuple[Seen, Seen]]:
+    return (lean, contrib), (contrib, lean)
+
+
+def _unequal(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    for key in {*ours, *theirs}:
+        if ours.get(key) != theirs.get(key):
+            yield key, _brief(ours.get(key)), _brief(theirs.get(key))
+
+
+def _brief(value: Any) -> Any:
+    return value.split('"')[1] if isinstance(value, str) and value.startswith("string_value") else value
+
+
+ABANDONED = {
+    "error.type: 500 -> ClientDisconnect",
+    "http.response.status_code: 500 -> None",
+    "status:  -> ClientDisconnect: ",
+    "point, error.type: 500 -> ClientDisconnect",
+    "point, http.response.status_code: int_value: 500\n -> None",
+}
+DELIBERATE: dict[str, set[str]] = {
+    "no client and no server": {"server.address: 0.0.0.0 -> None", "server.port: 80 -> None"},
+    "a client that is a socket": {"server.address: /run/app.sock:None -> /run/app.sock"},
+    "a client that goes while it sends": ABANDONED,
+    "a handler that is cancelled": {
+        "error.type: None -> CancelledError",
+        "status code: 0 -> 2",
+        "status:  -> CancelledError",
+    },
+    "a stream that breaks": {"error.type: None -> RuntimeError"},
+    "a websocket": {"http.response.status_code: 200 -> 101"},
+    "a websocket that nobody serves": {"http.response.status_code: None -> 403"},
+}
+"""Where we follow the stable conventions, and contrib does not: docs/upstream.md has the reasons."""
+
+
 class TestRequests:
     def test_of_an_ordinary_application_are_recorded_the_same(self, start: Start, sink: Sink) -> None:
         body: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
@@ -180,11 +235,11 @@ class TestRequests:
 
     @pytest.mark.parametrize("name", HOSTILE)
     def test_that_are_hostile_are_recorded_the_same(self, start: Start, sink: Sink, name: str) -> None:
-        known = http()
-        scopes = [HOSTILE[name], (known, [])]
+        body: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
+        scopes = [HOSTILE[name], (http(), body)]
         contrib, lean = (record(start, sink, way, build_hostile_app(), scopes) for way in ("contrib", "lean"))
 
-        assert_same(lean, contrib)
+        assert differences(lean, contrib) == DELIBERATE.get(name, set())
 
     def test_a_change_of_any_one_thing_is_noticed(self, start: Start, sink: Sink) -> None:
         body: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
@@ -224,7 +279,8 @@ class TestStatements:
     def test_are_recorded_the_same(self, start: Start, sink: Sink) -> None:
         contrib, lean = (self._run(start, sink, way) for way in ("contrib", "lean"))
 
-        assert lean == contrib
+        assert [_without_error_type(span) for span in lean] == contrib
+        assert {span[2]["error.type"] for span in lean if span[3] == FAILED} == {"OperationalError", "IntegrityError"}
         assert len(contrib) > 2 * len(STATEMENTS)
 
     def _run(self, start: Start, sink: Sink, way: str) -> list[Any]:
@@ -254,7 +310,7 @@ class TestStatements:
     def test_of_an_async_engine_are_recorded_the_same(self, start: Start, sink: Sink, tmp_path: Path) -> None:
         contrib, lean = (self._run_async(start, sink, way, tmp_path / f"{way}.db") for way in ("contrib", "lean"))
 
-        assert lean == contrib
+        assert [_without_error_type(span) for span in lean] == contrib
         assert contrib
 
     def _run_async(self, start: Start, sink: Sink, way: str, database: Path) -> list[Any]:
@@ -274,6 +330,12 @@ class TestStatements:
         shown = [_shown(span, {}) for span in sink.spans()]
         telemetry.shutdown()
         return [(name, kind, _anywhere(held), *rest) for name, kind, held, *rest in shown]
+
+
+def _without_error_type(span: Any) -> Any:
+    """Contrib does not say what kind of error a statement failed with."""
+    name, kind, attributes, *rest = span
+    return name, kind, without(attributes, "error.type"), *rest
 
 
 def _anywhere(attributes: dict[str, Any]) -> dict[str, Any]:

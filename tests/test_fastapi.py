@@ -438,10 +438,10 @@ class TestMemory:
         flush(sink)
 
         stack: Any = app.middleware_stack
-        requests = stack._serve.__self__
+        requests = stack._serving.serve.__self__
         assert [len(agent) for agent in requests._user_agents] == [10]
         assert [len(key[0]) for key in requests._constant] == [10]
-        assert [len(key[0]) for key in requests.durations] == [10]
+        assert [len(kind[0]) for kind, *_ in requests.durations.series] == [10]
         assert [len(span.attributes["user_agent.original"]) for span in sink.spans()] == [10, 10_000]
 
 

@@ -8,6 +8,7 @@ while a middleware outside it returns the ids to the caller and sees the request
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import random
@@ -16,7 +17,7 @@ import time
 import types
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -26,17 +27,19 @@ from opentelemetry.util.http import sanitize_method
 from whatsself_otel import _sdk
 from whatsself_otel._environment import CAPTURED, is_used
 from whatsself_otel._imports import import_safely
-from whatsself_otel.catalogue import HTTP_SERVER_REQUEST_DURATION, REQUEST_ID
+from whatsself_otel.catalogue import REQUEST_ID, SCHEMA_URL
 from whatsself_otel.context import RequestScope, bind_request
 from whatsself_otel.forks import run_in_child
+from whatsself_otel.instrumentation.threads import keep_context_in_threads
 from whatsself_otel.messages import OwnLogger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
-    from opentelemetry.metrics import Histogram, Meter
+    from opentelemetry.metrics import Meter
     from opentelemetry.trace import TracerProvider
 
+    from whatsself_otel.instrumentation.outcomes import Durations
     from whatsself_otel.instrumentation.routes import RouteIndex
     from whatsself_otel.masking import Masker
     from whatsself_otel.processors import OpenRequests
@@ -53,13 +56,25 @@ _NOTHING: Final = "(?!)"
 _NATIVE: Final = "fastapi.telemetry"
 """FastAPI's own telemetry (0.160 and newer), a mounted application's too, leaves a request alone that has this key."""
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
-_SCOPE_KEY: Final = "whatsself_otel.request"
+REQUEST_KEY: Final = "whatsself_otel.request"
+"""Where a scope holds the request that is being served; a mounted application finds it there, and makes none."""
 _ORIGINAL_KEY: Final = "whatsself_otel.scope"
 _ENTERED_KEY: Final = "whatsself_otel.entered"
 _logger = OwnLogger(__name__)
 _MARK: Final = "_whatsself_otel_instrumented"
-SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.21.0"
-"""What contrib names for the stable HTTP conventions."""
+
+
+class Serving(NamedTuple):
+    """
+    How the requests of one application are served.
+
+    Args:
+        serve: Serves one request with its span and its duration.
+        inside: Serves a request that has both already.
+    """
+
+    serve: Serve
+    inside: ASGIApp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,32 +121,32 @@ def instrument_app(app: Any, options: FastAPIOptions) -> bool:
     """
     if getattr(app, _MARK, False):
         return False
-    served_by = _build_lean(app, options) if options.lean else _build_on_contrib(app, options)
+    undos = [keep_context_in_threads()]
+    build = (_build_lean if options.lean else _build_on_contrib)(app, options, undos)
     if options.metrics_app is not None:
         app.add_route("/metrics", options.metrics_app, include_in_schema=False)
-    _wrap_stack(app, lambda stack: RequestMiddleware(stack, options, served_by(stack)))
+    _wrap_stack(app, lambda stack: RequestMiddleware(stack, options, build(stack)))
     if app.middleware_stack is not None:
         app.middleware_stack = app.build_middleware_stack()
-    setattr(app, _MARK, True)
+    setattr(app, _MARK, undos)
     return True
 
 
-def _build_lean(app: Any, options: FastAPIOptions) -> Callable[[Any], Serve]:
+def _build_lean(app: Any, options: FastAPIOptions, undos: list[Callable[[], None]]) -> Callable[[Any], Serving]:
     from whatsself_otel.instrumentation import lean_fastapi
     from whatsself_otel.instrumentation.background_tasks import trace_background_tasks
+    from whatsself_otel.instrumentation.outcomes import Durations
     from whatsself_otel.instrumentation.routes import RouteIndex
     from whatsself_otel.spans import SpanMaker
 
     spans = SpanMaker(options.tracer_provider, "opentelemetry.instrumentation.fastapi", _contrib_version(), SCHEMA_URL)
-    undo_background = trace_background_tasks(spans.tracer)
-    undo_native = _silence_native(app)
-    app._whatsself_otel_undo = lambda: (undo_background(), undo_native())  # noqa: SLF001 - our own mark
-    duration, routes = _duration_histogram(options.meter), RouteIndex(app)
+    undos += trace_background_tasks(spans.tracer), _silence_native(app)
+    durations, routes = Durations(options.meter), RouteIndex(app)
 
-    def build(stack: Any) -> Serve:
+    def build(stack: Any) -> Serving:
         if hasattr(stack, "app"):
             stack.app = lean_fastapi.Recorder(stack.app)
-        return lean_fastapi.Requests(stack, options, spans, duration, routes).serve
+        return Serving(lean_fastapi.Requests(stack, options, spans, durations, routes).serve, stack)
 
     return build
 
@@ -151,14 +166,15 @@ def _silence_native(app: Any) -> Callable[[], None]:
     return lambda: config.update(before)
 
 
-def _build_on_contrib(app: Any, options: FastAPIOptions) -> Callable[[Any], Serve]:
-    below = _Below(options.on_error)
-    _wrap_stack(app, below.wrap)
-    _sdk.use_stable_conventions()
+def _build_on_contrib(app: Any, options: FastAPIOptions, undos: list[Callable[[], None]]) -> Callable[[Any], Serving]:
+    from whatsself_otel.instrumentation.outcomes import Durations
     from whatsself_otel.instrumentation.routes import RouteIndex
 
-    routes = RouteIndex(app)
-    import_safely("opentelemetry.instrumentation.fastapi").FastAPIInstrumentor.instrument_app(
+    below, durations, routes = _Below(options.on_error), Durations(options.meter), RouteIndex(app)
+    _wrap_stack(app, below.wrap)
+    _sdk.use_stable_conventions()
+    instrumentor = import_safely("opentelemetry.instrumentation.fastapi").FastAPIInstrumentor
+    instrumentor.instrument_app(
         app,
         tracer_provider=options.tracer_provider,
         meter_provider=NoOpMeterProvider(),
@@ -167,8 +183,8 @@ def _build_on_contrib(app: Any, options: FastAPIOptions) -> Callable[[Any], Serv
         exclude_spans=["receive", "send"],
         server_request_hook=lambda span, scope: _enter_request(span, scope, options.requests, routes),
     )
-    duration = _duration_histogram(options.meter)
-    return lambda stack: _ByContrib(stack, options, below, duration).serve
+    undos.append(lambda: instrumentor.uninstrument_app(app))
+    return lambda stack: Serving(_ByContrib(stack, options, below, durations).serve, below.stack)
 
 
 def excluded_pattern(options: FastAPIOptions) -> re.Pattern[str] | None:
@@ -186,19 +202,14 @@ def url_of(scope: Scope) -> str:
 
 def uninstrument_app(app: Any) -> None:
     """Undo `instrument_app`."""
-    if not getattr(app, _MARK, False):
+    undos = app.__dict__.pop(_MARK, None)
+    if undos is None:
         return
-    undo = app.__dict__.pop("_whatsself_otel_undo", None)
-    if undo is not None:
+    for undo in undos:
         undo()
-    else:
-        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
-
-        FastAPIInstrumentor.uninstrument_app(app)
     app.__dict__.pop("build_middleware_stack", None)
     if app.middleware_stack is not None:
         app.middleware_stack = app.build_middleware_stack()
-    setattr(app, _MARK, False)
 
 
 def _wrap_stack(app: Any, wrap: Callable[[Any], Any]) -> None:
@@ -264,30 +275,19 @@ def _readable(scope: Scope) -> Scope:
 
 def _enter_request(span: trace.Span, scope: Scope, requests: OpenRequests, routes: RouteIndex) -> None:
     """Bind the request inside contrib's context; contrib's own detach undoes it at the end of the request."""
-    request = scope.get(_SCOPE_KEY)
+    request = scope.get(REQUEST_KEY)
     if not isinstance(request, RequestScope):
         return
     request.span = span
-    request.route = _route(span, scope, routes)
-    context = bind_request(request)
-    otel_context.attach(context)
+    request.route = routes.find(scope)
+    if request.route is not None:  # contrib knows a mounted application only by its prefix
+        method = sanitize_method(str(scope.get("method", "")).strip())
+        span.set_attribute("http.route", request.route)
+        span.update_name(" ".join(filter(None, ("HTTP" if method == "_OTHER" else method, request.route))))
+    otel_context.attach(bind_request(request))
     span.set_attribute(REQUEST_ID, request.request_id)
     if span.is_recording():
         requests.add(request)
-
-
-def _route(span: trace.Span, scope: Scope, routes: RouteIndex) -> str | None:
-    attributes = getattr(span, "attributes", None) or {}
-    if "http.route" in attributes:
-        return str(attributes["http.route"])
-    return None if span.is_recording() else routes.find(scope)
-
-
-def _duration_histogram(meter: Meter) -> Histogram:
-    spec = HTTP_SERVER_REQUEST_DURATION
-    return meter.create_histogram(
-        spec.name, spec.unit, spec.description.en, explicit_bucket_boundaries_advisory=list(spec.buckets)
-    )
 
 
 class RequestMiddleware:
@@ -297,15 +297,15 @@ class RequestMiddleware:
     Args:
         app: The rest of the stack, contrib's middleware first if it is used.
         options: What it works with.
-        serve: Serves one request, with its span.
+        serving: How requests are served.
     """
 
-    def __init__(self, app: ASGIApp, options: FastAPIOptions, serve: Serve) -> None:
+    def __init__(self, app: ASGIApp, options: FastAPIOptions, serving: Serving) -> None:
         # This name is how FastAPI (0.160 and newer) looks through the stack for contrib's middleware; when it finds it,
         # its own native telemetry stands back and does not record every request a second time.
         self.app = app
         self._options = options
-        self._serve = serve
+        self._serving = serving
         self._started = False
         self._random = random.Random()
         run_in_child(self._random.seed)
@@ -314,14 +314,32 @@ class RequestMiddleware:
         """Serve one connection."""
         if not self._started:
             self._started = True
-            self._options.on_start()
+            self._attempt(self._options.on_start)
         if scope["type"] in {"http", "websocket"}:
-            scope[_NATIVE] = None
-            await self._serve(scope, receive, send, RequestScope(request_id=self._request_id(scope)))
+            await self._serve(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self.app(scope, receive, self._flush_at_shutdown(send))
         else:
             await self.app(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if REQUEST_KEY in scope:  # mounted in an application that has begun to record this request
+            await self._serving.inside(scope, receive, send)
+            return
+        scope[_NATIVE] = None
+        request_id = self._attempt(lambda: self._request_id(scope)) or self._make_id()
+        await self._serving.serve(scope, receive, send, RequestScope(request_id=request_id))
+
+    def _attempt(self, step: Callable[[], Any]) -> Any:
+        """Return what *step* returns, None if it fails."""
+        try:
+            return step()
+        except Exception:  # noqa: BLE001 - the application never suffers
+            self._options.on_error("instrumentation")
+            return None
+
+    def _make_id(self) -> str:
+        return f"{self._random.getrandbits(128):032x}"
 
     def _request_id(self, scope: Scope) -> str:
         """Take the caller's X-Request-ID only if it is short, plain and holds no personal data; else make one."""
@@ -330,7 +348,7 @@ class RequestMiddleware:
                 given: str = value.decode("ascii", "replace")
                 if _REQUEST_ID.fullmatch(given) and self._options.masker.text(given) == given:
                     return given
-        made = f"{self._random.getrandbits(128):032x}"
+        made = self._make_id()
         self._options.masker.trust(made)  # masking knows what random ids look like, and need not look again
         return made
 
@@ -339,7 +357,8 @@ class RequestMiddleware:
 
         async def send_and_flush(message: Message) -> None:
             if str(message["type"]).startswith("lifespan.shutdown."):
-                await asyncio.get_running_loop().run_in_executor(None, self._options.on_shutdown)
+                with contextlib.suppress(Exception):  # a loop of another kind, or one whose threads have ended
+                    await asyncio.get_running_loop().run_in_executor(None, self._options.on_shutdown)
             await send(message)
 
         return send_and_flush
@@ -353,37 +372,44 @@ class _ByContrib:
         app: The rest of the stack, contrib's middleware first.
         options: What it works with.
         below: The application under contrib's middleware.
-        duration: Where durations are recorded.
+        durations: Where durations are recorded.
     """
 
-    def __init__(self, app: ASGIApp, options: FastAPIOptions, below: _Below, duration: Histogram) -> None:
+    def __init__(self, app: ASGIApp, options: FastAPIOptions, below: _Below, durations: Durations) -> None:
         self._app = app
         self._options = options
         self._below = below
-        self._duration = duration
+        self._durations = durations
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, request: RequestScope) -> None:
         """Serve one request."""
-        scope[_SCOPE_KEY] = request
-        response = _Response(scope, request, self._options, self._duration)
+        scope[REQUEST_KEY] = request
+        response = _Response(scope, request, self._options, self._durations)
         token = otel_context.attach(bind_request(request))
         try:
             await self._below.serve(self._app, scope, receive, response.wrap(send))
+        except BaseException as error:
+            response.outcome.fail(error)
+            raise
         finally:
             otel_context.detach(token)
             response.end()
             self._options.requests.finish(request)
+            scope.pop(REQUEST_KEY, None)
 
 
 class _Response:
     """One response: adds our headers to its start and measures until its last byte, background tasks excluded."""
 
-    def __init__(self, scope: Scope, request: RequestScope, options: FastAPIOptions, duration: Histogram) -> None:
+    def __init__(self, scope: Scope, request: RequestScope, options: FastAPIOptions, durations: Durations) -> None:
+        from whatsself_otel.instrumentation.outcomes import Outcome, kind_of
+
         self._scope = scope
         self._request = request
         self._options = options
-        self._duration = duration
-        self._status: int | None = None
+        self._durations = durations
+        self.outcome = Outcome(is_http=scope["type"] == "http")
+        self._kind = kind_of(scope)
         self._start_s = time.perf_counter()
         self._ended = False
 
@@ -391,7 +417,7 @@ class _Response:
         async def send_with_headers(message: Message) -> None:
             kind = message["type"]
             if kind in {"http.response.start", "websocket.accept"}:
-                self._status = message.get("status", 101)
+                self.outcome.start(message.get("status", 101))
                 message = {**message, "headers": [*(message.get("headers") or ()), *self._headers(message)]}
             await send(message)
             if kind == "http.response.body" and not message.get("more_body", False):
@@ -404,18 +430,9 @@ class _Response:
         if self._ended or self._scope["type"] != "http" or self._excluded():
             return
         self._ended = True
-        status = self._status if self._status is not None else 500
-        attributes: dict[str, Any] = {
-            "http.request.method": sanitize_method(str(self._scope.get("method", "")).strip()),
-            "url.scheme": "https" if self._scope.get("scheme") == "https" else "http",
-            "http.response.status_code": status,
-        }
-        if self._request.route:
-            attributes["http.route"] = self._request.route
-        if status >= 500:
-            attributes["error.type"] = str(status)
         context = trace.set_span_in_context(self._request.span)
-        self._duration.record(time.perf_counter() - self._start_s, attributes, context=context)
+        elapsed_s = time.perf_counter() - self._start_s
+        self._durations.record(self._kind, self._request.route, self.outcome, elapsed_s, context)
 
     def _excluded(self) -> bool:
         pattern = excluded_pattern(self._options)

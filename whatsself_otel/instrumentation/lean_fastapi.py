@@ -19,17 +19,17 @@ from opentelemetry.util.http import detect_synthetic_user_agent, sanitize_method
 from whatsself_otel import _sdk
 from whatsself_otel.catalogue import REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
-from whatsself_otel.instrumentation.fastapi import excluded_pattern, url_of
+from whatsself_otel.instrumentation.failures import error_type, record_failure
+from whatsself_otel.instrumentation.fastapi import REQUEST_KEY, excluded_pattern, url_of
+from whatsself_otel.instrumentation.outcomes import MAX_REMEMBERED, Durations, Outcome, is_short, kind_of
 from whatsself_otel.messages import OwnLogger
 from whatsself_otel.propagation import CleanTraceContext
 from whatsself_otel.remembered import Remembered
-from whatsself_otel.series import Series
 from whatsself_otel.spans import put_clean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from opentelemetry.metrics import Histogram
     from opentelemetry.trace import Span
 
     from whatsself_otel.instrumentation.fastapi import ASGIApp, FastAPIOptions, Message, Receive, Scope, Send
@@ -37,15 +37,12 @@ if TYPE_CHECKING:
     from whatsself_otel.spans import SpanMaker
 
 _logger = OwnLogger(__name__)
-_MAX_REMEMBERED: Final = 1024
-_MAX_REMEMBERED_CHARS: Final = 512
-"""What a client sends is remembered, but not at any length: a header may have 64 KB."""
 _SUPPRESSED_PLAIN: Final = "suppress_instrumentation"
 
 
 class Recorder:
     """
-    Records what an application raises on the span around it, before the answer 500 ends that span.
+    Notes what leaves an application before the answer 500 ends the request's span.
 
     Args:
         app: The application below Starlette's ``ServerErrorMiddleware``.
@@ -58,8 +55,9 @@ class Recorder:
         """Serve one connection."""
         try:
             await self.app(scope, receive, send)
-        except Exception as error:
-            _record(trace.get_current_span(), error)
+        except BaseException as error:
+            if (exchange := scope.get(REQUEST_KEY)) is not None:
+                exchange.fail(error)
             raise
 
 
@@ -71,43 +69,54 @@ class Requests:
         app: The rest of the stack.
         options: What it works with.
         spans: Starts them.
-        duration: Where durations are recorded.
+        durations: Where durations are recorded.
         routes: Finds the route of a request.
     """
 
     def __init__(
-        self, app: ASGIApp, options: FastAPIOptions, spans: SpanMaker, duration: Histogram, routes: RouteIndex
+        self, app: ASGIApp, options: FastAPIOptions, spans: SpanMaker, durations: Durations, routes: RouteIndex
     ) -> None:
         self._app = app
         self.options = options
-        self.duration = duration
+        self.durations = durations
         self._spans = spans
         self._routes = routes
         self._excluded = frozenset(options.excluded_paths)
         self._suppressing = (_SUPPRESSED_PLAIN, *_sdk.suppression_keys(), *_sdk.suppression_keys("http"))
         self._excluded_url = excluded_pattern(options)
-        self._constant: Remembered[tuple[Any, ...], tuple[str, dict[str, Any]]] = Remembered(_MAX_REMEMBERED)
-        self._user_agents: Remembered[bytes, Mapping[str, str]] = Remembered(_MAX_REMEMBERED)
-        self.durations: Remembered[tuple[Any, ...], Series] = Remembered(_MAX_REMEMBERED)
+        self._constant: Remembered[tuple[Any, ...], tuple[str, dict[str, Any]]] = Remembered(MAX_REMEMBERED)
+        self._user_agents: Remembered[bytes, Mapping[str, str]] = Remembered(MAX_REMEMBERED)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, request: RequestScope) -> None:
         """Serve one request by the application, with a span if nothing hinders that."""
-        exchange = _Exchange(self, scope, send, request)
-        try:
-            token = otel_context.attach(self._enter(scope, exchange))
-        except Exception:  # noqa: BLE001 - a request that telemetry cannot read is served all the same
-            _logger.debug("a request could not be read; it is served without a span")
-            self.options.on_error("instrumentation")
-            token = otel_context.attach(bind_request(request))
+        exchange = scope[REQUEST_KEY] = _Exchange(self, scope, send, request)
+        token = otel_context.attach(self._context(scope, exchange))
         try:
             await self._app(scope, receive, exchange.send)
-        except Exception as error:
+        except BaseException as error:
             exchange.fail(error)
             raise
         finally:
             otel_context.detach(token)
             exchange.end()
-            self.options.requests.finish(request)
+            self.attempt(exchange.release)
+            scope.pop(REQUEST_KEY, None)
+
+    def attempt(self, step: Callable[[], object]) -> None:
+        """Do *step*, a part of telemetry; what it raises is counted and kept from the application."""
+        try:
+            step()
+        except Exception:  # noqa: BLE001 - the application never suffers
+            _logger.debug("a request was not recorded whole")
+            self.options.on_error("instrumentation")
+
+    def _context(self, scope: Scope, exchange: _Exchange) -> Context:
+        try:
+            return self._enter(scope, exchange)
+        except Exception:  # noqa: BLE001 - a request that telemetry cannot read is served all the same
+            _logger.debug("a request could not be read; it is served without a span")
+            self.options.on_error("instrumentation")
+            return bind_request(exchange.request)
 
     def _enter(self, scope: Scope, exchange: _Exchange) -> Context:
         current = otel_context.get_current()
@@ -137,7 +146,7 @@ class Requests:
         known = self._constant.get(key)
         if known is None:
             known = _constants(*key)
-            if _is_short(key[0]):
+            if is_short(key[0]):
                 self._constant.keep(key, known)
         name, constant = known
         attributes = {**constant, **self._user_agent(headers), REQUEST_ID: request.request_id}
@@ -157,7 +166,7 @@ class Requests:
         known = self._user_agents.get(given)
         if known is None:
             known = _user_agent_attributes(_ascii(given))
-            if _is_short(given):
+            if is_short(given):
                 self._user_agents.keep(given, known)
         return known
 
@@ -165,68 +174,93 @@ class Requests:
 class _Exchange:
     """One request and its response: adds our headers, ends the span with the last byte and measures until then."""
 
-    __slots__ = ("_ended", "_requests", "_scope", "_send", "_start_s", "_status", "excluded", "request", "span")
+    __slots__ = (
+        "_ended",
+        "_has_trailers",
+        "_kind",
+        "_outcome",
+        "_requests",
+        "_send",
+        "_start_s",
+        "excluded",
+        "request",
+        "span",
+    )
 
     def __init__(self, requests: Requests, scope: Scope, send: Send, request: RequestScope) -> None:
         self.request = request
         self.span: Span = INVALID_SPAN
         self.excluded = False
+        self._kind = kind_of(scope) if scope["type"] == "http" else None
+        self._outcome = Outcome(is_http=self._kind is not None)
         self._requests = requests
-        self._scope = scope
         self._send = send
-        self._status: int | None = None
         self._start_s = time.perf_counter()
-        self._ended = False
+        self._ended = self._has_trailers = False
 
     async def send(self, message: Message) -> None:
         """Send *message* of the application."""
-        kind = message["type"]
-        if kind == "http.response.start":
-            self._note_status(message["status"])
-            message = self._with_headers(message)
-        elif kind == "websocket.accept":
-            message = self._with_headers(message)
-        elif kind == "websocket.send":
-            self._note_status(200)
+        is_last = False
+        try:
+            message, is_last = self._look_at(message)
+        except Exception:  # noqa: BLE001 - a message that we cannot read is the server's to judge
+            self._requests.options.on_error("instrumentation")
         await self._send(message)
-        if kind == "http.response.body" and not message.get("more_body", False):
+        if is_last:
             self.end()
 
-    def fail(self, error: Exception) -> None:
-        """Record what came out of the application, unless its span has ended or has it already."""
-        span = self.span
-        if span.is_recording() and not any(event.name == "exception" for event in getattr(span, "events", ())):
-            _record(span, error)
+    def fail(self, error: BaseException) -> None:
+        """Note what leaves the application, unless it did so before or its answer was complete by then."""
+        if not self._ended:
+            self._requests.attempt(lambda: self._record(error))
 
     def end(self) -> None:
         """End the span and record the duration, once; a request without a response counts too."""
-        if self._ended:
-            return
-        self._ended = True
-        if self._scope["type"] == "http" and not self.excluded:
-            self._measure()
-        if self.span.is_recording():
-            self.span.end()
+        if not self._ended:
+            self._ended = True
+            self._requests.attempt(self._measure)
+            self._requests.attempt(self._end_span)
 
-    def _note_status(self, status: int) -> None:
-        self._status = status
-        span = self.span
-        if span.is_recording():
-            put_clean(span, {"http.response.status_code": int(status)})
-            if not 100 <= status <= 499:
-                span.set_attribute("error.type", str(status))
+    def release(self) -> None:
+        """Let the span go, with all ids that became known until now."""
+        self._requests.options.requests.finish(self.request)
+
+    def _look_at(self, message: Message) -> tuple[Message, bool]:
+        """Return *message* as it is sent, and whether it ends the response."""
+        kind = message["type"]
+        if kind == "http.response.body":
+            return message, not (self._has_trailers or message.get("more_body", False))
+        if kind in _STARTS:
+            self._has_trailers = message.get("trailers", False)
+            self._outcome.start(101 if kind == "websocket.accept" else message["status"])
+            return self._with_headers(message), False
+        if kind == "websocket.close":
+            self._outcome.close()
+        return message, kind == "http.response.trailers" and not message.get("more_trailers", False)
+
+    def _record(self, error: BaseException) -> None:
+        if self._outcome.fail(error) and self.span.is_recording():
+            if isinstance(error, Exception):
+                record_failure(self.span, error)
+            else:
+                self.span.set_status(Status(StatusCode.ERROR, error_type(error)))
+
+    def _end_span(self) -> None:
+        span, outcome = self.span, self._outcome
+        if not span.is_recording():
+            return
+        try:
+            put_clean(span, outcome.attributes)
+            if outcome.error_type != outcome.failure:
                 span.set_status(Status(StatusCode.ERROR))
+        finally:
+            span.end()
 
     def _measure(self) -> None:
-        elapsed_s = time.perf_counter() - self._start_s
-        requests = self._requests
-        key = (self._scope.get("method", ""), self._scope.get("scheme"), self._status, self.request.route)
-        series = requests.durations.get(key)
-        if series is None:
-            series = Series(requests.duration, _duration_attributes(*key))
-            if _is_short(key[0]):
-                requests.durations.keep(key, series)
-        series.record(elapsed_s, trace.set_span_in_context(self.span, _EMPTY))
+        if self._kind is not None and not self.excluded:
+            elapsed_s = time.perf_counter() - self._start_s
+            context = trace.set_span_in_context(self.span, _EMPTY)
+            self._requests.durations.record(self._kind, self.request.route, self._outcome, elapsed_s, context)
 
     def _with_headers(self, message: Message) -> Message:
         given = list(message.get("headers") or ())
@@ -270,17 +304,8 @@ class _Headers:
 
 
 _EMPTY: Final = Context()
+_STARTS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 _TRACE_HEADERS: Final = frozenset({b"traceparent", b"tracestate"})
-
-
-def _is_short(given: str | bytes) -> bool:
-    return len(given) <= _MAX_REMEMBERED_CHARS
-
-
-def _record(span: Span, error: Exception) -> None:
-    if span.is_recording():
-        span.record_exception(error)
-        span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
 
 
 def _ascii(value: bytes) -> str:
@@ -308,28 +333,14 @@ def _constants(
             _set(attributes, "http.request.method_original", shown)
         _set(attributes, "http.request.method", sanitized)
     _set(attributes, "http.route", route)
-    # The address has the port in it, as contrib writes it.
-    _set(attributes, "server.address", host + (f":{port}" if str(port) != "80" else ""))
+    _set(attributes, "server.address", host)
     _set_number(attributes, "server.port", port)
     verb = "HTTP" if sanitized == "_OTHER" else sanitized
     return " ".join(filter(None, (verb, route))), attributes
 
 
-def _duration_attributes(method: str, scheme: str | None, status: int | None, route: str | None) -> dict[str, Any]:
-    code = 500 if status is None else status
-    attributes: dict[str, Any] = {
-        "http.request.method": sanitize_method(str(method).strip()),
-        "url.scheme": "https" if scheme == "https" else "http",
-        "http.response.status_code": code,
-    }
-    _set(attributes, "http.route", route)
-    if code >= 500:
-        attributes["error.type"] = str(code)
-    return attributes
-
-
 def _server(scope: Scope) -> tuple[Any, Any]:
-    host, port = scope.get("server") or ("0.0.0.0", 80)  # noqa: S104 - nothing is bound here
+    host, port = scope.get("server") or (None, None)
     return host, port
 
 

@@ -19,15 +19,18 @@ from opentelemetry.semconv.attributes.db_attributes import (
     DB_SYSTEM_NAME,
 )
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import SpanKind
 
 from whatsself_otel import _sdk
+from whatsself_otel.instrumentation.failures import set_failed, text_of
 from whatsself_otel.instrumentation.sql_names import operation_of, span_name
 from whatsself_otel.messages import OwnLogger
 from whatsself_otel.remembered import Remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from opentelemetry.trace import Span
 
     from whatsself_otel.spans import SpanMaker
 
@@ -87,10 +90,9 @@ class StatementSpans:
             try:
                 execute(cursor, statement, *rest, **keywords)
             except BaseException as error:
-                span.set_status(Status(StatusCode.ERROR, str(error)))
-                span.end()
+                _end(span, error)
                 raise
-            span.end()
+            _end(span)
 
         return traced
 
@@ -118,6 +120,15 @@ class StatementSpans:
         if len(statement) <= _MAX_STATEMENT_CHARS:
             self._statements.keep(statement, read)
         return read
+
+
+def _end(span: Span, error: BaseException | None = None) -> None:
+    try:
+        if error is not None:
+            set_failed(span, error, text_of(error))
+        span.end()
+    except Exception:  # noqa: BLE001 - a statement is the application's, whatever its span does
+        _logger.debug("a statement's span could not be ended")
 
 
 def _unseen(initialize: Callable[[Any], None]) -> Callable[[Any], None]:

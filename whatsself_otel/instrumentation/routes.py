@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from starlette.routing import Match, Mount, Route, WebSocketRoute
+from starlette.routing import Host, Match, Mount, Route, WebSocketRoute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _REBUILD_PAUSE_S: Final = 1.0
 """Shortest time between two searches for routes that were added late."""
+_MAX_WRAPPERS: Final = 20
+"""How many middlewares may be around a mounted application for its routes to be found."""
 
 
 @dataclass(slots=True)
@@ -49,10 +51,17 @@ class RouteIndex:
         self._routes: list[Any] = []
         self._plain: list[tuple[re.Pattern[str] | None, str | None]] = []
         """Pattern and template of each route that is no mount, no WebSocket and nothing of somebody else's."""
+        self._mounted: dict[int, RouteIndex] = {}
+        """The routes of applications that are mounted here, by the place of their mount."""
         self._root = _Node()
 
     def find(self, scope: Scope) -> str | None:
-        """Return the template of the route that *scope* will take; None if there is none."""
+        """
+        Return the template of the route that *scope* will take, those of its mounts before it; None if there is none.
+
+        Where a mounted application does not know the path, or does not tell its routes, the mount's own is all there
+        is.
+        """
         if len(self._app.routes) != self._size:
             self._build()
         route, found = self._search(scope)
@@ -71,12 +80,18 @@ class RouteIndex:
                 return (template, True) if pattern.match(path) else (None, False)
         for number in sorted(numbers):
             route = self._routes[number]
-            match, _ = Route.matches(route, scope) if isinstance(route, Route) else route.matches(scope)
+            match, child = Route.matches(route, scope) if isinstance(route, Route) else route.matches(scope)
             if match == Match.FULL:
-                return _path_of(route, scope), True
+                return self._whole_path(number, scope, child), True
             if match == Match.PARTIAL:
                 partial = route.path
         return partial, partial is not None
+
+    def _whole_path(self, number: int, scope: Scope, child: Scope) -> str | None:
+        path = getattr(self._routes[number], "path", None) or ""  # a route by host has none
+        mounted = self._mounted.get(number)
+        below = mounted.find({**scope, **child}) if mounted else None
+        return f"{path}{below or ''}" or None
 
     def _candidates(self, path: str) -> list[int]:
         found: list[int] = list(self._root.open_ended)
@@ -94,6 +109,8 @@ class RouteIndex:
         self._built_s = time.monotonic()
         self._routes = list(_flatten(self._app.routes))
         self._plain = [_pattern_of(route) for route in self._routes]
+        owners = {number: _owner_of_routes(route) for number, route in enumerate(self._routes)}
+        self._mounted = {number: RouteIndex(owner) for number, owner in owners.items() if owner is not None}
         self._root = _Node()
         for number, route in enumerate(self._routes):
             self._add(number, route)
@@ -124,9 +141,15 @@ def _pattern_of(route: Any) -> tuple[re.Pattern[str] | None, str | None]:
     return (pattern, template) if is_plain else (None, None)
 
 
-def _path_of(route: Any, scope: Scope) -> str | None:
-    path: str | None = getattr(route, "path", None)
-    return path if path is not None or hasattr(route, "path") else scope.get("path")
+def _owner_of_routes(route: Any) -> Any:
+    """Return the application that *route* leads to, if it has routes of its own: middlewares around it have none."""
+    original = getattr(route, "original_route", route)
+    app = original.app if isinstance(original, Mount | Host) else None
+    for _ in range(_MAX_WRAPPERS):
+        if hasattr(app, "routes"):
+            return app
+        app = getattr(app, "app", None)
+    return None
 
 
 def _route_path(scope: Scope) -> str:
