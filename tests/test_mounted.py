@@ -93,10 +93,10 @@ ROUTES: dict[str, str | None] = {
 
 
 def server_spans(sink: Sink) -> list[Span]:
-    from whatsself_otel.setup import _HANDLE
+    from whatsself_otel.handle import HANDLE
 
-    assert _HANDLE.running is not None
-    assert _HANDLE.running.force_flush(10)
+    assert HANDLE.running is not None
+    assert HANDLE.running.force_flush(10)
     return [span for span in sink.spans() if span.kind == SERVER]
 
 

@@ -136,10 +136,10 @@ def points(sink: Sink) -> list[Any]:
 
 
 def flush() -> None:
-    from whatsself_otel.setup import _HANDLE
+    from whatsself_otel.handle import HANDLE
 
-    assert _HANDLE.running is not None
-    assert _HANDLE.running.force_flush(10)
+    assert HANDLE.running is not None
+    assert HANDLE.running.force_flush(10)
 
 
 def outcome(attributes: dict[str, Any]) -> tuple[Any, Any]:

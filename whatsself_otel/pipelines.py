@@ -32,6 +32,7 @@ from whatsself_otel.processors import (
 )
 from whatsself_otel.resource import build_resource
 from whatsself_otel.sampling import build_sampler
+from whatsself_otel.tracers import SafeTracerProvider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,7 +108,7 @@ class Pipelines:
 
     def _build_providers(self, requests: OpenRequests, id_generator: IdGenerator | None) -> None:
         resource, limits = build_resource(self._config, self._masker), span_limits(self._config.limits)
-        self.tracer_provider = TracerProvider(
+        self.tracer_provider = SafeTracerProvider(
             sampler=build_sampler(self._config, self.problems),
             resource=resource,
             shutdown_on_exit=False,

@@ -28,6 +28,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Status, Sta
 
 from whatsself_otel import _sdk
 from whatsself_otel.context import current_attributes
+from whatsself_otel.failures import set_failed, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -282,7 +283,7 @@ class OwnSpan(trace.Span, ReadableSpan):
         kind = type(exception)
         described = {
             "exception.type": ("" if kind.__module__ == "builtins" else f"{kind.__module__}.") + kind.__qualname__,
-            "exception.message": str(exception),
+            "exception.message": text_of(exception),
             "exception.stacktrace": "".join(traceback.format_exception(exception)),
             "exception.escaped": str(escaped),
         }
@@ -305,7 +306,7 @@ class OwnSpan(trace.Span, ReadableSpan):
     ) -> None:
         if error is not None and self.is_recording():
             self.record_exception(error, escaped=True)
-            self.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+            set_failed(self, error)
         super().__exit__(kind, error, stack)
 
     def copy(self) -> ReadableSpan:

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.background import BackgroundTask
 
-from whatsself_otel.instrumentation.failures import guarded_span
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -31,7 +29,7 @@ def trace_background_tasks(tracer: Tracer) -> Callable[[], None]:
 
     async def traced(self: Any) -> None:
         name = f"BackgroundTask {getattr(self.func, '__name__', self.func.__class__.__name__)}"
-        with guarded_span(tracer, name):
+        with tracer.start_as_current_span(name):
             await original(self)
 
     traced._whatsself_otel_original = original  # type: ignore[attr-defined]  # noqa: SLF001 - our own mark

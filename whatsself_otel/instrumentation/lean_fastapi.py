@@ -19,7 +19,7 @@ from opentelemetry.util.http import detect_synthetic_user_agent, sanitize_method
 from whatsself_otel import _sdk
 from whatsself_otel.catalogue import REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
-from whatsself_otel.instrumentation.failures import error_type, record_failure
+from whatsself_otel.failures import error_type, record_exception, set_failed
 from whatsself_otel.instrumentation.fastapi import REQUEST_KEY, excluded_pattern, url_of
 from whatsself_otel.instrumentation.outcomes import MAX_REMEMBERED, Durations, Outcome, is_short, kind_of
 from whatsself_otel.messages import OwnLogger
@@ -239,11 +239,13 @@ class _Exchange:
         return message, kind == "http.response.trailers" and not message.get("more_trailers", False)
 
     def _record(self, error: BaseException) -> None:
-        if self._outcome.fail(error) and self.span.is_recording():
-            if isinstance(error, Exception):
-                record_failure(self.span, error)
-            else:
-                self.span.set_status(Status(StatusCode.ERROR, error_type(error)))
+        if not self._outcome.fail(error) or not self.span.is_recording():
+            return
+        if isinstance(error, Exception):
+            record_exception(self.span, error)
+            set_failed(self.span, error)
+        else:
+            set_failed(self.span, error, error_type(error))
 
     def _end_span(self) -> None:
         span, outcome = self.span, self._outcome

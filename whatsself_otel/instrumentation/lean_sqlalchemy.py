@@ -18,11 +18,12 @@ from opentelemetry.semconv.attributes.db_attributes import (
     DB_QUERY_TEXT,
     DB_SYSTEM_NAME,
 )
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
 from opentelemetry.trace import SpanKind
 
 from whatsself_otel import _sdk
-from whatsself_otel.instrumentation.failures import set_failed, text_of
+from whatsself_otel.failures import error_type, set_failed, text_of
 from whatsself_otel.instrumentation.sql_names import operation_of, span_name
 from whatsself_otel.messages import OwnLogger
 from whatsself_otel.remembered import Remembered
@@ -125,6 +126,7 @@ class StatementSpans:
 def _end(span: Span, error: BaseException | None = None) -> None:
     try:
         if error is not None:
+            span.set_attribute(ERROR_TYPE, error_type(error))
             set_failed(span, error, text_of(error))
         span.end()
     except Exception:  # noqa: BLE001 - a statement is the application's, whatever its span does

@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocketDisconnect
 
 from whatsself_otel.catalogue import HTTP_SERVER_REQUEST_DURATION
-from whatsself_otel.instrumentation.failures import error_type
+from whatsself_otel.failures import error_type
 from whatsself_otel.metrics import create_histogram
 from whatsself_otel.remembered import Remembered
 from whatsself_otel.series import Series

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import weakref
@@ -12,6 +11,7 @@ from opentelemetry.metrics import Observation
 
 from whatsself_otel.catalogue import DB_POOL_IN_USE, DB_POOL_MAX, DB_POOL_OVERFLOW, DB_POOL_WAIT, POOL, MetricSpec
 from whatsself_otel.instrumentation.sqlalchemy import root_of
+from whatsself_otel.messages import OwnLogger
 from whatsself_otel.metrics import create_histogram
 from whatsself_otel.series import Series
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import CallbackOptions, Meter
 
-_logger = logging.getLogger(__name__)
+_logger = OwnLogger(__name__)
 
 
 class PoolMetrics:
