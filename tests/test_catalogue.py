@@ -120,7 +120,7 @@ class TestEntries:
             assert text.en != text.pt
 
     def test_closed_sets_hold_other_unless_foreign_values_are_refused(self) -> None:
-        refused = {catalogue.BREAKER_STATE, catalogue.HTTP_METHOD}
+        refused = {catalogue.BREAKER_STATE, catalogue.HTTP_METHOD, catalogue.PROTOCOL_VERSION}
         closed = {attribute for spec in METRICS for attribute in spec.attributes if attribute.values}
         assert {attribute for attribute in closed if OTHER not in attribute.values} == refused
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import importlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Annotated, Any
 
 import httpx
@@ -28,7 +29,7 @@ class TestAsADecorator:
             await asyncio.sleep(0)
             return dict(current_attributes())
 
-        assert await asyncio.gather(work(), work()) == [{"contactId": "c1"}] * 2
+        assert list(await asyncio.gather(work(), work())) == [{"contactId": "c1"}] * 2
         assert current_attributes() == {}
 
     def test_of_a_function_it_binds_at_every_call_and_in_calls_of_itself(self) -> None:
@@ -65,7 +66,7 @@ class TestAsADecorator:
 
     def test_of_a_generator_it_hands_on_what_it_returns_and_raises(self) -> None:
         @message_context(contact_id="c1")
-        def returns() -> Iterator[int]:
+        def returns() -> Generator[Any, None, str]:
             yield 1
             return "done"
 
@@ -232,16 +233,13 @@ class TestAStreamInAThread:
 
 class TestAfterShutdown:
     def test_the_functions_of_the_frameworks_are_their_own_again(self, start: Start) -> None:
-        import fastapi.dependencies.utils
-        import fastapi.routing
-        import starlette.responses
-
         def functions() -> list[Any]:
-            return [
-                starlette.responses.iterate_in_threadpool,
-                fastapi.routing.iterate_in_threadpool,
-                fastapi.dependencies.utils.contextmanager_in_threadpool,
-            ]
+            places = (
+                ("starlette.responses", "iterate_in_threadpool"),
+                ("fastapi.routing", "iterate_in_threadpool"),
+                ("fastapi.dependencies.utils", "contextmanager_in_threadpool"),
+            )
+            return [getattr(importlib.import_module(module), name) for module, name in places]
 
         before = functions()
         telemetry = start(FastAPI())

@@ -272,7 +272,16 @@ HTTP_ROUTE: Final = AttributeSpec(
     description=_text("Route template, never the path itself.", "Modelo da rota, nunca o caminho em si."),
 )
 HTTP_STATUS: Final = AttributeSpec(
-    name="http.response.status_code", description=_text("HTTP status code.", "Código de status HTTP.")
+    name="http.response.status_code",
+    description=_text(
+        "HTTP status code; none if the request was cancelled or its client went before the answer began.",
+        "Código de status HTTP; nenhum se a requisição foi cancelada ou o cliente saiu antes do início da resposta.",
+    ),
+)
+PROTOCOL_VERSION: Final = AttributeSpec(
+    name="network.protocol.version",
+    description=_text("Version of HTTP; none if unknown.", "Versão do HTTP; nenhuma se desconhecida."),
+    values=("1.0", "1.1", "2", "3"),
 )
 URL_SCHEME: Final = AttributeSpec(
     name="url.scheme",
@@ -282,7 +291,8 @@ URL_SCHEME: Final = AttributeSpec(
 ERROR_TYPE: Final = AttributeSpec(
     name="error.type",
     description=_text(
-        "Status code of a 5xx answer or type of the exception.", "Código de uma resposta 5xx ou tipo da exceção."
+        "Status code of a 5xx answer, else the exception: also of a stream that broke after a 200.",
+        "Código de uma resposta 5xx, senão a exceção: também de um stream que parou depois de um 200.",
     ),
 )
 
@@ -652,7 +662,7 @@ HTTP_SERVER_REQUEST_DURATION: Final = MetricSpec(
     ),
     verb="the FastAPI instrumentation",
     across=Across.SUM,
-    attributes=(HTTP_ROUTE, HTTP_METHOD, HTTP_STATUS, URL_SCHEME, ERROR_TYPE),
+    attributes=(HTTP_ROUTE, HTTP_METHOD, HTTP_STATUS, URL_SCHEME, PROTOCOL_VERSION, ERROR_TYPE),
     buckets=(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10),
 )
 TELEMETRY_DROPPED: Final = MetricSpec(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from operations.domain import ANSWERED
+
 from dashboards.links import logs_link, traces_link
 from dashboards.model import BAD, BLUE, DARK_RED, GREY, ORANGE, SKY, Dashboard, Panel, Query, Row, both
 from dashboards.panels import bars, lines, log_lines, stat
@@ -63,7 +65,8 @@ def _answered(statuses: str) -> str:
 def _http(source: Source) -> tuple[Panel, ...]:
     server, limit, window = HTTP_SERVER_REQUEST_DURATION, source["http.error_ratio"], source["http.window"]
     errors = increase(server, window, _FAILED, suffix="_count")
-    total = increase(server, window, suffix="_count")
+    total = increase(server, window, ANSWERED, suffix="_count")
+    answers = increase(server, _RANGE, ANSWERED, by="http_response_status_code", suffix="_count")
     return (
         stat(
             both(
@@ -139,7 +142,7 @@ def _http(source: Source) -> tuple[Panel, ...]:
             both("Answers by status", "Respostas por status"),
             both("In the chosen time range.", "No período escolhido."),
             Query(
-                expr=f"round({increase(server, _RANGE, by='http_response_status_code', suffix='_count')}) > 0",
+                expr=f"round({answers}) > 0",
                 legend="{{http_response_status_code}}",
                 instant=True,
             ),

@@ -32,6 +32,8 @@ UP = "whatsself:up"
 WORKERS = "whatsself:workers:count"
 INBOUND_MAX = "whatsself:contact_inbound_max:5m"
 LAST_SESSION_STATES = "logged_out|qr_pending|expired"
+ANSWERED = 'http_response_status_code!=""'
+"""Selects requests with an answer: one that was cancelled, or whose client went first, says nothing of the service."""
 
 
 def series(source: Source, spec: MetricSpec, more: str = "", *, suffix: str = "") -> str:
@@ -226,7 +228,7 @@ def sending(source: Source) -> Group:
 def http(source: Source) -> Group:
     """Does the API answer."""
     window = source["http.window"]
-    total = increase(source, HTTP_SERVER_REQUEST_DURATION, window, suffix="_count")
+    total = increase(source, HTTP_SERVER_REQUEST_DURATION, window, ANSWERED, suffix="_count")
     errors = increase(source, HTTP_SERVER_REQUEST_DURATION, window, 'http_response_status_code=~"5.."', suffix="_count")
     return Group(
         name="whatsself-http",

@@ -483,6 +483,21 @@ def http_cases() -> Iterator[Case]:
             },
             at={30: fires},
         )
+    abandoned = named(count, 'http_route="/api/send",error_type="CancelledError"')
+    yield Case(
+        rule=rule,
+        kind=BOUNDARY,
+        title="10 % of what is answered fails, among many requests that nobody waited for",
+        series={answers(200): ramp((60, 9)), answers(500): ramp((60, 1)), abandoned: ramp((60, 100))},
+        at={30: 1},
+    )
+    yield Case(
+        rule=rule,
+        kind=HEALTHY,
+        title="all requests are cancelled, and none failed",
+        series={answers(200): flat((60, 5)), answers(500): flat((60, 0)), abandoned: ramp((60, 100))},
+        at={30: 0},
+    )
     for errors, fires in ((2, 0), (3, 1)):
         yield Case(
             rule=rule,

@@ -55,6 +55,8 @@ def _counters(slo: str, good: Segments, bad: Segments) -> Iterator[tuple[str, Se
     if slo == API:
         yield 'http_server_request_duration_seconds_count{http_response_status_code="200"}', good
         yield 'http_server_request_duration_seconds_count{http_response_status_code="500"}', bad
+        # Requests that nobody waited for are outside the objective, however many there are.
+        yield 'http_server_request_duration_seconds_count{error_type="CancelledError"}', both
     elif slo == SEND:
         yield 'messages_outbound_total{origin="reply"}', both
         yield 'messages_outbound_failed_total{reason="network"}', bad

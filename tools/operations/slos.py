@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from operations.domain import UP, increase, ratio
+from operations.domain import ANSWERED, UP, increase, ratio
 from operations.model import Alert, Group, Record
 from whatsself_otel.catalogue import (
     FIRST_RESPONSE_LATENCY,
@@ -71,7 +71,7 @@ def _events(source: Source, slo: str, window: str) -> tuple[str, str]:
     if slo == API:
         server = HTTP_SERVER_REQUEST_DURATION
         wrong = increase(source, server, window, 'http_response_status_code=~"5.."', suffix="_count")
-        return wrong, increase(source, server, window, suffix="_count")
+        return wrong, increase(source, server, window, ANSWERED, suffix="_count")
     if slo == SEND:
         return increase(source, MESSAGES_OUTBOUND_FAILED, window), increase(source, MESSAGES_OUTBOUND, window)
     if slo == FIRST_RESPONSE:

@@ -8,7 +8,7 @@ from opentelemetry.util.http import sanitize_method
 from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocketDisconnect
 
-from whatsself_otel.catalogue import HTTP_SERVER_REQUEST_DURATION
+from whatsself_otel.catalogue import HTTP_SERVER_REQUEST_DURATION, PROTOCOL_VERSION
 from whatsself_otel.failures import error_type
 from whatsself_otel.metrics import create_histogram
 from whatsself_otel.remembered import Remembered
@@ -27,7 +27,6 @@ MAX_REMEMBERED_CHARS: Final = 512
 """The longest part of a request that is remembered: a header may have 64 KB."""
 NORMAL_CLOSES: Final = frozenset({1000, 1001, 1005})
 """Codes with which a WebSocket ends as it should: done, going away, no code given."""
-_VERSIONS: Final = frozenset({"1.0", "1.1", "2", "3"})
 
 
 class Outcome:
@@ -148,7 +147,7 @@ def _attributes(request: tuple[Any, ...], route: str | None) -> dict[str, str | 
     attributes = {
         "http.request.method": sanitize_method(str(method).strip()),
         "url.scheme": "https" if scheme == "https" else "http",
-        "network.protocol.version": version if version in _VERSIONS else None,
+        "network.protocol.version": version if version in PROTOCOL_VERSION.values else None,
         "http.route": route,
     }
     return {name: value for name, value in attributes.items() if value}
