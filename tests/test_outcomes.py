@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.websockets import WebSocketDisconnect
 
 from whatsself_otel import Telemetry
-from whatsself_otel.instrumentation.conventions import SCHEMA_URL
+from whatsself_otel.catalogue import SCHEMA_URL
 
 Start = Callable[..., Telemetry]
 OK, ERROR = 0, 2
