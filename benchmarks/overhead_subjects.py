@@ -243,7 +243,7 @@ def _start_ours(app: Any, engine: Any, **arguments: Any) -> Running:
     inbound = telemetry.metrics.message_inbound
     return Running(
         count=lambda kind: inbound(kind=kind, contact_id="c-1"),
-        flush=lambda: telemetry.force_flush(timeout_s=10),
+        flush=lambda: telemetry.force_flush(timeout_s=120),
         bind=lambda contact_id, message_id: ours.message_context(contact_id=contact_id, message_id=message_id),
     )
 

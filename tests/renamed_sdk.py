@@ -17,6 +17,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,8 @@ def serve(receiver: str, service: str, way: str) -> dict[str, Any]:
 def run(receiver: str, name: str, ways: str) -> list[dict[str, Any]]:
     """Run the application by each of the *ways* to instrument it, in a copy without *name*."""
     with tempfile.TemporaryDirectory() as directory:
-        sys.path.insert(0, str(copy_with(name, Path(directory))))
+        # A namespace package is all the folders of its name: only this one may be seen.
+        import_module("opentelemetry").__path__ = [str(copy_with(name, Path(directory)) / "opentelemetry")]
         return [serve(receiver, f"{name} {way}", way) for way in ways.split("+")]
 
 

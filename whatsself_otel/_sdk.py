@@ -28,10 +28,11 @@ from opentelemetry import trace as trace_api
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.context import Context
 from opentelemetry.metrics import Asynchronous, Observation
-from opentelemetry.sdk._logs import LoggerProvider, LogRecordLimits, LogRecordProcessor
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
+from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, InMemoryMetricReader, PeriodicExportingMetricReader
-from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags
 
@@ -200,6 +201,10 @@ SUPPRESSION: Final = Part(
 )
 
 
+# What checks itself reads no variable: one that is wrong is none of the SDK's faults.
+_NO_RESOURCE: Final = Resource({})
+
+
 # Spans and log records of our own classes: nothing private, but the switch of a tracer, which only the SDK knows.
 
 
@@ -211,14 +216,14 @@ def is_enabled(tracer: Any) -> bool:
 
 def _check_spans() -> bool:
     """Make a span of ours and one of the SDK's, do the same with both, and compare what can be read of them."""
+    from whatsself_otel.config import LimitsConfig
+    from whatsself_otel.limits import span_limits
     from whatsself_otel.processors import GuardedProcessors
     from whatsself_otel.spans import OwnSpan
 
-    limits = SpanLimits(max_span_attributes=8, max_events=8, max_links=8)
+    limits = span_limits(LimitsConfig())
     processors = GuardedProcessors(lambda _component: None, limits)
-    provider = TracerProvider(
-        sampler=ALWAYS_ON, shutdown_on_exit=False, active_span_processor=processors, span_limits=limits
-    )
+    provider = TracerProvider(ALWAYS_ON, _NO_RESOURCE, False, processors, span_limits=limits)
     tracer: Any = provider.get_tracer("check", "1")
     theirs: Any = tracer.start_span("check", Context(), SpanKind.CLIENT, {"first": 1})
     context, scope = theirs.get_span_context(), theirs.instrumentation_scope
@@ -240,6 +245,8 @@ def _described(span: Any) -> list[Any]:
 
 def _check_records() -> bool:
     """Emit a record as we make it and one as the SDK does, and compare what reaches a processor."""
+    from whatsself_otel.config import LimitsConfig
+    from whatsself_otel.limits import log_limits
     from whatsself_otel.logs import LogEntry, MaskedLogRecord, QuickLogRecord, ReadyLogRecord
 
     seen: list[Any] = []
@@ -254,8 +261,8 @@ def _check_records() -> bool:
         def force_flush(self, timeout_millis: int = 30_000) -> bool:
             return timeout_millis > 0
 
-    limits = LogRecordLimits()
-    provider = LoggerProvider(shutdown_on_exit=False, log_record_limits=limits)
+    limits = log_limits(LimitsConfig())
+    provider = LoggerProvider(_NO_RESOURCE, shutdown_on_exit=False, log_record_limits=limits)
     provider.add_log_record_processor(Processor())
     logger: Any = provider.get_logger("check")
     entry = LogEntry(
@@ -397,7 +404,7 @@ def _renew_metric_locks(provider: Any) -> None:
 def _check_series() -> bool:
     """Record more series than a limit allows, and again after a fork that did not happen."""
     reader, overflows, names = InMemoryMetricReader(), list[str](), ["first"]
-    provider = MeterProvider([reader], shutdown_on_exit=False)
+    provider = MeterProvider([reader], _NO_RESOURCE, AlwaysOffExemplarFilter(), shutdown_on_exit=False)
     _bound_series(provider, 3, overflows.append)
     meter = provider.get_meter("check")
     counter = meter.create_counter("counted")
@@ -415,6 +422,8 @@ def _check_series() -> bool:
     seen = [read()]
     names.append("second")
     seen.append(read())
+    storage = provider._measurement_consumer._reader_storages[reader]
+    kept = [len(match._attributes_aggregation) for _, (match,) in storage._instrument_view_instrument_matches.items()]
     before = provider._measurement_consumer._lock
     _renew_metric_locks(provider)
     _bound_series(provider, 3, overflows.append)
@@ -427,7 +436,7 @@ def _check_series() -> bool:
     ]
     periodic = PeriodicExportingMetricReader(ConsoleMetricExporter(), export_interval_millis=math.inf)
     is_renewed = type(before) is type(threading.Lock()) and hasattr(periodic, "_export_lock")
-    return seen == expected and overflows == ["counted"] * 3 and is_renewed
+    return seen == expected and overflows == ["counted"] * 3 and kept == [3, 1] and is_renewed
 
 
 SERIES: Final = Part(

@@ -217,6 +217,7 @@ class TelemetryHandler(logging.Handler):
         settings: How lines look.
         provider: Where records are exported; None: nowhere.
         on_error: Told when a record could not be handled as it should.
+        limits: What an exported record may hold; default: what the SDK's variables say.
     """
 
     def __init__(
@@ -225,6 +226,7 @@ class TelemetryHandler(logging.Handler):
         settings: LogSettings,
         provider: LoggerProvider | None,
         on_error: Callable[[str], None] = lambda _component: None,
+        limits: LogRecordLimits | None = None,
     ) -> None:
         super().__init__()
         self._masker = masker
@@ -232,7 +234,7 @@ class TelemetryHandler(logging.Handler):
         self._provider = provider
         self._on_error = on_error
         self._loggers: Remembered[str, Any] = Remembered(_MAX_LOGGERS)
-        self._limits = LogRecordLimits()
+        self._limits = limits or LogRecordLimits()
         self._is_quick = _sdk.RECORDS.works
         self._clean_texts: Remembered[str, None] = Remembered(_MAX_REMEMBERED)
         self._clean_fields: Remembered[tuple[str, str], None] = Remembered(_MAX_REMEMBERED)

@@ -36,6 +36,7 @@ from whatsself_otel.instrumentation.sqlalchemy import (
     uninstrument_engine,
     version_problem,
 )
+from whatsself_otel.limits import log_limits
 from whatsself_otel.logs import LEVEL_NUMBERS, LoggingInstallation, LogSettings, TelemetryHandler, make_settings
 from whatsself_otel.masking import Masker
 from whatsself_otel.messages import LOST, OwnLogger
@@ -368,7 +369,11 @@ class Telemetry:
             silent=not self.config.log_to_stdout,
         )
         handler = TelemetryHandler(
-            self._masker, make_settings(settings, self.config.log_format), pipelines.logger_provider, self._count_error
+            self._masker,
+            make_settings(settings, self.config.log_format),
+            pipelines.logger_provider,
+            self._count_error,
+            log_limits(self.config.limits),
         )
         self._log_handler = handler
         self._logging = LoggingInstallation(handler, LEVEL_NUMBERS[self.config.log_level])

@@ -21,7 +21,7 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.environment_variables import OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace import Tracer as SdkTracer
-from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Decision
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Status, StatusCode, TraceFlags
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
     from opentelemetry.sdk.resources import Resource
-    from opentelemetry.trace import SpanKind, TracerProvider
+    from opentelemetry.trace import SpanKind, TracerProvider, TraceState
     from opentelemetry.util.types import Attributes, AttributeValue
 
 _logger: Final = logging.getLogger(__name__)
@@ -89,16 +89,30 @@ class SpanMaker:
             parent, trace_id, is_random = None, ids.generate_trace_id(), ids.is_trace_id_random()
         else:
             trace_id, is_random = parent.trace_id, parent.trace_flags & TraceFlags.RANDOM_TRACE_ID
-        sampled = tracer.sampler.should_sample(context, trace_id, name, kind, attributes, ())
-        decision = sampled.decision
+        decision, wanted, state = self._sample(context, parent, trace_id, name, kind, attributes)
         flags = _FLAGS[(decision is Decision.RECORD_AND_SAMPLE) | (TraceFlags.RANDOM_TRACE_ID if is_random else 0)]
-        made = SpanContext(trace_id, ids.generate_span_id(), False, flags, sampled.trace_state)
+        made = SpanContext(trace_id, ids.generate_span_id(), False, flags, state)
         if decision is Decision.DROP:
             return NonRecordingSpan(made)
         span = OwnSpan(name, made, parent, kind, self._scope, tracer, held)
-        if sampled.attributes != attributes:
-            span.set_attributes(sampled.attributes)
+        if wanted is not attributes and wanted != attributes:
+            span.set_attributes(wanted)
         return span
+
+    def _sample(  # noqa: PLR0917 - as the SDK's samplers
+        self,
+        context: Context,
+        parent: SpanContext | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind,
+        attributes: Mapping[str, Any],
+    ) -> tuple[Decision, Mapping[str, Any], TraceState | None]:
+        sampler = self.tracer.sampler
+        if sampler is DEFAULT_ON and (parent is None or parent.trace_flags & TraceFlags.SAMPLED):  # as it is specified
+            return Decision.RECORD_AND_SAMPLE, attributes, parent and parent.trace_state
+        sampled = sampler.should_sample(context, trace_id, name, kind, attributes, ())
+        return sampled.decision, sampled.attributes, sampled.trace_state
 
 
 class OwnSpan(trace.Span, ReadableSpan):
