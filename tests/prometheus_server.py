@@ -33,11 +33,19 @@ class Prometheus:
 
 
 @contextmanager
-def run_prometheus(folder: Path) -> Iterator[Prometheus]:
-    """Run it with the OTLP settings that ship; with types as labels, which its API tells of OTLP in no other way."""
+def run_prometheus(folder: Path, *, scrape: str | None = None) -> Iterator[Prometheus]:
+    """
+    Run it with the OTLP settings that ship; with types as labels, which its API tells of OTLP in no other way.
+
+    Args:
+        folder: Where its data and log go.
+        scrape: A host and port whose ``/metrics`` it scrapes every second, as the job ``scraped``.
+    """
     shipped = yaml.safe_load((ROOT / "backends/prometheus/prometheus.yml").read_text("utf-8"))
     config = folder / "prometheus.yml"
-    config.write_text(yaml.safe_dump({"otlp": shipped["otlp"], "storage": shipped["storage"]}), "utf-8")
+    job = {"job_name": "scraped", "scrape_interval": "1s", "static_configs": [{"targets": [scrape]}]}
+    jobs = {} if scrape is None else {"scrape_configs": [job]}
+    config.write_text(yaml.safe_dump({"otlp": shipped["otlp"], "storage": shipped["storage"], **jobs}), "utf-8")
     (port,) = free_ports(1)
     command: list[str | Path] = [
         need("prometheus"),

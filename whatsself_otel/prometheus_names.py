@@ -51,7 +51,7 @@ _UNITS: Final = {
     "%": "percent",
 }
 _UNITS_PER: Final = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week", "mo": "month", "y": "year"}
-_JSON_ESCAPES: Final = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+_JSON_ESCAPES: Final = {ord(character): f"\\u{ord(character):04x}" for character in "\u2028\u2029"}
 
 
 def prometheus_name(name: str, *, unit: str, kind: str | None) -> str:
