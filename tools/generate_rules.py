@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from operations.model import ROOT, Source
 from operations.rule_tests import test_files
-from operations.rules import rule_files
+from operations.rules import inhibitions, rule_files
 from operations.runbooks import runbooks
 
 from whatsself_otel.cli.alerting import AlertingConfig, BusinessHours, render
@@ -34,7 +34,9 @@ def generated(source: Source) -> dict[str, str]:
     files = {f"backends/prometheus/rules/{name}": text for name, text in rule_files(source).items()}
     files |= {f"backends/prometheus/tests/{name}": text for name, text in test_files(source).items()}
     files |= {f"docs/runbooks/{name}": text for name, text in runbooks(source).items()}
-    return files | {"backends/alertmanager/alertmanager.yml": render(AlertingConfig(business_hours=hours))}
+    files["backends/alertmanager/inhibit_rules.yml"] = inhibitions(source)
+    config = render(AlertingConfig(business_hours=hours), inhibitions(source))
+    return files | {"backends/alertmanager/alertmanager.yml": config}
 
 
 def stale(root: Path, files: Mapping[str, str]) -> list[str]:

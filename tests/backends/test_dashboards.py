@@ -19,7 +19,7 @@ from dashboards.files import documents, files, pages
 from dashboards.http import SPAN_CALLS, SPAN_SECONDS
 from dashboards.language import ENGLISH, LANGUAGES, PORTUGUESE, translate
 from dashboards.model import Store, both
-from operations.machinery import ITEMS
+from operations.collector import ITEMS
 from operations.model import SOURCE, Record, Source
 from operations.rules import rule_groups
 from prometheus_server import wait_until

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from operations.machinery import ITEMS, TROUBLES
+from operations.collector import ITEMS, TROUBLES
 
 from dashboards.model import (
     BAD,

@@ -56,19 +56,73 @@ class Record:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
+APPLICATION: Final = "session|queue|sending|breaker|http|contacts|slo|worker|ban"
+"""Components that are silent when the application is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """
+    What an alert says in one language.
+
+    ``<key>`` stands for a value of backends/slo.yaml, ``<%key>`` for the same in per cent, ``<job>`` for the matcher of
+    the service and ``<service>`` for its name.
+    """
+
+    summary: str
+    description: str
+    impact: str
+    fix: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A query to paste, and what it shows; ``logql`` is for Loki, ``logsql`` for VictoriaLogs."""
+
+    en: str
+    pt: str
+    promql: str = ""
+    logql: str = ""
+    logsql: str = ""
+    traceql: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """The words of an alert and of its runbook."""
+
+    en: Page
+    pt: Page
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inhibition:
+    """What stays silent while an alert fires."""
+
+    targets: tuple[str, ...]
+    """Matchers of the silent alerts."""
+    equal: tuple[str, ...] = ()
+    """Labels in which both agree."""
+    sources: tuple[str, ...] = ()
+    """Matchers of the alerts that silence; default: the name of the alert."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """An alerting rule; its words are in texts.yaml."""
+    """An alerting rule, its words, and what it inhibits: all that is generated about it comes from here."""
 
     name: str
     expr: str
     severity: str
     component: str
+    words: Words
     wait: str | None = None
     """How long the expression must hold; the rule's ``for``."""
     keep: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     dashboard: str = "overview"
+    inhibits: tuple[Inhibition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,8 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from operations import domain_cases as domain
+from operations import backends, ban, collector, contacts, http, queue, sending, service, session
 from operations.cases import STEP_S, VALUE, Case
-from operations.machinery_cases import machinery_cases
 from operations.model import dump
 from operations.rules import HEADING
 from operations.slo_cases import slo_cases
@@ -24,13 +23,13 @@ SEPARATOR = " | "
 def cases(source: Source) -> dict[str, list[Case]]:
     """Return the tests of every rule file, by its name without the ending."""
     return {
-        "service": list(domain.service_cases()),
-        "session": list(domain.session_cases()),
-        "queue": list(domain.queue_cases()),
-        "sending": [*domain.sending_cases(), *domain.contact_cases(), *domain.ban_cases()],
-        "http": list(domain.http_cases()),
+        "service": list(service.cases()),
+        "session": list(session.cases()),
+        "queue": list(queue.cases()),
+        "sending": [*sending.cases(), *contacts.cases(), *ban.cases()],
+        "http": list(http.cases()),
         **{f"slo-{slo}": list(slo_cases(source, slo)) for slo in SLOS},
-        "machinery": list(machinery_cases()),
+        "machinery": [*collector.cases(), *backends.cases()],
     }
 
 

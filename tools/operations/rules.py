@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from operations import domain
-from operations.machinery import machinery
+from operations import backends, ban, collector, contacts, http, queue, sending, service, session
 from operations.model import Alert, Group, Record, dump
 from operations.slos import SLOS, slos
 from operations.texts import alert_annotations
@@ -19,13 +18,13 @@ HEADING = "Generated from backends/slo.yaml by tools/generate_rules.py; do not e
 def rule_groups(source: Source) -> dict[str, list[Group]]:
     """Return the groups of every file, by its name without the ending."""
     return {
-        "service": [domain.service(source)],
-        "session": [domain.session(source)],
-        "queue": [domain.queue(source)],
-        "sending": [domain.sending(source), domain.contacts(source), domain.ban_risk(source)],
-        "http": [domain.http(source)],
+        "service": [service.rules(source)],
+        "session": [session.rules(source)],
+        "queue": [queue.rules(source)],
+        "sending": [sending.rules(source), contacts.rules(source), ban.rules(source)],
+        "http": [http.rules(source)],
         **{f"slo-{slo}": slos(source, slo) for slo in SLOS},
-        "machinery": machinery(source),
+        "machinery": [collector.rules(source), backends.rules(source)],
     }
 
 
@@ -33,6 +32,20 @@ def alerts(source: Source) -> list[Alert]:
     """Return every alerting rule."""
     groups = [group for file in rule_groups(source).values() for group in file]
     return [rule for group in groups for rule in group.rules if isinstance(rule, Alert)]
+
+
+def inhibitions(source: Source) -> str:
+    """Return what the alerts inhibit, in Alertmanager's form."""
+    rules = [
+        {
+            "source_matchers": list(each.sources) or [f'alertname="{name}"'],
+            "target_matchers": list(each.targets),
+            **({"equal": list(each.equal)} if each.equal else {}),
+        }
+        for name, some in {alert.name: alert.inhibits for alert in alerts(source)}.items()
+        for each in some
+    ]
+    return dump({"inhibit_rules": rules}, HEADING)
 
 
 def rule_files(source: Source) -> dict[str, str]:
@@ -58,5 +71,5 @@ def _rule(rule: Record | Alert, source: Source) -> dict[str, Any]:
         **({"for": rule.wait} if rule.wait else {}),
         **({"keep_firing_for": rule.keep} if rule.keep else {}),
         "labels": {"severity": rule.severity, "component": rule.component, **rule.labels},
-        "annotations": alert_annotations(rule.name, rule.dashboard, source),
+        "annotations": alert_annotations(rule, source),
     }

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from operations.rules import alerts
-from operations.texts import fill, texts
+from operations.texts import fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from operations.model import Alert, Source
+    from operations.model import Alert, Check, Page, Source
 
 LANGUAGES: Final = ("promql", "logql", "logsql", "traceql")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
+class Language:
     """The fixed words of one language."""
 
     key: str
@@ -33,7 +33,7 @@ class Words:
     title: str
 
 
-_ENGLISH: Final = Words(
+_ENGLISH: Final = Language(
     key="en",
     folder="",
     meaning="Meaning",
@@ -46,7 +46,7 @@ _ENGLISH: Final = Words(
     table="| Alert | Severity | What it says |\n| --- | --- | --- |",
     title="Runbooks",
 )
-_PORTUGUESE: Final = Words(
+_PORTUGUESE: Final = Language(
     key="pt",
     folder="pt-BR/",
     meaning="Significado",
@@ -66,7 +66,7 @@ def runbooks(source: Source) -> dict[str, str]:
     return {path: text for words in (_ENGLISH, _PORTUGUESE) for path, text in _pages(source, words)}
 
 
-def _pages(source: Source, words: Words) -> Iterator[tuple[str, str]]:
+def _pages(source: Source, words: Language) -> Iterator[tuple[str, str]]:
     by_name: dict[str, list[Alert]] = {}
     for alert in alerts(source):
         by_name.setdefault(alert.name, []).append(alert)
@@ -74,7 +74,7 @@ def _pages(source: Source, words: Words) -> Iterator[tuple[str, str]]:
         yield f"{words.folder}{name.lower()}.md", _page(name, rules, source, words)
     rows = [
         f"| [{name}]({name.lower()}.md) | {'/'.join(sorted({rule.severity for rule in rules}))} | "
-        f"{_plain(fill(texts()[name][words.key]['description'], source))} |"
+        f"{_plain(fill(_words(rules, words).description, source))} |"
         for name, rules in by_name.items()
     ]
     yield f"{words.folder}README.md", "\n".join([f"# {words.title}", "", _HEADING, "", words.table, *rows, ""])
@@ -85,33 +85,39 @@ _HEADING: Final = (
 )
 
 
-def _page(name: str, rules: list[Alert], source: Source, words: Words) -> str:
-    text = texts()[name][words.key]
+def _page(name: str, rules: list[Alert], source: Source, words: Language) -> str:
+    text = _words(rules, words)
     parts = [
         f"# {name}",
         _HEADING,
-        f"## {words.meaning}\n\n{_plain(fill(text['description'], source))}",
-        f"## {words.impact}\n\n{fill(text['impact'], source)}",
+        f"## {words.meaning}\n\n{_plain(fill(text.description, source))}",
+        f"## {words.impact}\n\n{fill(text.impact, source)}",
         f"## {words.checks}",
-        *(_check(number, check, source, words) for number, check in enumerate(texts()[name]["checks"], 1)),
-        f"## {words.fix}\n\n{fill(text['fix'], source)}",
+        *(_check(number, check, source, words) for number, check in enumerate(rules[0].words.checks, 1)),
+        f"## {words.fix}\n\n{fill(text.fix, source)}",
         f"## {words.rule}",
         *(_shown(rule, words) for rule in rules),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _check(number: int, check: dict[str, Any], source: Source, words: Words) -> str:
-    asked = [_asked(language, fill(check[language], source), words) for language in LANGUAGES if language in check]
-    return "\n\n".join([f"{number}. {check[words.key]}:", *asked])
+def _words(rules: list[Alert], words: Language) -> Page:
+    found: Page = getattr(rules[0].words, words.key)
+    return found
 
 
-def _asked(language: str, query: str, words: Words) -> str:
+def _check(number: int, check: Check, source: Source, words: Language) -> str:
+    queries = {language: getattr(check, language) for language in LANGUAGES}
+    asked = [_asked(language, fill(query, source), words) for language, query in queries.items() if query]
+    return "\n\n".join([f"{number}. {getattr(check, words.key)}:", *asked])
+
+
+def _asked(language: str, query: str, words: Language) -> str:
     lead = f"   {words.natively}:\n\n" if language == "logsql" else ""
     return f"{lead}   ```{language}\n   {query}\n   ```"
 
 
-def _shown(rule: Alert, words: Words) -> str:
+def _shown(rule: Alert, words: Language) -> str:
     labels = ", ".join(f"{key}={value}" for key, value in {"severity": rule.severity, **rule.labels}.items())
     waits = f"; {words.waits}: {rule.wait}" if rule.wait else ""
     return f"`{labels}`{waits}\n\n```promql\n{rule.expr}\n```"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from operations.domain import ANSWERED, UP, increase, ratio
-from operations.model import Alert, Group, Record
+from operations.model import Alert, Check, Group, Inhibition, Page, Record, Words
+from operations.promql import ANSWERED, UP, increase, ratio
 from whatsself_otel.catalogue import (
     FIRST_RESPONSE_LATENCY,
     FIRST_RESPONSE_UNANSWERED,
@@ -29,6 +29,87 @@ SLOS: Final = (API, FIRST_RESPONSE, SEND, RECOVERY)
 
 BURN: Final = "WhatsSelfSloBurn"
 EXHAUSTED: Final = "WhatsSelfSloBudgetExhausted"
+
+SLO_BURN: Final = Words(
+    en=Page(
+        summary=(
+            "Objective {{ $labels.slo }}: budget burns too fast ({{ $value | humanizePercentage }} bad in {{ "
+            "$labels.long }})"
+        ),
+        description=(
+            "Bad events exceed the allowed speed over {{ $labels.long }} and {{ $labels.short }}, with enough events "
+            "to tell."
+        ),
+        impact="If it goes on, the objective is missed before its period ends.",
+        fix=(
+            "Look for the alert that fires beside this one and follow its runbook; alone it means a slow leak: compare "
+            "with the last release and the last change of configuration."
+        ),
+    ),
+    pt=Page(
+        summary=(
+            "Objetivo {{ $labels.slo }}: a margem acaba rápido demais ({{ $value | humanizePercentage }} ruins em {{ "
+            "$labels.long }})"
+        ),
+        description=(
+            "Eventos ruins passam da velocidade permitida em {{ $labels.long }} e {{ $labels.short }}, com eventos "
+            "suficientes para julgar."
+        ),
+        impact="Se continuar, o objetivo é perdido antes do fim do período.",
+        fix=(
+            "Procure o alerta que dispara junto e siga o runbook dele; sozinho indica um vazamento lento: compare com "
+            "a última versão e a última mudança de configuração."
+        ),
+    ),
+    checks=(
+        Check(
+            en="Error ratio of the last hour or two",
+            pt="Taxa de erro da última hora ou duas",
+            promql="slo:error_ratio:1h or slo:error_ratio:2h",
+        ),
+        Check(
+            en="Bad events of six hours",
+            pt="Eventos ruins em seis horas",
+            promql="slo:bad_events:6h",
+        ),
+        Check(
+            en="Budget left",
+            pt="Margem restante",
+            promql="slo:budget_remaining:ratio",
+        ),
+    ),
+)
+SLO_BUDGET_EXHAUSTED: Final = Words(
+    en=Page(
+        summary="Objective {{ $labels.slo }}: the budget of its period is used up",
+        description="{{ $value | humanizePercentage }} left.",
+        impact="The objective is missed until bad events grow old.",
+        fix="No risky change until the budget is positive; use the time for the cause that cost most.",
+    ),
+    pt=Page(
+        summary="Objetivo {{ $labels.slo }}: a margem do período acabou",
+        description="Restam {{ $value | humanizePercentage }}.",
+        impact="O objetivo está perdido até os eventos ruins envelhecerem.",
+        fix="Nenhuma mudança arriscada até a margem ser positiva; use o tempo na causa que mais custou.",
+    ),
+    checks=(
+        Check(
+            en="Budget left",
+            pt="Margem restante",
+            promql="slo:budget_remaining:ratio",
+        ),
+        Check(
+            en="Bad events of the period",
+            pt="Eventos ruins do período",
+            promql="slo:bad_events:30d or slo:bad_events:1d",
+        ),
+        Check(
+            en="Minutes without a heartbeat in a day",
+            pt="Minutos sem heartbeat em um dia",
+            promql="1440 * (1 - avg_over_time(whatsself:up[1d]))",
+        ),
+    ),
+)
 
 SINCE: Final = "whatsself:seen_since:timestamp_seconds"
 DOWN: Final = "whatsself:down"
@@ -130,6 +211,14 @@ def _burns(source: Source, slo: str) -> Iterator[Alert]:
         long, short = tier["long"], tier["short"]
         yield Alert(
             name=BURN,
+            words=SLO_BURN,
+            inhibits=(
+                Inhibition(
+                    targets=('component="slo"', 'severity="warning"'),
+                    sources=('component="slo"', 'severity="critical"'),
+                    equal=("job", "slo"),
+                ),
+            ),
             expr=(
                 f"slo:error_ratio:{long}{matcher} > {threshold:g}"
                 f"\nand slo:error_ratio:{short}{matcher} > {threshold:g}"
@@ -153,6 +242,7 @@ def _budget(source: Source, slo: str) -> Iterator[Record | Alert]:
     )
     yield Alert(
         name=EXHAUSTED,
+        words=SLO_BUDGET_EXHAUSTED,
         expr=(
             f"slo:budget_remaining:ratio{matcher} < 0"
             f"\nand slo:bad_events:{period}{matcher} >= {config['min_events'] - 0.5}"

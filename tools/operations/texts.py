@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-import yaml
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from operations.model import Source
+    from operations.model import Alert, Source
 
-_FILE: Final = Path(__file__).with_name("texts.yaml")
 _PLACE: Final = re.compile(r"<(%?)([a-z_.]+)>")
-
-
-def texts() -> dict[str, Any]:
-    """Return the words of every alert, with their placeholders."""
-    parsed: dict[str, Any] = yaml.safe_load(_FILE.read_text("utf-8"))
-    return parsed
 
 
 def fill(text: str, source: Source) -> str:
@@ -35,16 +25,16 @@ def fill(text: str, source: Source) -> str:
     return _PLACE.sub(value, text)
 
 
-def alert_annotations(name: str, dashboard: str, source: Source) -> dict[str, str]:
-    """Return the annotations of the alert called *name*."""
-    words = texts()[name]
-    file = f"{name.lower()}.md"
+def alert_annotations(alert: Alert, source: Source) -> dict[str, str]:
+    """Return the annotations of *alert*."""
+    english, portuguese = alert.words.en, alert.words.pt
+    file = f"{alert.name.lower()}.md"
     return {
-        "summary": fill(words["en"]["summary"], source),
-        "summary_pt": fill(words["pt"]["summary"], source),
-        "description": fill(words["en"]["description"], source),
-        "description_pt": fill(words["pt"]["description"], source),
+        "summary": fill(english.summary, source),
+        "summary_pt": fill(portuguese.summary, source),
+        "description": fill(english.description, source),
+        "description_pt": fill(portuguese.description, source),
         "runbook_url": f"{source['links.runbooks']}/{file}",
         "runbook_url_pt": f"{source['links.runbooks_pt']}/{file}",
-        "dashboard_url": f"{source['links.dashboards']}/whatsself-{dashboard}",
+        "dashboard_url": f"{source['links.dashboards']}/whatsself-{alert.dashboard}",
     }

@@ -36,9 +36,6 @@ HOURS: Final = "BUSINESS_HOURS"
 TIME_ZONE: Final = "TIMEZONE"
 _CHANNEL: Final = "#whatsself"
 
-APPLICATION: Final = "session|queue|sending|breaker|http|contacts|slo|worker|ban"
-"""Components that say nothing of their own while the application is silent."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BusinessHours:
@@ -176,9 +173,17 @@ def write_folder(folder: Path, text: str) -> None:
     (folder / "alertmanager.yml").write_text(text, "utf-8")
 
 
-def render(config: AlertingConfig) -> str:
-    """Return alertmanager.yml."""
-    return "\n".join([_HEADING, *_global(config), _ROUTES, *_receivers(config), _INHIBITION, *_hours(config), ""])
+def render(config: AlertingConfig, inhibition: str | None = None) -> str:
+    """
+    Return alertmanager.yml.
+
+    Args:
+        config: Who is told, and when.
+        inhibition: Rules that keep alerts silent; default: those shipped.
+    """
+    if inhibition is None:
+        inhibition = shipped("backends/alertmanager/inhibit_rules.yml").read_text("utf-8")
+    return "\n".join([_HEADING, *_global(config), _ROUTES, *_receivers(config), "", inhibition, *_hours(config), ""])
 
 
 _HEADING: Final = """\
@@ -210,48 +215,6 @@ route:
     - matchers: ['severity="warning"']
       receiver: warning
       active_time_intervals: [business-hours]
-"""
-
-_INHIBITION: Final = f"""
-inhibit_rules:
-  # No news of a silent application; and the collector's loss makes every application look silent.
-  - source_matchers: ['alertname="WhatsSelfCollectorDown"']
-    target_matchers: ['component=~"telemetry|{APPLICATION}"']
-  - source_matchers: ['alertname="WhatsSelfTelemetryAbsent"']
-    target_matchers: ['component=~"{APPLICATION}"']
-    equal: [job]
-  # The strongest word about a session is enough.
-  - source_matchers: ['alertname="WhatsSelfSessionBanned"']
-    target_matchers: ['alertname=~"WhatsSelfSession(LoggedOut|Down|RecoveryTooLong)"']
-    equal: [job, session]
-  - source_matchers: ['alertname="WhatsSelfSessionLoggedOut"']
-    target_matchers: ['alertname=~"WhatsSelfSession(Down|RecoveryTooLong)"']
-    equal: [job, session]
-  - source_matchers: ['alertname="WhatsSelfSessionRecoveryTooLong"']
-    target_matchers: ['alertname="WhatsSelfSessionDown"']
-    equal: [job, session]
-  # Without a session nothing is sent, and the breaker opens.
-  - source_matchers: ['component="session"']
-    target_matchers: ['component=~"queue|sending|breaker"']
-    equal: [job]
-  - source_matchers: ['component="session"']
-    target_matchers: ['component="slo"', 'slo=~"first-response|send-success"']
-    equal: [job]
-  # An open breaker stops the queue on purpose. A warning waits for business hours: it must not keep silent what pages.
-  - source_matchers: ['alertname="WhatsSelfBreakerOpen"']
-    target_matchers: ['component=~"queue|sending"', 'severity="warning"']
-    equal: [job]
-  - source_matchers: ['alertname="WhatsSelfBreakerStuck"']
-    target_matchers: ['component=~"queue|sending"']
-    equal: [job]
-  - source_matchers: ['alertname="WhatsSelfBreakerStuck"']
-    target_matchers: ['alertname="WhatsSelfBreakerOpen"']
-    equal: [job]
-  - source_matchers: ['component="slo"', 'severity="critical"']
-    target_matchers: ['component="slo"', 'severity="warning"']
-    equal: [job, slo]
-  - source_matchers: ['alertname="WhatsSelfCollectorQueueFilling"']
-    target_matchers: ['alertname="WhatsSelfTelemetryDropped"']
 """
 
 

@@ -1,0 +1,306 @@
+"""Sending: do messages arrive, and does the breaker stand in the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from operations.cases import BOUNDARY, FIRING, HEALTHY, VALUE, Case, flat, named, ramp
+from operations.model import Alert, Check, Group, Inhibition, Page, Record, Words
+from operations.promql import increase, ratio, series
+from whatsself_otel.catalogue import (
+    CB_STATE_GLOBAL,
+    MESSAGES_OUTBOUND,
+    MESSAGES_OUTBOUND_FAILED,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from operations.model import Source
+
+SENT = "messages_outbound_total"
+FAILED = "messages_outbound_failed_total"
+
+SEND_FAILURE_HIGH: Final = Words(
+    en=Page(
+        summary="{{ $value | humanizePercentage }} of sends fail",
+        description=(
+            "More than <%sending.fail_ratio> of at least <sending.min_attempts> attempts in <sending.window> failed "
+            "for good."
+        ),
+        impact="Customers do not get messages; at the same ratio the breaker stops all sending.",
+        fix=(
+            "Look at the reason. session_down: the session. not_on_whatsapp, blocked, opted_out: clean the contact "
+            "list, stop the broadcast. timeout, network: the connection."
+        ),
+    ),
+    pt=Page(
+        summary="{{ $value | humanizePercentage }} dos envios falham",
+        description=(
+            "Mais de <%sending.fail_ratio> de ao menos <sending.min_attempts> tentativas em <sending.window> falharam "
+            "em definitivo."
+        ),
+        impact="Clientes não recebem mensagens; com a mesma taxa o disjuntor para todo envio.",
+        fix=(
+            "Olhe o motivo. session_down: a sessão. not_on_whatsapp, blocked, opted_out: limpe a lista, pare o "
+            "disparo. timeout, network: a conexão."
+        ),
+    ),
+    checks=(
+        Check(
+            en="Failures by reason",
+            pt="Falhas por motivo",
+            promql="sum by (reason) (increase(messages_outbound_failed_total{<job>}[10m])) > 0",
+        ),
+        Check(
+            en="Attempts by origin",
+            pt="Tentativas por origem",
+            promql="sum by (origin) (increase(messages_outbound_total{<job>}[10m])) > 0",
+        ),
+        Check(
+            en="Traces that failed",
+            pt="Traces que falharam",
+            traceql='{ resource.service.name = "<service>" && status = error }',
+        ),
+    ),
+)
+BREAKER_OPEN: Final = Words(
+    en=Page(
+        summary="The circuit breaker is open: sending is stopped",
+        description=(
+            "Too many sends failed; the breaker protects the number from a ban and tries again after its cool-down."
+        ),
+        impact="Nothing is sent until one probe succeeds.",
+        fix=(
+            "Find the cause by the reasons of failure and remove it; the breaker closes by itself. Do not force it "
+            "closed."
+        ),
+    ),
+    pt=Page(
+        summary="O disjuntor está aberto: os envios pararam",
+        description=(
+            "Envios demais falharam; o disjuntor protege o número de um banimento e tenta de novo após a espera."
+        ),
+        impact="Nada é enviado até uma tentativa dar certo.",
+        fix="Ache a causa pelos motivos das falhas e remova-a; o disjuntor fecha sozinho. Não force o fechamento.",
+    ),
+    checks=(
+        Check(
+            en="0 closed, 1 half-open, 2 open",
+            pt="0 fechado, 1 meio-aberto, 2 aberto",
+            promql="max by (job) (cb_state_global{<job>})",
+        ),
+        Check(
+            en="Failure rate in its window",
+            pt="Taxa de falhas na janela",
+            promql="max by (job) (cb_fail_rate_window{<job>})",
+        ),
+        Check(
+            en="Failures by reason",
+            pt="Falhas por motivo",
+            promql="sum by (reason) (increase(messages_outbound_failed_total{<job>}[30m])) > 0",
+        ),
+    ),
+)
+BREAKER_STUCK: Final = Words(
+    en=Page(
+        summary="The circuit breaker has not closed for <breaker.stuck_for>",
+        description="It was open or half-open all that time, longer than its longest cool-down: the probes fail too.",
+        impact="Nothing is sent, and it will not get better by itself.",
+        fix=(
+            "Session up? Number restricted? Send one message by hand from the phone. If that works, restart the "
+            "application."
+        ),
+    ),
+    pt=Page(
+        summary="O disjuntor não fecha há <breaker.stuck_for>",
+        description="Ficou aberto ou meio-aberto todo esse tempo, mais que a maior espera: as sondas também falham.",
+        impact="Nada é enviado, e não melhora sozinho.",
+        fix="Sessão de pé? Número restrito? Envie uma mensagem à mão pelo celular. Se funcionar, reinicie a aplicação.",
+    ),
+    checks=(
+        Check(
+            en="Breaker over time",
+            pt="Disjuntor ao longo do tempo",
+            promql="max by (job) (cb_state_global{<job>})",
+        ),
+        Check(
+            en="Sessions",
+            pt="Sessões",
+            promql="max by (session, state) (whatsapp_session_state{<job>}) == 1",
+        ),
+        Check(
+            en="Warnings and errors",
+            pt="Avisos e erros",
+            logql='{service_name="<service>"} | detected_level=~"warn|error"',
+            logsql='{service.name="<service>"} severity_text:in(warn, error)',
+        ),
+    ),
+)
+
+
+def rules(source: Source) -> Group:
+    """Do messages arrive, and does the breaker stand in the way."""
+    window = source["sending.window"]
+    total = increase(source, MESSAGES_OUTBOUND, window)
+    failed = increase(source, MESSAGES_OUTBOUND_FAILED, window)
+    day = (increase(source, MESSAGES_OUTBOUND_FAILED, "1d"), increase(source, MESSAGES_OUTBOUND, "1d"))
+    breaker = f"max by (job) (max_over_time({series(source, CB_STATE_GLOBAL)}[{source['breaker.lookback']}]))"
+    return Group(
+        name="whatsself-sending",
+        rules=(
+            Record(name="whatsself:delivery_success:ratio_1d", expr=f"1 - {ratio(*day)}"),
+            Alert(
+                name="WhatsSelfSendFailureHigh",
+                words=SEND_FAILURE_HIGH,
+                expr=(
+                    f"{failed} / {total} > {source['sending.fail_ratio']}"
+                    f"\nand on (job) {total} >= {source['sending.min_attempts'] - 0.5}"
+                ),
+                wait=source["sending.fail_for"],
+                keep=source["sending.fail_keep"],
+                severity="critical",
+                component="sending",
+            ),
+            Alert(
+                name="WhatsSelfBreakerOpen",
+                words=BREAKER_OPEN,
+                inhibits=(
+                    # An open breaker stops the queue on purpose. It waits for business hours: what pages stays loud.
+                    Inhibition(targets=('component=~"queue|sending"', 'severity="warning"'), equal=("job",)),
+                ),
+                expr=f"{breaker} == 2",
+                wait=source["breaker.open_for"],
+                keep=source["breaker.open_keep"],
+                severity="warning",
+                component="breaker",
+            ),
+            Alert(
+                name="WhatsSelfBreakerStuck",
+                words=BREAKER_STUCK,
+                inhibits=(
+                    Inhibition(targets=('component=~"queue|sending"',), equal=("job",)),
+                    Inhibition(targets=('alertname="WhatsSelfBreakerOpen"',), equal=("job",)),
+                ),
+                expr=f"{breaker} > 0",
+                wait=source["breaker.stuck_for"],
+                severity="critical",
+                component="breaker",
+            ),
+        ),
+    )
+
+
+def cases() -> Iterator[Case]:
+    """Failures and the breaker."""
+    high, breaker, stuck = "WhatsSelfSendFailureHigh", "WhatsSelfBreakerOpen", "WhatsSelfBreakerStuck"
+    sent, second = named(SENT, 'origin="reply"'), named(SENT, 'origin="reply"', instance="b")
+    failed, failed_too = named(FAILED, 'reason="timeout"'), named(FAILED, 'reason="timeout"', instance="b")
+    burst = {sent: ramp((100, 12)), failed: ramp((30, 0), (10, 12), (60, 0))}
+    yield Case(rule=high, kind=FIRING, title="all fail for ten minutes", series=burst, at={29: 0, 40: 1, 70: 0})
+    yield Case(rule=high, kind=BOUNDARY, title="begins and ends", series=burst, at={34: 0, 35: 1, 56.5: 1, 58.5: 0})
+    for share, fires in ((23, 0), (27, 1)):
+        yield Case(
+            rule=high,
+            kind=BOUNDARY,
+            title=f"{share} % of what two workers send",
+            series={
+                sent: ramp((60, 10)),
+                second: ramp((60, 10)),
+                failed: ramp((60, share / 10)),
+                failed_too: ramp((60, share / 10)),
+            },
+            at={40: fires},
+        )
+    for attempts, fires in ((9, 0), (10, 1)):
+        yield Case(
+            rule=high,
+            kind=BOUNDARY,
+            title=f"{attempts} attempts of two workers",
+            series={
+                sent: flat((10, 0), (30, attempts - 2)),
+                second: flat((10, 0), (30, 2)),
+                failed: flat((10, 0), (30, 5)),
+            },
+            at={14: fires},
+        )
+    yield Case(
+        rule=high,
+        kind=HEALTHY,
+        title="no failure was ever born, and a restart as a new instance",
+        series={sent: ramp((30, 12)), second: flat((30, None)) + " " + ramp((30, 12))},
+        at={20: 0, 35: 0, 50: 0},
+    )
+    yield Case(
+        rule=high,
+        kind=HEALTHY,
+        title="9 attempts, and others longer ago",
+        series={sent: flat((16, 0), (8, 9), (40, 18)), failed: flat((24, 0), (40, 9))},
+        at={31: 0},
+    )
+    yield Case(
+        rule=high,
+        kind=BOUNDARY,
+        title="12 attempts in ten minutes, six of them in five",
+        series={sent: flat((10, 0), (6, 6), (40, 12)), failed: flat((10, 0), (6, 6), (40, 12))},
+        at={19: 1},
+    )
+    yield Case(rule=high, kind=HEALTHY, title="0 of 0", series={sent: flat((60, 7)), failed: flat((60, 3))}, at={30: 0})
+    yield Case(
+        rule=high,
+        kind=HEALTHY,
+        title="3 messages in a quiet hour, one of them failed",
+        series={sent: flat((10, 0), (20, 1), (20, 2), (60, 3)), failed: flat((30, 0), (80, 1))},
+        at={12: 0, 32: 0, 35: 0, 52: 0},
+    )
+    day = 600
+    yield Case(
+        rule=high,
+        kind=VALUE,
+        title="success of a day, by two workers, and before a failure is born",
+        series={
+            named(SENT, 'origin="reply"'): ramp((2880, 8), step_s=day),
+            named(SENT, 'origin="reply"', instance="b"): ramp((2880, 2), step_s=day),
+            named(FAILED, 'reason="timeout"'): flat((720, None), step_s=day)
+            + " "
+            + ramp((720, 4), (1440, 0), step_s=day),
+            named(FAILED, 'reason="timeout"', instance="b"): flat((720, None), step_s=day)
+            + " "
+            + ramp((720, 1), (1440, 0), step_s=day),
+        },
+        values={
+            ("whatsself:delivery_success:ratio_1d", 700): 1,
+            ("whatsself:delivery_success:ratio_1d", 1440): 0.75,
+            ("whatsself:delivery_success:ratio_1d", 2400): 5 / 6,
+        },
+        step_s=day,
+    )
+    state, other = named("cb_state_global"), named("cb_state_global", instance="b")
+    opens = {state: flat((10, 0), (2, 2), (30, 0)), other: flat((42, 0))}
+    yield Case(rule=breaker, kind=FIRING, title="open on one of two workers", series=opens, at={9: 0, 12: 1})
+    yield Case(rule=breaker, kind=BOUNDARY, title="begins and ends", series=opens, at={10.5: 0, 11: 1, 29: 1, 30.5: 0})
+    yield Case(
+        rule=breaker,
+        kind=HEALTHY,
+        title="half-open on both workers",
+        series={state: flat((40, 1)), other: flat((40, 1))},
+        at={10: 0, 30: 0},
+    )
+    probing = {state: flat((10, 0), *[(9, 2), (1, 1)] * 7), other: flat((80, 0))}
+    yield Case(rule=stuck, kind=FIRING, title="open, probing in vain", series=probing, at={60: 1})
+    yield Case(rule=stuck, kind=BOUNDARY, title="after 45 minutes", series=probing, at={54.5: 0, 55: 1})
+    yield Case(rule=stuck, kind=HEALTHY, title="closed", series={state: flat((80, 0))}, at={50: 0, 70: 0})
+    yield Case(
+        rule=stuck,
+        kind=HEALTHY,
+        title="closed for four minutes on the way",
+        series={state: flat((30, 2), (4, 0), (40, 2))},
+        at={46: 0, 60: 0},
+    )
+    yield Case(
+        rule=stuck,
+        kind=BOUNDARY,
+        title="closed for two minutes on the way",
+        series={state: flat((30, 2), (2, 0), (40, 2))},
+        at={46: 1},
+    )
