@@ -88,8 +88,6 @@ class MetricSpec:
     unit: str
     """UCUM; ``s`` adds ``_seconds`` in Prometheus, ``{...}`` and the empty unit add nothing, ``1`` is never used."""
     description: Text
-    verb: str
-    """What records it."""
     across: Across
     attributes: tuple[AttributeSpec, ...] = ()
     buckets: tuple[float, ...] = ()
@@ -120,635 +118,264 @@ def _text(en: str, pt: str) -> Text:
     return Text(en=en, pt=pt)
 
 
-ORIGIN: Final = AttributeSpec(
-    name="origin",
-    description=_text("What made the application send.", "O que fez a aplicação enviar."),
-    values=("reply", "broadcast", "manual", OTHER),
-)
-MESSAGE_KIND: Final = AttributeSpec(
-    name="kind",
-    description=_text("Type of the message received.", "Tipo da mensagem recebida."),
-    values=(
-        "text",
-        "image",
-        "audio",
-        "video",
-        "document",
-        "sticker",
-        "location",
-        "contact",
-        "reaction",
-        "interactive",
-        OTHER,
-    ),
-)
-FAILURE_REASON: Final = AttributeSpec(
-    name="reason",
-    description=_text("Why the attempt failed.", "Por que a tentativa falhou."),
-    values=(
-        "rate_limited",
-        "breaker_open",
-        "session_down",
-        "not_on_whatsapp",
-        "blocked",
-        "opted_out",
-        "media",
-        "timeout",
-        "network",
-        "provider_error",
-        OTHER,
-    ),
-)
-DELIVERY_STATUS: Final = AttributeSpec(
-    name="status",
-    description=_text("What WhatsApp acknowledged.", "O que o WhatsApp confirmou."),
-    values=("delivered", "read", OTHER),
-)
-CONSENT_ACTION: Final = AttributeSpec(
-    name="action",
-    description=_text("What the contact decided.", "O que o contato decidiu."),
-    values=("opt_in", "opt_out", OTHER),
-)
-SESSION_STATE: Final = AttributeSpec(
-    name="state",
-    description=_text(
-        "State of the session; each one is exported, 1 for the present state and 0 for the rest.",
-        "Estado da sessão; todos são exportados, 1 para o estado atual e 0 para os demais.",
-    ),
-    values=("starting", "qr_pending", "connected", "disconnected", "logged_out", "expired", OTHER),
-)
-DISCONNECT_REASON: Final = AttributeSpec(
-    name="reason",
-    description=_text("Why the session was lost.", "Por que a sessão caiu."),
-    values=("transient", "restart", "logged_out", "replaced", "banned", OTHER),
-)
-BREAKER_STATE: Final = AttributeSpec(
-    name="state",
-    description=_text("State of the contact's circuit breaker.", "Estado do disjuntor do contato."),
-    values=("half_open", "open"),
-)
-SESSION_NAME: Final = AttributeSpec(
-    name=SESSION,
-    description=_text("The WhatsApp session, by its internal name.", "A sessão do WhatsApp, pelo nome interno."),
-    pii=Pii.IDENTIFIER,
-)
-BREAKER_CONTACT: Final = AttributeSpec(
-    name=CONTACT_ID,
-    description=_text(
-        "A contact whose breaker is not closed; the only identifier among metric attributes, capped.",
-        "Um contato cujo disjuntor não está fechado; o único identificador entre os atributos de métricas, limitado.",
-    ),
-    pii=Pii.IDENTIFIER,
-)
-TRIGGER: Final = AttributeSpec(
-    name=TRIGGER_ID, description=_text("The trigger, by its internal id.", "O gatilho, pelo id interno.")
-)
-FLOW: Final = AttributeSpec(
-    name=FLOW_ID, description=_text("The flow, by its internal id.", "O fluxo, pelo id interno.")
-)
-STEP: Final = AttributeSpec(
-    name=STEP_KEY, description=_text("The step's key within its flow.", "A chave da etapa dentro do fluxo.")
-)
-POOL: Final = AttributeSpec(
-    name="pool",
-    description=_text(
-        "The engine, by the name given when it was instrumented.", "O engine, pelo nome dado ao instrumentá-lo."
-    ),
-)
-SIGNAL: Final = AttributeSpec(
-    name="signal",
-    description=_text("The kind of telemetry.", "O tipo de telemetria."),
-    values=("traces", "metrics", "logs", OTHER),
-)
-DROP_REASON: Final = AttributeSpec(
-    name="reason",
-    description=_text("Why telemetry was dropped.", "Por que a telemetria foi descartada."),
-    values=(
-        "queue_full",
-        "export_failed",
-        "rejected",
-        "too_large",
-        "not_encodable",
-        "deadline",
-        "shutdown",
-        "after_shutdown",
-        "cardinality_limit",
-        "tracking_limit",
-        OTHER,
-    ),
-)
-RETRY_REASON: Final = AttributeSpec(
-    name="reason",
-    description=_text("Why telemetry is sent again.", "Por que a telemetria é enviada de novo."),
-    values=("throttled", "unavailable", "unreachable", "timeout", OTHER),
-)
-RULE: Final = AttributeSpec(
-    name="rule",
-    description=_text("The masking rule that replaced the value.", "A regra de mascaramento que trocou o valor."),
-)
-COMPONENT: Final = AttributeSpec(
-    name="component",
-    description=_text("The part of this package that failed.", "A parte deste pacote que falhou."),
-    values=(
-        "unknown_value",
-        "callback",
-        "metrics",
-        "masking",
-        "context",
-        "logs",
-        "export",
-        "instrumentation",
-        "config",
-        OTHER,
-    ),
-)
-HTTP_METHOD: Final = AttributeSpec(
-    name="http.request.method",
-    description=_text("HTTP method; an unknown one is _OTHER.", "Método HTTP; um desconhecido vira _OTHER."),
-    values=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY", "_OTHER"),
-)
-HTTP_ROUTE: Final = AttributeSpec(
-    name="http.route",
-    description=_text("Route template, never the path itself.", "Modelo da rota, nunca o caminho em si."),
-)
-HTTP_STATUS: Final = AttributeSpec(
-    name="http.response.status_code",
-    description=_text(
-        "HTTP status code; none if the request was cancelled or its client went before the answer began.",
-        "Código de status HTTP; nenhum se a requisição foi cancelada ou o cliente saiu antes do início da resposta.",
-    ),
-)
-PROTOCOL_VERSION: Final = AttributeSpec(
-    name="network.protocol.version",
-    description=_text("Version of HTTP; none if unknown.", "Versão do HTTP; nenhuma se desconhecida."),
-    values=("1.0", "1.1", "2", "3"),
-)
-URL_SCHEME: Final = AttributeSpec(
-    name="url.scheme",
-    description=_text("The scheme; an unknown one is other.", "O esquema; um desconhecido vira other."),
-    values=("http", "https", "ws", "wss", OTHER),
-)
-ERROR_TYPE: Final = AttributeSpec(
-    name="error.type",
-    description=_text(
-        "Status code of a 5xx answer, else the exception: also of a stream that broke after a 200.",
-        "Código de uma resposta 5xx, senão a exceção: também de um stream que parou depois de um 200.",
-    ),
-)
+def _attribute(name: str, en: str, pt: str, *, values: tuple[str, ...] = (), pii: Pii = Pii.NONE) -> AttributeSpec:
+    return AttributeSpec(name=name, description=_text(en, pt), values=values, pii=pii)
 
-MESSAGES_OUTBOUND: Final = MetricSpec(
-    name="messages.outbound",
-    kind=Kind.COUNTER,
-    unit="{message}",
-    description=_text(
-        "Finished attempts to send, failures included. Delivered in a day = increase of this - increase of the failed.",
-        "Tentativas de envio concluídas, falhas incluídas. Entregas no dia = aumento desta menos aumento das falhas.",
-    ),
-    verb="message_sent, message_failed",
-    across=Across.SUM,
-    attributes=(ORIGIN,),
-)
-MESSAGES_OUTBOUND_FAILED: Final = MetricSpec(
-    name="messages.outbound.failed",
-    kind=Kind.COUNTER,
-    unit="{message}",
-    description=_text(
-        "Attempts to send that failed for good. Success ratio = 1 - failed / outbound.",
-        "Tentativas de envio que falharam em definitivo. Taxa de sucesso = 1 - falhas / envios.",
-    ),
-    verb="message_failed",
-    across=Across.SUM,
-    attributes=(FAILURE_REASON,),
-)
-MESSAGES_INBOUND: Final = MetricSpec(
-    name="messages.inbound",
-    kind=Kind.COUNTER,
-    unit="{message}",
-    description=_text("Messages received.", "Mensagens recebidas."),
-    verb="message_inbound",
-    across=Across.SUM,
-    attributes=(MESSAGE_KIND,),
-)
-MESSAGES_DELIVERED: Final = MetricSpec(
-    name="messages.delivered",
-    kind=Kind.COUNTER,
-    unit="{message}",
-    description=_text("Acknowledgements from WhatsApp.", "Confirmações do WhatsApp."),
-    verb="message_delivered",
-    across=Across.SUM,
-    attributes=(DELIVERY_STATUS,),
-)
-DELIVERY_SUCCESS_RATIO: Final = MetricSpec(
-    name="delivery.success_ratio",
-    kind=Kind.GAUGE,
-    unit="",
-    description=_text(
-        "1 - failed / outbound over the last 24 hours of this process; absent without attempts.",
-        "1 - falhas / envios nas últimas 24 horas deste processo; ausente sem tentativas.",
-    ),
-    verb="message_sent, message_failed",
-    across=Across.RECOMPUTE,
-)
-FIRST_RESPONSE_LATENCY: Final = MetricSpec(
-    name="first_response.latency",
-    kind=Kind.HISTOGRAM,
-    unit="s",
-    description=_text(
-        "Time from a contact's first unanswered message to the first reply, late ones included. "
-        "Within the objective = bucket le 120 / (bucket le 120 + unanswered).",
-        "Tempo da primeira mensagem sem resposta de um contato até a primeira resposta, inclusive as tardias. "
-        "Dentro do objetivo = faixa le 120 / (faixa le 120 + sem resposta).",
-    ),
-    verb="message_inbound + message_sent, first_response",
-    across=Across.SUM,
-    buckets=(1, 2, 5, 10, 20, 30, 60, 90, 120, 180, 300, 600, 1800, 3600),
-)
-FIRST_RESPONSE_UNANSWERED: Final = MetricSpec(
-    name="first_response.unanswered",
-    kind=Kind.COUNTER,
-    unit="{contact}",
-    description=_text(
-        "Contacts that waited over 120 s without a reply, counted once per wait; a late reply does not take it back.",
-        "Contatos à espera há mais de 120 s sem resposta, contados uma vez por espera; resposta tardia não desfaz.",
-    ),
-    verb="message_inbound, first_response_unanswered",
-    across=Across.SUM,
-)
-QUEUE_DEPTH: Final = MetricSpec(
-    name="queue.depth",
-    kind=Kind.GAUGE,
-    unit="{message}",
-    description=_text(
-        "Messages waiting to be sent, as the application's callback tells; workers share one queue.",
-        "Mensagens à espera de envio, segundo o callback da aplicação; os workers compartilham uma fila.",
-    ),
-    verb="observe_queue",
-    across=Across.MAX,
-)
-QUEUE_OLDEST_AGE: Final = MetricSpec(
-    name="queue.oldest_age",
-    kind=Kind.GAUGE,
-    unit="s",
-    description=_text("Age of the oldest message in the queue.", "Idade da mensagem mais antiga na fila."),
-    verb="observe_queue",
-    across=Across.MAX,
-)
-RATE_GLOBAL: Final = MetricSpec(
-    name="rate.global_per_min",
-    kind=Kind.GAUGE,
-    unit="{message}",
-    description=_text("Finished attempts in the last 60 s.", "Tentativas concluídas nos últimos 60 s."),
-    verb="message_sent, message_failed",
-    across=Across.SUM,
-)
-RATE_PER_CONTACT: Final = MetricSpec(
-    name="rate.per_contact_per_5min",
-    kind=Kind.GAUGE,
-    unit="{message}",
-    description=_text(
-        "Finished attempts in the last 300 s to the contact that has most of them.",
-        "Tentativas concluídas nos últimos 300 s para o contato que mais as tem.",
-    ),
-    verb="message_sent, message_failed",
-    across=Across.MAX,
-)
-CB_STATE_GLOBAL: Final = MetricSpec(
-    name="cb.state.global",
-    kind=Kind.GAUGE,
-    unit="",
-    description=_text(
-        "Global circuit breaker: 0 closed, 1 half-open, 2 open.",
-        "Disjuntor global: 0 fechado, 1 meio-aberto, 2 aberto.",
-    ),
-    verb="breaker_state",
-    across=Across.MAX,
-)
-CB_STATE_CONTACT: Final = MetricSpec(
-    name="cb.state.contact",
-    kind=Kind.GAUGE,
-    unit="",
-    description=_text(
-        "Circuit breaker of a contact, 1 half-open, 2 open; closed ones have no series, those past the cap share one.",
-        "Disjuntor de um contato, 1 meio-aberto, 2 aberto; fechados não têm série, os além do limite dividem uma.",
-    ),
-    verb="breaker_state",
-    across=Across.MAX,
-    attributes=(BREAKER_CONTACT,),
-)
-CB_CONTACTS: Final = MetricSpec(
-    name="cb.contacts",
-    kind=Kind.GAUGE,
-    unit="{contact}",
-    description=_text("Contacts whose breaker is not closed.", "Contatos cujo disjuntor não está fechado."),
-    verb="breaker_state",
-    across=Across.MAX,
-    attributes=(BREAKER_STATE,),
-)
-CB_FAIL_RATE: Final = MetricSpec(
-    name="cb.fail_rate.window",
-    kind=Kind.GAUGE,
-    unit="",
-    description=_text(
-        "Failed / finished attempts over the breaker's window of 300 s, 0 to 1; 0 without attempts.",
-        "Falhas / tentativas concluídas na janela de 300 s do disjuntor, de 0 a 1; 0 sem tentativas.",
-    ),
-    verb="message_sent, message_failed",
-    across=Across.MAX,
-)
-TRIGGER_HITS: Final = MetricSpec(
-    name="trigger.hits",
-    kind=Kind.COUNTER,
-    unit="{hit}",
-    description=_text("Messages that matched a trigger.", "Mensagens que acionaram um gatilho."),
-    verb="trigger_hit",
-    across=Across.SUM,
-    attributes=(TRIGGER,),
-)
-FLOW_STARTED: Final = MetricSpec(
-    name="flow.started",
-    kind=Kind.COUNTER,
-    unit="{run}",
-    description=_text("Runs of a flow.", "Execuções de um fluxo."),
-    verb="flow_started",
-    across=Across.SUM,
-    attributes=(FLOW,),
-)
-FLOW_AUTO_STEPS: Final = MetricSpec(
-    name="flow.auto_steps",
-    kind=Kind.COUNTER,
-    unit="{step}",
-    description=_text("Steps a flow took by itself.", "Etapas que um fluxo deu sozinho."),
-    verb="flow_auto_step",
-    across=Across.SUM,
-    attributes=(FLOW,),
-)
-FLOW_STEP_ENTERED: Final = MetricSpec(
-    name="flow.step_entered",
-    kind=Kind.COUNTER,
-    unit="{step}",
-    description=_text("Entries into a step.", "Entradas em uma etapa."),
-    verb="flow_step_entered",
-    across=Across.SUM,
-    attributes=(FLOW, STEP),
-)
-FLOW_STEP_COMPLETED: Final = MetricSpec(
-    name="flow.step_completed",
-    kind=Kind.COUNTER,
-    unit="{step}",
-    description=_text(
-        "Steps completed. Drop-off = 1 - completed / entered.",
-        "Etapas concluídas. Abandono = 1 - concluídas / entradas.",
-    ),
-    verb="flow_step_completed",
-    across=Across.SUM,
-    attributes=(FLOW, STEP),
-)
-CONTACT_CONSENT: Final = MetricSpec(
-    name="contact.consent",
-    kind=Kind.COUNTER,
-    unit="{contact}",
-    description=_text("Contacts that opted in or out.", "Contatos que aceitaram ou recusaram receber mensagens."),
-    verb="consent",
-    across=Across.SUM,
-    attributes=(CONSENT_ACTION,),
-)
-CONTACT_INBOUND_MAX: Final = MetricSpec(
-    name="contact.inbound_max_5m",
-    kind=Kind.GAUGE,
-    unit="{message}",
-    description=_text(
-        "Messages in the last 300 s from the contact that sent most: abuse, or a bot on the other side.",
-        "Mensagens nos últimos 300 s do contato que mais enviou: abuso, ou um robô do outro lado.",
-    ),
-    verb="message_inbound",
-    across=Across.MAX,
-)
-WHATSAPP_SESSION_STATE: Final = MetricSpec(
-    name="whatsapp.session.state",
-    kind=Kind.GAUGE,
-    unit="",
-    description=_text("State of the session, one series a state.", "Estado da sessão, uma série por estado."),
-    verb="session_state",
-    across=Across.MAX,
-    attributes=(SESSION_NAME, SESSION_STATE),
-)
-WHATSAPP_SESSION_CONNECTED: Final = MetricSpec(
-    name="whatsapp.session.connected",
-    kind=Kind.GAUGE,
-    unit="",
-    description=_text(
-        "1 while the session is connected; one that shows a QR code is not.",
-        "1 enquanto a sessão está conectada; a que mostra um QR code não está.",
-    ),
-    verb="session_state",
-    across=Across.MAX,
-    attributes=(SESSION_NAME,),
-)
-WHATSAPP_SESSION_DOWN_SINCE: Final = MetricSpec(
-    name="whatsapp.session.down_since_timestamp",
-    kind=Kind.GAUGE,
-    unit="s",
-    description=_text(
-        "When the session was lost, or was first seen not connected; Unix time, 0 while connected.",
-        "Quando a sessão caiu, ou foi vista sem conexão pela primeira vez; hora Unix, 0 enquanto conectada.",
-    ),
-    verb="session_state",
-    across=Across.MAX,
-    attributes=(SESSION_NAME,),
-)
-WHATSAPP_QR_ISSUED: Final = MetricSpec(
-    name="whatsapp.qr.issued_timestamp",
-    kind=Kind.GAUGE,
-    unit="s",
-    description=_text(
-        "When the QR code that still waits was issued; Unix time, 0 when none waits. Never the code itself.",
-        "Quando foi emitido o QR code que ainda espera; hora Unix, 0 se nenhum espera. Nunca o código em si.",
-    ),
-    verb="qr_issued",
-    across=Across.MAX,
-    attributes=(SESSION_NAME,),
-)
-WHATSAPP_SESSION_DISCONNECTS: Final = MetricSpec(
-    name="whatsapp.session.disconnects",
-    kind=Kind.COUNTER,
-    unit="{disconnect}",
-    description=_text("Losses of the session.", "Quedas da sessão."),
-    verb="session_disconnected",
-    across=Across.SUM,
-    attributes=(SESSION_NAME, DISCONNECT_REASON),
-)
-WHATSAPP_SESSION_RECOVERY: Final = MetricSpec(
-    name="whatsapp.session.recovery",
-    kind=Kind.HISTOGRAM,
-    unit="s",
-    description=_text(
-        "Time from the loss of a session that was connected to its next connection.",
-        "Tempo da queda de uma sessão que estava conectada até a próxima conexão.",
-    ),
-    verb="session_state",
-    across=Across.SUM,
-    attributes=(SESSION_NAME,),
-    buckets=(1, 2, 5, 10, 20, 30, 60, 120, 180, 300, 600, 900, 1800, 3600),
-)
-PROCESS_UPTIME: Final = MetricSpec(
-    name="process.uptime",
-    kind=Kind.GAUGE,
-    unit="s",
-    description=_text("Age of the process.", "Idade do processo."),
-    verb="observe_runtime",
-    across=Across.MIN,
-)
-EVENT_LOOP_LAG: Final = MetricSpec(
-    name="event_loop.lag",
-    kind=Kind.GAUGE,
-    unit="s",
-    description=_text(
-        "Longest delay of the event loop since the last export, a delay still under way included.",
-        "Maior atraso do event loop desde a última exportação, inclusive um atraso em curso.",
-    ),
-    verb="observe_event_loop",
-    across=Across.MAX,
-)
-DB_POOL_IN_USE: Final = MetricSpec(
-    name="db.pool.in_use",
-    kind=Kind.GAUGE,
-    unit="{connection}",
-    description=_text("Connections checked out.", "Conexões em uso."),
-    verb="instrument_pool",
-    across=Across.SUM,
-    attributes=(POOL,),
-)
-DB_POOL_MAX: Final = MetricSpec(
-    name="db.pool.max",
-    kind=Kind.GAUGE,
-    unit="{connection}",
-    description=_text(
-        "Connections the pool may open, overflow included; absent where there is no limit.",
-        "Conexões que o pool pode abrir, com o excedente; ausente onde não há limite.",
-    ),
-    verb="instrument_pool",
-    across=Across.SUM,
-    attributes=(POOL,),
-)
-DB_POOL_OVERFLOW: Final = MetricSpec(
-    name="db.pool.overflow",
-    kind=Kind.GAUGE,
-    unit="{connection}",
-    description=_text("Connections open beyond the pool's size.", "Conexões abertas além do tamanho do pool."),
-    verb="instrument_pool",
-    across=Across.SUM,
-    attributes=(POOL,),
-)
-DB_POOL_WAIT: Final = MetricSpec(
-    name="db.pool.wait",
-    kind=Kind.HISTOGRAM,
-    unit="s",
-    description=_text(
-        "Time to obtain a connection from the pool, a new connection's set-up included.",
-        "Tempo para obter uma conexão do pool, com a abertura de uma nova.",
-    ),
-    verb="instrument_pool",
-    across=Across.SUM,
-    attributes=(POOL,),
-    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
-)
-HTTP_SERVER_REQUEST_DURATION: Final = MetricSpec(
-    name="http.server.request.duration",
-    kind=Kind.HISTOGRAM,
-    unit="s",
-    description=_text(
-        "Time to answer a request, background tasks excluded.",
-        "Tempo para responder a uma requisição, sem as tarefas em segundo plano.",
-    ),
-    verb="the FastAPI instrumentation",
-    across=Across.SUM,
-    attributes=(HTTP_ROUTE, HTTP_METHOD, HTTP_STATUS, URL_SCHEME, PROTOCOL_VERSION, ERROR_TYPE),
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10),
-)
-TELEMETRY_DROPPED: Final = MetricSpec(
-    name="telemetry.dropped_items",
-    kind=Kind.COUNTER,
-    unit="{item}",
-    description=_text("Telemetry that was lost, and why.", "Telemetria perdida, e por quê."),
-    verb="dropped",
-    across=Across.SUM,
-    attributes=(SIGNAL, DROP_REASON),
-)
-TELEMETRY_RETRIED: Final = MetricSpec(
-    name="telemetry.retried_items",
-    kind=Kind.COUNTER,
-    unit="{item}",
-    description=_text(
-        "Telemetry that was not taken and is sent again, once for each time.",
-        "Telemetria que não foi aceita e é enviada de novo, uma vez por tentativa.",
-    ),
-    verb="retried",
-    across=Across.SUM,
-    attributes=(SIGNAL, RETRY_REASON),
-)
-TELEMETRY_MASKED: Final = MetricSpec(
-    name="telemetry.masked_values",
-    kind=Kind.COUNTER,
-    unit="{value}",
-    description=_text("Values masked before they left.", "Valores mascarados antes de sair."),
-    verb="masked",
-    across=Across.SUM,
-    attributes=(RULE,),
-)
-TELEMETRY_ERRORS: Final = MetricSpec(
-    name="telemetry.errors",
-    kind=Kind.COUNTER,
-    unit="{error}",
-    description=_text(
-        "Errors inside the telemetry, none of which reached the application.",
-        "Erros dentro da telemetria, nenhum dos quais chegou à aplicação.",
-    ),
-    verb="error",
-    across=Across.SUM,
-    attributes=(COMPONENT,),
-)
 
-METRICS: Final = (
-    MESSAGES_OUTBOUND,
-    MESSAGES_OUTBOUND_FAILED,
-    MESSAGES_INBOUND,
-    MESSAGES_DELIVERED,
-    DELIVERY_SUCCESS_RATIO,
-    FIRST_RESPONSE_LATENCY,
-    FIRST_RESPONSE_UNANSWERED,
-    QUEUE_DEPTH,
-    QUEUE_OLDEST_AGE,
-    RATE_GLOBAL,
-    RATE_PER_CONTACT,
-    CB_STATE_GLOBAL,
-    CB_STATE_CONTACT,
-    CB_CONTACTS,
-    CB_FAIL_RATE,
-    TRIGGER_HITS,
-    FLOW_STARTED,
-    FLOW_AUTO_STEPS,
-    FLOW_STEP_ENTERED,
-    FLOW_STEP_COMPLETED,
-    CONTACT_CONSENT,
-    CONTACT_INBOUND_MAX,
-    WHATSAPP_SESSION_STATE,
-    WHATSAPP_SESSION_CONNECTED,
-    WHATSAPP_SESSION_DOWN_SINCE,
-    WHATSAPP_QR_ISSUED,
-    WHATSAPP_SESSION_DISCONNECTS,
-    WHATSAPP_SESSION_RECOVERY,
-    PROCESS_UPTIME,
-    EVENT_LOOP_LAG,
-    DB_POOL_IN_USE,
-    DB_POOL_MAX,
-    DB_POOL_OVERFLOW,
-    DB_POOL_WAIT,
-    HTTP_SERVER_REQUEST_DURATION,
-    TELEMETRY_DROPPED,
-    TELEMETRY_RETRIED,
-    TELEMETRY_MASKED,
-    TELEMETRY_ERRORS,
-)
+def _counter(name: str, unit: str, en: str, pt: str, *attributes: AttributeSpec) -> MetricSpec:
+    return MetricSpec(
+        name=name, kind=Kind.COUNTER, unit=unit, description=_text(en, pt), across=Across.SUM, attributes=attributes
+    )
+
+
+def _gauge(
+    name: str, unit: str, en: str, pt: str, *attributes: AttributeSpec, across: Across = Across.MAX
+) -> MetricSpec:
+    return MetricSpec(
+        name=name, kind=Kind.GAUGE, unit=unit, description=_text(en, pt), across=across, attributes=attributes
+    )
+
+
+def _histogram(name: str, en: str, pt: str, *attributes: AttributeSpec, buckets: tuple[float, ...]) -> MetricSpec:
+    return MetricSpec(
+        name=name,
+        kind=Kind.HISTOGRAM,
+        unit="s",
+        description=_text(en, pt),
+        across=Across.SUM,
+        attributes=attributes,
+        buckets=buckets,
+    )
+
+
+# Attributes, then metrics: name, unit, English, Portuguese, and what is not as usual.
+# fmt: off
+ORIGIN: Final = _attribute("origin",
+    "What made the application send.", "O que fez a aplicação enviar.",
+    values=("reply", "broadcast", "manual", OTHER))
+MESSAGE_KIND: Final = _attribute("kind",
+    "Type of the message received.", "Tipo da mensagem recebida.",
+    values=(
+        "text", "image", "audio", "video", "document", "sticker", "location", "contact", "reaction", "interactive",
+        OTHER,
+    ))
+FAILURE_REASON: Final = _attribute("reason",
+    "Why the attempt failed.", "Por que a tentativa falhou.",
+    values=(
+        "rate_limited", "breaker_open", "session_down", "not_on_whatsapp", "blocked", "opted_out", "media", "timeout",
+        "network", "provider_error", OTHER,
+    ))
+DELIVERY_STATUS: Final = _attribute("status",
+    "What WhatsApp acknowledged.", "O que o WhatsApp confirmou.",
+    values=("delivered", "read", OTHER))
+CONSENT_ACTION: Final = _attribute("action",
+    "What the contact decided.", "O que o contato decidiu.",
+    values=("opt_in", "opt_out", OTHER))
+SESSION_STATE: Final = _attribute("state",
+    "State of the session; each one is exported, 1 for the present state and 0 for the rest.",
+    "Estado da sessão; todos são exportados, 1 para o estado atual e 0 para os demais.",
+    values=("starting", "qr_pending", "connected", "disconnected", "logged_out", "expired", OTHER))
+DISCONNECT_REASON: Final = _attribute("reason",
+    "Why the session was lost.", "Por que a sessão caiu.",
+    values=("transient", "restart", "logged_out", "replaced", "banned", OTHER))
+BREAKER_STATE: Final = _attribute("state",
+    "State of the contact's circuit breaker.", "Estado do disjuntor do contato.",
+    values=("half_open", "open"))
+SESSION_NAME: Final = _attribute(SESSION,
+    "The WhatsApp session, by its internal name.", "A sessão do WhatsApp, pelo nome interno.",
+    pii=Pii.IDENTIFIER)
+BREAKER_CONTACT: Final = _attribute(CONTACT_ID,
+    "A contact whose breaker is not closed; the only identifier among metric attributes, capped.",
+    "Um contato cujo disjuntor não está fechado; o único identificador entre os atributos de métricas, limitado.",
+    pii=Pii.IDENTIFIER)
+TRIGGER: Final = _attribute(TRIGGER_ID,
+    "The trigger, by its internal id.", "O gatilho, pelo id interno.")
+FLOW: Final = _attribute(FLOW_ID,
+    "The flow, by its internal id.", "O fluxo, pelo id interno.")
+STEP: Final = _attribute(STEP_KEY,
+    "The step's key within its flow.", "A chave da etapa dentro do fluxo.")
+POOL: Final = _attribute("pool",
+    "The engine, by the name given when it was instrumented.", "O engine, pelo nome dado ao instrumentá-lo.")
+SIGNAL: Final = _attribute("signal",
+    "The kind of telemetry.", "O tipo de telemetria.",
+    values=("traces", "metrics", "logs", OTHER))
+DROP_REASON: Final = _attribute("reason",
+    "Why telemetry was dropped.", "Por que a telemetria foi descartada.",
+    values=(
+        "queue_full", "export_failed", "rejected", "too_large", "not_encodable", "deadline", "shutdown",
+        "after_shutdown", "cardinality_limit", "tracking_limit", OTHER,
+    ))
+RETRY_REASON: Final = _attribute("reason",
+    "Why telemetry is sent again.", "Por que a telemetria é enviada de novo.",
+    values=("throttled", "unavailable", "unreachable", "timeout", OTHER))
+RULE: Final = _attribute("rule",
+    "The masking rule that replaced the value.", "A regra de mascaramento que trocou o valor.")
+COMPONENT: Final = _attribute("component",
+    "The part of this package that failed.", "A parte deste pacote que falhou.",
+    values=(
+        "unknown_value", "callback", "metrics", "masking", "context", "logs", "export", "instrumentation", "config",
+        OTHER,
+    ))
+HTTP_METHOD: Final = _attribute("http.request.method",
+    "HTTP method; an unknown one is _OTHER.", "Método HTTP; um desconhecido vira _OTHER.",
+    values=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY", "_OTHER"))
+HTTP_ROUTE: Final = _attribute("http.route",
+    "Route template, never the path itself.", "Modelo da rota, nunca o caminho em si.")
+HTTP_STATUS: Final = _attribute("http.response.status_code",
+    "HTTP status code; none if the request was cancelled or its client went before the answer began.",
+    "Código de status HTTP; nenhum se a requisição foi cancelada ou o cliente saiu antes do início da resposta.")
+PROTOCOL_VERSION: Final = _attribute("network.protocol.version",
+    "Version of HTTP; none if unknown.", "Versão do HTTP; nenhuma se desconhecida.",
+    values=("1.0", "1.1", "2", "3"))
+URL_SCHEME: Final = _attribute("url.scheme",
+    "The scheme; an unknown one is other.", "O esquema; um desconhecido vira other.",
+    values=("http", "https", "ws", "wss", OTHER))
+ERROR_TYPE: Final = _attribute("error.type",
+    "Status code of a 5xx answer, else the exception: also of a stream that broke after a 200.",
+    "Código de uma resposta 5xx, senão a exceção: também de um stream que parou depois de um 200.")
+
+MESSAGES_OUTBOUND: Final = _counter("messages.outbound", "{message}",
+    "Finished attempts to send, failures included. Delivered in a day = increase of this - increase of the failed.",
+    "Tentativas de envio concluídas, falhas incluídas. Entregas no dia = aumento desta menos aumento das falhas.",
+    ORIGIN)
+MESSAGES_OUTBOUND_FAILED: Final = _counter("messages.outbound.failed", "{message}",
+    "Attempts to send that failed for good. Success ratio = 1 - failed / outbound.",
+    "Tentativas de envio que falharam em definitivo. Taxa de sucesso = 1 - falhas / envios.",
+    FAILURE_REASON)
+MESSAGES_INBOUND: Final = _counter("messages.inbound", "{message}",
+    "Messages received.", "Mensagens recebidas.",
+    MESSAGE_KIND)
+MESSAGES_DELIVERED: Final = _counter("messages.delivered", "{message}",
+    "Acknowledgements from WhatsApp.", "Confirmações do WhatsApp.",
+    DELIVERY_STATUS)
+DELIVERY_SUCCESS_RATIO: Final = _gauge("delivery.success_ratio", "",
+    "1 - failed / outbound over the last 24 hours of this process; absent without attempts.",
+    "1 - falhas / envios nas últimas 24 horas deste processo; ausente sem tentativas.",
+    across=Across.RECOMPUTE)
+FIRST_RESPONSE_LATENCY: Final = _histogram("first_response.latency",
+    "Time from a contact's first unanswered message to the first reply, late ones included. Within the objective = "
+    "bucket le 120 / (bucket le 120 + unanswered).",
+    "Tempo da primeira mensagem sem resposta de um contato até a primeira resposta, inclusive as tardias. Dentro "
+    "do objetivo = faixa le 120 / (faixa le 120 + sem resposta).",
+    buckets=(1, 2, 5, 10, 20, 30, 60, 90, 120, 180, 300, 600, 1800, 3600))
+FIRST_RESPONSE_UNANSWERED: Final = _counter("first_response.unanswered", "{contact}",
+    "Contacts that waited over 120 s without a reply, counted once per wait; a late reply does not take it back.",
+    "Contatos à espera há mais de 120 s sem resposta, contados uma vez por espera; resposta tardia não desfaz.")
+QUEUE_DEPTH: Final = _gauge("queue.depth", "{message}",
+    "Messages waiting to be sent, as the application's callback tells; workers share one queue.",
+    "Mensagens à espera de envio, segundo o callback da aplicação; os workers compartilham uma fila.")
+QUEUE_OLDEST_AGE: Final = _gauge("queue.oldest_age", "s",
+    "Age of the oldest message in the queue.", "Idade da mensagem mais antiga na fila.")
+RATE_GLOBAL: Final = _gauge("rate.global_per_min", "{message}",
+    "Finished attempts in the last 60 s.", "Tentativas concluídas nos últimos 60 s.",
+    across=Across.SUM)
+RATE_PER_CONTACT: Final = _gauge("rate.per_contact_per_5min", "{message}",
+    "Finished attempts in the last 300 s to the contact that has most of them.",
+    "Tentativas concluídas nos últimos 300 s para o contato que mais as tem.")
+CB_STATE_GLOBAL: Final = _gauge("cb.state.global", "",
+    "Global circuit breaker: 0 closed, 1 half-open, 2 open.",
+    "Disjuntor global: 0 fechado, 1 meio-aberto, 2 aberto.")
+CB_STATE_CONTACT: Final = _gauge("cb.state.contact", "",
+    "Circuit breaker of a contact, 1 half-open, 2 open; closed ones have no series, those past the cap share one.",
+    "Disjuntor de um contato, 1 meio-aberto, 2 aberto; fechados não têm série, os além do limite dividem uma.",
+    BREAKER_CONTACT)
+CB_CONTACTS: Final = _gauge("cb.contacts", "{contact}",
+    "Contacts whose breaker is not closed.", "Contatos cujo disjuntor não está fechado.",
+    BREAKER_STATE)
+CB_FAIL_RATE: Final = _gauge("cb.fail_rate.window", "",
+    "Failed / finished attempts over the breaker's window of 300 s, 0 to 1; 0 without attempts.",
+    "Falhas / tentativas concluídas na janela de 300 s do disjuntor, de 0 a 1; 0 sem tentativas.")
+TRIGGER_HITS: Final = _counter("trigger.hits", "{hit}",
+    "Messages that matched a trigger.", "Mensagens que acionaram um gatilho.",
+    TRIGGER)
+FLOW_STARTED: Final = _counter("flow.started", "{run}",
+    "Runs of a flow.", "Execuções de um fluxo.",
+    FLOW)
+FLOW_AUTO_STEPS: Final = _counter("flow.auto_steps", "{step}",
+    "Steps a flow took by itself.", "Etapas que um fluxo deu sozinho.",
+    FLOW)
+FLOW_STEP_ENTERED: Final = _counter("flow.step_entered", "{step}",
+    "Entries into a step.", "Entradas em uma etapa.",
+    FLOW, STEP)
+FLOW_STEP_COMPLETED: Final = _counter("flow.step_completed", "{step}",
+    "Steps completed. Drop-off = 1 - completed / entered.",
+    "Etapas concluídas. Abandono = 1 - concluídas / entradas.",
+    FLOW, STEP)
+CONTACT_CONSENT: Final = _counter("contact.consent", "{contact}",
+    "Contacts that opted in or out.", "Contatos que aceitaram ou recusaram receber mensagens.",
+    CONSENT_ACTION)
+CONTACT_INBOUND_MAX: Final = _gauge("contact.inbound_max_5m", "{message}",
+    "Messages in the last 300 s from the contact that sent most: abuse, or a bot on the other side.",
+    "Mensagens nos últimos 300 s do contato que mais enviou: abuso, ou um robô do outro lado.")
+WHATSAPP_SESSION_STATE: Final = _gauge("whatsapp.session.state", "",
+    "State of the session, one series a state.", "Estado da sessão, uma série por estado.",
+    SESSION_NAME, SESSION_STATE)
+WHATSAPP_SESSION_CONNECTED: Final = _gauge("whatsapp.session.connected", "",
+    "1 while the session is connected; one that shows a QR code is not.",
+    "1 enquanto a sessão está conectada; a que mostra um QR code não está.",
+    SESSION_NAME)
+WHATSAPP_SESSION_DOWN_SINCE: Final = _gauge("whatsapp.session.down_since_timestamp", "s",
+    "When the session was lost, or was first seen not connected; Unix time, 0 while connected.",
+    "Quando a sessão caiu, ou foi vista sem conexão pela primeira vez; hora Unix, 0 enquanto conectada.",
+    SESSION_NAME)
+WHATSAPP_QR_ISSUED: Final = _gauge("whatsapp.qr.issued_timestamp", "s",
+    "When the QR code that still waits was issued; Unix time, 0 when none waits. Never the code itself.",
+    "Quando foi emitido o QR code que ainda espera; hora Unix, 0 se nenhum espera. Nunca o código em si.",
+    SESSION_NAME)
+WHATSAPP_SESSION_DISCONNECTS: Final = _counter("whatsapp.session.disconnects", "{disconnect}",
+    "Losses of the session.", "Quedas da sessão.",
+    SESSION_NAME, DISCONNECT_REASON)
+WHATSAPP_SESSION_RECOVERY: Final = _histogram("whatsapp.session.recovery",
+    "Time from the loss of a session that was connected to its next connection.",
+    "Tempo da queda de uma sessão que estava conectada até a próxima conexão.",
+    SESSION_NAME,
+    buckets=(1, 2, 5, 10, 20, 30, 60, 120, 180, 300, 600, 900, 1800, 3600))
+PROCESS_UPTIME: Final = _gauge("process.uptime", "s",
+    "Age of the process.", "Idade do processo.",
+    across=Across.MIN)
+EVENT_LOOP_LAG: Final = _gauge("event_loop.lag", "s",
+    "Longest delay of the event loop since the last export, a delay still under way included.",
+    "Maior atraso do event loop desde a última exportação, inclusive um atraso em curso.")
+DB_POOL_IN_USE: Final = _gauge("db.pool.in_use", "{connection}",
+    "Connections checked out.", "Conexões em uso.",
+    POOL,
+    across=Across.SUM)
+DB_POOL_MAX: Final = _gauge("db.pool.max", "{connection}",
+    "Connections the pool may open, overflow included; absent where there is no limit.",
+    "Conexões que o pool pode abrir, com o excedente; ausente onde não há limite.",
+    POOL,
+    across=Across.SUM)
+DB_POOL_OVERFLOW: Final = _gauge("db.pool.overflow", "{connection}",
+    "Connections open beyond the pool's size.", "Conexões abertas além do tamanho do pool.",
+    POOL,
+    across=Across.SUM)
+DB_POOL_WAIT: Final = _histogram("db.pool.wait",
+    "Time to obtain a connection from the pool, a new connection's set-up included.",
+    "Tempo para obter uma conexão do pool, com a abertura de uma nova.",
+    POOL,
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30))
+HTTP_SERVER_REQUEST_DURATION: Final = _histogram("http.server.request.duration",
+    "Time to answer a request, background tasks excluded.",
+    "Tempo para responder a uma requisição, sem as tarefas em segundo plano.",
+    HTTP_ROUTE, HTTP_METHOD, HTTP_STATUS, URL_SCHEME, PROTOCOL_VERSION, ERROR_TYPE,
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10))
+TELEMETRY_DROPPED: Final = _counter("telemetry.dropped_items", "{item}",
+    "Telemetry that was lost, and why.", "Telemetria perdida, e por quê.",
+    SIGNAL, DROP_REASON)
+TELEMETRY_RETRIED: Final = _counter("telemetry.retried_items", "{item}",
+    "Telemetry that was not taken and is sent again, once for each time.",
+    "Telemetria que não foi aceita e é enviada de novo, uma vez por tentativa.",
+    SIGNAL, RETRY_REASON)
+TELEMETRY_MASKED: Final = _counter("telemetry.masked_values", "{value}",
+    "Values masked before they left.", "Valores mascarados antes de sair.",
+    RULE)
+TELEMETRY_ERRORS: Final = _counter("telemetry.errors", "{error}",
+    "Errors inside the telemetry, none of which reached the application.",
+    "Erros dentro da telemetria, nenhum dos quais chegou à aplicação.",
+    COMPONENT)
+# fmt: on
+
+METRICS: Final = tuple(value for value in tuple(globals().values()) if isinstance(value, MetricSpec))
 """Every metric this package records."""
 
 SESSION_EVENTS: Final = ("connected", "disconnected", "qr_updated", "expired")

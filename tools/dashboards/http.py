@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from operations.domain import ANSWERED
+from operations.promql import ANSWERED
 
 from dashboards.links import logs_link, traces_link
 from dashboards.model import BAD, BLUE, DARK_RED, GREY, ORANGE, SKY, Dashboard, Panel, Query, Row, both
