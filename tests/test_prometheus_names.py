@@ -1,4 +1,4 @@
-"""The names of Prometheus' OTLP receiver; tests/backends/test_prometheus_names.py asks the receiver itself."""
+"""The names of Prometheus' OTLP receiver; tests/backends/test_names_in_prometheus.py asks the receiver itself."""
 
 from __future__ import annotations
 

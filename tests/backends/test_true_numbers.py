@@ -83,7 +83,7 @@ def without_refused(body: bytes) -> bytes:
         for scope in resource.scope_metrics:
             for metric in [metric for metric in scope.metrics if metric.name == "shop.refused"]:
                 scope.metrics.remove(metric)
-    return message.SerializeToString()
+    return bytes(message.SerializeToString())
 
 
 @contextmanager
