@@ -102,7 +102,7 @@ class ConsoleMetricSender:
 
 class GuardedMetricExporter(MetricExporter):
     """
-    Exports what the SDK's reader has collected. One bad point costs itself only, and every loss is counted.
+    Exports the collections of a reader. One bad point costs itself only, and every loss is counted.
 
     Args:
         sender: Encodes and posts.
@@ -214,7 +214,7 @@ def _single_metrics(data: MetricsData) -> Iterator[ResourceMetrics]:
 
 
 def _together(parts: list[tuple[SendResult, int]]) -> SendResult:
-    """Return one result for parts of so many points each: what a part lost was rejected of the whole."""
+    """Return one result for all parts, each with its number of points; the points of a lost part count as rejected."""
     if not any(result.accepted for result, _ in parts):
         return parts[-1][0]
     lost = sum(result.rejected if result.accepted else points for result, points in parts)
@@ -223,7 +223,7 @@ def _together(parts: list[tuple[SendResult, int]]) -> SendResult:
 
 def build_preferences(temporality: str, histograms: str) -> Preferences:
     """
-    Return what a sender asks of its reader.
+    Return the preferences of a sender.
 
     Args:
         temporality: cumulative, delta or lowmemory.

@@ -43,7 +43,7 @@ TARGET_INFO: Final = "target_info"
 @dataclass(slots=True)
 class Losses:
     """
-    What one export had to leave out.
+    Points and exemplars that one export had to leave out.
 
     Args:
         points: Data points.
@@ -73,7 +73,7 @@ class MetricIdentity(NamedTuple):
 
 
 def sample_names(name: str, kind: Kind | None) -> tuple[str, ...]:
-    """Return the names that a metric takes in Prometheus beside its *name* there, which comes first."""
+    """Return the names of a metric's samples in Prometheus; its *name* there comes first."""
     if kind is Kind.HISTOGRAM:
         return name, f"{name}_bucket", f"{name}_count", f"{name}_sum"
     return (name, name.removesuffix("_total")) if kind is Kind.COUNTER else (name,)
@@ -132,7 +132,7 @@ def kind_of(data: Any) -> Kind | None:
 
 class MetricMasker:
     """
-    Masks what one reader collects. What it has worked out for a series it finds again by the series' own attributes.
+    Masks the metrics of one reader; masks the attributes of a series once.
 
     Names that a backend would refuse or overwrite are replaced, and points that become one series are added.
 
@@ -204,7 +204,7 @@ class _Series(NamedTuple):
     attributes: Mapping[str, Any]
     """Clean; the very object of the SDK where nothing had to be changed."""
     labels: frozenset[tuple[str, str]]
-    """What the series is in Prometheus."""
+    """Its labels in Prometheus."""
 
 
 class _Family:

@@ -265,12 +265,12 @@ _NEVER_ARRIVED: Final = (
     *("gRPC INVALID_ARGUMENT", "gRPC NOT_FOUND", "gRPC PERMISSION_DENIED", "gRPC UNAUTHENTICATED"),
     *("gRPC RESOURCE_EXHAUSTED", "gRPC UNIMPLEMENTED"),
 )
-"""How an error begins of what was not sent, or was refused for what it is."""
+"""Beginnings of the errors of requests that were not sent, or were refused for good."""
 
 
 def may_have_arrived(result: SendResult) -> bool:
     """
-    Return whether a backend may hold what was sent.
+    Return whether a backend may hold the request.
 
     A request that ends while its answer is waited for may have arrived, and one that a collector answers with 503 may
     be in one of its backends.

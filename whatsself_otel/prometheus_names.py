@@ -75,7 +75,7 @@ def prometheus_name(name: str, *, unit: str, kind: str | None) -> str:
 
 
 def prometheus_label(name: str) -> str:
-    """Translate an attribute's name: what is no letter, digit or underscore becomes an underscore."""
+    """Translate an attribute's name: each character but letters, digits and underscores becomes an underscore."""
     label = _NO_LABEL_CHARACTER.sub("_", name)
     if label[:1].isdigit():
         return f"key_{label}"
@@ -93,7 +93,7 @@ def prometheus_labels(attributes: Mapping[str, Any]) -> dict[str, str]:
 
 def safe_attribute(name: str) -> str:
     """
-    Return *name*, or another under which the attribute reaches Prometheus.
+    Return the name under which an attribute *name* is sent: another one only if Prometheus would not keep it.
 
     Prometheus refuses names without a Latin letter or digit, keeps those with two leading underscores to itself, and
     overwrites ``job``, ``instance`` and ``le``.

@@ -35,12 +35,12 @@ class Remembered(dict[_K, _V]):
 
 class ByIdentity(Generic[_K, _V]):
     """
-    What is worked out once for objects that come again, found by the object itself instead of by what it holds.
+    Values made once for objects that come again. An object is found by its identity, not by what it holds.
 
-    Rounds bound the memory: what did not come in a round is forgotten at the end of the next.
+    Rounds bound the memory: an object that did not come in a round is forgotten at the end of the next.
 
     Args:
-        make: Works it out.
+        make: Makes the value of an object.
     """
 
     __slots__ = ("_current", "_known", "_make")
@@ -51,11 +51,11 @@ class ByIdentity(Generic[_K, _V]):
         self._current: dict[int, tuple[_K, _V]] = {}
 
     def begin_round(self) -> None:
-        """Forget what did not come since the last call."""
+        """Forget the objects that did not come since the last call."""
         self._known, self._current = self._current, {}
 
     def get(self, item: _K) -> _V:
-        """Return what was worked out for *item*."""
+        """Return the value of *item*; make it if the object is new."""
         key = id(item)
         found = self._known.get(key)
         if found is None or found[0] is not item:  # another object at the place of one that is gone

@@ -68,7 +68,7 @@ class ZeroPoints:
         self._last_export_ns = 0
 
     def add(self, data: MetricsData) -> MetricsData:
-        """Return *data* with the zero points of what is new."""
+        """Return *data* with a zero point for each new series."""
         self._series.begin_round()
         self._newborn = set()
         self._newest_ns = 0
