@@ -29,6 +29,7 @@ from whatsself_otel.catalogue import (
     STEP_KEY,
     TRIGGER_ID,
 )
+from whatsself_otel.current_span import as_current
 from whatsself_otel.handle import HANDLE
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def capture_context(*, hand_over: bool = True) -> dict[str, str]:
         hand_over: False for a job that answers nobody, such as a report: the wait then stays.
     """
     carrier: dict[str, str] = {}
-    _PROPAGATOR.inject(carrier)
+    _PROPAGATOR.inject(carrier, as_current(otel_context.get_current()))
     attributes = current_attributes()
     identifier = _identifier()
     carrier.update({key: identifier(value) for key, value in attributes.items()})

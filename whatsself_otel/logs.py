@@ -30,6 +30,7 @@ from opentelemetry.sdk._logs import Logger, LogRecordLimits, ReadWriteLogRecord
 from whatsself_otel import _sdk
 from whatsself_otel.catalogue import EVENT, REQUEST_ID, ROUTE
 from whatsself_otel.context import CORRELATION_KEYS, EXPORTING, current_attributes, current_request
+from whatsself_otel.current_span import span_of_ours
 from whatsself_otel.forks import hold_while_forking
 from whatsself_otel.remembered import Remembered
 
@@ -281,7 +282,7 @@ class TelemetryHandler(logging.Handler):
             ids=self._ids(record.name, context, given),
             extra=extra,
             error=self._error(record),
-            span_context=trace.get_current_span(context).get_span_context(),
+            span_context=span_of_ours(context).get_span_context(),
         )
 
     def _ids(self, logger: str, context: Context, given: Mapping[str, Any]) -> dict[str, str]:
@@ -344,7 +345,7 @@ class TelemetryHandler(logging.Handler):
             ids={},
             extra={},
             error=None,
-            span_context=trace.get_current_span().get_span_context(),
+            span_context=span_of_ours().get_span_context(),
         )
 
     def _write(self, entry: LogEntry) -> None:

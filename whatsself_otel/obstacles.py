@@ -64,6 +64,13 @@ class Obstacle:
         return f"{self.cause} {self.remedy}".strip()
 
 
+STRANGERS_BELOW: Final = Obstacle(
+    "",
+    "Spans of another tracer provider are children of ours, and the tree that it exports has no root.",
+    "Let it observe FastAPI too, for example by logfire.instrument_fastapi(app).",
+)
+
+
 def of_everything(cause: str, remedy: str, *, wanted: bool = False) -> Iterator[Obstacle]:
     """Yield what keeps every signal from leaving."""
     return (Obstacle(signal, cause, remedy, wanted) for signal in SIGNALS)

@@ -108,13 +108,14 @@ class Pipelines:
 
     def _build_providers(self, requests: OpenRequests, id_generator: IdGenerator | None) -> None:
         resource, limits = build_resource(self._config, self._masker), span_limits(self._config.limits)
+        self._processors = GuardedProcessors(self._count_error, limits)
         self.tracer_provider = SafeTracerProvider(
             sampler=build_sampler(self._config, self.problems),
             resource=resource,
             shutdown_on_exit=False,
             span_limits=limits,
             id_generator=id_generator,
-            active_span_processor=GuardedProcessors(self._count_error, limits),
+            active_span_processor=self._processors,
         )
         self.tracer_provider.add_span_processor(CorrelationProcessor())
         if self._spans is not None:
@@ -175,6 +176,8 @@ class Pipelines:
         yield from obstacles.of_sampler(self.tracer_provider.sampler)
         if self._is_global:
             yield from obstacles.of_globals(self._own())
+        if self._processors.has_strangers_below:
+            yield obstacles.STRANGERS_BELOW
         for signal, queue in (("traces", self._spans), ("logs", self._logs)):
             if queue is not None:
                 yield from obstacles.of_queue(signal, queue, self._url(signal))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk._logs import ReadWriteLogRecord
     from opentelemetry.sdk.trace import Span
+    from opentelemetry.trace import Span as AnySpan
 
     from whatsself_otel.batch_queue import BatchQueue
     from whatsself_otel.masking import Masker
@@ -54,6 +55,8 @@ class GuardedProcessors(SynchronousMultiSpanProcessor):
         self._on_error = on_error
         self.has_foreign = False
         """Whether an application added one, which may look at a span's attributes when it starts."""
+        self.has_strangers_below = False
+        """Whether a span of another provider was the child of one of ours: its tree has no root there."""
         self._starters: tuple[SpanProcessor, ...] = ()
         self._enders: tuple[SpanProcessor, ...] = ()
         """Those that do something when a span starts, and when it ends."""
@@ -67,6 +70,12 @@ class GuardedProcessors(SynchronousMultiSpanProcessor):
         super().add_span_processor(span_processor)
         self._starters += (span_processor,) if kind.on_start is not SpanProcessor.on_start else ()
         self._enders += (span_processor,) if kind.on_end is not SpanProcessor.on_end else ()
+
+    def note_beside(self, stranger: Any, ours: AnySpan) -> None:
+        """Take note that *stranger*, a span of another provider, is current where *ours* is."""
+        parent = getattr(stranger, "parent", None)
+        if parent is not None and parent.span_id == ours.get_span_context().span_id:
+            self.has_strangers_below = True
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Tell every processor that *span* starts."""

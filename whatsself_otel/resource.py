@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.resources import Resource
 
+from whatsself_otel.current_span import DISTRO, DISTRO_NAME
 from whatsself_otel.processors import mask_attributes
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def build_resource(config: TelemetryConfig, masker: Masker) -> Resource:
         "service.namespace": config.service_namespace,
         "service.version": config.service_version,
         "deployment.environment.name": config.environment,
-        "telemetry.distro.name": "whatsself_otel",
+        DISTRO: DISTRO_NAME,
         "telemetry.distro.version": _own_version(),
     }
     resource = Resource.create({key: value for key, value in own.items() if value})

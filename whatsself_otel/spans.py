@@ -28,6 +28,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Status, Sta
 
 from whatsself_otel import _sdk
 from whatsself_otel.context import current_attributes
+from whatsself_otel.current_span import span_of_ours
 from whatsself_otel.failures import set_failed, text_of
 
 if TYPE_CHECKING:
@@ -84,7 +85,10 @@ class SpanMaker:
         self, name: str, context: Context, kind: SpanKind, attributes: Mapping[str, Any], held: dict[str, Any]
     ) -> Any:
         tracer, ids = self.tracer, self.tracer.id_generator
-        parent: SpanContext | None = trace.get_current_span(context).get_span_context()
+        ours, shown = span_of_ours(context), trace.get_current_span(context)
+        if shown is not ours:
+            self._processors.note_beside(shown, ours)
+        parent: SpanContext | None = ours.get_span_context()
         if parent is None or not parent.is_valid:
             parent, trace_id, is_random = None, ids.generate_trace_id(), ids.is_trace_id_random()
         else:

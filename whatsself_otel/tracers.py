@@ -1,4 +1,8 @@
-"""The tracers that applications get: the SDK's, in whose blocks an exception of the application stays what it is."""
+"""
+The tracers that applications get: the SDK's, in whose blocks an exception of the application stays what it is.
+
+Their spans are children of ours alone, where another provider works beside: see current_span.py.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,18 @@ from contextlib import suppress
 from types import MethodType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.sdk.trace import Tracer, TracerProvider
 
 from whatsself_otel.blocks import Attached, in_block
+from whatsself_otel.current_span import span_of_ours, with_span
 from whatsself_otel.failures import record_exception, set_failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
 _F = TypeVar("_F", bound="Callable[..., object]")
@@ -31,8 +38,18 @@ class SafeTracerProvider(TracerProvider):
         """Return a tracer."""
         tracer = super().get_tracer(*arguments, **options)
         if isinstance(tracer, Tracer):
+            tracer.start_span = MethodType(_start_span, tracer)  # type: ignore[method-assign]
             tracer.start_as_current_span = MethodType(_start_as_current_span, tracer)  # type: ignore[method-assign]
         return tracer
+
+
+def _start_span(tracer: Any, name: str, context: Context | None = None, *arguments: Any, **options: Any) -> Span:
+    where = otel_context.get_current() if context is None else context
+    ours, shown = span_of_ours(where), trace.get_current_span(where)
+    if shown is not ours:
+        tracer.span_processor.note_beside(shown, ours)
+        where = trace.set_span_in_context(ours, where)
+    return Tracer.start_span(tracer, name, where, *arguments, **options)
 
 
 def _start_as_current_span(
@@ -75,7 +92,7 @@ class SpanBlock:
     def __enter__(self) -> Span:
         """Start the span."""
         span = self._start()
-        self._open.append((span, Attached(trace.set_span_in_context(span))))
+        self._open.append((span, Attached(with_span(span, otel_context.get_current()))))
         return span
 
     def __exit__(self, _kind: object, error: BaseException | None, _stack: object) -> None:

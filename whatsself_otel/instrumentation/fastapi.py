@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.trace import ProxyTracer
 from opentelemetry.util.http import sanitize_method
 
 from whatsself_otel import _sdk
@@ -62,6 +63,7 @@ _ORIGINAL_KEY: Final = "whatsself_otel.scope"
 _ENTERED_KEY: Final = "whatsself_otel.entered"
 _logger = OwnLogger(__name__)
 _MARK: Final = "_whatsself_otel_instrumented"
+_BUILD: Final = "build_middleware_stack"
 
 
 class Serving(NamedTuple):
@@ -125,7 +127,7 @@ def instrument_app(app: Any, options: FastAPIOptions) -> bool:
     build = (_build_lean if options.lean else _build_on_contrib)(app, options, undos)
     if options.metrics_app is not None:
         app.add_route("/metrics", options.metrics_app, include_in_schema=False)
-    _wrap_stack(app, lambda stack: RequestMiddleware(stack, options, build(stack)))
+    undos.append(_wrap_stack(app, lambda stack: _put_ours(stack, options, build)))
     if app.middleware_stack is not None:
         app.middleware_stack = app.build_middleware_stack()
     setattr(app, _MARK, undos)
@@ -171,7 +173,7 @@ def _build_on_contrib(app: Any, options: FastAPIOptions, undos: list[Callable[[]
     from whatsself_otel.instrumentation.routes import RouteIndex
 
     below, durations, routes = _Below(options.on_error), Durations(options.meter), RouteIndex(app)
-    _wrap_stack(app, below.wrap)
+    undos.append(_wrap_stack(app, below.wrap))
     _sdk.use_stable_conventions()
     instrumentor = import_safely("opentelemetry.instrumentation.fastapi").FastAPIInstrumentor
     instrumentor.instrument_app(
@@ -205,16 +207,57 @@ def uninstrument_app(app: Any) -> None:
     undos = app.__dict__.pop(_MARK, None)
     if undos is None:
         return
-    for undo in undos:
+    for undo in reversed(undos):
         undo()
-    app.__dict__.pop("build_middleware_stack", None)
     if app.middleware_stack is not None:
         app.middleware_stack = app.build_middleware_stack()
 
 
-def _wrap_stack(app: Any, wrap: Callable[[Any], Any]) -> None:
-    build = app.build_middleware_stack
-    app.build_middleware_stack = types.MethodType(lambda _self: wrap(build()), app)
+def _put_ours(stack: Any, options: FastAPIOptions, build: Callable[[Any], Serving]) -> Any:
+    """Put our middleware around *stack*; below that of another provider, which would start from a fresh context."""
+    place = stack
+    while place is not None and not _is_of_others(place, options.tracer_provider):
+        place = getattr(place, "app", None)
+    if place is None or not options.lean:
+        return RequestMiddleware(stack, options, build(stack))
+    place.app = RequestMiddleware(place.app, options, build(place.app))
+    return stack
+
+
+def _is_of_others(middleware: Any, ours: Any) -> bool:
+    """Return whether *middleware* is contrib's, and its spans go to another provider than *ours*."""
+    if type(middleware).__name__ != "OpenTelemetryMiddleware":
+        return False
+    tracer = middleware.tracer
+    return not isinstance(tracer, ProxyTracer) and getattr(tracer, "resource", None) is not ours.resource
+
+
+def _wrap_stack(app: Any, wrap: Callable[[Any], Any]) -> Callable[[], None]:
+    """Put *wrap* around the application's middlewares; return how to undo it, also below what came over it since."""
+    before, build = app.__dict__.get(_BUILD), app.build_middleware_stack
+    removed: list[bool] = []
+
+    def build_wrapped(_self: Any) -> Any:
+        if removed:
+            return build()
+        wrapped = wrap(build())
+        return wrapped if app.__dict__.get(_BUILD) is ours else _as_expected(wrapped)
+
+    def undo() -> None:
+        removed.append(True)
+        if app.__dict__.get(_BUILD) is ours:
+            del app.__dict__[_BUILD]
+            app.__dict__.update({} if before is None else {_BUILD: before})
+
+    ours = app.__dict__[_BUILD] = types.MethodType(build_wrapped, app)
+    return undo
+
+
+def _as_expected(stack: Any) -> Any:
+    """Return *stack* as contrib's instrumentation of somebody else expects it: it leaves all others alone."""
+    from starlette.middleware.errors import ServerErrorMiddleware
+
+    return stack if isinstance(stack, ServerErrorMiddleware) else ServerErrorMiddleware(stack)
 
 
 class _Below:

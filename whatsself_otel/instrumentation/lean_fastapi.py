@@ -19,6 +19,7 @@ from opentelemetry.util.http import detect_synthetic_user_agent, sanitize_method
 from whatsself_otel import _sdk
 from whatsself_otel.catalogue import REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
+from whatsself_otel.current_span import is_foreign, span_of_ours, with_span
 from whatsself_otel.failures import error_type, record_exception, set_failed
 from whatsself_otel.instrumentation.fastapi import REQUEST_KEY, excluded_pattern, url_of
 from whatsself_otel.instrumentation.outcomes import MAX_REMEMBERED, Durations, Outcome, is_short, kind_of
@@ -128,7 +129,7 @@ class Requests:
         if current and any(map(current.get, self._suppressing)):
             return bind_request(request, current)
         headers = _Headers(scope)
-        inside = trace.get_current_span(current) is not INVALID_SPAN
+        inside = span_of_ours(current) is not INVALID_SPAN
         parent = current if inside else headers.parent()
         name, attributes = self._describe(scope, headers, request)
         kind = SpanKind.INTERNAL if inside else SpanKind.SERVER
@@ -136,7 +137,8 @@ class Requests:
         request.span = exchange.span = span
         if span.is_recording():
             self.options.requests.add(request)
-        return bind_request(request, trace.set_span_in_context(span, parent))
+        around = current if is_foreign(trace.get_current_span(current)) else parent
+        return bind_request(request, with_span(span, around))
 
     def _has_excluded_url(self, scope: Scope) -> bool:
         return self._excluded_url is not None and self._excluded_url.search(url_of(scope)) is not None
