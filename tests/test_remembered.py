@@ -25,7 +25,12 @@ def test_when_it_is_full_all_is_forgotten() -> None:
 class TestByIdentity:
     def test_makes_a_value_once_for_an_object_that_comes_again(self) -> None:
         made: list[object] = []
-        known = ByIdentity[Any, int](lambda item: made.append(item) or len(made))  # type: ignore[func-returns-value]
+
+        def make(item: object) -> int:
+            made.append(item)
+            return len(made)
+
+        known = ByIdentity[Any, int](make)
         first, equal = {"k": 1}, {"k": 1}
         for _ in range(3):
             known.begin_round()
