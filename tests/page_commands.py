@@ -24,6 +24,12 @@ _WHEEL = "tests/test_packaging.py::TestInstalled::test_first_steps_lead_from_the
 _RUN_ONE = "tests/collector/test_vendor_switch.py::TestSaasVendor::test_gets_all_signals_with_its_headers"
 
 TIED = {
+    "celery --app tasks worker": (
+        "tests/integrations/test_celery.py::TestTasks::test_of_a_pool_lose_nothing_when_the_worker_ends"
+    ),
+    "rq worker --config set_up": (
+        "tests/integrations/test_rq.py::TestJobs::test_of_a_worker_keep_their_spans_logs_and_counts_in_one_series"
+    ),
     "whatsself-otel stack up": "tests/cli/test_stack.py::TestRealBackends::test_detached_from_up_to_down",
     "whatsself-otel collector run --vendor local --vendor honeycomb": _RUN_ONE,
     "whatsself-otel collector validate --vendor local": (

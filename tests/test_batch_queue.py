@@ -320,7 +320,7 @@ class TestLoss:
             backend.fails = backend.attempts == 1
             return backend.send(batch)
 
-        queue._send = send
+        queue.send = send
         backend.gate.set()
 
         assert queue.flush(Deadline(10))
@@ -423,7 +423,7 @@ class TestDeadlines:
             time.sleep(0.1)
             return send(batch)
 
-        queue._send = send_slowly
+        queue.send = send_slowly
         for item in range(15):
             queue.put(item)
 

@@ -129,7 +129,7 @@ class BatchQueue(Generic[_T]):
     ) -> None:
         self.counts = ExportCounts()
         self.limits = limits
-        self._send = send
+        self.send = send
         self._on_dropped = on_dropped
         self._prepare = prepare
         self._preparing = threading.local()
@@ -162,6 +162,26 @@ class BatchQueue(Generic[_T]):
                 self._changed.notify_all()
         if lost:
             self._drop("queue_full", lost)
+
+    def take_in(self, weight: int, prepared: Any) -> None:
+        """
+        Queue what the queue of a child process has prepared.
+
+        Args:
+            weight: Bytes that it takes.
+            prepared: As `prepare` returns it.
+        """
+        with self._changed:
+            lost = 1 if self._closed else self._make_room(weight)
+            reason = "shutdown" if self._closed else "queue_full"
+            if not self._closed:
+                self._items.append((weight, prepared, time.monotonic()))
+                self._bytes += weight
+                if self._thread is None:
+                    self._start()
+                self._changed.notify_all()
+        if lost:
+            self._drop(reason, lost)
 
     def flush(self, limit: Deadline) -> bool:
         """Send what is queued; return whether all of it left within *limit*."""
@@ -340,7 +360,7 @@ class BatchQueue(Generic[_T]):
 
     def _try_to_send(self, batch: list[Any]) -> SendResult:
         try:
-            return self._send(batch)
+            return self.send(batch)
         except Exception as error:  # noqa: BLE001 - an exporter that raises must not end the sender
             return SendResult(error=type(error).__name__, retry=True)
 

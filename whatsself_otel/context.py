@@ -47,7 +47,7 @@ EXPORTING: Final = otel_context.create_key("whatsself-exporting")
 _ATTRIBUTES: Final = otel_context.create_key("whatsself-attributes")
 _REQUEST: Final = otel_context.create_key("whatsself-request")
 _WAIT: Final = otel_context.create_key("whatsself-wait")
-_WAITING_SINCE: Final = "waitingSince"
+WAITING_SINCE: Final = "waitingSince"
 """Where a carrier holds a wait for a reply."""
 _F = TypeVar("_F", bound=Callable[..., object])
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
@@ -204,7 +204,7 @@ def capture_context(*, hand_over: bool = True) -> dict[str, str]:
     if hand_over and telemetry is not None and contact_id is not None:
         wait = telemetry.metrics.hand_over_wait(contact_id)
         if wait:
-            carrier[_WAITING_SINCE] = wait
+            carrier[WAITING_SINCE] = wait
     return carrier
 
 
@@ -225,7 +225,7 @@ def resume_context(carrier: object) -> IdBlock:
 
 def _resumed(bound: Mapping[str, str], carrier: Mapping[str, str]) -> Context:
     context = _PROPAGATOR.extract(carrier, otel_context.set_value(_ATTRIBUTES, bound, Context()))
-    contact_id, wait = bound.get(CONTACT_ID), carrier.get(_WAITING_SINCE)
+    contact_id, wait = bound.get(CONTACT_ID), carrier.get(WAITING_SINCE)
     if contact_id and wait:
         name = wait_name(contact_id, wait)
         context = otel_context.set_value(_WAIT, (contact_id, name), context)

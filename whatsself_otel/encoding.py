@@ -106,7 +106,7 @@ class Encoder:
         for series in self._series.values():
             series.begin_round()
         return b"".join(
-            _field(b"\x0a", self._resource(of_resource.resource), *scopes)
+            _field(b"\x0a", self.resource(of_resource.resource), *scopes)
             for of_resource in data.resource_metrics
             if (scopes := [self._scope_metrics(scope, losses) for scope in of_resource.scope_metrics]) and any(scopes)
         )
@@ -119,10 +119,11 @@ class Encoder:
         of_resource = self._resources.get(id(resource))
         of_scope = self._scopes.get(id(scope))
         if of_resource is None or of_scope is None:
-            return self._resource(resource), self._scope(scope)
+            return self.resource(resource), self._scope(scope)
         return of_resource[1], of_scope[1]
 
-    def _resource(self, resource: Resource) -> bytes:
+    def resource(self, resource: Resource) -> bytes:
+        """Return *resource*, with which each group of items begins."""
         known = self._resources.get(id(resource))
         if known is None:
             attributes = self._unmasked.write(b"\x0a", resource.attributes)

@@ -52,12 +52,16 @@ class OtlpSender(Generic[_T]):
 
     def prepare(self, item: _T) -> tuple[int, Written]:
         """Return *item* ready to be sent, after the bytes it takes while it waits; raises what encoding raises."""
-        written = self._write(item)
-        return _HELD_BYTES + len(written[-1]), written
+        return weigh_written(self._write(item))
 
     def send(self, batch: list[Written]) -> SendResult:
         """Post what was prepared."""
         return self._client.post(join(batch))
+
+
+def weigh_written(written: Written) -> tuple[int, Written]:
+    """Return the bytes that *written* takes while it waits, and *written* itself."""
+    return _HELD_BYTES + len(written[-1]), written
 
 
 def weigh(item: _T, write: Callable[[_T], Written]) -> tuple[int, _T]:

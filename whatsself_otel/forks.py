@@ -9,8 +9,8 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Mapping
-    from threading import RLock
 
 _LONGEST_WAIT_S: Final = 1.0
 """A fork waits no longer for whoever holds a lock: a reader that has stopped reading must not stop forks too."""
@@ -29,6 +29,18 @@ def run_in_child(method: Callable[[], Any]) -> None:
     if not hasattr(os, "register_at_fork"):
         return
     os.register_at_fork(after_in_child=_Hook(method))
+
+
+def run_after_fork(*, in_parent: Callable[[], Any], in_child: Callable[[], Any]) -> None:
+    """
+    Call a bound method on each side of every fork from now on, as long as its object lives.
+
+    Args:
+        in_parent: Called in the process that forked; neither waits nor raises.
+        in_child: Called in the child; neither waits nor raises.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_parent=_Hook(in_parent), after_in_child=_Hook(in_child))
 
 
 def is_one_of_several_workers(environ: Mapping[str, str] = os.environ) -> bool:
@@ -58,7 +70,7 @@ class _Hook(weakref.ref[Any]):
             self._function(alive)
 
 
-def hold_while_forking(lock: RLock) -> None:
+def hold_while_forking(lock: threading.RLock) -> None:
     """
     Let no other thread be inside *lock* at the moment of a fork, as long as the lock lives.
 
@@ -79,9 +91,9 @@ class _Holder:
 
     __slots__ = ("_held", "_reference")
 
-    def __init__(self, lock: RLock) -> None:
+    def __init__(self, lock: threading.RLock) -> None:
         self._reference = weakref.ref(lock)
-        self._held: RLock | None = None
+        self._held: threading.RLock | None = None
 
     def take(self) -> None:
         """Take the lock, unless whoever has it keeps it too long."""

@@ -6,7 +6,7 @@ import functools
 import math
 import secrets
 import time
-from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec
+from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, cast
 
 from whatsself_otel import catalogue
 from whatsself_otel.catalogue import OTHER, AttributeSpec, MetricSpec
@@ -17,14 +17,18 @@ from whatsself_otel.masking import Masker
 from whatsself_otel.messages import OwnLogger
 from whatsself_otel.observers import Observer
 from whatsself_otel.series import Series
-from whatsself_otel.state import MetricsConfig, MetricsState
+from whatsself_otel.state import Journal, MetricsConfig, MetricsState
 from whatsself_otel.tally import Tally
 from whatsself_otel.tracking import BREAKER_VALUES, QR_PENDING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from opentelemetry.metrics import Counter, Histogram, Meter
+
+    from whatsself_otel.state import JournalEntry
+    from whatsself_otel.tally import TallyCounts
+    from whatsself_otel.tracking import Change
 
 _logger: Final = OwnLogger(__name__)
 
@@ -139,8 +143,8 @@ class WhatsSelfMetrics:
             expects_reply: False where no reply is due: opted out, handled by a person, out of hours.
         """
         self._inbound.add(kind)
-        if contact_id is not None and not self._state.receive(str(contact_id), expects_reply=expects_reply):
-            self._count_untracked()
+        if contact_id is not None:
+            self._note_tracked(self._state.receive(str(contact_id), expects_reply=expects_reply))
 
     @_guarded
     def message_sent(self, *, origin: str = "reply", contact_id: str | None = None) -> None:
@@ -153,12 +157,8 @@ class WhatsSelfMetrics:
         """
         self._outbound.add(origin)
         contact = None if contact_id is None else str(contact_id)
-        names = self._names_elsewhere(contact) if contact is not None and self._state.waiting.resumes else ()
-        tracked, latency_s = self._state.send(contact, answers=origin != "broadcast", names=names)
-        if latency_s is not None:
-            self._first_response.record(latency_s)
-        if not tracked:
-            self._count_untracked()
+        names = self._names_elsewhere(contact) if contact is not None and self._state.resumes else ()
+        self._note_sent(self._state.send(contact, answers=origin != "broadcast", names=names))
 
     @_guarded
     def message_failed(self, *, reason: str = OTHER, origin: str = "reply", contact_id: str | None = None) -> None:
@@ -172,8 +172,7 @@ class WhatsSelfMetrics:
         """
         self._outbound.add(origin)
         self._failed.add(reason)
-        if not self._state.fail(contact_id):
-            self._count_untracked()
+        self._note_tracked(self._state.fail(contact_id))
 
     @_guarded
     def message_delivered(self, *, status: str = "delivered") -> None:
@@ -193,8 +192,7 @@ class WhatsSelfMetrics:
     @_guarded
     def first_response_unanswered(self) -> None:
         """Count a contact that waited past the deadline, where the waits are tracked elsewhere."""
-        with self._state.lock:
-            self._state.unanswered += 1
+        self._state.add_unanswered()
 
     def hand_over_wait(self, contact_id: str) -> str:
         """
@@ -226,8 +224,8 @@ class WhatsSelfMetrics:
             wait: What `hand_over_wait` returned.
         """
         age_s = max(0.0, self._clock() - float(wait.partition(" ")[0]))
-        if math.isfinite(age_s) and not self._state.resume(name, age_s, counted=wait.endswith(_COUNTED)):
-            self._count_untracked()
+        if math.isfinite(age_s):
+            self._note_tracked(self._state.resume(name, age_s, counted=wait.endswith(_COUNTED)))
 
     def waits_alone(self) -> bool:
         """Return whether contacts wait here, or have waited in vain, and no wait was ever handed over."""
@@ -293,8 +291,7 @@ class WhatsSelfMetrics:
         """Note that a QR code waits to be scanned; the session is not connected until it is."""
         name = self._change_session(session, QR_PENDING)
         if name is not None:
-            with self._state.lock:
-                self._state.sessions.issue_qr(name, unix_time=self._clock())
+            self._state.issue_qr(name, unix_time=self._clock())
 
     @_guarded
     def observe_queue(
@@ -324,13 +321,7 @@ class WhatsSelfMetrics:
         if value is None:
             self.error("unknown_value")
             return
-        with self._state.lock:
-            if contact_id is None:
-                self._state.breakers.global_value = value
-                return
-            tracked = self._state.breakers.change_contact(contact_id, value)
-        if not tracked:
-            self._count_untracked()
+        self._note_tracked(self._state.change_breaker(contact_id, value))
 
     @_guarded
     def masked(self, rule: str, count: int = 1) -> None:
@@ -375,6 +366,36 @@ class WhatsSelfMetrics:
             callback, timeout_s=self.config.callback_timeout_s, on_error=functools.partial(self.error, "callback")
         )
 
+    def keep_journal(self, on_change: Callable[[], object]) -> Journal:
+        """
+        Note from now on what happens, for the worker whose child this process is.
+
+        Args:
+            on_change: Called after each change; must not raise.
+        """
+        self._gauges.observers.clear()  # the worker reads the queue
+        journal = Journal(self._state, on_change)
+        self._state = cast("MetricsState", journal)
+        return journal
+
+    def take_counts(self) -> list[TallyCounts]:
+        """Return what each tally has counted since the last call."""
+        return [tally.take() for tally in self._tallies]
+
+    def take_in(self, changes: Iterable[JournalEntry], counts: Iterable[TallyCounts]) -> None:
+        """Make the changes that a child noted, and add the counts that its tallies had."""
+        for name, args, kwargs in changes:
+            outcome = getattr(self._state, name)(*args, **kwargs)
+            if name == "send":
+                self._note_sent(outcome)
+            elif name == "change_session":
+                self._note_session(outcome, args[0])
+            else:
+                self._note_tracked(outcome)
+        for tally, of_child in zip(self._tallies, counts, strict=True):
+            for values, count in of_child:
+                tally.add(count, *values)
+
     def _create_counters(self, meter: Meter) -> None:
         self._outbound = _ClosedCounter(meter, catalogue.MESSAGES_OUTBOUND, self._known)
         self._failed = _ClosedCounter(meter, catalogue.MESSAGES_OUTBOUND_FAILED, self._known)
@@ -393,6 +414,7 @@ class WhatsSelfMetrics:
         self._retried = Tally(meter, catalogue.TELEMETRY_RETRIED)
         self._masked = Tally(meter, catalogue.TELEMETRY_MASKED)
         self._errors = Tally(meter, catalogue.TELEMETRY_ERRORS)
+        self._tallies = (self._dropped, self._retried, self._masked, self._errors)
 
     def _add_zeros(self) -> None:
         """Let every attribute set known beforehand exist at 0, so that Prometheus sees its first increase."""
@@ -426,26 +448,30 @@ class WhatsSelfMetrics:
     def _change_session(self, session: str, state: str) -> str | None:
         """Return the name under which the session is tracked, None past the cap."""
         name = self._label(session)
-        state_of_process = self._state
-        with state_of_process.lock:
-            change = state_of_process.sessions.change(
-                name, state, now_s=state_of_process.now_s(), unix_time=self._clock()
-            )
-        if change is None:
-            self._count_untracked()
-            return None
-        if change.new:
-            self._add_disconnect_zeros(name)
-        if change.recovery_s is not None:
-            self._recovery.record(change.recovery_s, {catalogue.SESSION: name})
-        return name
+        change = self._state.change_session(name, state, unix_time=self._clock())
+        self._note_session(change, name)
+        return None if change is None else name
 
     def _add_disconnect_zeros(self, name: str) -> None:
         for reason in catalogue.DISCONNECT_REASON.values:
             self._disconnects.add(0, {catalogue.SESSION: name, catalogue.DISCONNECT_REASON.name: reason})
 
-    def _count_untracked(self) -> None:
-        self.dropped("metrics", "tracking_limit")
+    def _note_session(self, change: Change | None, name: str) -> None:
+        self._note_tracked(change is not None)
+        if change is not None and change.new:
+            self._add_disconnect_zeros(name)
+        if change is not None and change.recovery_s is not None:
+            self._recovery.record(change.recovery_s, {catalogue.SESSION: name})
+
+    def _note_sent(self, outcome: tuple[bool, float | None]) -> None:
+        tracked, latency_s = outcome
+        if latency_s is not None:
+            self._first_response.record(latency_s)
+        self._note_tracked(tracked)
+
+    def _note_tracked(self, tracked: object) -> None:
+        if tracked is False:
+            self.dropped("metrics", "tracking_limit")
 
     def _fail(self, verb: str, error: Exception) -> None:
         self.error("metrics")
@@ -458,7 +484,7 @@ class WhatsSelfMetrics:
 
     def _restart(self) -> None:
         self._state = MetricsState(self.config, self._steady_clock)
-        for tally in (self._dropped, self._retried, self._masked, self._errors):
+        for tally in self._tallies:
             tally.clear()
         self._add_zeros()
 

@@ -15,7 +15,7 @@ from whatsself_otel import _sdk, obstacles
 from whatsself_otel.batch_queue import BatchQueue, Deadline, ExportCounts, QueueLimits
 from whatsself_otel.cardinality import BoundedMeterProvider
 from whatsself_otel.encoding import Encoder
-from whatsself_otel.export import OtlpSender, weigh
+from whatsself_otel.export import OtlpSender, weigh, weigh_written
 from whatsself_otel.limits import log_limits, span_limits
 from whatsself_otel.messages import OwnLogger
 from whatsself_otel.metric_exporter import GuardedMetricExporter
@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricReader
     from opentelemetry.sdk.trace.id_generator import IdGenerator
 
+    from whatsself_otel.children import Outbox
     from whatsself_otel.config import TelemetryConfig
+    from whatsself_otel.encoding import Written
     from whatsself_otel.export import Destinations, Sender
     from whatsself_otel.instrumentation.prometheus import PrometheusReader
     from whatsself_otel.masking import Masker
@@ -83,7 +85,10 @@ class Pipelines:
         self._config = config
         self._masker = masker
         self._senders: list[Sender] = []
-        encoder, limits = Encoder(), config.limits
+        self._encoder, limits = Encoder(), config.limits
+        encoder = self._encoder
+        self._encoded: dict[str, BatchQueue[Any]] = {}
+        self._outbox: Outbox | None = None
         span_length = limits.length(limits.span_attribute_length)
         log_length = limits.length(limits.log_attribute_length)
         self._spans = self._queue(
@@ -158,6 +163,20 @@ class Pipelines:
         if started:
             ender.join(limit.left_s())
         return all(drained) and not (started and ender.is_alive())
+
+    def hand_over(self, outbox: Outbox) -> None:
+        """Give what this process records to its worker, by *outbox*, instead of sending it."""
+        self._outbox = outbox
+        for signal, queue in self._encoded.items():
+            _divert(queue, signal, outbox)
+        if self._metric_exporter is not None:
+            self._metric_exporter.is_silent = lambda: outbox.is_of_this_process
+
+    def take_in(self, signal: str, items: list[Written]) -> None:
+        """Queue what a child of this process has encoded, as this process's own."""
+        queue, resource = self._encoded[signal], self._encoder.resource(self.tracer_provider.resource)
+        for _, scope, item in items:
+            queue.take_in(*weigh_written((resource, scope, item)))
 
     def status(self) -> dict[str, dict[str, Any]]:
         """Return what became of each signal's items, for `Telemetry.health`."""
@@ -239,13 +258,16 @@ class Pipelines:
         if sender is None:
             return None
         self._senders.append(sender)
-        return BatchQueue(
+        queue = BatchQueue(
             sender.send,
             limits,
             lambda reason, count: self.on_dropped(signal, reason, count),
             prepare=sender.prepare if isinstance(sender, OtlpSender) else prepare,
             on_retried=lambda reason, count: self.on_retried(signal, reason, count),
         )
+        if isinstance(sender, OtlpSender):
+            self._encoded[signal] = queue
+        return queue
 
     def _build_metric_exporter(self, sender: MetricSender | None) -> GuardedMetricExporter | None:
         if sender is None:
@@ -279,6 +301,9 @@ class Pipelines:
 
     def _flush_metrics(self, timeout_s: float, done: list[bool]) -> None:
         try:
+            if self._outbox is not None and self._outbox.is_of_this_process:
+                done.append(self._outbox.send_counts())
+                return
             self.meter_provider.force_flush(timeout_s * 1000)  # which is true whatever became of the export
             done.append(self._metric_exporter is None or self._metric_exporter.has_delivered)
         except Exception:  # noqa: BLE001 - the SDK raises when a reader fails
@@ -286,9 +311,17 @@ class Pipelines:
 
     def _end_metrics(self, timeout_s: float) -> None:
         try:
+            if self._outbox is not None:
+                self._outbox.send_counts()
             self.meter_provider.shutdown(timeout_s * 1000)
         except Exception:  # noqa: BLE001 - the SDK raises when a reader fails
             _logger.debug("the meter provider did not end cleanly")
+
+
+def _divert(queue: BatchQueue[Any], signal: str, outbox: Outbox) -> None:
+    """Hand over what *queue* has; a child of this child, and one whose worker has died, send for themselves."""
+    send = queue.send
+    queue.send = lambda batch: outbox.send(signal, batch) if outbox.leads_somewhere else send(batch)
 
 
 def _fill(queue: BatchQueue[Any]) -> dict[str, int]:

@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.trace import Tracer, TracerProvider
 
+    from whatsself_otel.children import Children
+
 _logger = OwnLogger("whatsself_otel")
 _SCOPE: Final = "whatsself_otel"
 _LONELY_WAITS: Final = (
@@ -114,6 +116,7 @@ class Telemetry:
             self._pipelines.meter_provider.on_overflow = lambda _name: self._metrics.dropped(
                 "metrics", "cardinality_limit"
             )
+        self._children: Children | None = None
 
     @property
     def metrics(self) -> WhatsSelfMetrics:
@@ -134,6 +137,17 @@ class Telemetry:
     def tracer(self) -> Tracer:
         """A tracer for the application's own spans."""
         return self.tracer_provider.get_tracer(_SCOPE)
+
+    @property
+    def children(self) -> Children | None:
+        """The way between this process and children that hand over to it, for integrations; None while disabled."""
+        if self._children is None and self._pipelines is not None:
+            from whatsself_otel.children import Children
+
+            self._children = Children(
+                self._pipelines, self._metrics, self.config.metric_interval_s, lambda: self._count_error("metrics")
+            )
+        return self._children
 
     @property
     def masker(self) -> Masker:
@@ -231,6 +245,14 @@ class Telemetry:
             self._say(f"/metrics is not answered, for its token file cannot be used ({type(error).__name__}): fill it.")
             return None
 
+    def note_problem(self, problem: str) -> None:
+        """Keep *problem* for `health`, and log it once."""
+        self._say(problem)
+
+    def on_shutdown(self, undo: Callable[[], object]) -> None:
+        """Call *undo* when this telemetry ends: it puts back what an integration has changed."""
+        self._undo.append(undo)
+
     def _say(self, problem: str | None) -> None:
         """Keep *problem* for `health` and log it, once."""
         if problem and problem not in self._problems:
@@ -309,6 +331,8 @@ class Telemetry:
         HANDLE.forget(self)
         default_s = _LAST_TRY_S if self._gave_up else self.config.shutdown_timeout_s
         deadline_s = default_s if timeout_s is None else timeout_s
+        if self._children is not None:
+            self._children.settle()
         self._requests.finish_all()
         drained = self._pipelines.shutdown(deadline_s) if self._pipelines is not None else True
         self._runtime.close()
@@ -360,7 +384,7 @@ class Telemetry:
         """Children of ``multiprocessing`` end by ``os._exit``, without atexit, but run their own finalizers."""
         multiprocessing.util.register_after_fork(self, _shut_down_with_child)
         if multiprocessing.parent_process() is not None:
-            self._undo.append(_shut_down_with_child(self).cancel)
+            _shut_down_with_child(self)
 
     def _install_logging(self, pipelines: Pipelines) -> None:
         settings = LogSettings(
@@ -393,8 +417,9 @@ class Telemetry:
         self._metrics.error(component)
 
 
-def _shut_down_with_child(telemetry: Telemetry) -> multiprocessing.util.Finalize[Any]:
-    return multiprocessing.util.Finalize(None, telemetry.shutdown, exitpriority=0)
+def _shut_down_with_child(telemetry: Telemetry) -> None:
+    finalizer = multiprocessing.util.Finalize(None, telemetry.shutdown, exitpriority=0)
+    telemetry.on_shutdown(finalizer.cancel)
 
 
 @dataclass(slots=True)

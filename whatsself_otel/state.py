@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from whatsself_otel.errors import ConfigError
-from whatsself_otel.tracking import Breakers, Sessions, Wait, WaitingContacts
+from whatsself_otel.tracking import Breakers, Change, Sessions, Wait, WaitingContacts
 from whatsself_otel.windows import EventLog, KeyedWindow, SteadyClock
 
 if TYPE_CHECKING:
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 MINUTE_S: Final = 60.0
 FIVE_MINUTES_S: Final = 300.0
 DAY_S: Final = 86_400.0
+MAX_JOURNAL: Final = 10_000
+"""Changes that wait to be handed over; the oldest go first."""
+JournalEntry: TypeAlias = tuple[str, tuple[Any, ...], dict[str, Any]]
+"""A method of `MetricsState` and its arguments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,10 +171,38 @@ class MetricsState:
         with self.lock:
             return self.waiting.resume(name, Wait(self.now_s() - age_s, counted))
 
+    def change_session(self, name: str, state: str, *, unix_time: float) -> Change | None:
+        """Note that session *name* is in *state*; return None where it is one session too many."""
+        with self.lock:
+            return self.sessions.change(name, state, now_s=self.now_s(), unix_time=unix_time)
+
+    def issue_qr(self, name: str, *, unix_time: float) -> None:
+        """Note that a QR code for session *name* waits to be scanned."""
+        with self.lock:
+            self.sessions.issue_qr(name, unix_time=unix_time)
+
+    def change_breaker(self, contact_id: str | None, value: int) -> bool:
+        """Note one contact's breaker, or for None the global one; return whether there was room for it."""
+        with self.lock:
+            if contact_id is not None:
+                return self.breakers.change_contact(contact_id, value)
+            self.breakers.global_value = value
+            return True
+
+    def add_unanswered(self) -> None:
+        """Count a wait that was timed elsewhere."""
+        with self.lock:
+            self.unanswered += 1
+
     def waits_alone(self) -> bool:
         """Return whether contacts wait or have waited here in vain, and no wait was ever handed over."""
         with self.lock:
             return not self.waiting.handed_over and bool(self.waiting or self.unanswered)
+
+    @property
+    def resumes(self) -> bool:
+        """Whether a wait has come from another process."""
+        return self.waiting.resumes
 
     def fail(self, contact_id: str | None) -> bool:
         """Note a failure; return whether the contact could be tracked."""
@@ -190,3 +224,44 @@ class MetricsState:
             now_s = self.now_s()
             attempts = self.attempts.count(now_s, window_s)
             return self.failures.count(now_s, window_s) / attempts if attempts else None
+
+
+_CHANGES: Final = frozenset(
+    {"receive", "send", "fail", "hand_over", "resume", "change_session", "issue_qr", "change_breaker", "add_unanswered"}
+)
+"""Methods of `MetricsState` that change it."""
+
+
+class Journal:
+    """
+    The state of a child that hands over: it notes each change, and its worker makes the same changes.
+
+    The worker knows the waits and sessions of the jobs before, so it alone times replies and recoveries.
+
+    Args:
+        state: What the child itself remembers.
+        on_change: Called after each change; must not raise.
+    """
+
+    def __init__(self, state: MetricsState, on_change: Callable[[], object]) -> None:
+        self._state = state
+        self._on_change = on_change
+        self._entries: deque[JournalEntry] = deque(maxlen=MAX_JOURNAL)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._state, name)
+        return functools.partial(self._note, name, found) if name in _CHANGES else found
+
+    def take(self) -> list[JournalEntry]:
+        """Return what was noted since the last call, oldest first."""
+        return [self._entries.popleft() for _ in range(len(self._entries))]
+
+    def _note(self, name: str, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        outcome = method(*args, **kwargs)
+        self._entries.append((name, args, kwargs))
+        self._on_change()
+        if name == "send":
+            return outcome[0], None
+        if name == "change_session" and outcome is not None:
+            return replace(outcome, recovery_s=None)
+        return outcome

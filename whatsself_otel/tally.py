@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from opentelemetry.metrics import Observation
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions, Meter
 
 _OVERFLOW_KEY: Final = (OVERFLOW,)
+TallyCounts: TypeAlias = list[tuple[tuple[str, ...], int]]
+"""Counts by the values of their attributes."""
 
 
 class Tally:
@@ -46,6 +48,12 @@ class Tally:
         """Begin again at nothing, in a forked child; the parent's lock may be held for ever."""
         self._lock = threading.RLock()
         self._counts = {}
+
+    def take(self) -> TallyCounts:
+        """Return the counts since the last call, and begin again at nothing."""
+        with self._lock:
+            counts, self._counts = self._counts, {}
+        return [(values, count) for values, count in counts.items() if count]
 
     def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
         with self._lock:
