@@ -88,7 +88,7 @@ def main() -> int:
 
 def measure(each: Measured) -> Counts | None:
     """Return what a request of *each* costs, or None where it does not run under valgrind."""
-    say(f"{each.name} ...")
+    say(f"{each.label} ...")
     with ThreadPoolExecutor(os.cpu_count()) as workers:
         few, many = workers.map(lambda requests: count(each, requests), (FEW, MANY))
     if few is None or many is None:

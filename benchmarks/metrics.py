@@ -2,6 +2,7 @@
 What the instruments cost, and what 100,000 contacts do to them.
 
     python benchmarks/metrics.py
+    python benchmarks/metrics.py --costs       the cost of one call alone, as JSON, for compare.py
 
 Prints the cost of one `message_sent`, windows included, as a ratio to one `add` of a bare SDK counter measured in the
 same run; series and memory after 100,000 distinct ids went through every verb; and the series that 10,000 requests of
@@ -12,9 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 import secrets
 import statistics
+import sys
 import time
 import tracemalloc
 from collections import Counter
@@ -49,7 +52,8 @@ class Bench:
         self.metrics = WhatsSelfMetrics(provider.get_meter("benchmark"), clock=lambda: self.now_s)
 
 
-def measure_ratio() -> None:
+def measure_costs() -> dict[str, float]:
+    """Return the seconds of CPU that each call takes, in the median."""
     bench = Bench()
     bare = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False).get_meter("bare").create_counter("bare")
     attributes = {"origin": "reply"}
@@ -70,7 +74,11 @@ def measure_ratio() -> None:
     for _ in range(ROUNDS):  # interleaved, so that a slow second of the machine hits all of them
         for name, call in (("bare add", add), ("message_sent", sent), ("message_inbound", answered)):
             costs[name].append(time_calls(call, contacts))
-    medians = {name: statistics.median(values) for name, values in costs.items()}
+    return {name: statistics.median(values) for name, values in costs.items()}
+
+
+def measure_ratio() -> None:
+    medians = measure_costs()
     for name, seconds in medians.items():
         print(f"{name:16} {seconds * 1e6:6.2f} us  {seconds / medians['bare add']:.2f} x a bare add")
 
@@ -160,6 +168,9 @@ async def measure_hostile_requests() -> None:
 
 if __name__ == "__main__":
     logging.disable()  # the flood is meant
+    if "--costs" in sys.argv:
+        print(json.dumps(measure_costs()))
+        sys.exit()
     measure_ratio()
     measure_flood()
     asyncio.run(measure_hostile_requests())

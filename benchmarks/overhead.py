@@ -83,6 +83,8 @@ class Measured:
 
     name: str
     python: Path
+    label: str = ""
+    """What it is called where it is measured more than once; default: its name."""
     versions: str = ""
     port: int = 0
     sink: int = 0
@@ -93,6 +95,9 @@ class Measured:
     starts: list[dict[str, float]] = field(default_factory=list)
     received: dict[str, float] = field(default_factory=dict)
     rss_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        self.label = self.label or self.name
 
     @property
     def subject(self) -> Subject:
@@ -140,9 +145,7 @@ def say(text: str) -> None:
 
 def prepare(name: str, directory: Path) -> Measured:
     """Return *name*, installed in an environment of its own, which is kept by what is in it."""
-    requirements = [
-        f"--editable={each.format(root=ROOT)}" if "{" in each else each for each in SUBJECTS[name].all_requirements
-    ]
+    requirements = requirements_of(name, ROOT)
     digest = hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:12]
     cache = Path(os.environ.get("WHATSSELF_OTEL_CACHE") or Path.home() / ".cache" / "whatsself-otel")
     home = cache / "overhead" / digest
@@ -153,6 +156,12 @@ def prepare(name: str, directory: Path) -> Measured:
         pip(python, *requirements)
         (home / "installed").touch()
     return Measured(name=name, python=python, versions=versions(python, SUBJECTS[name]), log=directory / f"{name}.log")
+
+
+def requirements_of(name: str, root: Path) -> list[str]:
+    """Return what pip is told to install for *name*, this package from *root*."""
+    wanted = SUBJECTS[name].all_requirements
+    return [f"--editable={each.format(root=root)}" if "{" in each else each for each in wanted]
 
 
 def pip(python: Path, *arguments: str) -> None:
@@ -172,15 +181,15 @@ def versions(python: Path, subject: Subject) -> str:
 
 
 @contextlib.contextmanager
-def sinks(everyone: Sequence[Measured]) -> Iterator[None]:
-    """Run one receiver for each of *everyone*."""
-    ours = prepare("ours", Path()).python
-    command = [str(ours), str(HERE / "overhead_sink.py"), *(each.name for each in everyone)]
+def sinks(everyone: Sequence[Measured], python: Path | None = None) -> Iterator[None]:
+    """Run one receiver for each of *everyone*, with *python* or that of this package's own environment."""
+    ours = python or prepare("ours", Path()).python
+    command = [str(ours), str(HERE / "overhead_sink.py"), *(each.label for each in everyone)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout  # noqa: S101 - it was asked for
         ports = json.loads(process.stdout.readline())
         for each in everyone:
-            each.sink = ports[each.name]
+            each.sink = ports[each.label]
         try:
             yield
         finally:
