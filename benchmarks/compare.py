@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
 import random
 import shutil
@@ -224,8 +225,10 @@ def compare_overhead(sides: Sequence[Side], rounds: int) -> Iterator[Row]:
         raise NotMeasuredError(last_line(str(error))) from error
     bare, old, new = measured
     yield Row("CPU of a request, µs", old.cpu_us, new.cpu_us)
-    added = [[mine - theirs for mine, theirs in zip(each.cpu_us, bare.cpu_us, strict=True)] for each in (old, new)]
-    yield Row("CPU added to it, µs", *added)
+    before, after = (
+        [mine - theirs for mine, theirs in zip(each.cpu_us, bare.cpu_us, strict=True)] for each in (old, new)
+    )
+    yield Row("CPU added to it, µs", before, after)
 
 
 def everyone(sides: Sequence[Side]) -> list[Measured]:
@@ -250,13 +253,12 @@ def compare_masking(sides: Sequence[Side], rounds: int) -> Iterator[Row]:
 def compare_logs(sides: Sequence[Side], rounds: int) -> Iterator[Row]:
     """Write log lines."""
     for subject in ("whatsself_otel", "whatsself_otel with export queue"):
-        yield from in_turns(
-            sides,
-            rounds,
-            "logs.py",
-            ("--subject", subject, "--runs", "3"),
-            lambda found, subject=subject: {f"a line, {subject}, µs": found["best"]},
-        )
+        read = functools.partial(_read_line, subject)
+        yield from in_turns(sides, rounds, "logs.py", ("--subject", subject, "--runs", "3"), read)
+
+
+def _read_line(subject: str, found: dict[str, float]) -> dict[str, float]:
+    return {f"a line, {subject}, µs": found["best"]}
 
 
 def compare_metrics(sides: Sequence[Side], rounds: int) -> Iterator[Row]:

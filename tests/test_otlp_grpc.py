@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -20,20 +21,26 @@ from children import unmeasured_environment
 from google.protobuf.any_pb2 import Any as AnyMessage  # type: ignore[import-untyped]
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
-from hpack import Encoder
-from http2_peer import END_HEADERS, END_STREAM, HEADERS, Peer, listening
-from hypothesis import given
-from hypothesis import strategies as st
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import StreamEnded
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
     ExportTraceServiceResponse,
 )
+from otlp_sink import run_sink
+from test_http_deadline import Behave, drip, drip_headers, receiving, say_nothing, take_nothing
 
-from whatsself_otel.http2 import Http2Error, decode_headers
 from whatsself_otel.otlp import SendResult, Target
 from whatsself_otel.otlp_grpc import OtlpGrpcClient
 
 Answer = Callable[[bytes, Any], bytes]
+
+
+def drip_frames(connection: socket.socket) -> None:
+    """Send settings again and again, which is never an answer."""
+    connection.recv(65_536)
+    drip(connection, b"\x00\x00\x00\x04\x00\x00\x00\x00\x00")
 
 
 class Method(grpc.GenericRpcHandler):  # type: ignore[misc]
@@ -47,11 +54,11 @@ class Method(grpc.GenericRpcHandler):  # type: ignore[misc]
 
 
 @contextmanager
-def answering(answer: Answer, *options: tuple[str, Any], credentials: Any = None) -> Iterator[str]:
+def answering(answer: Answer, *options: tuple[str, Any], credentials: Any = None, port: int = 0) -> Iterator[str]:
     with futures.ThreadPoolExecutor(4) as threads:
         server = grpc.server(threads, options=options)
         server.add_generic_rpc_handlers((Method(answer),))
-        address = "127.0.0.1:0"
+        address = f"127.0.0.1:{port}"
         port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
         server.start()
         try:
@@ -96,13 +103,17 @@ def post(url: str, body: bytes = b"", timeout_s: float = 5.0, **options: Any) ->
 def post_to(headers: dict[str, str]) -> SendResult:
     """Post to a receiver that answers with *headers* and nothing else, right or wrong."""
 
-    def behave(peer: Peer) -> None:
-        encoder = Encoder()
-        encoder.header_table_size = 0
-        peer.read_request()
-        peer.send(HEADERS, END_HEADERS | END_STREAM, payload=bytes(encoder.encode(list(headers.items()))))
+    def behave(connection: socket.socket) -> None:
+        peer = H2Connection(H2Configuration(client_side=False, validate_outbound_headers=False))
+        peer.initiate_connection()
+        connection.sendall(peer.data_to_send())
+        while data := connection.recv(65_536):
+            for event in peer.receive_data(data):
+                if isinstance(event, StreamEnded):
+                    peer.send_headers(event.stream_id, list(headers.items()), end_stream=True)
+            connection.sendall(peer.data_to_send())
 
-    with listening(behave) as port:
+    with receiving(behave) as (port, _):
         return post(f"http://127.0.0.1:{port}", b"x")
 
 
@@ -186,7 +197,8 @@ class TestAnswers:
             assert client.post(b"x") == SendResult()
         failed = client.post(b"x")
 
-        assert (failed.error, failed.retry) == ("ConnectionRefusedError", True)
+        assert (failed.error, failed.retry) == ("ConnectionRefusedError while connecting", True)
+        client.close()
 
     def test_what_else_a_receiver_says_beside_the_pause_does_not_hide_it(self) -> None:
         packed = [AnyMessage(), AnyMessage()]
@@ -198,13 +210,13 @@ class TestAnswers:
         assert post_to(status_details(packed)) == SendResult(error="gRPC UNAVAILABLE", retry=True, retry_after_s=2.0)
         assert post_to(status_details(packed[:1])) == SendResult(error="gRPC UNAVAILABLE", retry=True)
 
-    @pytest.mark.parametrize("details", ["no base64!", "//8="])
-    def test_details_that_cannot_be_read_ask_for_no_pause(self, details: str) -> None:
+    def test_details_that_cannot_be_read_ask_for_no_pause(self) -> None:
         answer = {":status": "200", "content-type": "application/grpc", "grpc-status": "14"}
 
-        assert post_to({**answer, "grpc-status-details-bin": details}) == SendResult(
+        assert post_to({**answer, "grpc-status-details-bin": "//8="}) == SendResult(
             error="gRPC UNAVAILABLE", retry=True
         )
+        assert post_to({**answer, "grpc-status-details-bin": "no base64!"}).retry_after_s is None
 
     @pytest.mark.parametrize(
         ("status", "expected"),
@@ -220,35 +232,68 @@ class TestAnswers:
 
     def test_a_page_over_http2_is_not_taken_for_a_receivers_answer(self) -> None:
         assert post_to({":status": "200", "content-type": "text/html"}) == SendResult(
-            error="the answer is not gRPC: something else listens there", retry=True
+            error="the answer is not OTLP: something else listens there", retry=True
         )
 
-    @pytest.mark.parametrize("code", ["99", "none", "123456"])
+    @pytest.mark.parametrize("code", ["99", "123456"])
     def test_a_status_of_no_known_meaning_is_final(self, code: str) -> None:
         answer = {":status": "200", "content-type": "application/grpc+proto", "grpc-status": code}
 
         assert post_to(answer) == SendResult(error="gRPC UNKNOWN")
 
-    def test_silence_ends_at_the_timeout(self) -> None:
-        import socket
-
-        with socket.socket() as silent:
-            silent.bind(("127.0.0.1", 0))
-            silent.listen()
+    @pytest.mark.parametrize("behave", [say_nothing, take_nothing, drip_headers, drip_frames])
+    def test_a_call_ends_at_its_timeout(self, behave: Behave) -> None:
+        with receiving(behave) as (port, _):
             start_s = time.monotonic()
-            result = post(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.3)
+            result = post(f"http://127.0.0.1:{port}", os.urandom(8_000_000), timeout_s=0.5)
+            took_s = time.monotonic() - start_s
 
-        assert (result.error, result.retry) == ("TimeoutError", True)
-        assert time.monotonic() - start_s < 3
+        assert result.retry
+        assert not result.accepted
+        assert took_s < 3
+
+    def test_silence_is_told_as_a_timeout(self) -> None:
+        with receiving(take_nothing) as (port, _):
+            result = post(f"http://127.0.0.1:{port}", timeout_s=0.3)
+
+        assert (result.error, result.retry) == ("gRPC DEADLINE_EXCEEDED", True)
+
+    def test_a_name_that_nobody_knows_is_told(self) -> None:
+        result = post("http://nobody.invalid:4317", timeout_s=5)
+
+        assert (result.error, result.retry) == ("gaierror while connecting", True)
 
     def test_a_web_server_is_not_taken_for_a_receiver(self) -> None:
-        from otlp_sink import run_sink
-
         with run_sink() as sink:
             result = post(sink.url, timeout_s=2)
 
+        assert result == SendResult(error="the answer is not OTLP: something else listens there", retry=True)
+
+    def test_a_receiver_that_comes_back_is_found_within_seconds(self) -> None:
+        """The library by itself would wait for up to two minutes."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        client = make_client(f"http://127.0.0.1:{port}", timeout_s=1.0)
+        end_s = time.monotonic() + 12
+        while time.monotonic() < end_s:
+            assert not client.post(b"x").accepted
+            time.sleep(0.2)
+        with answering(lambda _body, _context: b"", port=port):
+            start_s = time.monotonic()
+            while not client.post(b"x").accepted:
+                assert time.monotonic() < start_s + 30
+                time.sleep(0.2)
+            took_s = time.monotonic() - start_s
+        client.close()
+
+        assert took_s < 10
+
+    def test_a_header_that_no_call_may_carry_is_a_failed_call(self) -> None:
+        with answering(lambda _body, _context: b"") as url:
+            result = post(url, headers={"grpc-status": "0", "bad header": "x"})
+
         assert not result.accepted
-        assert result.retry
 
 
 @pytest.fixture(scope="module")
@@ -263,7 +308,7 @@ class TestTls:
 
     @pytest.mark.parametrize(
         ("name", "error"),
-        [("expired", "certificate has expired"), ("elsewhere", "Hostname mismatch"), ("stranger", "self-signed")],
+        [("expired", "certificate has expired"), ("elsewhere", "Hostname mismatch"), ("stranger", "self signed")],
     )
     def test_any_other_is_refused_with_one_line(self, certificates: Certificates, name: str, error: str) -> None:
         with answering(lambda _body, _context: b"", credentials=server_side(certificates, name)) as url:
@@ -292,54 +337,41 @@ def server_side(certificates: Certificates, name: str, *, mutual: bool = False) 
     )
 
 
-class TestHeaders:
-    @given(
-        st.dictionaries(
-            st.text("abcdefghijklmnopqrstuvwxyz-:", min_size=1, max_size=20),
-            st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=200),
-            max_size=20,
-        ),
-        st.booleans(),
-    )
-    def test_what_an_encoder_without_a_table_writes_is_read(self, headers: dict[str, str], packed: bool) -> None:  # noqa: FBT001
-        encoder = Encoder()
-        encoder.header_table_size = 0
-
-        assert decode_headers(encoder.encode(list(headers.items()), huffman=packed)) == headers
-
-    @given(st.binary(max_size=200))
-    def test_any_bytes_are_read_or_refused(self, block: bytes) -> None:
-        try:
-            decode_headers(block)
-        except Http2Error:
-            return
-
-
-FORKS = 50
+FORKS = 20
 FORK_SCRIPT = """
 import logging, os, sys, threading, time
 from whatsself_otel import TelemetryConfig, setup_telemetry
 
-config = TelemetryConfig(protocol="grpc", metric_interval_s=0.05, span_delay_s=0.01, log_delay_s=0.01)
+interval_s = 0.05 if USED_BEFORE else 600
+config = TelemetryConfig(protocol="grpc", metric_interval_s=interval_s, span_delay_s=0.01, log_delay_s=0.01)
 telemetry = setup_telemetry(config=config)
 log = logging.getLogger("shop")
+stop = threading.Event()
 
 def work():
-    while True:
+    while not stop.is_set():
         with telemetry.tracer.start_as_current_span("parent"):
             log.info("parent")
         time.sleep(0.001)
 
-threading.Thread(target=work, daemon=True).start()
+def child_of(number):
+    with telemetry.tracer.start_as_current_span(f"child-{number}"):
+        log.info("child")
+    telemetry.metrics.flow_started(flow_id="f")
+    telemetry.force_flush(1)
+    health = telemetry.health()
+    said = all("forked" in str(health.signals[name]["not_leaving"]) for name in health.signals)
+    return 0 if said and not health.ok else 3
+
+if USED_BEFORE:
+    threading.Thread(target=work, daemon=True).start()
+    assert telemetry.force_flush(10)
 for number in range(FORKS):
     time.sleep(0.02)
     child = os.fork()
     if child == 0:
-        with telemetry.tracer.start_as_current_span(f"child-{number}"):
-            log.info("child")
-        telemetry.metrics.flow_started(flow_id="f")
-        os._exit(0 if telemetry.force_flush(10) else 3)
-    end_s = time.monotonic() + 15
+        EXIT(child_of(number) if USED_BEFORE else telemetry_leaves(number))
+    end_s = time.monotonic() + 20
     while (done := os.waitpid(child, os.WNOHANG)) == (0, 0):
         if time.monotonic() > end_s:
             os.kill(child, 9)
@@ -347,24 +379,60 @@ for number in range(FORKS):
         time.sleep(0.01)
     if done[1]:
         sys.exit(f"child {number} ended with {done[1]}")
+stop.set()
+with telemetry.tracer.start_as_current_span("last of the parent"):
+    pass
+sys.exit(0 if telemetry.force_flush(10) and telemetry.health().ok else "the parent's exports suffered")
+"""
+PRELUDE = """
+def telemetry_leaves(number):
+    with telemetry.tracer.start_as_current_span(f"child-{number}"):
+        log.info("child")
+    telemetry.metrics.flow_started(flow_id="f")
+    return 0 if telemetry.force_flush(10) and telemetry.health().ok else 3
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_children_forked_during_exports_export_all_signals(tmp_path: Path) -> None:
-    seen: list[bytes] = []
-    with answering(lambda body, _context: keep(seen, body)) as url:
+class TestFork:
+    """The library cannot be used on both sides of a fork: who comes second says so, and neither hangs nor is lost."""
+
+    def run(self, tmp_path: Path, url: str, *, used_before: bool, leave: str) -> subprocess.CompletedProcess[str]:
         script = tmp_path / "shop.py"
-        script.write_text(f"FORKS = {FORKS}\n{FORK_SCRIPT}")
-        done = subprocess.run(
+        script.write_text(
+            f"FORKS = {FORKS}\nUSED_BEFORE = {used_before}\n{PRELUDE}\n" + FORK_SCRIPT.replace("EXIT", leave)
+        )
+        return subprocess.run(
             [sys.executable, "-W", "ignore::DeprecationWarning", str(script)],
-            env=unmeasured_environment(OTEL_EXPORTER_OTLP_ENDPOINT=url, WHATSSELF_OTEL_LOG_TO_STDOUT="false"),
+            env=unmeasured_environment(
+                OTEL_EXPORTER_OTLP_ENDPOINT=url, WHATSSELF_OTEL_LOG_FORMAT="json", GRPC_VERBOSITY="NONE"
+            ),
             capture_output=True,
             text=True,
             timeout=240,
             check=False,
         )
 
-    assert (done.returncode, done.stderr) == (0, "")
-    sent = b"".join(seen)
-    assert [number for number in range(FORKS) if f"child-{number}".encode() not in sent] == []
+    @pytest.mark.parametrize("leave", ["os._exit", "sys.exit"])
+    def test_a_child_of_a_process_that_has_used_it_says_so_once_and_never_hangs(
+        self, tmp_path: Path, leave: str
+    ) -> None:
+        seen: list[bytes] = []
+        with answering(lambda body, _context: keep(seen, body)) as url:
+            done = self.run(tmp_path, url, used_before=True, leave=leave)
+
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.count("gRPC cannot be used in a process that was forked") == FORKS
+        sent = b"".join(seen)
+        assert b"last of the parent" in sent
+        assert b"child-" not in sent
+
+    def test_children_forked_before_its_first_use_export_all_signals(self, tmp_path: Path) -> None:
+        seen: list[bytes] = []
+        with answering(lambda body, _context: keep(seen, body)) as url:
+            done = self.run(tmp_path, url, used_before=False, leave="os._exit")
+
+        assert (done.returncode, done.stderr) == (0, "")
+        sent = b"".join(seen)
+        assert [number for number in range(FORKS) if f"child-{number}".encode() not in sent] == []
+        assert "forked" not in done.stdout

@@ -329,7 +329,7 @@ class TelemetryConfig:
     logs_endpoint: str | None = _endpoint("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT")
     """Whole URL for logs alone, path included."""
     protocol: str = _protocol("http/protobuf", "OTEL_EXPORTER_OTLP_PROTOCOL")
-    """OTLP transport."""
+    """OTLP transport; http/protobuf behind servers that fork their workers."""
     insecure: bool = _standard_switch(False, "OTEL_EXPORTER_OTLP_INSECURE")
     """gRPC without TLS where the endpoint has no scheme; a scheme says it by itself."""
     headers: Mapping[str, str] = _headers({}, "OTEL_EXPORTER_OTLP_HEADERS")

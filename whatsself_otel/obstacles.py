@@ -182,6 +182,7 @@ _REMEDIES: Final = tuple(
         (r"not encodable|was ended by", "the fault is in this process, not at {url}."),
         (r"HTTP 413", "one item is larger than {url} takes: record less in it."),
         (r"HTTP 429|HTTP 50[234]|EXHAUSTED|UNAVAILABLE|a pause", "{url} is overloaded or away; it is asked again."),
+        (r"forked", "set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf."),
         (r"gaierror", "is the name in {url} right? Nobody knows it."),
     )
 )

@@ -150,12 +150,7 @@ class OtlpHttpClient:
         status, headers = answer.status, answer.headers
         if 200 <= status < 300:
             return self._judge_success(headers.get("content-type", ""), answer.body)
-        return SendResult(
-            error=f"HTTP {status}",
-            retry=status in RETRYABLE or 300 <= status < 400,
-            retry_after_s=parse_retry_after(headers.get("retry-after")) if status in RETRYABLE else None,
-            too_large=status == TOO_LARGE,
-        )
+        return judge_status(status, headers.get("retry-after"))
 
     def _judge_success(self, content_type: str, content: bytes) -> SendResult:
         if content and not content_type.startswith(_OTLP_TYPES):
@@ -202,6 +197,16 @@ class PatientClient:
         result = self._client.post(body)
         self._resume_s = time.monotonic() + (result.retry_after_s or 0.0)
         return result
+
+
+def judge_status(status: int, retry_after: str | None = None) -> SendResult:
+    """Return what an HTTP *status* other than success means, with the ``Retry-After`` beside it."""
+    return SendResult(
+        error=f"HTTP {status}",
+        retry=status in RETRYABLE or 300 <= status < 400,
+        retry_after_s=parse_retry_after(retry_after) if status in RETRYABLE else None,
+        too_large=status == TOO_LARGE,
+    )
 
 
 def read_rejected(answer: type[Any], content: bytes) -> int:
