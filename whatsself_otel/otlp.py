@@ -268,7 +268,7 @@ def retry_reason(error: str | None) -> str:
 _NEVER_ARRIVED: Final = (
     *("ConnectionRefusedError", "gaierror", "TLS: ", "HTTP 3", "HTTP 4", NO_OTLP, PAUSED),
     *("gRPC INVALID_ARGUMENT", "gRPC NOT_FOUND", "gRPC PERMISSION_DENIED", "gRPC UNAUTHENTICATED"),
-    *("gRPC RESOURCE_EXHAUSTED", "gRPC UNIMPLEMENTED"),
+    *("gRPC RESOURCE_EXHAUSTED", "gRPC UNIMPLEMENTED", "gRPC cannot"),
 )
 """Beginnings of the errors of requests that were not sent, or were refused for good."""
 
