@@ -52,7 +52,7 @@ LOOKED_AT = {
 NOT_EXECUTED = {
     "text": "pictures of a data flow, which say nothing that could be run",
     "logql": "Loki's program is seldom at hand; tests/backends/test_dashboard_queries.py asks it where it is",
-    "traceql": "Tempo's program is seldom at hand; tests/backends/test_dashboard_queries.py runs their kin",
+    "traceql": "Tempo's program is seldom at hand; tests/backends/test_dashboard_queries.py asks it where it is",
 }
 """Kinds of fences that nothing executes, and why."""
 

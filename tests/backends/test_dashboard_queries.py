@@ -107,6 +107,10 @@ def linked_by(name: str, document: dict[str, Any]) -> Iterator[Asked]:
             )
 
 
+KINDS = {"promql": "prometheus", "logql": "loki", "logsql": "victorialogs", "traceql": "tempo"}
+"""Language of a runbook's check -> type of the data source."""
+
+
 def asked_by_runbooks() -> Iterator[Asked]:
     """
     Return the checks to paste of each runbook, without the ``> 0`` that hides what is well.
@@ -115,10 +119,11 @@ def asked_by_runbooks() -> Iterator[Asked]:
     """
     for page in sorted((ROOT / "docs" / "runbooks").glob("whatsself*.md")):
         checks = page.read_text("utf-8").partition("## Checks")[2].partition("## Fix")[0]
-        for language, kind in (("promql", "prometheus"), ("logql", "loki"), ("logsql", "victorialogs")):
+        for language, kind in KINDS.items():
             for number, query in enumerate(re.findall(rf"```{language}\n(.*?)```", checks, re.DOTALL), 1):
                 text = re.sub(r" > \w+$", "", re.sub(r"\s+", " ", query).strip())
-                yield Asked(page="runbook", panel=f"{page.stem} {language} {number}", kind=kind, query=text)
+                panel = f"{page.stem} {language} {number}"
+                yield Asked(page="runbook", panel=panel, kind=kind, query=text, table_type="traces")
 
 
 def asked_by_rules() -> Iterator[Asked]:
@@ -182,8 +187,8 @@ class Backends:
         return program in self.stack.processes
 
     def can_read(self, asked: Asked) -> bool:
-        """Return whether a program runs that reads *asked*, or what `rows` makes of it; each logql has a logsql."""
-        return asked.kind != "loki" or asked.page != "runbook" or self.has("loki")
+        """Return whether a program runs that reads *asked*, or what `rows` makes of it for another."""
+        return asked.page != "runbook" or self.has(asked.kind)
 
     def exemplars(self, asked: Asked) -> set[str]:
         """Return the ids of the traces that Prometheus keeps beside the series of *asked*."""
