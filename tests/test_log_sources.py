@@ -147,7 +147,7 @@ class TestOthers:
             )
         try:
             port = wait_for(lambda: port_in(output.read_text(encoding="utf-8")))
-            httpx.get(f"http://127.0.0.1:{port}/contacts/{PHONE}?to=%2B{PHONE}", trust_env=False)
+            httpx.get(f"http://127.0.0.1:{port}/contacts/{PHONE}?to=%2B{PHONE}", trust_env=False, timeout=60)
             wait_for(lambda: output.read_text(encoding="utf-8").count(MASKED) >= 3)
         finally:
             server.terminate()

@@ -263,7 +263,9 @@ def raise_level(_: Stage) -> None:
     logging.getLogger().setLevel(logging.ERROR)
 
 
-def remove_handlers(_: Stage) -> None:
+def put_the_exit_back(_: Stage) -> None:
+    """As a library does that has patched logging before us, and undoes it."""
+    logging.Logger.callHandlers = CALL_HANDLERS  # type: ignore[method-assign]
     logging.getLogger().handlers = []
 
 
@@ -271,6 +273,7 @@ def shut_down(stage: Stage) -> None:
     stage.telemetry.shutdown()
 
 
+CALL_HANDLERS = logging.Logger.callHandlers
 ALL = ("traces", "metrics", "logs")
 PARTIAL = ExportTraceServiceResponse(partial_success=ExportTracePartialSuccess(rejected_spans=1)).SerializeToString()
 STAGES: dict[str, tuple[Callable[[Stage], None], tuple[str, ...], str, bool]] = {
@@ -329,7 +332,7 @@ STAGES: dict[str, tuple[Callable[[Stage], None], tuple[str, ...], str, bool]] = 
     "sampler raises": (raise_in_sampler, ("traces",), "The sampler raises KeyError", False),
     "logging disabled": (disable_logging, ("logs",), "Other code has switched logging off", False),
     "logging's level": (raise_level, ("logs",), "raised the level of logging to ERROR", True),
-    "logging's handlers": (remove_handlers, ("logs",), "not on the root logger", False),
+    "logging's handlers": (put_the_exit_back, ("logs",), "not on the root logger", False),
     "shut down": (shut_down, ALL, "shutdown() was called", False),
 }
 """What is broken; the signals that do not leave then; what is said; and whether somebody wants it so."""

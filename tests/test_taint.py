@@ -27,7 +27,6 @@ from whatsself_otel import (
     TelemetryConfig,
     encoding,
     export,
-    logs,
     message_context,
     metric_masking,
     processors,
@@ -40,7 +39,8 @@ from whatsself_otel.catalogue import CONTACT_ID
 from whatsself_otel.config import INSTRUMENTATIONS
 from whatsself_otel.encoding import Encoder
 from whatsself_otel.instrumentation.fastapi import RequestMiddleware
-from whatsself_otel.logs import LoggingInstallation, TelemetryHandler
+from whatsself_otel.logs import LoggingInstallation, TelemetryHandler, handler
+from whatsself_otel.logs.hooks import Hooks
 from whatsself_otel.metric_masking import MetricMasker
 
 BODY = "oi quero cancelar meu pedido secreto"
@@ -160,6 +160,7 @@ def use_database(canary: Canaries, engine: Any) -> None:
     with engine.connect() as connection:
         connection.execute(text(f"select '{canary('sql literal')}'"))
         connection.execute(text("select :phone"), {"phone": canary("echoed parameter")})
+        connection.execute(text("select :note"), {"note": BODY})
         connection.execute(text("create table if not exists contact (phone text primary key)"))
         for _ in range(2):
             try:
@@ -281,8 +282,9 @@ HOOKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
         "_request_id",
         lambda _self, scope: dict(scope["headers"]).get(b"x-request-id", b"r1").decode(),
     ),
-    "console handlers of others": (LoggingInstallation, "adopt", lambda _self: None),
-    "exceptions of threads": (logs, "_log_uncaught_in_thread", threading.__excepthook__),
+    "console handlers of others": (LoggingInstallation, "_handle", lambda _self, before: before),
+    "exceptions of threads": (Hooks, "_thread_hook", lambda _self, _before: threading.__excepthook__),
+    "values that libraries log": (handler, "logs_statements", lambda _logger: False),
     "resource": (resource, "mask_attributes", lambda attributes, _masker: dict(attributes)),
     "text of log records": (TelemetryHandler, "_text", lambda _self, words: words),
     "extras of log records": (
@@ -298,6 +300,7 @@ HOOKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
 """Every place that stops a canary, and the same place doing nothing."""
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # one door is such a thread
 class TestTaint:
     def test_no_canary_comes_out(self, run: TaintRun) -> None:
         assert run.leaks() == set()

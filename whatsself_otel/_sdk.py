@@ -122,11 +122,12 @@ class Globals(NamedTuple):
     def write(self) -> bool:
         """Set these, whatever was set before; return whether all of them are the process's own now."""
         if GLOBALS.works:
-            for module, name, once in _slots():
-                setattr(module, once, _ONCE())
-                setattr(module, name, None)
-        for provider, setter in zip(self, _SETTERS, strict=True):
-            if provider is not None:
+            for (module, name, once), provider in zip(_slots(), self, strict=True):
+                if getattr(module, name) is not provider:
+                    setattr(module, once, _ONCE())
+                    setattr(module, name, None)
+        for provider, setter, now in zip(self, _SETTERS, Globals.read(), strict=True):
+            if provider is not None and now is not provider:
                 setter(provider)
         return all(now is wanted for now, wanted in zip(Globals.read(), self, strict=True))
 

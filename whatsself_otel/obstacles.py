@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from whatsself_otel.batch_queue import BatchQueue
     from whatsself_otel.config import TelemetryConfig
+    from whatsself_otel.logs import LoggingInstallation
     from whatsself_otel.metric_reader import IntervalReader
 
 SIGNALS: Final = ("traces", "metrics", "logs")
@@ -111,12 +112,15 @@ def of_globals(own: _sdk.Globals) -> Iterator[Obstacle]:
             )
 
 
-def of_logging(handler: logging.Handler, level: int) -> Iterator[Obstacle]:
-    """Yield why records do not come to *handler*, which was installed at *level*."""
-    root = logging.getLogger()
+def of_logging(installation: LoggingInstallation) -> Iterator[Obstacle]:
+    """Yield why records do not come to the handler of *installation*."""
+    root, level = logging.getLogger(), installation.level
     lowest = max(root.level, logging.root.manager.disable + 1)
-    if handler not in root.handlers:
-        yield Obstacle("logs", "The handler of this package is not on the root logger.", "Configure logging before it.")
+    if not installation.is_reached:
+        cause = (
+            "Other code has put logging.Logger.callHandlers back, and the handler of this package is not on the root"
+        )
+        yield Obstacle("logs", f"{cause} logger.", "Call setup_telemetry() after it.")
     elif root.disabled or lowest > logging.CRITICAL:
         cause = "Other code has switched logging off: no log record leaves."
         yield Obstacle("logs", cause, "Remove its logging.disable() or setLevel(), or call setup_telemetry() after it.")

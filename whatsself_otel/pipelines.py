@@ -8,7 +8,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, AlwaysOnExemplarFilter, TraceBasedExemplarFilter
+from opentelemetry.sdk.metrics import (
+    AlwaysOffExemplarFilter,
+    AlwaysOnExemplarFilter,
+    MeterProvider,
+    TraceBasedExemplarFilter,
+)
 from opentelemetry.sdk.trace import TracerProvider
 
 from whatsself_otel import _sdk, obstacles
@@ -57,6 +62,13 @@ _EXEMPLAR_FILTERS: Final[dict[str, Callable[[], ExemplarFilter]]] = {
     "always_off": AlwaysOffExemplarFilter,
 }
 _T = TypeVar("_T")
+_OTHER_PROVIDER: Final = tuple(
+    f"Another OpenTelemetry {kind} provider is installed already; {items} of code that uses it are not ours. "
+    "Remove the other set-up (opentelemetry-instrument, a second package) or call it after this one."
+    for kind, items in (("tracer", "spans"), ("meter", "metrics"), ("logger", "logs"))
+)
+"""What to say of each global provider that another library has set."""
+_SDK_PROVIDERS: Final = (TracerProvider, MeterProvider, LoggerProvider)
 
 
 class Pipelines:
@@ -106,8 +118,9 @@ class Pipelines:
         self._metric_names = MetricNames()
         self._metric_exporter = self._build_metric_exporter(destinations.metrics)
         self._reader: IntervalReader | None = None
-        self._is_global = False
+        self._globals: _sdk.Globals | None = None
         self.problems = _sdk.problems()
+        self._globals_before = _sdk.Globals()
         self.prometheus = self._build_prometheus_reader() if config.prometheus else None
         self._build_providers(requests, id_generator)
 
@@ -193,8 +206,8 @@ class Pipelines:
         """Yield why a signal does not leave."""
         yield from obstacles.of_configuration(self._config)
         yield from obstacles.of_sampler(self.tracer_provider.sampler)
-        if self._is_global:
-            yield from obstacles.of_globals(self._own())
+        if self._globals is not None:
+            yield from obstacles.of_globals(self._globals)
         if self._processors.has_strangers_below:
             yield obstacles.STRANGERS_BELOW
         for signal, queue in (("traces", self._spans), ("logs", self._logs)):
@@ -216,23 +229,32 @@ class Pipelines:
         failed = {} if self._reader.last_error is None else {"last_error": self._reader.last_error}
         return {"restarts": self._reader.errors, **failed}
 
-    def install_globals(self) -> str | None:
+    def install_globals(self) -> list[str]:
         """
-        Make these providers the process's own; return a problem if another library was first.
+        Make these providers the process's own, except where the SDK's of another is installed: a problem for each.
 
-        The API lets a global be set once. A second set-up after a shutdown replaces our own earlier provider, never
-        somebody else's.
+        The API lets a global be set once. `restore_globals` gives back what was found; what is replaced is named.
         """
-        self._is_global = True
-        first = _sdk.Globals.read().tracer_provider
-        if isinstance(first, TracerProvider) and not _is_ours(first):
-            return (
-                "Another OpenTelemetry tracer provider is installed already; spans of code that uses it are not ours. "
-                "Remove the other set-up (opentelemetry-instrument, a second package) or call it after this one."
-            )
-        self.tracer_provider._whatsself_otel = True  # type: ignore[attr-defined]  # noqa: SLF001
-        is_done = self._own().write()
-        return None if is_done else _sdk.GLOBALS.problem()
+        found = _sdk.Globals.read()
+        self._globals_before = _sdk.Globals(*(None if _is_ours(each) else each for each in found))
+        kept = [isinstance(each, kind) for each, kind in zip(self._globals_before, _SDK_PROVIDERS, strict=True)]
+        places = list(zip(self._globals_before, self._own(), kept, strict=True))
+        self._globals = _sdk.Globals(*(theirs if stays else own for theirs, own, stays in places))
+        for provider in self._own():
+            provider._whatsself_otel = True  # noqa: SLF001
+        is_done = self._globals.write()
+        if replaced := [type(theirs).__qualname__ for theirs, _, stays in places if theirs is not None and not stays]:
+            _logger.warning("until shutdown(), OpenTelemetry's providers are ours in place of %s", ", ".join(replaced))
+        problems = [problem for problem, stays in zip(_OTHER_PROVIDER, kept, strict=True) if stays]
+        return problems if is_done else [*problems, _sdk.GLOBALS.problem() or ""]
+
+    def restore_globals(self) -> None:
+        """Give back the global providers that were there before, unless somebody has set others since."""
+        if not _sdk.GLOBALS.works:
+            return
+        now = _sdk.Globals.read()
+        found = zip(now, self._own(), self._globals_before, strict=True)
+        _sdk.Globals(*(before if current is own else current for current, own, before in found)).write()
 
     def _count_error(self, component: str) -> None:
         self.on_error(component)

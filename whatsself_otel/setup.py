@@ -38,6 +38,7 @@ from whatsself_otel.instrumentation.sqlalchemy import (
 )
 from whatsself_otel.limits import log_limits
 from whatsself_otel.logs import LEVEL_NUMBERS, LoggingInstallation, LogSettings, TelemetryHandler, make_settings
+from whatsself_otel.logs.consoles import past_logging
 from whatsself_otel.masking import Masker
 from whatsself_otel.messages import LOST, OwnLogger
 from whatsself_otel.metrics import WhatsSelfMetrics
@@ -89,6 +90,7 @@ class Telemetry:
         self._recording = destinations is not None
         self._problems = list(config.problems)
         self._lost_before = LOST.count
+        self._warned: set[str] = set()
         self._closed = False
         self._log_handler: logging.Handler = logging.NullHandler()
         self._logging: LoggingInstallation | None = None
@@ -171,9 +173,10 @@ class Telemetry:
         """
         if level not in LEVEL_NUMBERS:
             raise ConfigError([f"log level must be one of {', '.join(LOG_LEVELS)}, got {level!r}."])
-        logging.getLogger().setLevel(LEVEL_NUMBERS[level])
-        if self._logging is not None:
-            self._logging.level = LEVEL_NUMBERS[level]
+        if self._logging is None:
+            logging.getLogger().setLevel(LEVEL_NUMBERS[level])
+        else:
+            self._logging.set_level(LEVEL_NUMBERS[level])
 
     def instrument_app(self, app: Any) -> None:
         """
@@ -214,8 +217,6 @@ class Telemetry:
         if self._pipelines is None:
             return
         self._say(version_problem())
-        if self._logging is not None:
-            self._logging.adopt()
         self._pools.watch(engine, name)
         if instrument_engine(engine, self.tracer_provider, lean=self._is_lean()):
             traced = weakref.ref(root_of(engine))
@@ -288,7 +289,8 @@ class Telemetry:
             return
         yield from self._pipelines.obstacles()
         if self._logging is not None and self.config.exporter("logs") != "none":
-            yield from of_logging(self._log_handler, self._logging.level)
+            yield from of_logging(self._logging)
+            yield from (Obstacle("logs", problem) for problem in self._look_past_logging())
         yield from of_errors(self._metrics.last_error_s)
         if lost := LOST.problem(self._lost_before):
             yield Obstacle("", lost)
@@ -327,8 +329,22 @@ class Telemetry:
         """
         if self._closed:
             return True
+        drained = self._end(timeout_s)
+        if self._logging is not None:
+            self._logging.uninstall()
+        return drained
+
+    def _end_process(self) -> None:
+        """End the exports, and keep masking: what Python calls after this, and what it prints, passes no other."""
+        if not self._closed:
+            self._end(None)
+            if self._logging is not None:
+                self._logging.handler.provider = None
+
+    def _end(self, timeout_s: float | None) -> bool:
         self._closed = True
         HANDLE.forget(self)
+        self._look_past_logging()
         default_s = _LAST_TRY_S if self._gave_up else self.config.shutdown_timeout_s
         deadline_s = default_s if timeout_s is None else timeout_s
         if self._children is not None:
@@ -373,18 +389,30 @@ class Telemetry:
         self._problems.extend(self._pipelines.problems)
         self._install_logging(self._pipelines)
         self._end_with_children()
-        atexit.register(self.shutdown)
-        self._undo.append(lambda: atexit.unregister(self.shutdown))
+        atexit.register(self._end_process)
+        self._undo.append(lambda: atexit.unregister(self._end_process))
         self._undo.append(install_propagator(self.config, self._masker, self._problems))
         for problem in self._problems:
             _logger.warning(problem)
-        self._say(self._pipelines.install_globals())
+        for problem in self._pipelines.install_globals():
+            self._say(problem)
+        self._undo.append(self._pipelines.restore_globals)
 
     def _end_with_children(self) -> None:
         """Children of ``multiprocessing`` end by ``os._exit``, without atexit, but run their own finalizers."""
-        multiprocessing.util.register_after_fork(self, _shut_down_with_child)
+        multiprocessing.util.register_after_fork(self, Telemetry._begin_child)
         if multiprocessing.parent_process() is not None:
-            _shut_down_with_child(self)
+            self._end_with_process()
+
+    def _begin_child(self) -> None:
+        if not self._closed:
+            self._end_with_process()
+            if self._logging is not None:
+                self._logging.guard_process()
+
+    def _end_with_process(self) -> None:
+        finalizer = multiprocessing.util.Finalize(None, self._end_process, exitpriority=0)
+        self.on_shutdown(finalizer.cancel)
 
     def _install_logging(self, pipelines: Pipelines) -> None:
         settings = LogSettings(
@@ -402,7 +430,15 @@ class Telemetry:
         self._log_handler = handler
         self._logging = LoggingInstallation(handler, LEVEL_NUMBERS[self.config.log_level])
         self._logging.install()
-        self._undo.append(self._logging.uninstall)
+
+    def _look_past_logging(self) -> list[str]:
+        """Return which other libraries write to the console by themselves, and warn of each once."""
+        found = list(past_logging()) if self._pipelines is not None else []
+        for problem in found:
+            if problem not in self._warned:
+                self._warned.add(problem)
+                _logger.warning(problem)
+        return found
 
     def _count_masked(self, rule: str, count: int) -> None:
         if (metrics := getattr(self, "_metrics", None)) is not None:
@@ -415,11 +451,6 @@ class Telemetry:
 
     def _count_error(self, component: str) -> None:
         self._metrics.error(component)
-
-
-def _shut_down_with_child(telemetry: Telemetry) -> None:
-    finalizer = multiprocessing.util.Finalize(None, telemetry.shutdown, exitpriority=0)
-    telemetry.on_shutdown(finalizer.cancel)
 
 
 @dataclass(slots=True)

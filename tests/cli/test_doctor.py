@@ -221,6 +221,16 @@ class TestEnvironment:
 
         assert found(findings, "duplicates", "ddtrace 4.16.0")["state"] == "warning"
 
+    @pytest.mark.parametrize("library", ["loguru", "structlog"])
+    def test_a_library_that_prints_past_logging_is_named(self, tmp_path: Path, library: str) -> None:
+        _, findings = examine(tmp_path / "data", installed(tmp_path / "site", **{library: "9.9.9"}))
+
+        finding = found(findings, "log libraries", f"{library} 9.9.9")
+        assert (finding["state"], "telemetry.log_handler" in finding["fix"] or "LoggerFactory" in finding["fix"]) == (
+            "warning",
+            True,
+        )
+
     def test_fastapis_own_exporters_are_named(self, tmp_path: Path) -> None:
         _, findings = examine(tmp_path, {"FASTAPI_OTEL_AUTO_CONFIGURE": "true"})
 

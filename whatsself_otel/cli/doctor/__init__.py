@@ -29,10 +29,10 @@ examples:
   whatsself-otel doctor --health-url http://127.0.0.1:8000/telemetry/health
   whatsself-otel doctor --logs-url https://logs.example.com --query-header authorization=token.txt
 
-Checks variables, versions, other instrumentations, credentials, disk, endpoint, TLS, protocol, authorisation, clock
-and the collector's queues; then sends one marked trace, log and metric and reads each back. Addresses to read from
-are those of a stack that runs here, unless options name others: any backend with the API of Tempo or Jaeger, Loki or
-VictoriaLogs, and Prometheus, a vendor's too.
+Checks variables, versions, other instrumentations, log libraries, credentials, disk, endpoint, TLS, protocol,
+authorisation, clock and the collector's queues; then sends one marked trace, log and metric and reads each back.
+Addresses to read from are those of a stack that runs here, unless options name others: any backend with the API of
+Tempo or Jaeger, Loki or VictoriaLogs, and Prometheus, a vendor's too.
 
 exit status: 0 well (perhaps with warnings), 1 a fault was found, 2 wrong arguments
 """
@@ -99,6 +99,7 @@ def examine(arguments: argparse.Namespace) -> Iterator[Finding]:
     yield from local.check_signals(config)
     yield from local.check_versions()
     yield from local.check_duplicates()
+    yield from local.check_log_libraries()
     yield from local.check_secrets(config)
     yield from local.check_disk(arguments.data or data_dir(), arguments.least_free * 1_000_000)
     if arguments.health_url:

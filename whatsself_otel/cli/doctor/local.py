@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from whatsself_otel.cli.doctor.findings import SIGNALS, Finding, fault, ok, warning
 from whatsself_otel.endpoints import is_this_machine
 from whatsself_otel.instrumentation.sqlalchemy import version_problem
+from whatsself_otel.logs.consoles import WIRING
 from whatsself_otel.obstacles import of_configuration, of_sampler
 from whatsself_otel.sampling import build_sampler
 
@@ -88,6 +89,15 @@ def check_duplicates(environ: Mapping[str, str] = os.environ) -> Iterator[Findin
         )
     if not others and not automatic:
         yield ok("duplicates", "Nothing else instruments this environment.")
+
+
+def check_log_libraries() -> Iterator[Finding]:
+    """Report libraries whose lines pass neither masking nor export until they are given our handler."""
+    found = [(name, number, fix) for name, fix in WIRING.items() if (number := installed(name))]
+    for name, number, fix in found:
+        yield warning("log libraries", f"{name} {number} is installed: by itself it prints raw lines.", fix)
+    if not found:
+        yield ok("log libraries", "No installed library is known to print past logging.")
 
 
 def check_secrets(config: TelemetryConfig) -> Iterator[Finding]:
