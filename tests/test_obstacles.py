@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
 import socket
 import ssl
 import subprocess
@@ -269,6 +270,15 @@ def put_the_exit_back(_: Stage) -> None:
     logging.getLogger().handlers = []
 
 
+def fork_after_grpc(stage: Stage) -> None:
+    """Say that another process has used grpcio first: tests/test_otlp_grpc.py::TestFork forks for real."""
+    stage.monkeypatch.setattr("whatsself_otel.otlp_grpc._USE.pid", os.getpid() + 1)
+    stage.begin(protocol="grpc", metric_interval_s=600, metrics_exporter="otlp")
+    with stage.telemetry.tracer.start_as_current_span("work"):
+        logging.getLogger("shop").warning("work")
+    stage.wait_for("forked", "traces", "logs")
+
+
 def shut_down(stage: Stage) -> None:
     stage.telemetry.shutdown()
 
@@ -333,6 +343,7 @@ STAGES: dict[str, tuple[Callable[[Stage], None], tuple[str, ...], str, bool]] = 
     "logging disabled": (disable_logging, ("logs",), "Other code has switched logging off", False),
     "logging's level": (raise_level, ("logs",), "raised the level of logging to ERROR", True),
     "logging's handlers": (put_the_exit_back, ("logs",), "not on the root logger", False),
+    "forked by gRPC": (fork_after_grpc, ("traces", "logs"), "set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", False),
     "shut down": (shut_down, ALL, "shutdown() was called", False),
 }
 """What is broken; the signals that do not leave then; what is said; and whether somebody wants it so."""
