@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import logfire  # type: ignore[import-not-found]  # the test fetches it
 from asgi_client import http, listen
@@ -23,6 +23,9 @@ from otlp_sink import Sink, run_sink
 from sqlalchemy import create_engine, text
 
 from whatsself_otel import Telemetry, TelemetryConfig, message_context, setup_telemetry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 theirs = InMemorySpanExporter()
 engine = create_engine("sqlite://")
@@ -85,8 +88,12 @@ def exported_by_us(sink: Sink) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    steps = {"c": configure, "i": lambda: logfire.instrument_fastapi(app), "o": lambda: set_up(sink)}
     with run_sink() as sink:
+        steps: dict[str, Callable[[], object]] = {
+            "c": configure,
+            "i": lambda: logfire.instrument_fastapi(app),
+            "o": lambda: set_up(sink),
+        }
         for step in sys.argv[1]:
             steps[step]()
         answer, _ = asyncio.run(listen(app, http("/contacts/c-1"), []))
