@@ -73,7 +73,7 @@ class Sink:
 
     def spans(self) -> list[Span]:
         return [
-            _span(span, scope.scope.name, _values(resource.resource.attributes))
+            _span(span, scope.scope.name, values(resource.resource.attributes))
             for message in self._messages("/v1/traces")
             for resource in message.resource_spans
             for scope in resource.scope_spans
@@ -82,7 +82,7 @@ class Sink:
 
     def logs(self) -> list[Log]:
         return [
-            _log(record, scope.scope.name, _values(resource.resource.attributes))
+            _log(record, scope.scope.name, values(resource.resource.attributes))
             for message in self._messages("/v1/logs")
             for resource in message.resource_logs
             for scope in resource.scope_logs
@@ -104,12 +104,12 @@ class Sink:
         found: dict[tuple[str, frozenset[tuple[str, Any]]], Any] = {}
         for message in self._messages("/v1/metrics"):
             for resource in message.resource_metrics:
-                instance = _values(resource.resource.attributes)["service.instance.id"]
+                instance = values(resource.resource.attributes)["service.instance.id"]
                 for scope in resource.scope_metrics:
                     for metric in scope.metrics:
                         if metric.name == name:
                             for point in getattr(metric, metric.WhichOneof("data")).data_points:
-                                found[instance, frozenset(_values(point.attributes).items())] = _number(point)
+                                found[instance, frozenset(values(point.attributes).items())] = _number(point)
         return found
 
     def total(self, name: str, **attributes: Any) -> float:
@@ -183,10 +183,10 @@ def _span(span: Any, scope: str, resource: dict[str, Any]) -> Span:
         trace_id=span.trace_id.hex(),
         span_id=span.span_id.hex(),
         parent_id=span.parent_span_id.hex(),
-        attributes=_values(span.attributes),
+        attributes=values(span.attributes),
         status=span.status.message,
         status_code=span.status.code,
-        events=[(event.name, _values(event.attributes)) for event in span.events],
+        events=[(event.name, values(event.attributes)) for event in span.events],
         resource=resource,
         scope=scope,
     )
@@ -198,7 +198,7 @@ def _log(record: Any, scope: str, resource: dict[str, Any]) -> Log:
         level=record.severity_text,
         trace_id=record.trace_id.hex(),
         span_id=record.span_id.hex(),
-        attributes=_values(record.attributes),
+        attributes=values(record.attributes),
         resource=resource,
         scope=scope,
     )
@@ -210,7 +210,7 @@ def _number(point: Any) -> Any:
     return getattr(point, point.WhichOneof("value"))
 
 
-def _values(attributes: Any) -> dict[str, Any]:
+def values(attributes: Any) -> dict[str, Any]:
     return {pair.key: _value(pair.value) for pair in attributes}
 
 
@@ -219,5 +219,5 @@ def _value(value: AnyValue) -> Any:
     if kind == "array_value":
         return [_value(item) for item in value.array_value.values]
     if kind == "kvlist_value":
-        return _values(value.kvlist_value.values)
+        return values(value.kvlist_value.values)
     return getattr(value, kind) if kind else None

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel._installed import CONTEXTS, DETECTORS, is_installed
+from whatsself_otel._settings import show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -41,19 +42,21 @@ class Variable:
         name: Its name.
         meaning: What it does, or what to do instead.
         reads: Returns whether whoever reads it can use a text; None: nobody reads it.
+        rule: What the text has to be, as the end of a sentence.
     """
 
     name: str
     meaning: str
     reads: Callable[[str], bool] | None = None
+    rule: str = ""
 
 
 def _unused(meaning: str, *names: str) -> tuple[Variable, ...]:
     return tuple(Variable(name, meaning) for name in names)
 
 
-def _read_elsewhere(meaning: str, *names: str, reads: Callable[[str], bool]) -> tuple[Variable, ...]:
-    return tuple(Variable(name, meaning, reads) for name in names)
+def _read_elsewhere(meaning: str, *names: str, reads: Callable[[str], bool], rule: str) -> tuple[Variable, ...]:
+    return tuple(Variable(name, meaning, reads, rule) for name in names)
 
 
 def _is_boolean(text: str) -> bool:
@@ -84,37 +87,52 @@ _REQUEST, _RESPONSE, _SANITIZED = CAPTURED.values()
 _CONVENTIONS: Final = frozenset({"http", "http/dup", "database", "database/dup", "gen_ai_latest_experimental"})
 _BY_CONTRIB: Final = "Where it is set, the contrib instrumentation takes the place of ours and reads it."
 
+_PATTERNS: Final = "must be regular expressions of header names, separated by commas"
+
 OTHERS: Final = (
     *_read_elsewhere(
-        _BY_CONTRIB, "OTEL_SEMCONV_STABILITY_OPT_IN", reads=lambda text: _CONVENTIONS.issuperset(_split(text))
+        _BY_CONTRIB,
+        "OTEL_SEMCONV_STABILITY_OPT_IN",
+        reads=lambda text: _CONVENTIONS.issuperset(_split(text)),
+        rule=f"must be some of {', '.join(sorted(_CONVENTIONS))}, separated by commas",
     ),
-    *_read_elsewhere(_BY_CONTRIB, _REQUEST, _RESPONSE, reads=_are_patterns),
+    *_read_elsewhere(_BY_CONTRIB, _REQUEST, _RESPONSE, reads=_are_patterns, rule=_PATTERNS),
     *_read_elsewhere(
-        "Set to true, every HTTP method keeps its name on spans and durations; unset, only the standard ones.",
+        "Set to anything, every HTTP method keeps its name on spans and durations; unset, only the standard ones.",
         "OTEL_PYTHON_INSTRUMENTATION_HTTP_CAPTURE_ALL_METHODS",
-        reads=lambda text: text.strip().lower() == "true",
+        reads=bool,
+        rule="",
     ),
-    *_read_elsewhere("The contrib instrumentation reads it, if it captures headers.", _SANITIZED, reads=_are_patterns),
+    *_read_elsewhere(
+        "The contrib instrumentation reads it, if it captures headers.",
+        _SANITIZED,
+        reads=_are_patterns,
+        rule=_PATTERNS,
+    ),
     *_read_elsewhere(
         "Contrib's instrumentation of HTTP clients reads it.",
         "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_CLIENT_REQUEST",
         "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_CLIENT_RESPONSE",
         reads=_are_patterns,
+        rule=_PATTERNS,
     ),
     *_read_elsewhere(
-        "The SDK adds what these detectors find to the resource; other packages bring them, by name.",
+        "The SDK adds what these detectors find to the resource: process, os, host, and what other packages bring.",
         "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS",
         reads=_are_detectors,
+        rule="must be names of installed resource detectors, separated by commas",
     ),
     *_read_elsewhere(
-        "The API takes its context from the package that brings this name.",
+        "The API keeps its context as the package does that brings this name.",
         "OTEL_PYTHON_CONTEXT",
         reads=lambda text: is_installed(CONTEXTS, text),
+        rule="must be the name of an installed context",
     ),
     *_read_elsewhere(
         "The SDK counts its own spans, records and exports; our own spans take more steps then.",
         "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED",
         reads=_is_boolean,
+        rule="must be true or false",
     ),
     *_unused(
         "A configuration file would set the SDK up past our masking. Use the variables or `TelemetryConfig`.",
@@ -174,6 +192,11 @@ def wants_contrib(environ: Mapping[str, str]) -> bool:
     return any(each.meaning == _BY_CONTRIB and is_used(each.name, environ) for each in OTHERS)
 
 
+def own_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return the standard variables in *environ* that the SDK and the API are not to read by themselves."""
+    return [name for name in environ if name.startswith(STANDARD_PREFIX) and not is_used(name, environ)]
+
+
 def is_used(name: str, environ: Mapping[str, str]) -> bool:
     """Return whether the variable *name* of `OTHERS` is set, and to something that its reader can use."""
     text = environ.get(name, "")
@@ -201,7 +224,8 @@ def _unused_problem(variable: Variable, environ: Mapping[str, str]) -> Iterator[
     if variable.reads is None:
         yield f"{variable.name} has no effect. {variable.meaning} Unset it."
     elif not is_used(variable.name, environ):
-        yield f"{variable.name} has a value that its reader cannot use. {variable.meaning} Correct it or unset it."
+        shown = show(environ[variable.name])
+        yield f"{variable.name} {variable.rule}, got {shown}; it counts as unset. Correct the variable or unset it."
 
 
 def _unknown_problem(name: str, known: Collection[str]) -> Iterator[str]:

@@ -36,7 +36,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags
 
-from whatsself_otel import _environment
+from whatsself_otel._environment import STANDARD_PREFIX, is_used
+from whatsself_otel._imports import hidden
 from whatsself_otel.catalogue import OVERFLOW
 
 if TYPE_CHECKING:
@@ -65,10 +66,7 @@ class Part:
     @property
     def works(self) -> bool:
         """Whether the private names can be used; worked out once a process."""
-        try:
-            return _check(self)
-        except Exception:  # noqa: BLE001 - whatever a changed package raises
-            return False
+        return _works(self)
 
     def problem(self) -> str | None:
         """Return what is lost and what to do, or None if nothing is."""
@@ -81,11 +79,13 @@ class Part:
 
 
 @functools.cache
-def _check(part: Part) -> bool:
-    """Check *part*; only a success is remembered, for a variable that is wrong may be put right."""
-    if not part.check():
-        raise AssertionError
-    return True
+def _works(part: Part) -> bool:
+    """Check *part*, whatever variables are set: they are for the providers of the application."""
+    try:
+        with hidden(name for name in os.environ if name.startswith(STANDARD_PREFIX)):
+            return part.check()
+    except Exception:  # noqa: BLE001 - whatever a changed package raises
+        return False
 
 
 def problems() -> list[str]:
@@ -481,7 +481,7 @@ def use_stable_conventions() -> None:
         os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
         return
     stability, signal, mode = _conventions()
-    if _environment.is_used("OTEL_SEMCONV_STABILITY_OPT_IN", os.environ):
+    if is_used("OTEL_SEMCONV_STABILITY_OPT_IN", os.environ):
         stability._initialize()
         return
     with stability._lock:

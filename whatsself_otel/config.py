@@ -57,8 +57,7 @@ MAX_INTEGER: Final = 2**31 - 1
 _ENDPOINT_RULE: Final = "must be a URL with scheme http or https and a host, for example http://localhost:4318"
 _OWN_HEADERS: Final = frozenset(
     {
-        *("connection", "content-encoding", "content-length", "content-type", "grpc-encoding", "grpc-timeout"),
-        *("te", "transfer-encoding", "user-agent"),
+        *("connection", "content-encoding", "content-length", "content-type", "te", "transfer-encoding", "user-agent"),
     }
 )
 """Headers that the exporter sets itself."""
@@ -113,6 +112,7 @@ def _is_header(name: object, value: object) -> bool:
         isinstance(name, str)
         and re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) is not None
         and name.lower() not in _OWN_HEADERS
+        and not name.lower().startswith("grpc-")
         and isinstance(value, str)
         and value.isascii()
         and value.isprintable()
@@ -179,7 +179,7 @@ def _headers(default: Mapping[str, str] | None, variable: str) -> Any:
         variable,
         parse=parse_headers,
         rule="must be header names with values of printable ASCII, as key=value,key=value in the environment, "
-        f"and none of {', '.join(sorted(_OWN_HEADERS))}",
+        f"and none of {', '.join(sorted(_OWN_HEADERS))} or grpc-…",
         check=lambda value: isinstance(value, Mapping) and all(_is_header(*pair) for pair in value.items()),
         secret=True,
     )
@@ -517,9 +517,9 @@ class TelemetryConfig:
 
     def _check_sampler(self, reading: Reading) -> None:
         argument = self.traces_sampler_arg
-        if argument is None or is_installed(SAMPLERS, self.traces_sampler):
+        if argument is None or self.traces_sampler not in STATIC_SAMPLERS + RATIO_SAMPLERS:
             return
-        if self.traces_sampler not in RATIO_SAMPLERS:
+        if self.traces_sampler in STATIC_SAMPLERS:
             problem = f"has no effect with the sampler {self.traces_sampler}. Unset it, or set OTEL_TRACES_SAMPLER."
         elif _is_ratio(argument):
             return

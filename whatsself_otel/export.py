@@ -140,7 +140,8 @@ def build_metric_sender(config: TelemetryConfig) -> MetricSender | None:
     if config.exporter("metrics") == "console":
         return ConsoleMetricSender()
     preferences = build_preferences(config.metric_temporality, config.histogram_aggregation)
-    return OtlpMetricSender(build_client(config, "metrics"), preferences)
+    patience_s = config.metric_export_timeout_s - target_of(config, "metrics").timeout_s
+    return OtlpMetricSender(build_client(config, "metrics"), preferences, patience_s)
 
 
 def build_client(config: TelemetryConfig, signal: str) -> Client:

@@ -62,10 +62,11 @@ class OtlpMetricSender:
     Args:
         client: Posts the bytes.
         preferences: What it asks of its reader.
+        patience_s: Seconds after which no second try begins.
     """
 
-    def __init__(self, client: Client, preferences: Preferences = ({}, {})) -> None:
-        patient = PatientClient(client)  # the next interval's cumulative values make more tries needless
+    def __init__(self, client: Client, preferences: Preferences = ({}, {}), patience_s: float = math.inf) -> None:
+        patient = PatientClient(client, patience_s)  # the next interval's cumulative values make more tries needless
         self.preferences = preferences
         self.post = patient.post
         self.close = patient.close

@@ -8,6 +8,7 @@ partial success, and drops a whole batch when one record cannot be encoded (open
 from __future__ import annotations
 
 import codecs
+import functools
 import gzip
 import math
 import ssl
@@ -15,6 +16,7 @@ import time
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from whatsself_otel.catalogue import OTHER
@@ -100,6 +102,12 @@ def build_tls(target: Target) -> ssl.SSLContext:
     return context
 
 
+@functools.cache
+def user_agent() -> str:
+    """Return what says to a receiver who sends."""
+    return f"whatsself-otel/{version('whatsself-otel')}"
+
+
 class Client(Protocol):
     """Sends encoded requests of one signal to one receiver."""
 
@@ -122,7 +130,7 @@ class OtlpHttpClient:
     def __init__(self, target: Target, answer: type[Any]) -> None:
         self._target = target
         self._answer = answer
-        self._headers = {**target.headers, "content-type": "application/x-protobuf", "user-agent": "whatsself-otel"}
+        self._headers = {**target.headers, "content-type": "application/x-protobuf", "user-agent": user_agent()}
         if target.compress:
             self._headers["content-encoding"] = "gzip"
         codecs.lookup("idna")  # imported at the first connection else, and a fork during an import is for ever
@@ -166,10 +174,12 @@ class PatientClient:
 
     Args:
         client: Sends one request.
+        patience_s: Seconds after which no second try begins.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, patience_s: float = math.inf) -> None:
         self._client = client
+        self._patience_s = patience_s
         self._resume_s = 0.0
         self.close = client.close
 
@@ -181,13 +191,14 @@ class PatientClient:
             body: The request.
             on_retry: Told why it is sent again.
         """
+        end_s = time.monotonic() + self._patience_s
         left_s = self._resume_s - time.monotonic()
         if left_s > _LONGEST_WAIT_S:
             return SendResult(error=PAUSED, retry=True, retry_after_s=left_s)
         time.sleep(max(left_s, 0.0))
         result = self._try(body)
         pause_s = _QUICK_RETRY_S if result.retry_after_s is None else result.retry_after_s
-        if not result.retry or pause_s > _LONGEST_WAIT_S:
+        if not result.retry or pause_s > _LONGEST_WAIT_S or time.monotonic() + pause_s > end_s:
             return result
         on_retry(retry_reason(result.error))
         time.sleep(pause_s)

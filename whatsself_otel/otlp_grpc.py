@@ -25,6 +25,7 @@ from whatsself_otel.otlp import (
     describe_error,
     judge_status,
     read_rejected,
+    user_agent,
 )
 
 if TYPE_CHECKING:
@@ -91,7 +92,9 @@ class OtlpGrpcClient:
         self._target = target
         self._answer = answer
         self._path = f"/opentelemetry.proto.collector.{_SERVICES[signal]}Service/Export"
-        self._metadata = [(name.lower(), value) for name, value in target.headers.items()]
+        self._metadata = [
+            (name, value.encode() if name.endswith("-bin") else value) for name, value in target.headers.items()
+        ]
         self._channel: Any = None
 
     def post(self, body: bytes) -> SendResult:
@@ -120,7 +123,8 @@ class OtlpGrpcClient:
             is_secure = url.scheme == "https"
             address = f"{url.netloc.rpartition('@')[2]}" + ("" if url.port else ":443" if is_secure else ":4317")
             packing = self._grpc.Compression.Gzip if self._target.compress else self._grpc.Compression.NoCompression
-            options: dict[str, Any] = {"options": _OPTIONS, "compression": packing}
+            said = (*_OPTIONS, ("grpc.primary_user_agent", user_agent()))
+            options: dict[str, Any] = {"options": said, "compression": packing}
             if is_secure:
                 self._channel = self._grpc.secure_channel(address, self._build_credentials(), **options)
             else:

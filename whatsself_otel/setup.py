@@ -19,6 +19,7 @@ from opentelemetry.trace import NoOpTracerProvider
 
 from whatsself_otel import _sdk
 from whatsself_otel._environment import wants_contrib
+from whatsself_otel._imports import hidden_from_the_sdk
 from whatsself_otel.catalogue import LOG_LEVELS, SCHEMA_URL
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.errors import ConfigError
@@ -100,13 +101,14 @@ class Telemetry:
         self._masker = Masker(config.masking_rules, on_masked=self._count_masked)
         self._pipelines: Pipelines | None = None
         if config.enabled:
-            self._pipelines = Pipelines(
-                config,
-                self._masker,
-                self._requests,
-                destinations or Destinations.of(config, self._masker),
-                id_generator,
-            )
+            with hidden_from_the_sdk():
+                self._pipelines = Pipelines(
+                    config,
+                    self._masker,
+                    self._requests,
+                    destinations or Destinations.of(config, self._masker),
+                    id_generator,
+                )
         meter = self.meter_provider.get_meter(_SCOPE, schema_url=SCHEMA_URL)
         self._metrics = WhatsSelfMetrics(meter, config=config.metrics, identifier=self._masker.identifier)
         self._runtime = RuntimeMetrics(meter)

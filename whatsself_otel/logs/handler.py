@@ -16,6 +16,7 @@ from whatsself_otel.catalogue import REQUEST_ID, ROUTE
 from whatsself_otel.context import CORRELATION_KEYS, EXPORTING, current_attributes, current_request
 from whatsself_otel.current_span import span_of_ours
 from whatsself_otel.forks import hold_while_forking
+from whatsself_otel.limits import DEFAULT_LOG_LIMITS
 from whatsself_otel.logs.fields import MAX_TEXT, clean_text, plain
 from whatsself_otel.logs.format import format_json, format_pretty
 from whatsself_otel.logs.levels import level_of
@@ -82,7 +83,7 @@ class TelemetryHandler(logging.Handler):
         settings: How lines look.
         provider: Where records are exported; None: nowhere.
         on_error: Told when a record could not be handled as it should.
-        limits: What an exported record may hold; default: what the SDK's variables say.
+        limits: What an exported record may hold.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class TelemetryHandler(logging.Handler):
         settings: LogSettings,
         provider: LoggerProvider | None,
         on_error: Callable[[str], None] = lambda _component: None,
-        limits: LogRecordLimits | None = None,
+        limits: LogRecordLimits = DEFAULT_LOG_LIMITS,
     ) -> None:
         super().__init__()
         self.passing = _Passing()
@@ -100,7 +101,7 @@ class TelemetryHandler(logging.Handler):
         self.provider = provider
         self._on_error = on_error
         self._loggers: Remembered[str, Any] = Remembered(_MAX_LOGGERS)
-        self._limits = limits or LogRecordLimits()
+        self._limits = limits
         self._is_quick = _sdk.RECORDS.works
         self._clean_texts: Remembered[str, None] = Remembered(_MAX_REMEMBERED)
         self._clean_fields: Remembered[tuple[str, str], None] = Remembered(_MAX_REMEMBERED)

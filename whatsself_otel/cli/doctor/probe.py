@@ -59,7 +59,7 @@ def send_probe(config: TelemetryConfig) -> Probe:
             instance_id=str(resource.attributes.get("service.instance.id")) if resource else "",
             start_ns=start_ns,
             delivered=delivered,
-            problems=telemetry.health().problems,
+            problems=tuple(set(telemetry.health().problems) - set(config.problems)),
         )
 
 
