@@ -106,20 +106,25 @@ def event(run: Run) -> Any:
     return wide(run).events[0]
 
 
-def largest(kind: str) -> See:
-    """See the most items that one export had."""
+def queue_limit(signal: str) -> See:
+    return lambda run: run.report["limits"][signal]
+
+
+def has_small_batches(kind: str) -> See:
+    """See whether no export had more than ten items."""
     paths = {"trace": ("resource_spans", "scope_spans", "spans"), "log": ("resource_logs", "scope_logs", "log_records")}
     first, second, third = paths[kind]
 
-    def count(run: Run) -> int:
-        return max(
+    def see(run: Run) -> bool:
+        return all(
             sum(
                 len(getattr(scope, third)) for group in getattr(each.message, first) for scope in getattr(group, second)
             )
+            <= 10
             for each in run.of(kind)
         )
 
-    return count
+    return see
 
 
 def receiver(kind: str) -> See:
@@ -176,6 +181,9 @@ CASES: dict[str, Case] = {
         lambda run: (run.resource()["deployment.environment.name"], run.resource().get("team")),
         expected=("production", "a,b=c"),
         default=("development", None),
+    ),
+    "OTEL_LOG_LEVEL": Case(
+        "debug", "loud", lambda run: "a detail of the SDK" in run.output, expected=True, default=False
     ),
     "OTEL_PROPAGATORS": Case(
         "tracecontext,baggage",
@@ -304,15 +312,11 @@ CASES: dict[str, Case] = {
         for kind, signal in (("BSP", "traces"), ("BLRP", "logs"))
     },
     **{
-        f"OTEL_{kind}_MAX_QUEUE_SIZE": Case(
-            right, "0", lambda run, signal=signal: run.report["limits"][signal], expected=int(right), default=8192
-        )
+        f"OTEL_{kind}_MAX_QUEUE_SIZE": Case(right, "0", queue_limit(signal), expected=int(right), default=8192)
         for kind, signal, right in (("BSP", "traces", "900"), ("BLRP", "logs", "700"))
     },
     **{
-        f"OTEL_{kind}_MAX_EXPORT_BATCH_SIZE": Case(
-            "10", "many", lambda run, of=of: largest(of)(run) <= 10, expected=True, default=False
-        )
+        f"OTEL_{kind}_MAX_EXPORT_BATCH_SIZE": Case("10", "many", has_small_batches(of), expected=True, default=False)
         for kind, of in (("BSP", "trace"), ("BLRP", "log"))
     },
     **{

@@ -406,6 +406,14 @@ class TelemetryConfig:
 
     log_level: str = choice("info", LOG_LEVELS, "WHATSSELF_OTEL_LOG_LEVEL")
     """Lowest level that is written and exported."""
+    sdk_log_level: str = setting(
+        "warn",
+        "OTEL_LOG_LEVEL",
+        parse=lambda given: given.strip().lower().replace("warning", "warn"),
+        rule=f"must be one of {', '.join(LOG_LEVELS)}",
+        check=lambda value: value in LOG_LEVELS,
+    )
+    """Lowest level of what OpenTelemetry and this package say of themselves; it is written, never exported."""
     log_format: str = choice("auto", LOG_FORMATS, "WHATSSELF_OTEL_LOG_FORMAT")
     """auto is pretty on a terminal and JSON elsewhere."""
     log_to_stdout: bool = switch(True, "WHATSSELF_OTEL_LOG_TO_STDOUT", stricter=operator.and_)

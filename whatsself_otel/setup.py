@@ -40,6 +40,7 @@ from whatsself_otel.instrumentation.sqlalchemy import (
 from whatsself_otel.limits import log_limits
 from whatsself_otel.logs import LEVEL_NUMBERS, LoggingInstallation, LogSettings, TelemetryHandler, make_settings
 from whatsself_otel.logs.consoles import past_logging
+from whatsself_otel.logs.levels import set_sdk_level
 from whatsself_otel.masking import Masker
 from whatsself_otel.messages import LOST, OwnLogger
 from whatsself_otel.metrics import WhatsSelfMetrics
@@ -421,6 +422,7 @@ class Telemetry:
             service=self.config.service_name,
             environment=self.config.environment,
             silent=not self.config.log_to_stdout,
+            sdk_level=LEVEL_NUMBERS[self.config.sdk_log_level],
         )
         handler = TelemetryHandler(
             self._masker,
@@ -432,6 +434,8 @@ class Telemetry:
         self._log_handler = handler
         self._logging = LoggingInstallation(handler, LEVEL_NUMBERS[self.config.log_level])
         self._logging.install()
+        if settings.sdk_level < logging.WARNING:
+            self.on_shutdown(set_sdk_level(settings.sdk_level))
 
     def _look_past_logging(self) -> list[str]:
         """Return which other libraries write to the console by themselves, and warn of each once."""

@@ -29,6 +29,7 @@ class LogSettings:
         environment: Where it runs, in each line.
         stream: Where lines go; default: what ``sys.stdout`` is at that moment; ``None`` with `silent`.
         silent: Write no lines, only export.
+        sdk_level: Lowest level of what the export path says of itself.
     """
 
     pretty: bool = False
@@ -36,6 +37,7 @@ class LogSettings:
     environment: str = "development"
     stream: TextIO | None = None
     silent: bool = False
+    sdk_level: int = logging.WARNING
 
 
 def make_settings(settings: LogSettings, log_format: str) -> LogSettings:

@@ -57,7 +57,7 @@ _MAX_REMEMBERED_CHARS: Final = 256
 """Texts and fields remembered as clean, and how long one may be: at most 2 MB."""
 
 _QUIET: Final = ("opentelemetry", "urllib3", "requests", "grpc", "whatsself_otel")
-"""Loggers of the export path: shown on stdout from WARNING up, never exported, or they would feed themselves."""
+"""Loggers of the export path: written from WARNING up, never exported, or they would feed themselves."""
 
 _ACCESS_LOGGERS: Final = ("uvicorn.access", "gunicorn.access", "hypercorn.access")
 """Their line is about the whole request, and so carries the ids that its server span carries."""
@@ -128,7 +128,7 @@ class TelemetryHandler(logging.Handler):
     def emit(self, record: logging.LogRecord, *, write: bool = True) -> None:
         """Mask *record*, export it and, with *write*, write its line."""
         if record.name.partition(".")[0] in _QUIET:
-            if record.levelno >= logging.WARNING:
+            if record.levelno >= self._settings.sdk_level:
                 self._handle(record, export=False, write=write)
         elif self.passing.busy:  # a masking rule or a repr that logs would go round for ever
             self._on_error("logs")
