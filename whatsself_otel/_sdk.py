@@ -66,7 +66,10 @@ class Part:
     @property
     def works(self) -> bool:
         """Whether the private names can be used; worked out once a process."""
-        return _works(self)
+        try:
+            return _check(self)
+        except Exception:  # noqa: BLE001 - whatever a changed package raises
+            return False
 
     def problem(self) -> str | None:
         """Return what is lost and what to do, or None if nothing is."""
@@ -79,13 +82,13 @@ class Part:
 
 
 @functools.cache
-def _works(part: Part) -> bool:
-    """Check *part*, whatever variables are set: they are for the providers of the application."""
-    try:
-        with hidden(name for name in os.environ if name.startswith(STANDARD_PREFIX)):
-            return part.check()
-    except Exception:  # noqa: BLE001 - whatever a changed package raises
-        return False
+def _check(part: Part) -> bool:
+    """Check *part*, whatever variables are set: they are for the application's providers. A success is remembered."""
+    with hidden(name for name in os.environ if name.startswith(STANDARD_PREFIX)):
+        works = part.check()
+    if not works:
+        raise AssertionError
+    return True
 
 
 def problems() -> list[str]:
