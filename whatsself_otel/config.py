@@ -56,9 +56,7 @@ KNOWN_PROPAGATORS: Final = ("tracecontext", "baggage", "none")
 MAX_INTEGER: Final = 2**31 - 1
 _ENDPOINT_RULE: Final = "must be a URL with scheme http or https and a host, for example http://localhost:4318"
 _OWN_HEADERS: Final = frozenset(
-    {
-        *("connection", "content-encoding", "content-length", "content-type", "te", "transfer-encoding", "user-agent"),
-    }
+    ("connection", "content-encoding", "content-length", "content-type", "te", "transfer-encoding", "user-agent")
 )
 """Headers that the exporter sets itself."""
 

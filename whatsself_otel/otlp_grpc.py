@@ -38,7 +38,6 @@ RETRYABLE: Final = frozenset({"CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_
 
 _SERVICES: Final = {"traces": "trace.v1.Trace", "metrics": "metrics.v1.Metrics", "logs": "logs.v1.Logs"}
 _OPTIONS: Final = (
-    ("grpc.primary_user_agent", "whatsself-otel"),
     ("grpc.enable_retries", 0),  # the queue tries again, and counts it
     ("grpc.enable_http_proxy", 0),  # a collector stands beside its application
     ("grpc.service_config_disable_resolution", 1),
@@ -92,9 +91,8 @@ class OtlpGrpcClient:
         self._target = target
         self._answer = answer
         self._path = f"/opentelemetry.proto.collector.{_SERVICES[signal]}Service/Export"
-        self._metadata = [
-            (name, value.encode() if name.endswith("-bin") else value) for name, value in target.headers.items()
-        ]
+        named = ((name.lower(), value) for name, value in target.headers.items())
+        self._metadata = [(name, value.encode() if name.endswith("-bin") else value) for name, value in named]
         self._channel: Any = None
 
     def post(self, body: bytes) -> SendResult:
