@@ -212,10 +212,10 @@ _NO_RESOURCE: Final = Resource({})
 # Spans and log records of our own classes: nothing private, but the switch of a tracer, which only the SDK knows.
 
 
-def is_enabled(tracer: Any) -> bool:
-    """Return whether *tracer*, the SDK's, makes spans."""
-    enabled: bool = tracer._is_enabled()
-    return enabled
+def switch_of(tracer: Any) -> Callable[[], bool]:
+    """Return what tells whether *tracer*, the SDK's, makes spans."""
+    switch: Callable[[], bool] = tracer._is_enabled
+    return switch
 
 
 def _check_spans() -> bool:
@@ -237,7 +237,7 @@ def _check_spans() -> bool:
         span.add_event("happened", {"third": True}, 1)
         span.set_status(StatusCode.ERROR, "failed")
         span.end(2)
-    return _described(ours) == _described(theirs) and is_enabled(tracer)
+    return _described(ours) == _described(theirs) and switch_of(tracer)()
 
 
 def _described(span: Any) -> list[Any]:

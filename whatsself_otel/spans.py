@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
     from opentelemetry.sdk.resources import Resource
-    from opentelemetry.trace import SpanKind, TracerProvider, TraceState
+    from opentelemetry.trace import SpanKind, TracerProvider
     from opentelemetry.util.types import Attributes, AttributeValue
 
 _logger: Final = logging.getLogger(__name__)
@@ -64,6 +64,7 @@ class SpanMaker:
         counts_spans = os.environ.get(OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED, "").strip().lower() == "true"
         is_ours = type(self.tracer) is SdkTracer and hasattr(self._processors, "has_foreign")
         self._is_own = is_ours and not counts_spans and self._most != 0 and _sdk.SPANS.works
+        self._is_enabled = _sdk.switch_of(self.tracer) if self._is_own else bool
 
     def start(self, name: str, context: Context, kind: SpanKind, attributes: Mapping[str, str | int]) -> Any:
         """
@@ -75,7 +76,7 @@ class SpanMaker:
             kind: Its kind.
             attributes: Clean text and numbers, which nobody looks at again.
         """
-        if self._is_own and not self._processors.has_foreign and _sdk.is_enabled(self.tracer):
+        if self._is_own and not self._processors.has_foreign and self._is_enabled():
             held = {**current_attributes(context), **attributes}
             if self._most is None or len(held) <= self._most:
                 return self._start_own(name, context, kind, attributes, held)
@@ -93,7 +94,11 @@ class SpanMaker:
             parent, trace_id, is_random = None, ids.generate_trace_id(), ids.is_trace_id_random()
         else:
             trace_id, is_random = parent.trace_id, parent.trace_flags & TraceFlags.RANDOM_TRACE_ID
-        decision, wanted, state = self._sample(context, parent, trace_id, name, kind, attributes)
+        if tracer.sampler is DEFAULT_ON and (parent is None or parent.trace_flags & TraceFlags.SAMPLED):
+            decision, wanted, state = Decision.RECORD_AND_SAMPLE, attributes, parent and parent.trace_state
+        else:
+            sampled = tracer.sampler.should_sample(context, trace_id, name, kind, attributes, ())
+            decision, wanted, state = sampled.decision, sampled.attributes, sampled.trace_state
         flags = _FLAGS[(decision is Decision.RECORD_AND_SAMPLE) | (TraceFlags.RANDOM_TRACE_ID if is_random else 0)]
         made = SpanContext(trace_id, ids.generate_span_id(), False, flags, state)
         if decision is Decision.DROP:
@@ -102,21 +107,6 @@ class SpanMaker:
         if wanted is not attributes and wanted != attributes:
             span.set_attributes(wanted)
         return span
-
-    def _sample(  # noqa: PLR0917 - as the SDK's samplers
-        self,
-        context: Context,
-        parent: SpanContext | None,
-        trace_id: int,
-        name: str,
-        kind: SpanKind,
-        attributes: Mapping[str, Any],
-    ) -> tuple[Decision, Mapping[str, Any], TraceState | None]:
-        sampler = self.tracer.sampler
-        if sampler is DEFAULT_ON and (parent is None or parent.trace_flags & TraceFlags.SAMPLED):  # as it is specified
-            return Decision.RECORD_AND_SAMPLE, attributes, parent and parent.trace_state
-        sampled = sampler.should_sample(context, trace_id, name, kind, attributes, ())
-        return sampled.decision, sampled.attributes, sampled.trace_state
 
 
 class OwnSpan(trace.Span, ReadableSpan):
