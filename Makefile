@@ -8,7 +8,8 @@
 #   demo     .venv/bin/whatsself-otel demo
 #   stack    .venv/bin/whatsself-otel stack up
 #   check    .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
-#   test     check, then .venv/bin/pytest -m "not (e2e or collector or backend or proof)"
+#   test     check, then .venv/bin/pytest -m "not (e2e or collector or backend or proof or versions)"
+#   versions .venv/bin/pytest -m versions
 #   native   python native/build.py
 #   e2e      native, then .venv/bin/pytest -m "(e2e or collector or backend) and not proof"
 #   proof    native, then .venv/bin/pytest -m proof
@@ -23,7 +24,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # What was said to this make is for it alone: the tests run make too.
 unexport MAKEFLAGS MAKELEVEL PYTHON ARGS
 
-.PHONY: help demo test e2e stack proof docs coverage check format generate native constraints set-up clean
+.PHONY: help demo test versions e2e stack proof docs coverage check format generate native constraints set-up clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -33,7 +34,10 @@ demo: $(SET_UP) ## set up, then follow one message from end to end (ARGS="--stac
 	@$(BIN)/whatsself-otel demo $(ARGS)
 
 test: check ## set up, then lint, types and the quick tests
-	@$(BIN)/pytest -m "not (e2e or collector or backend or proof)" $(ARGS)
+	@$(BIN)/pytest -m "not (e2e or collector or backend or proof or versions)" $(ARGS)
+
+versions: $(SET_UP) ## what touches the SDK, on the oldest and the newest OpenTelemetry that pyproject.toml allows
+	@$(BIN)/pytest -m versions $(ARGS)
 
 e2e: $(SET_UP) native ## set up, build the backends if needed, then every test that runs real programs
 	@$(BIN)/pytest -m "(e2e or collector or backend) and not proof" $(ARGS)
@@ -51,7 +55,7 @@ docs: $(SET_UP) ## the documentation as a site in build/docs; a warning or a dea
 coverage: $(SET_UP) ## which branches of the package no test takes; fails below 95 % (Python 3.12 or newer; slow)
 	@$(BIN)/python tools/check_coverage.py
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -m "not proof" $(ARGS)
+	@$(BIN)/coverage run -m pytest -m "not (proof or versions)" $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage json --quiet -o build/coverage.json
 	@$(BIN)/python tools/check_coverage.py build/coverage.json

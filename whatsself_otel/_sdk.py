@@ -464,8 +464,8 @@ SERIES: Final = Part(
     ),
     check=_check_series,
     lost=(
-        "Metrics have no limit of series, so identifiers among their attributes fill the memory; and a forked child "
-        "counts its parent's events again."
+        "The SDK's own limit of series holds, which it has since 1.45.2, and what exceeds it is not counted; a forked "
+        "child counts its parent's events again."
     ),
 )
 
