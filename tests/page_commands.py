@@ -63,6 +63,7 @@ CHECKED = {
     "make test": "tests/test_readme.py::TestMake::test_test_is_what_every_change_must_pass",
     "make stack": "tests/test_readme.py::TestMake::test_stack_is_the_command_that_is_named_beside_it",
     "make docs": "tests/test_docs.py::TestSite::test_is_built_without_a_warning_and_no_link_is_dead",
+    "make versions": "tests/test_readme.py::TestMake::test_versions_is_what_every_change_must_pass_too",
     "make e2e": "tests/test_readme.py::TestMake::test_test_is_what_every_change_must_pass",
     ".ci/run": "tests/test_readme.py::TestMake::test_test_is_what_every_change_must_pass",
 }

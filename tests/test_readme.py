@@ -119,6 +119,10 @@ class TestMake:
     def test_test_is_what_every_change_must_pass(self) -> None:
         assert re.search(r"^make test\b", read(".ci/run"), re.MULTILINE)
 
+    def test_versions_is_what_every_change_must_pass_too(self) -> None:
+        assert re.search(r"^make versions\b", read(".ci/run"), re.MULTILINE)
+        assert "pytest -m versions" in read("Makefile")
+
 
 class TestCode:
     def test_the_ten_lines_are_the_smallest_example(self) -> None:

@@ -3,7 +3,7 @@ Spans of our own instrumentation: a class of ours on the API's `Span`, made in f
 
 The SDK validates and locks for each attribute, makes lists that stay empty, and copies what has ended. Nobody can see a
 difference while every processor is ours; where another one listens, the SDK's public ``start_span`` is called. Only
-public names are used, and tests/test_spans.py compares the two. Why: docs/decisions/0009-own-span-class.md.
+public names are used, and tests/test_spans.py compares the two. Why: docs/decisions/0012-own-span-class.md.
 """
 
 from __future__ import annotations
