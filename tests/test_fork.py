@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from children import environment, unmeasured_environment
+from job_queue import SLOW
 from otlp_sink import Sink
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -168,6 +169,107 @@ class TestMultiprocessing:
         assert {span.attributes["messageId"] for span in sink.spans() if span.name == "child"} == expected
         assert {log.attributes["messageId"] for log in sink.logs() if log.body == "child"} == expected
         assert counts_of_children(sink) == dict.fromkeys(expected, 1)
+
+
+POOL = """
+import logging, multiprocessing
+from whatsself_otel import message_context, setup_telemetry
+
+def work(number):
+    telemetry = setup_telemetry()
+    with message_context(message_id=f"child-{number}"), telemetry.tracer.start_as_current_span("child"):
+        logging.getLogger("shop").info("child")
+    telemetry.metrics.flow_started(flow_id=f"child-{number}")
+
+if __name__ == "__main__":
+    setup_telemetry()
+    with multiprocessing.get_context(METHOD).Pool(2) as pool:  # terminates its children at the end
+        pool.map(work, range(10))
+        children = list(pool._pool)
+    print({child.exitcode for child in children} <= {0, -15})
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+class TestPool:
+    def test_a_child_that_is_terminated_delivers_and_dies_by_its_signal(
+        self, method: str, sink: Sink, tmp_path: Path
+    ) -> None:
+        script = tmp_path / "shop.py"
+        script.write_text(f"METHOD = {method!r}\n{POOL}")
+        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "WHATSSELF_OTEL_LOG_TO_STDOUT": "false", **SLOW}
+        done = subprocess.run(
+            [sys.executable, str(script)],
+            env=unmeasured_environment(variables),
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == "True\n"  # one that has just read the pool's end ends by itself
+        expected = {f"child-{number}" for number in range(10)}
+        assert {span.attributes["messageId"] for span in sink.spans() if span.name == "child"} == expected
+        assert {log.attributes["messageId"] for log in sink.logs() if log.body == "child"} == expected
+        assert counts_of_children(sink) == dict.fromkeys(expected, 1)
+
+
+TERMINATED = """
+import multiprocessing, os, signal, sys, time
+from whatsself_otel import setup_telemetry
+
+def in_c(ready):
+    lock = multiprocessing.Lock()
+    lock.acquire()
+    ready.send(None)
+    lock.acquire()  # for ever, in C
+
+def own_handler(ready):
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
+    ready.send(None)
+    time.sleep(60)
+
+def child_of_a_child(ready):
+    for _ in range(50):  # some get it before they have run a line
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(60)
+            os._exit(1)
+        os.kill(pid, signal.SIGTERM)
+        assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGTERM
+    ready.send(None)
+    time.sleep(60)
+
+if __name__ == "__main__":
+    setup_telemetry()
+    here, there = multiprocessing.Pipe()
+    child = multiprocessing.get_context("fork").Process(target=globals()[sys.argv[1]], args=(there,))
+    child.start()
+    here.recv()
+    child.terminate()
+    child.join(30)
+    print(child.exitcode)
+    child.kill()
+"""
+
+
+class TestTerminated:
+    @pytest.mark.parametrize(("work", "code"), [("in_c", -15), ("own_handler", 7), ("child_of_a_child", -15)])
+    def test_a_child_always_ends_and_as_it_would(self, work: str, code: int, sink: Sink, tmp_path: Path) -> None:
+        script = tmp_path / "shop.py"
+        script.write_text(TERMINATED)
+        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "WHATSSELF_OTEL_LOG_TO_STDOUT": "false", **SLOW}
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore::DeprecationWarning", str(script), work],
+            env=unmeasured_environment(variables),
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"{code}\n", "")
 
 
 def counts_of_children(sink: Sink) -> dict[str, int]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
+import threading
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Mapping
 
 _LONGEST_WAIT_S: Final = 1.0
@@ -49,6 +51,111 @@ def is_one_of_several_workers(environ: Mapping[str, str] = os.environ) -> bool:
     many = concurrency.isdigit() and int(concurrency) > 1
     spawned = multiprocessing.parent_process() is not None and "--reload" not in sys.argv
     return many or spawned or "gunicorn.arbiter" in sys.modules
+
+
+class Termination:
+    """
+    What SIGTERM does in a child of ``multiprocessing``: finish first, then end the process as by default.
+
+    ``Process.terminate()`` and ``Pool.terminate()`` send it. The main thread may wait in C for a lock, where no handler
+    of Python runs, and its parent waits for it: so a thread reads the signal's number from Python's wake-up file.
+
+    Args:
+        finish: Called in a thread of its own, and again if somebody has begun to finish: it must wait for that.
+        timeout_s: Seconds that it may take.
+    """
+
+    def __init__(self, finish: Callable[[], Any], timeout_s: float) -> None:
+        self._finish = finish
+        self._timeout_s = timeout_s
+        self._begun = threading.Lock()
+        self._ends: tuple[int, int] | None = None
+        self._mask: set[Any] | None = None
+
+    def install(self) -> None:
+        """Handle SIGTERM, if nobody else does, in the main thread of a process without a wake-up file."""
+        if threading.current_thread() is not threading.main_thread() or os.name == "nt":
+            return
+        if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+            return
+        reader, writer = self._ends = os.pipe()
+        os.set_blocking(writer, False)
+        before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        if before != -1:
+            signal.set_wakeup_fd(before)
+            self._close()
+            return
+        signal.signal(signal.SIGTERM, self._handle)
+        hooks = _Hook(self._hold), _Hook(self._release), _Hook(self._forget)
+        os.register_at_fork(before=hooks[0], after_in_parent=hooks[1], after_in_child=hooks[2])
+        threading.Thread(target=self._watch, args=(reader,), name="whatsself-otel-sigterm", daemon=True).start()
+
+    def put_back(self) -> None:
+        """Let SIGTERM end the process as by default, where this can be changed: in the main thread."""
+        if self._ends is None or threading.current_thread() is not threading.main_thread():
+            return
+        if signal.getsignal(signal.SIGTERM) == self._handle:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        fd = signal.set_wakeup_fd(-1)
+        if fd not in (-1, self._ends[1]):
+            signal.set_wakeup_fd(fd)  # somebody else's
+        os.close(self._ends[1])  # the thread reads the end of the file, and ends
+        self._ends = None
+
+    def _hold(self) -> None:
+        """Before a fork: a SIGTERM that the child gets waits until it has forgotten its parent's file."""
+        if self._ends is not None:
+            self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def _release(self) -> None:
+        if (mask := self._mask) is not None:
+            self._mask = None
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def _forget(self) -> None:
+        """In a child: its parent's file would tell the parent, which would end in its place."""
+        if self._ends is not None:
+            if signal.getsignal(signal.SIGTERM) == self._handle:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.set_wakeup_fd(-1)
+            self._close()
+        self._release()
+
+    def _close(self) -> None:
+        for end in self._ends or ():
+            with suppress(OSError):
+                os.close(end)
+        self._ends = None
+
+    def _watch(self, reader: int) -> None:
+        with open(reader, "rb", buffering=0) as numbers:
+            while number := numbers.read(1):
+                if number[0] == signal.SIGTERM and signal.getsignal(signal.SIGTERM) == self._handle:
+                    self._end()
+
+    def _handle(self, _number: int, _frame: object) -> None:
+        """Where the wake-up file is another's by now, the thread has read nothing."""
+        with suppress(RuntimeError):
+            threading.Thread(target=self._end, daemon=True).start()
+
+    def _end(self) -> None:
+        if not self._begun.acquire(blocking=False):
+            return
+        with suppress(RuntimeError):
+            finishing = threading.Thread(target=self._finish, daemon=True)
+            finishing.start()
+            finishing.join(self._timeout_s)
+        _end_by_sigterm()
+
+
+def _end_by_sigterm() -> None:
+    """End this process as SIGTERM does by default; only the main thread may say so through the module `signal`."""
+    with suppress(Exception):
+        import ctypes
+
+        ctypes.pythonapi.PyOS_setsig(ctypes.c_int(signal.SIGTERM), ctypes.c_void_p(0))
+        os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 class _Hook(weakref.ref[Any]):

@@ -9,6 +9,7 @@ import functools
 import logging
 import multiprocessing.util
 import os
+import threading
 import time
 import weakref
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from whatsself_otel.catalogue import LOG_LEVELS, SCHEMA_URL
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.export import Destinations
-from whatsself_otel.forks import is_one_of_several_workers
+from whatsself_otel.forks import Termination, is_one_of_several_workers
 from whatsself_otel.handle import HANDLE
 from whatsself_otel.health import Health, HealthApp, installed_versions, show_configuration
 from whatsself_otel.instrumentation.fastapi import FastAPIOptions, instrument_app, uninstrument_app
@@ -94,6 +95,7 @@ class Telemetry:
         self._lost_before = LOST.count
         self._warned: set[str] = set()
         self._closed = False
+        self._ended = threading.Event()
         self._log_handler: logging.Handler = logging.NullHandler()
         self._logging: LoggingInstallation | None = None
         self._gave_up = False
@@ -344,6 +346,11 @@ class Telemetry:
             if self._logging is not None:
                 self._logging.handler.provider = None
 
+    def _end_child(self) -> None:
+        """End the exports of a process that ends when this returns, or wait for the thread that has begun with it."""
+        self._end_process()
+        self._ended.wait(self.config.shutdown_timeout_s)
+
     def _end(self, timeout_s: float | None) -> bool:
         self._closed = True
         HANDLE.forget(self)
@@ -359,6 +366,7 @@ class Telemetry:
             with contextlib.suppress(Exception):
                 undo()
         self._undo.clear()
+        self._ended.set()
         return drained
 
     def _flush_at_end(self) -> None:
@@ -414,8 +422,11 @@ class Telemetry:
                 self._logging.guard_process()
 
     def _end_with_process(self) -> None:
-        finalizer = multiprocessing.util.Finalize(None, self._end_process, exitpriority=0)
+        finalizer = multiprocessing.util.Finalize(None, self._end_child, exitpriority=0)
         self.on_shutdown(finalizer.cancel)
+        termination = Termination(self._end_child, self.config.shutdown_timeout_s)
+        termination.install()
+        self.on_shutdown(termination.put_back)
 
     def _install_logging(self, pipelines: Pipelines) -> None:
         settings = LogSettings(
