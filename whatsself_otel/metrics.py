@@ -354,8 +354,8 @@ class WhatsSelfMetrics:
 
     def error(self, component: str) -> None:
         """Count an error inside the telemetry; never raises."""
-        self.last_error_s[component] = time.monotonic()
         try:
+            self.last_error_s[component] = time.monotonic()
             self._errors.add(1, component if component in catalogue.COMPONENT.values else OTHER)
         except Exception:  # noqa: BLE001 - the last line of defence has nobody left to tell
             return
