@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from opentelemetry import propagate
+from opentelemetry import baggage, propagate
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.propagate import inject
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
@@ -69,6 +69,51 @@ class TestBaggage:
         start()
 
         assert "baggage" in propagate.get_global_textmap().fields
+
+    def test_what_is_personal_in_it_is_left_out_on_its_way_in_and_out(
+        self, start: Start, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("OTEL_PROPAGATORS", "tracecontext,baggage")
+        start()
+        outgoing: dict[str, str] = {}
+        context = propagate.extract({"baggage": f"shop=yes,contact={PHONE}"})
+        inject(outgoing, baggage.set_baggage("to", f"+{PHONE}", context))
+
+        assert dict(baggage.get_all(context)) == {"shop": "yes"}
+        assert outgoing["baggage"] == "shop=yes"
+
+    def test_a_host_that_may_not_see_the_trace_context_sees_none(
+        self, start: Start, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("OTEL_PROPAGATORS", "tracecontext,baggage")
+        telemetry = start(trace_context_hosts=("api.example.com",))
+        seen = []
+        for host in ("api.example.com", "evil.example"):
+            carrier: dict[str, str] = {}
+            attributes = {"server.address": host}
+            with telemetry.tracer.start_as_current_span("call", kind=SpanKind.CLIENT, attributes=attributes):
+                inject(carrier, baggage.set_baggage("shop", "yes"))
+            seen.append(sorted(carrier))
+
+        assert seen == [["baggage", "traceparent"], []]
+
+    def test_a_personal_tracestate_is_left_out_beside_it(self, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OTEL_PROPAGATORS", "baggage,tracecontext,tracecontext")
+        start()
+        outgoing: dict[str, str] = {}
+        parent = f"00-{'a' * 32}-{'b' * 16}-01"
+        inject(outgoing, propagate.extract({"traceparent": parent, "tracestate": f"shop=+{PHONE}"}))
+
+        assert outgoing == {"traceparent": parent}
+
+    def test_none_carries_nothing(self, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OTEL_PROPAGATORS", "none")
+        telemetry = start()
+        carrier: dict[str, str] = {}
+        with telemetry.tracer.start_as_current_span("x"):
+            inject(carrier)
+
+        assert carrier == {}
 
     def test_the_default_is_put_back(self, start: Start) -> None:
         before = propagate.get_global_textmap()

@@ -382,13 +382,25 @@ def items(
     check: Callable[[Any], bool],
     *variables: str,
     lower: bool = False,
+    closes: bool = False,
     **more: Any,
 ) -> Any:
-    """Return a field for texts that each obey *check*, separated by commas in the variable; *lower* ignores case."""
+    """
+    Return a field for texts that each obey *check*, separated by commas in the variable.
+
+    Args:
+        default: Its value if nothing else says one.
+        rule: As in `Setting`.
+        check: Returns whether one text is right.
+        variables: As in `Setting`.
+        lower: Ignore case in the variable.
+        closes: A variable without any right text leaves nothing, instead of the default, which would let more through.
+        more: As in `Setting`.
+    """
     return setting(
         default,
         *variables,
-        parse=lambda given: parse_items(given.lower() if lower else given, check),
+        parse=lambda given: parse_items(given.lower() if lower else given, check, closes=closes),
         rule=rule,
         check=lambda value: isinstance(value, tuple | list) and all(map(check, value)),
         show=",".join,
@@ -396,11 +408,17 @@ def items(
     )
 
 
-def parse_items(given: str, check: Callable[[str], bool]) -> tuple[str, ...]:
-    """Return the texts of *given*, which commas separate; raises `PartlyWrongError` if some do not obey *check*."""
+def parse_items(given: str, check: Callable[[str], bool], *, closes: bool = False) -> tuple[str, ...]:
+    """
+    Return the texts of *given*, which commas separate.
+
+    Raises:
+        PartlyWrongError: If some do not obey *check*, or with *closes* if none does.
+        ValueError: If none does.
+    """
     every = [item.strip() for item in given.split(",") if item.strip()]
     if wrong := [item for item in every if not check(item)]:
-        if len(wrong) == len(every):
+        if len(wrong) == len(every) and not closes:
             raise ValueError
         raise PartlyWrongError(tuple(dict.fromkeys(item for item in every if item not in wrong)), map(show, wrong))
     return tuple(dict.fromkeys(every))

@@ -456,6 +456,7 @@ class TelemetryConfig:
         is_host_rule,
         "WHATSSELF_OTEL_TRACE_CONTEXT_HOSTS",
         lower=True,
+        closes=True,
         stricter=_allow_both,
     )
     """Hosts whose requests carry the trace context; ``("api.example.com", ".internal")`` tells nobody else."""
