@@ -284,7 +284,7 @@ HOOKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     ),
     "console handlers of others": (LoggingInstallation, "_handle", lambda _self, before: before),
     "exceptions of threads": (Hooks, "_thread_hook", lambda _self, _before: threading.__excepthook__),
-    "values that libraries log": (handler, "logs_statements", lambda _logger: False),
+    "values that libraries log": (handler, "content_of", lambda _logger: None),
     "resource": (resource, "mask_attributes", lambda attributes, _masker: dict(attributes)),
     "text of log records": (TelemetryHandler, "_text", lambda _self, words: words),
     "extras of log records": (

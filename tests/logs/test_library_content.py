@@ -109,3 +109,27 @@ def test_warnings_of_drivers_and_other_loggers_stay_readable(start: Start, sink:
     logging.getLogger("asyncpgish").debug("took %r of %d", ("db",), 60)
 
     assert bodies(telemetry, sink, "asyncpg") == ["closing takes over 60 seconds for ('db', 1)", "took ('db',) of 60"]
+
+
+JOBS = {
+    "rq.worker": ("%s: %s (%s)", ("default", f"bot.reply('+5511987654321', '{SECRETS[0]}')", "job-1")),
+    "arq.worker": ("%6.2fs -> %s(%s)%s", (0.1, "job-1:reply", f"'{SECRETS[0]}', '{SECRETS[1]} (1)'", " try=2")),
+    "dramatiq.worker": (f"Received message reply('{SECRETS[0]}') with id 'job-1'.", ()),
+}
+
+
+@pytest.mark.parametrize("logger", JOBS)
+def test_jobs_are_shown_without_their_arguments(start: Start, sink: Sink, logger: str) -> None:
+    message, arguments = JOBS[logger]
+    telemetry = start()
+    logging.getLogger(logger).info(message, *arguments)
+    logging.getLogger(logger).error("job-1 failed in reply()", extra={"arguments": [SECRETS[2]], "job_id": "job-1"})
+
+    said, failed = bodies(telemetry, sink, logger)
+    assert "reply([masked:body])" in said
+    assert "job-1" in said
+    assert failed == "job-1 failed in reply()"
+    assert [record.attributes for record in sink.logs() if record.scope == logger][1] == {
+        "arguments": "[masked:body]",
+        "job_id": "job-1",
+    }

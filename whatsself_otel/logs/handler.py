@@ -22,7 +22,7 @@ from whatsself_otel.logs.format import format_json, format_pretty
 from whatsself_otel.logs.levels import level_of
 from whatsself_otel.logs.reading import exception_of, extras_of, is_event, message_of, unfold_event
 from whatsself_otel.logs.record import LogEntry, MaskedLogRecord, QuickLogRecord, ReadyLogRecord, needs_no_cut
-from whatsself_otel.logs.statements import logs_statements, without_values
+from whatsself_otel.logs.statements import content_of
 from whatsself_otel.remembered import Remembered
 
 if TYPE_CHECKING:
@@ -155,8 +155,8 @@ class TelemetryHandler(logging.Handler):
         context = otel_context.get_current()
         if type(record.msg) is not str and is_event(record.msg):
             record = unfold_event(record)
-        if record.levelno < logging.WARNING and logs_statements(record.name):
-            record = without_values(record, self.masker)
+        if hide := content_of(record.name):
+            record = hide(record, self.masker)
         extra = self._extra(record)
         given: dict[str, Any] = {key: extra.pop(key) for key in _ID_KEYS if key in extra} if extra else {}
         return LogEntry(

@@ -1,17 +1,18 @@
-"""What database libraries log about statements, without the values that their debug lines show."""
+"""What libraries log of an application's data: statements without their values, jobs without their arguments."""
 
 from __future__ import annotations
 
 import copy
 import functools
+import logging
 import re
 from typing import TYPE_CHECKING, Final
 
-from whatsself_otel.logs.reading import extras_of
+from whatsself_otel.logs.reading import extras_of, message_of
 from whatsself_otel.masking import token
 
 if TYPE_CHECKING:
-    import logging
+    from collections.abc import Callable
 
     from whatsself_otel.masking import Masker
 
@@ -38,6 +39,20 @@ LIBRARIES: Final = (
 )
 """Loggers of libraries that show statements, bound values or rows below warning."""
 
+QUEUES: Final = (
+    "apscheduler",
+    "arq",
+    "celery.concurrency",
+    "celery.pool",
+    "celery.worker",
+    "dramatiq",
+    "huey",
+    "rq",
+    "taskiq",
+)
+"""Loggers of job queues, which show each job as a call with its arguments."""
+
+_CALL: Final = re.compile(r"\b([A-Za-z_][\w.]*)\((?!\[masked:|\)).+\)")
 _STATEMENT: Final = re.compile(
     r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*"
     r"(?:select|insert|update|delete|with|merge|replace|values|call|exec|execute|copy|create|alter|drop|explain"
@@ -49,14 +64,18 @@ _PLAIN: Final = (str, int, float, type(None))
 
 
 @functools.lru_cache(maxsize=1024)
-def logs_statements(logger: str) -> bool:
-    """Return whether *logger* belongs to a library that shows statements and values."""
-    return any(logger == library or logger.startswith(f"{library}.") for library in LIBRARIES)
+def content_of(logger: str) -> Callable[[logging.LogRecord, Masker], logging.LogRecord] | None:
+    """Return what hides the application's data in records of *logger*; None if it belongs to no such library."""
+    if _is_one_of(logger, LIBRARIES):
+        return without_values
+    return without_arguments if _is_one_of(logger, QUEUES) else None
 
 
 def without_values(record: logging.LogRecord, masker: Masker) -> logging.LogRecord:
-    """Return *record*, which is below warning, with every value of a statement hidden."""
-    shown = copy.copy(record)
+    """Return *record* with every value of a statement hidden, if it is below warning."""
+    if record.levelno >= logging.WARNING:
+        return record
+    shown = _without_containers(record, "sql")
     if isinstance(record.args, dict):
         shown.args = {key: _argument(value, masker) for key, value in record.args.items()}
     elif record.args:
@@ -65,8 +84,33 @@ def without_values(record: logging.LogRecord, masker: Masker) -> logging.LogReco
         shown.msg = masker.sql(record.msg)
     if not isinstance(record.msg, str):
         shown.msg = _Hidden(masker)
-    vars(shown).update({key: token("sql") for key, value in extras_of(record).items() if not isinstance(value, _PLAIN)})
     return shown
+
+
+def without_arguments(record: logging.LogRecord, masker: Masker) -> logging.LogRecord:
+    """Return *record* with the arguments of each call hidden: they are a job's, and have no names to go by."""
+    shown = _without_containers(record, "body")
+    if record.levelno >= logging.WARNING:  # a traceback has calls too, and none with values
+        return shown
+    if isinstance(record.args, tuple):
+        shown.args = tuple(_without_call(value, masker) if isinstance(value, str) else value for value in record.args)
+    shown.msg, shown.args = _without_call(message_of(shown), masker), None
+    return shown
+
+
+def _is_one_of(logger: str, libraries: tuple[str, ...]) -> bool:
+    return any(logger == library or logger.startswith(f"{library}.") for library in libraries)
+
+
+def _without_containers(record: logging.LogRecord, rule: str) -> logging.LogRecord:
+    """Return a copy of *record* whose extras that are no plain values are hidden: parameters, rows or arguments."""
+    shown = copy.copy(record)
+    vars(shown).update({key: token(rule) for key, value in extras_of(record).items() if not isinstance(value, _PLAIN)})
+    return shown
+
+
+def _without_call(text: str, masker: Masker) -> str:
+    return _CALL.sub(lambda call: f"{call[1]}({masker.under('body', 'arguments')})", text)
 
 
 def _argument(value: object, masker: Masker) -> object:
