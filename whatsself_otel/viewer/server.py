@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HOST: Final = "127.0.0.1"
+_STOP_S: Final = 5.0
+"""Seconds the server may take to end; then the process ends without it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +126,7 @@ def _store(config: ViewerConfig) -> Iterator[Store]:
 @contextlib.contextmanager
 def _served(app: Any, listener: socket.socket) -> Iterator[None]:
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=30)
+    config.load()  # imports here: an import that Ctrl-C ends leaves a lock held, and the server's own would wait for it
     server = uvicorn.Server(config)
     # The socket listens already: who comes before the server waits in its backlog.
     thread = threading.Thread(target=server.run, args=([listener],), name="viewer", daemon=True)
@@ -132,4 +135,4 @@ def _served(app: Any, listener: socket.socket) -> Iterator[None]:
         yield
     finally:
         server.should_exit = True
-        thread.join()
+        thread.join(_STOP_S)
