@@ -18,6 +18,7 @@ import functools
 import json
 import random
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -101,6 +102,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=sorted(BENCHMARKS), default=list(BENCHMARKS), metavar="BENCHMARK")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each (default %(default)s)")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # else the worktrees would stay
     rows: list[list[str]] = []
     failed = False
     with checked_out(arguments.old, arguments.new) as sides:
