@@ -17,8 +17,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 from otlp_sink import Sink
 from sqlalchemy import create_engine, text
+from starlette.background import BackgroundTask
 
 from whatsself_otel import Telemetry, capture_context
+from whatsself_otel.instrumentation.background_tasks import trace_background_tasks
 
 Start = Callable[..., Telemetry]
 log = logging.getLogger("shop")
@@ -152,3 +154,18 @@ class TestTwoInstrumentationsOfOneApplication:
         assert others.parents() == {"t1": "GET /work/{name}", "GET /work/{name}": None}
         assert b"x-request-id" not in dict(sent[0]["headers"])
         FastAPIInstrumentor.uninstrument_app(app)
+
+
+async def test_background_tasks_are_not_traced_by_telemetry_that_has_ended(
+    others: Others, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contrib wraps what we have put there, and puts it back when we are gone."""
+    monkeypatch.setattr(BackgroundTask, "__call__", BackgroundTask.__call__)
+    undo = trace_background_tasks(others.tracer)
+    put_back = BackgroundTask.__call__
+    monkeypatch.setattr(BackgroundTask, "__call__", lambda _self: None)
+    undo()
+    monkeypatch.setattr(BackgroundTask, "__call__", put_back)
+
+    await BackgroundTask(log.info, "done later")()
+    assert others.parents() == {}

@@ -356,13 +356,15 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture
 def stage(start: Start, sink: Sink, monkeypatch: pytest.MonkeyPatch, certificates: Certificates) -> Iterator[Stage]:
-    handlers = logging.getLogger().handlers
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
     with ExitStack() as closing:
         stage = Stage(start, sink, monkeypatch, certificates, closing, start(span_delay_s=0.01, log_delay_s=0.01))
         yield stage
         sink.delay_s = 0.0
         stage.telemetry.shutdown(1)
-    logging.getLogger().handlers = handlers
+    root.handlers = handlers
+    root.setLevel(level)  # one that was set after set-up is not ours to take back
 
 
 @contextmanager

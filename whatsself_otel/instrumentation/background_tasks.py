@@ -27,7 +27,12 @@ def trace_background_tasks(tracer: Tracer) -> Callable[[], None]:
         return lambda: None
     original = getattr(current, "_whatsself_otel_original", current)
 
+    is_undone = False
+
     async def traced(self: Any) -> None:
+        if is_undone:  # another library has wrapped it, and puts it back when its own time is over
+            await original(self)
+            return
         name = f"BackgroundTask {getattr(self.func, '__name__', self.func.__class__.__name__)}"
         with tracer.start_as_current_span(name):
             await original(self)
@@ -36,6 +41,8 @@ def trace_background_tasks(tracer: Tracer) -> Callable[[], None]:
     BackgroundTask.__call__ = traced  # type: ignore[method-assign]
 
     def undo() -> None:
+        nonlocal is_undone
+        is_undone = True
         if BackgroundTask.__call__ is traced:
             BackgroundTask.__call__ = original  # type: ignore[method-assign]
 
