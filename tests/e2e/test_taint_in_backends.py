@@ -32,6 +32,7 @@ SHOWN = {
 """What each must have answered, lest nothing was searched."""
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # one door is such a thread
 def test_no_canary_is_in_any_backend(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
