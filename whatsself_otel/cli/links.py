@@ -34,43 +34,30 @@ def links(addresses: Addresses, programs: Iterable[str], *, message_id: str = "M
             ``alertmanager``.
         message_id: Put into the example queries.
     """
+    at = addresses
+    tags = f'{{"messageId":"{message_id}"}}'
+    traceql = f'{{ span.messageId = "{message_id}" }}'
+    logql = f'{{service_name="whatsself"}} | messageId = "{message_id}"'
+    logsql = f'messageId:="{message_id}"'
+    jaeger = _asked(f"{at.jaeger}/api/traces", service="whatsself", tags=tags)
+    logs = _asked(f"{at.victorialogs}/select/logsql/query", query=logsql)
+    metrics = _asked(f"{at.prometheus}/api/v1/query", query="messages_outbound_total")
     everything = (
+        Link(signal="traces", program="jaeger", url=at.jaeger, query=jaeger),
+        Link(signal="traces", program="tempo", url=at.tempo, query=_asked(f"{at.tempo}/api/search", q=traceql)),
         Link(
-            signal="traces",
-            program="jaeger",
-            url=addresses.jaeger,
-            query=f"{addresses.jaeger}/api/traces?"
-            + urlencode({"service": "whatsself", "tags": f'{{"messageId":"{message_id}"}}'}),
+            signal="logs", program="loki", url=at.loki, query=_asked(f"{at.loki}/loki/api/v1/query_range", query=logql)
         ),
-        Link(
-            signal="traces",
-            program="tempo",
-            url=addresses.tempo,
-            query=f"{addresses.tempo}/api/search?" + urlencode({"q": f'{{ span.messageId = "{message_id}" }}'}),
-        ),
-        Link(
-            signal="logs",
-            program="loki",
-            url=addresses.loki,
-            query=f"{addresses.loki}/loki/api/v1/query_range?"
-            + urlencode({"query": f'{{service_name="whatsself"}} | messageId = "{message_id}"'}),
-        ),
-        Link(
-            signal="logs",
-            program="victorialogs",
-            url=f"{addresses.victorialogs}/select/vmui/",
-            query=f"{addresses.victorialogs}/select/logsql/query?" + urlencode({"query": f'messageId:="{message_id}"'}),
-        ),
-        Link(
-            signal="metrics",
-            program="prometheus",
-            url=addresses.prometheus,
-            query=f"{addresses.prometheus}/api/v1/query?" + urlencode({"query": "messages_outbound_total"}),
-        ),
-        Link(signal="alerts", program="alertmanager", url=addresses.alertmanager),
+        Link(signal="logs", program="victorialogs", url=f"{at.victorialogs}/select/vmui/", query=logs),
+        Link(signal="metrics", program="prometheus", url=at.prometheus, query=metrics),
+        Link(signal="alerts", program="alertmanager", url=at.alertmanager),
     )
     running = set(programs)
     return [link for link in everything if link.program in running]
+
+
+def _asked(url: str, **parameters: str) -> str:
+    return f"{url}?{urlencode(parameters)}"
 
 
 def table(addresses: Addresses, shown: Sequence[Link]) -> str:
