@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 import zlib
 from typing import Any, Final
 
@@ -15,6 +17,7 @@ Sessions = async_sessionmaker[AsyncSession]
 
 _BUSY_MS: Final = 30_000
 """How long SQLite waits for the other worker's transaction; each takes a few milliseconds."""
+_RETRY_S: Final = 0.01
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 
 
@@ -66,9 +69,23 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-    cursor.execute("PRAGMA journal_mode = WAL")
+    _use_write_ahead_log(cursor)
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.close()
+
+
+def _use_write_ahead_log(cursor: Any) -> None:
+    # While another worker changes the mode, SQLite answers "database is locked" at once: the busy timeout has no say.
+    deadline = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_S)
+        else:
+            return
 
 
 def _begin_immediate(connection: Connection) -> None:
