@@ -7,11 +7,13 @@ import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import pytest
 from hypothesis import settings
 
 from whatsself_otel import Telemetry, TelemetryConfig, setup_telemetry
+from whatsself_otel.cli.supervisor import Supervisor, tail
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
@@ -19,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 from otlp_sink import Sink, run_sink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 
 def pytest_configure() -> None:
@@ -32,6 +34,49 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.register_profile("tests", deadline=None)  # a busy machine is no failure
     settings.load_profile("tests")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show, below a test that failed, the end of what each server that it used has written."""
+    report = yield
+    if report.failed:
+        running = [(name, supervisor.log(name)) for supervisor in SUPERVISORS for name in supervisor.processes]
+        logs = [*STOPPED, *((name, tail(path, LOG_LINES)) for name, path in running)]
+        report.sections += [(f"log of {name}", text) for name, text in logs if text]
+    return report
+
+
+LOG_LINES = 60
+SUPERVISORS: WeakSet[Supervisor] = WeakSet()
+STOPPED: list[tuple[str, str]] = []
+"""Name and log of the servers that the test has stopped; their folder is often gone when the test is reported."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def note_servers() -> Iterator[None]:
+    """Remember every supervisor while it lives."""
+    start, stop = Supervisor.start, Supervisor.stop
+
+    def noted_start(supervisor: Supervisor) -> None:
+        SUPERVISORS.add(supervisor)
+        start(supervisor)
+
+    def noted_stop(supervisor: Supervisor) -> None:
+        SUPERVISORS.discard(supervisor)
+        stop(supervisor)
+        STOPPED.extend((name, tail(supervisor.log(name), LOG_LINES)) for name in supervisor.processes)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Supervisor, "start", noted_start)
+        patch.setattr(Supervisor, "stop", noted_stop)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def forget_servers() -> None:
+    """A test tells of its own servers only."""
+    STOPPED.clear()
 
 
 @pytest.fixture(autouse=True)

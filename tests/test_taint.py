@@ -62,6 +62,14 @@ class Canaries:
         found = {door for door, number in self._numbers.items() if number[2:].encode() in everything}
         return found | {word for word in (BODY, PASSWORD) if word.encode() in everything}
 
+    def tell_leaks(self, outputs: dict[str, bytes]) -> None:
+        """Print where each canary came out and what stands around it, for a test that fails."""
+        for place, output in outputs.items():
+            for door in self.leaks(output):
+                word = self._numbers[door][2:] if door in self._numbers else door
+                at = output.find(word.encode())
+                print(f"{door} is in {place}: {output[max(0, at - 600) : at + 200]!r}")
+
 
 class Contact:
     """An object whose repr shows what it should not."""
@@ -250,7 +258,9 @@ class TaintRun:
                 logging.getLogger(name).handlers = []
         console = self.capfd.readouterr()
         exported = b"".join(export.body + repr(export.headers).encode() for export in self.sink.received)
-        return self.canary.leaks(exported, console.out.encode(), console.err.encode(), shown)
+        outputs = {"OTLP": exported, "stdout": console.out.encode(), "stderr": console.err.encode(), "shown": shown}
+        self.canary.tell_leaks(outputs)
+        return self.canary.leaks(*outputs.values())
 
 
 @pytest.fixture(params=INSTRUMENTATIONS)

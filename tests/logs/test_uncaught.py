@@ -196,3 +196,27 @@ raise KeyError("to +{PHONE}")
     assert "sentry: ValueError" in ran.stdout
     assert len(ran.messages("uncaught")) == 2
     ran.assert_no_phone()
+
+
+def test_threads_that_fail_at_one_moment_leave_standard_error_as_it_was(sink: Sink, tmp_path: Path) -> None:
+    ran = run(
+        sink,
+        tmp_path,
+        f"""
+import sys, threading, time
+
+turns = iter((0.3, 0.6))
+def theirs(found):
+    time.sleep(next(turns))
+    print("raw +{PHONE}", file=sys.stderr)
+threading.excepthook = theirs
+{SET_UP}
+errors = sys.stderr
+threads = [threading.Thread(target=int, args=("x",)) for _ in range(2)]
+[thread.start() for thread in threads]; [thread.join() for thread in threads]
+assert sys.stderr is errors
+""",
+    )
+
+    assert (ran.status, ran.stderr.count("raw ")) == (0, 2)
+    ran.assert_no_phone()

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _DEFAULTS: Final = (sys.__excepthook__, threading.__excepthook__, sys.__unraisablehook__)
 """What prints the exception as it is; ours stand for them."""
+_STDERR: Final = threading.RLock()
+"""Held while standard error is another: there is one in a process."""
 
 
 class Hooks:
@@ -167,15 +169,17 @@ class Hooks:
 
     @contextlib.contextmanager
     def _masked_errors(self) -> Iterator[None]:
-        before, held = sys.stderr, io.StringIO()
-        sys.stderr = held
-        try:
-            yield
-        finally:
-            sys.stderr = before
-            if text := held.getvalue():
-                before.write(self._handler.masker.text(text))
-                before.flush()
+        held = io.StringIO()
+        # Two threads that fail at one moment would each put back what the other had put there.
+        with _STDERR:
+            before, sys.stderr = sys.stderr, held
+            try:
+                yield
+            finally:
+                sys.stderr = before
+        if text := held.getvalue():
+            before.write(self._handler.masker.text(text))
+            before.flush()
 
 
 def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> Callable[[], None]:
