@@ -17,6 +17,7 @@ import importlib
 import math
 import os
 import threading
+import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -41,7 +42,7 @@ from whatsself_otel._imports import hidden
 from whatsself_otel.catalogue import OVERFLOW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from opentelemetry.sdk.metrics.export import MetricReader, MetricsData
 
@@ -350,11 +351,13 @@ class _BoundedStorage(_STORAGE or object):  # type: ignore[misc]
 
 
 def _is_new(match: Any, measurement: Any) -> bool:
-    attributes = dict(measurement.attributes or {})
+    return _key(match, measurement.attributes or {}) not in match._attributes_aggregation
+
+
+def _key(match: Any, attributes: Mapping[str, Any]) -> Any:
+    """Return the key of the series with *attributes*, of which the view may keep only some."""
     kept = match._view._attribute_keys
-    if kept is not None:
-        attributes = {name: value for name, value in attributes.items() if name in kept}
-    return _HASH(attributes) not in match._attributes_aggregation
+    return _HASH({name: value for name, value in attributes.items() if kept is None or name in kept})
 
 
 def _forget_unobserved(match: Any) -> None:
@@ -391,6 +394,75 @@ def _bound_series(
     consumer._reader_storages = {**consumer._reader_storages, **made}
 
 
+class FoundSeries:
+    """
+    Where a series of a counter or histogram is kept: a measurement goes there without being looked up again.
+
+    Args:
+        instrument: A synchronous instrument of the SDK.
+        attributes: Clean text, numbers and truth values.
+    """
+
+    __slots__ = ("_aggregations", "_attributes", "_consumer", "_instrument", "_searched", "_should_sample", "_storages")
+
+    def __init__(self, instrument: Any, attributes: dict[str, Any]) -> None:
+        self._instrument = instrument
+        self._attributes = attributes
+        self._consumer = instrument._measurement_consumer
+        self._should_sample = self._consumer._sdk_config.exemplar_filter.should_sample
+        self._searched: Any = None
+        self._storages: Any = None
+        self._aggregations: list[Any] = []
+
+    def find(self) -> None:
+        """Look the series up, after a measurement made it; one that found no room below the limit is not found."""
+        storages = self._consumer._reader_storages
+        if storages is self._searched:
+            return
+        matches = [
+            match for each in storages.values() for match in each._get_or_init_view_instrument_match(self._instrument)
+        ]
+        found = [match._attributes_aggregation.get(_key(match, self._attributes)) for match in matches]
+        self._searched = storages
+        if all(found):
+            self._aggregations = [each.aggregate for each in found]
+            self._storages = storages
+
+    def record(self, value: float, context: Context | None) -> bool:
+        """
+        Record one measurement.
+
+        Returns:
+            Whether the series is known: not at first, nor after a reader came or a child was forked.
+        """
+        if self._storages is not self._consumer._reader_storages or not self._instrument._is_enabled():
+            return False
+        taken = _Measurement(
+            value, time.time_ns(), self._instrument, context or otel_context.get_current(), self._attributes
+        )
+        is_sampled = self._should_sample(value, taken.time_unix_nano, self._attributes, taken.context)
+        for aggregate in self._aggregations:
+            aggregate(taken, is_sampled)
+        return True
+
+
+class _Measurement(NamedTuple):
+    """What an aggregation reads of a measurement; the SDK's own cleans the attributes anew each time."""
+
+    value: float
+    time_unix_nano: int
+    instrument: Any
+    context: Context
+    attributes: dict[str, Any]
+
+
+def find_series(instrument: Any, attributes: dict[str, Any]) -> FoundSeries | None:
+    """Return where the series of *instrument* with *attributes* is kept, None if that cannot be known."""
+    if SERIES.works and hasattr(instrument, "_measurement_consumer"):
+        return FoundSeries(instrument, attributes)
+    return None
+
+
 def renew_metric_locks(provider: Any) -> None:
     """Give a forked child locks of its own: the parent's threads may have held these, and do not exist here."""
     if SERIES.works:
@@ -422,7 +494,8 @@ def _check_series() -> bool:
 
     for number in range(5):
         counter.add(1, {"number": number})
-    counted = [(1, {"number": 0}), (1, {"number": 1}), (3, _OVERFLOW_ATTRIBUTES)]
+    known = [_found_series(counter, {"number": number}).record(1, None) for number in (1, 4)]
+    counted = [(1, {"number": 0}), (2, {"number": 1}), (3, _OVERFLOW_ATTRIBUTES)]
     seen = [read()]
     names.append("second")
     seen.append(read())
@@ -440,7 +513,14 @@ def _check_series() -> bool:
     ]
     periodic = PeriodicExportingMetricReader(ConsoleMetricExporter(), export_interval_millis=math.inf)
     is_renewed = type(before) is type(threading.Lock()) and hasattr(periodic, "_export_lock")
-    return seen == expected and overflows == ["counted"] * 3 and kept == [3, 1] and is_renewed
+    is_bounded = overflows == ["counted"] * 3 and kept == [3, 1]
+    return seen == expected and is_bounded and known == [True, False] and is_renewed
+
+
+def _found_series(instrument: Any, attributes: dict[str, Any]) -> FoundSeries:
+    series = FoundSeries(instrument, attributes)
+    series.find()
+    return series
 
 
 SERIES: Final = Part(
@@ -461,11 +541,12 @@ SERIES: Final = Part(
         "_reader_storages",
         "_sdk_config",
         "_export_lock",
+        "_is_enabled",
     ),
     check=_check_series,
     lost=(
         "The SDK's own limit of series holds, which it has since 1.45.2, and what exceeds it is not counted; a forked "
-        "child counts its parent's events again."
+        "child counts its parent's events again; a measurement takes longer."
     ),
 )
 

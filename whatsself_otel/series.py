@@ -1,8 +1,11 @@
-"""One series of an instrument: the instrument's way to record, with attributes that were made once."""
+"""One series of an instrument: a measurement that is made often goes straight to where its series is kept."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
+
+from whatsself_otel import _sdk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,11 +22,12 @@ class Series:
         attributes: Clean text, numbers and truth values.
     """
 
-    __slots__ = ("_attributes", "_write")
+    __slots__ = ("_attributes", "_found", "_write")
 
     def __init__(self, instrument: Any, attributes: Mapping[str, str | int]) -> None:
         self._attributes = dict(attributes)
         self._write = instrument.add if hasattr(instrument, "add") else instrument.record
+        self._found = _sdk.find_series(instrument, self._attributes)
 
     def record(self, value: float, context: Context | None = None) -> None:
         """
@@ -33,4 +37,9 @@ class Series:
             value: >= 0 and finite; the SDK warns of another and drops it.
             context: Where the span of its exemplar is; default: the current context.
         """
-        self._write(value, self._attributes, context)
+        found = self._found
+        if found is None or not 0 <= value < math.inf:
+            self._write(value, self._attributes, context)
+        elif not found.record(value, context):
+            self._write(value, self._attributes, context)
+            found.find()
