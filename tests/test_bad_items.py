@@ -33,7 +33,7 @@ class TestOneBadItem:
         telemetry = start(endpoint=sink.url, metric_interval_s=600)
         for name, moment_ns in (("before", 1), ("bad", TOO_LARGE), ("after", 2)):
             emit(telemetry, signal, name, moment_ns)
-        assert telemetry.force_flush(10)
+        assert telemetry.force_flush(30)
         assert [name for name in names(sink, signal) if name in {"before", "bad", "after"}] == ["before", "after"]
         assert telemetry.health().signals[signal]["dropped"] == 1
         points = sink.metrics()["telemetry.dropped_items"][-1].sum.data_points

@@ -207,7 +207,7 @@ class TestADependencyInAThread:
             for _ in range(2):
                 httpx.get(server.url + path)
 
-        assert telemetry.force_flush(10)
+        assert telemetry.force_flush(30)
         bound = [record.attributes for record in sink.logs() if record.scope == "shop"]
         assert [(each["contactId"], each["session"]) for each in bound] == [("c1", "main")] * 2
         assert [each["contactId"] for each in app.state.after] == ([] if path == "/fails" else ["c1"] * 2)
@@ -225,7 +225,7 @@ class TestAStreamInAThread:
         with live(app) as server:
             assert httpx.get(f"{server.url}/stream").text == "012"
 
-        assert telemetry.force_flush(10)
+        assert telemetry.force_flush(30)
         bound = [record.attributes for record in sink.logs() if record.scope == "shop"]
         assert [each.get("contactId") for each in bound] == ["c1"] * 3
         assert [record for record in caplog.records if record.name.startswith("opentelemetry")] == []

@@ -48,7 +48,7 @@ def others() -> Others:
 
 def ours(telemetry: Telemetry, sink: Sink) -> dict[str, str | None]:
     """Return our spans, and what each is the child of: None for a root, ``?`` for a span that is not ours."""
-    assert telemetry.force_flush(10)
+    assert telemetry.force_flush(30)
     spans = sink.spans()
     names = {span.span_id: span.name for span in spans}
     return {span.name: names.get(span.parent_id, "?") if span.parent_id else None for span in spans}
@@ -86,7 +86,7 @@ class TestSpansOfTwoProviders:
         with telemetry.tracer.start_as_current_span("o1"), others.tracer.start_as_current_span("t1"):
             log.warning("below theirs")
             carrier = capture_context()
-        assert telemetry.force_flush(10)
+        assert telemetry.force_flush(30)
 
         (span,) = sink.spans()
         (record,) = [record for record in sink.logs() if record.scope == "shop"]
@@ -98,7 +98,7 @@ class TestSpansOfTwoProviders:
         for is_remote in (True, False):
             sender = SpanContext(1, 2, is_remote=is_remote, trace_flags=TraceFlags(1))
             telemetry.tracer.start_span("o1", set_span_in_context(NonRecordingSpan(sender))).end()
-        assert telemetry.force_flush(10)
+        assert telemetry.force_flush(30)
 
         assert [(span.trace_id, span.parent_id) for span in sink.spans()] == [(f"{1:032x}", f"{2:016x}")] * 2
 

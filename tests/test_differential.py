@@ -156,7 +156,7 @@ def record(start: Start, sink: Sink, way: str, app: FastAPI, scopes: list[tuple[
 
 
 def _end(telemetry: Telemetry, sink: Sink) -> Seen:
-    assert telemetry.force_flush(10)
+    assert telemetry.force_flush(30)
     seen = Seen.of(sink)
     telemetry.shutdown()
     return seen
@@ -300,7 +300,7 @@ class TestStatements:
         for statement in STATEMENTS.values():
             with engine.connect() as connection, suppress(SQLAlchemyError):
                 connection.exec_driver_sql(statement.replace(":id", "'c-1'"))
-        assert telemetry.force_flush(10)
+        assert telemetry.force_flush(30)
         spans = sink.spans()
         names = {span.span_id: span.name for span in spans}
         telemetry.shutdown()
@@ -326,7 +326,7 @@ class TestStatements:
         engine = create_async_engine(f"sqlite+aiosqlite:///{database}")
         telemetry = start(engine=engine, instrumentation=way)
         asyncio.run(work())
-        assert telemetry.force_flush(10)
+        assert telemetry.force_flush(30)
         shown = [_shown(span, {}) for span in sink.spans()]
         telemetry.shutdown()
         return [(name, kind, _anywhere(held), *rest) for name, kind, held, *rest in shown]
@@ -358,5 +358,5 @@ class TestBackgroundTasks:
 
         asyncio.run(BackgroundTask(work)())
         undo()
-        assert telemetry.force_flush(10)
+        assert telemetry.force_flush(30)
         assert [span.name for span in sink.spans()] == ["BackgroundTask work"]

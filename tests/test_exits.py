@@ -114,7 +114,7 @@ class TestAnExceptionWithoutAText:
         telemetry = start(app)
         await listen(app, http("/fail"), BODY)
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         (span,) = sink.spans()
         ((name, attributes),) = span.events
         assert (name, span.status_code) == ("exception", 2)
@@ -136,7 +136,7 @@ class TestAnExceptionWithoutAText:
             connection.execute(text("select 1"))
         engine.dispose()
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         (span,) = sink.spans()
         assert (span.status_code, span.status) == (2, error.__name__)
 
@@ -146,7 +146,7 @@ class TestAnExceptionWithoutAText:
         with pytest.raises(error), telemetry.tracer.start_as_current_span("work"):
             raise error
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         (span,) = sink.spans()
         assert (span.name, span.status_code) == ("work", 2)
 

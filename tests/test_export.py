@@ -26,7 +26,7 @@ with setup_telemetry() as telemetry:
     with telemetry.tracer.start_as_current_span("answer", attributes={"to": "+55 11 98765-4321"}):
         logging.getLogger("shop").warning("written to %s", "+55 11 98765-4321")
     telemetry.metrics.message_inbound()
-    assert telemetry.force_flush(5)
+    assert telemetry.force_flush(30)
     print(telemetry.health().ok)
 """
 
@@ -116,7 +116,7 @@ class TestMetricsInParts:
         with receiver.listening() as url:
             telemetry = start(endpoint=url, metric_interval_s=600)
             telemetry.metrics.message_inbound()
-            assert telemetry.force_flush(20)
+            assert telemetry.force_flush(30)
             names = list(receiver.names)
 
         assert len(receiver.sizes) > 2

@@ -89,7 +89,7 @@ def flush(sink: Sink) -> list[Span]:
     from whatsself_otel.handle import HANDLE
 
     assert HANDLE.running is not None
-    assert HANDLE.running.force_flush(5)
+    assert HANDLE.running.force_flush(30)
     return sink.spans()
 
 

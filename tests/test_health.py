@@ -32,7 +32,7 @@ class TestHealth:
         telemetry = start(span_queue_size=100)
         with telemetry.tracer.start_as_current_span("span"):
             pass
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         traces = telemetry.health().signals["traces"]
 
         assert (traces["exported"], traces["dropped"], traces["queued"], traces["queued_bytes"]) == (1, 0, 0, 0)
@@ -115,7 +115,7 @@ class TestErrors:
         telemetry.tracer_provider.add_span_processor(Broken())  # type: ignore[attr-defined]
         with telemetry.tracer.start_as_current_span("span"):
             pass
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
 
         assert [span.name for span in sink.spans()] == ["span"]
         assert errors(sink, "export") == 2
@@ -138,7 +138,7 @@ class TestErrors:
         telemetry = start(app, instrumentation=instrumentation)
         app.add_route("/work", lambda _: Response("done"))
         assert (await ask(app, "/work")).text == "done"
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
 
         assert errors(sink, "instrumentation") == 1
         assert any("An error inside instrumentation" in problem for problem in telemetry.health().problems)

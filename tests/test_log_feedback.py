@@ -32,7 +32,7 @@ def test_exported_records_are_the_applications(start: Start, sink: Sink, duratio
 
     written = work(telemetry, duration_s, flap)
     sink.status = 200
-    assert telemetry.force_flush(20)
+    assert telemetry.force_flush(30)
 
     assert records_by_logger(sink) == {"shop": written}
 
@@ -45,7 +45,7 @@ def test_with_nobody_listening_only_the_applications_records_wait(start: Start, 
     written = work(telemetry, duration_s)
     queued = telemetry.health().signals["logs"]["queued"]
     with run_sink(port) as late:
-        assert telemetry.force_flush(20)
+        assert telemetry.force_flush(30)
 
     assert queued <= written
     assert records_by_logger(late) == {"shop": written}

@@ -35,7 +35,7 @@ def do_as_documented(telemetry: Telemetry, library: str) -> None:
 
 
 def only(sink: Sink, telemetry: Telemetry) -> Log:
-    assert telemetry.force_flush(5)
+    assert telemetry.force_flush(30)
     (record,) = sink.logs()
     assert b"987654321" not in b"".join(export.body for export in sink.received)
     return record

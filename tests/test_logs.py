@@ -227,7 +227,7 @@ class TestHostileRecords:
         for number in range(99):
             logging.getLogger("shop").info("good %d", number)
         logging.getLogger("shop").info("half \ud83d emoji", extra={"ke\ud83dy": "va\ud83dlue"})
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
 
         assert len(sink.logs()) == 100
 
@@ -237,7 +237,7 @@ class TestOtlp:
         telemetry = start()
         with message_context(contact_id="c1"), telemetry.tracer.start_as_current_span("work") as span:
             logging.getLogger("shop").error("to +5511987654321", extra={"event": "disconnected"})
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
 
         (record,) = sink.logs()
         assert (record.body, record.level, record.scope) == ("to +55********4321", "error", "shop")
@@ -248,7 +248,7 @@ class TestOtlp:
         telemetry = start(log_level="warn")
         logging.getLogger("shop").info("quiet")
         logging.getLogger("shop").warning("loud")
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
 
         assert [record.body for record in sink.logs()] == ["loud"]
 
@@ -257,7 +257,7 @@ class TestOtlp:
 
         telemetry = start()
         get_logger("library").emit(LogRecord(body="call +5511987654321", attributes={"phone": "11987654321"}))
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
 
         assert len(sink.logs()) == 1
         assert b"987654321" not in b"".join(export.body for export in sink.received)
@@ -266,7 +266,7 @@ class TestOtlp:
         telemetry = start(log_level="debug", log_delay_s=0.02)
         logging.getLogger("shop").info("once")
         for _ in range(5):
-            assert telemetry.force_flush(5)
+            assert telemetry.force_flush(30)
 
         assert [record.body for record in sink.logs() if record.scope.startswith(("urllib3", "opentelemetry"))] == []
         assert [record.body for record in sink.logs() if record.scope == "shop"] == ["once"]
@@ -285,7 +285,7 @@ class TestOtlp:
         telemetry = start(metric_interval_s=3600)
         telemetry.tracer.start_span("work").end()
         for _ in range(2):
-            assert telemetry.force_flush(5)
+            assert telemetry.force_flush(30)
 
         assert "whatsself-otel-export" in logged
         assert sink.logs() == []
@@ -299,7 +299,7 @@ class TestOtlp:
         telemetry = start(masking=MaskingConfig(rules=(MaskRule(name="loud", find=find),)))
         telemetry.tracer.start_span("work").end()
         logging.getLogger("shop").info("done")
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
 
         assert "work" in {span.name for span in sink.spans()}
         assert "done" in {record.body for record in sink.logs()}
@@ -308,7 +308,7 @@ class TestOtlp:
         telemetry = start()
         with suppress_instrumentation():
             logging.getLogger("shop").info("nobody answered")
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
 
         assert [record.body for record in sink.logs()] == ["nobody answered"]
 
@@ -321,7 +321,7 @@ class TestInstallation:
         try:
             telemetry = start()
             access.warning('%s - "GET %s HTTP/1.1" 200', "127.0.0.1:1", "/contacts/+5511987654321")
-            assert telemetry.force_flush(5)
+            assert telemetry.force_flush(30)
             telemetry.shutdown()
 
             assert [record.body for record in sink.logs()] == [
@@ -344,7 +344,7 @@ class TestInstallation:
         with engine.connect() as connection:
             connection.execute(text("select :phone"), {"phone": "+5511987654321"})
         engine.dispose()
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         telemetry.shutdown()
         logging.getLogger("sqlalchemy.engine.Engine").handlers.clear()  # SQLAlchemy's own, on this test's stdout
 
@@ -358,7 +358,7 @@ class TestInstallation:
             warnings.simplefilter("always")
             logging.captureWarnings(capture=True)
             warnings.warn("old +5511987654321", stacklevel=1)
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
 
         assert ["+55********4321" in record.body for record in sink.logs() if record.scope == "py.warnings"] == [True]
 
@@ -372,7 +372,7 @@ class TestInstallation:
         thread = threading.Thread(target=fail)
         thread.start()
         thread.join()
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
 
         (record,) = [record for record in sink.logs() if record.scope == "uncaught"]
         assert record.attributes["exception.message"] == "+55********4321"
@@ -401,7 +401,7 @@ class TestLevel:
         logging.getLogger("shop").info("before")
         telemetry.set_log_level("info")
         logging.getLogger("shop").info("after")
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
 
         assert [record.body for record in sink.logs()] == ["after"]
 
@@ -418,7 +418,7 @@ class TestLimits:
         telemetry = start()
         logging.getLogger("shop").warning("sent", extra={"kind": "x 5511987654321"})
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         assert sink.logs()[0].attributes["kind"] == "x +55*****"
 
     def test_of_a_count_drop_the_rest(self, start: Start, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -428,5 +428,5 @@ class TestLimits:
             warnings.simplefilter("ignore")  # the SDK's own, of what is asserted here
             logging.getLogger("shop").warning("sent", extra={"one": 1, "two": 2, "three": 3})
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         assert len(sink.logs()[0].attributes) == 2

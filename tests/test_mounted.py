@@ -96,7 +96,7 @@ def server_spans(sink: Sink) -> list[Span]:
     from whatsself_otel.handle import HANDLE
 
     assert HANDLE.running is not None
-    assert HANDLE.running.force_flush(10)
+    assert HANDLE.running.force_flush(30)
     return [span for span in sink.spans() if span.kind == SERVER]
 
 

@@ -365,7 +365,7 @@ def child_of(number):
 
 if USED_BEFORE:
     threading.Thread(target=work, daemon=True).start()
-    assert telemetry.force_flush(10)
+    assert telemetry.force_flush(30)
 for number in range(FORKS):
     time.sleep(0.02)
     child = os.fork()

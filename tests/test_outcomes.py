@@ -139,7 +139,7 @@ def flush() -> None:
     from whatsself_otel.handle import HANDLE
 
     assert HANDLE.running is not None
-    assert HANDLE.running.force_flush(10)
+    assert HANDLE.running.force_flush(30)
 
 
 def outcome(attributes: dict[str, Any]) -> tuple[Any, Any]:

@@ -168,7 +168,7 @@ def called(start: Start) -> Callable[..., list[str]]:
         with httpx.Client(transport=httpx.MockTransport(answer)) as client, telemetry.tracer.start_as_current_span("x"):
             HTTPXClientInstrumentor.instrument_client(client)
             client.get(url)
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         return seen
 
     return call

@@ -75,7 +75,7 @@ class TestExports:
         make_span(telemetry, "kept")
         logging.getLogger("shop").warning("kept")
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         assert handler.records
         assert [span.name for span in sink.spans()] == ["kept"]
         assert [log.body for log in sink.logs()] == ["kept"]
@@ -102,7 +102,7 @@ class TestExports:
         telemetry = start(log_level="debug")
         make_span(telemetry, "once")
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         assert [span.name for span in sink.spans()] == ["once"]
         assert telemetry.health().signals["traces"]["retried"] == 0
 
@@ -118,7 +118,7 @@ class TestExports:
         sink.status = 200
         make_span(telemetry, "kept")
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         assert "the export thread was ended by SystemExit" in said
         assert [span.name for span in sink.spans()] == ["kept"]
 

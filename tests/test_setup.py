@@ -45,7 +45,7 @@ class TestIdempotence:
         with telemetry.tracer.start_as_current_span("again"):
             pass
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         assert [span.name for span in sink.spans()] == ["again"]
 
     def test_the_globals_follow_the_running_telemetry(self, start: Start, sink: Sink) -> None:
@@ -54,7 +54,7 @@ class TestIdempotence:
         with trace.get_tracer("library").start_as_current_span("from a library"):
             metrics.get_meter("library").create_counter("library.calls").add(1)
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         assert [span.name for span in sink.spans()] == ["from a library"]
         assert "library.calls" in sink.metrics()
 
@@ -107,7 +107,7 @@ class TestWrongEnvironment:
             with telemetry.tracer.start_as_current_span("nothing") as span:
                 telemetry.metrics.message_sent(origin="reply", contact_id="c1")
                 assert not span.is_recording()
-            assert telemetry.force_flush(1)
+            assert telemetry.force_flush(30)
 
         assert (sink.received, telemetry.health().ok) == ([], True)
 
@@ -201,7 +201,7 @@ class TestResource:
         telemetry = start(service_name="shop", environment="production", service_version="1.2.3")
         with telemetry.tracer.start_as_current_span("span"):
             logging.getLogger("shop").info("line")
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
 
         expected = {"service.name": "shop", "deployment.environment.name": "production", "service.version": "1.2.3"}
         for item in (sink.spans()[0], sink.logs()[0]):
@@ -282,7 +282,7 @@ class TestMetrics:
         counter = metrics.get_meter("shop").create_counter("shop.calls")
         with telemetry.tracer.start_as_current_span("work"):
             counter.add(1, {"phone": "11987654321", "note": "call +5511987654321"})
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
 
         (point, *_) = sink.metrics()["shop.calls"][-1].sum.data_points
         assert {pair.key: pair.value.string_value for pair in point.attributes}["note"] == "call +55********4321"
@@ -291,7 +291,7 @@ class TestMetrics:
     def test_an_unforeseen_series_is_born_with_a_zero_point(self, start: Start, sink: Sink) -> None:
         telemetry = start()
         metrics.get_meter("shop").create_counter("shop.calls").add(1, {"kind": "new"})
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
 
         points = sink.metrics()["shop.calls"][0].sum.data_points
         assert [point.as_int for point in sorted(points, key=lambda point: point.time_unix_nano)] == [0, 1]

@@ -41,7 +41,7 @@ class TestSpans:
             connection.execute(text("select 1"))
             connection.execute(text("select 2"))
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         assert [span.attributes["db.system.name"] for span in sink.spans()] == ["sqlite", "sqlite"]
         engine.dispose()
 
@@ -52,7 +52,7 @@ class TestSpans:
             await connection.execute(text("select 1"))
         await engine.dispose()
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         assert len(sink.spans()) == 1
 
     def test_several_engines_are_all_traced_and_none_twice(self, start: Start, sink: Sink) -> None:
@@ -65,7 +65,7 @@ class TestSpans:
                 connection.execute(text("select 1"))
             engine.dispose()
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         assert len(sink.spans()) == 2
 
     def test_one_statement_by_any_handle_of_an_engine_is_one_span(self, start: Start, sink: Sink) -> None:
@@ -79,7 +79,7 @@ class TestSpans:
             with handle.connect() as connection:
                 connection.execute(text("select 1"))
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         assert len(sink.spans()) == len(handles)
         telemetry.shutdown()
         with engine.connect() as connection:
@@ -99,7 +99,7 @@ class TestSpans:
             await connection.execute(text("select 1"))
         await engine.dispose()
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         assert len(sink.spans()) == 1
 
     def test_a_handle_that_is_dropped_leaves_its_engine_traced_until_shutdown(self, start: Start, sink: Sink) -> None:
@@ -122,7 +122,7 @@ class TestSpans:
             connection.execute(text("select 1"))
         engine.dispose()
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         assert [(span.attributes["contactId"], span.attributes["messageId"]) for span in sink.spans()] == [("c1", "m1")]
 
     def test_literals_and_driver_errors_leave_masked(self, start: Start, sink: Sink) -> None:
@@ -135,7 +135,7 @@ class TestSpans:
                 connection.execute(text("insert into contact values ('+5511987654321')"))
         engine.dispose()
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         assert b"987654321" not in b"".join(export.body for export in sink.received)
         assert len(sink.spans()) == 3
 
@@ -148,7 +148,7 @@ class TestSpans:
                 connection.execute(text("select nothing from nowhere"))
         engine.dispose()
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         assert sink.spans() == []
 
     def test_a_statement_that_is_long_or_one_of_very_many_has_its_own_text(self, start: Start, sink: Sink) -> None:
@@ -163,7 +163,7 @@ class TestSpans:
             connection.exec_driver_sql("select 1 as c1099")
         engine.dispose()
 
-        assert telemetry.force_flush(10)
+        assert telemetry.force_flush(30)
         texts = [span.attributes["db.query.text"] for span in sink.spans()]
         assert texts[:1_100] == [f"select ? as c{number}" for number in range(1_100)]
         assert [text.count("? as c") for text in texts[1_100:]] == [1_500, 1_500, 1]
@@ -187,7 +187,7 @@ class TestSpans:
             connection.execute(text("select 1"))
         engine.dispose()
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         assert len(sink.spans()) == 1
 
     def test_an_engine_that_is_dropped_is_freed(self, start: Start) -> None:
@@ -216,7 +216,7 @@ class TestSpans:
             connection.execute(text("select 1"))
         engine.dispose()
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         assert asked == ["about the server"]
         assert [span.attributes["db.query.text"] for span in sink.spans()] == ["select ?"]
 
@@ -229,7 +229,7 @@ class TestSpans:
             connection.execution_options(no_parameters=True).exec_driver_sql("select id from contact")
         engine.dispose()
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         assert [span.attributes["db.operation.name"] for span in sink.spans()] == ["CREATE", "INSERT", "SELECT"]
 
     def test_a_statement_that_the_application_cancels_ends_its_span(
@@ -246,7 +246,7 @@ class TestSpans:
             connection.execute(text("select 1"))
         engine.dispose()
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         assert [span.status_code for span in sink.spans()] == [2]
 
 
@@ -274,7 +274,7 @@ class TestTheLeanWay:
         engine.dialect.do_execute_no_params(cursor, "select 2")
 
         assert cursor.fetchall() == [(2,)]
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         assert len(sink.spans()) == 2
         raw.close()
         engine.dispose()
@@ -292,7 +292,7 @@ class TestTheLeanWay:
             assert connection.execute(text("select 1")).scalar() == 1
         engine.dispose()
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         assert sink.spans() == []
 
     def test_gives_back_what_somebody_else_had_put_there(self, start: Start, sink: Sink) -> None:
@@ -318,7 +318,7 @@ class TestTheLeanWay:
         with engine.connect() as connection:
             assert connection.execute(text("select :n"), {"n": 1}).scalar() == 1
 
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         assert vars(engine.dialect)["do_execute"] is theirs
         assert (len(seen), sink.spans()) == (1, [])
         engine.dispose()
@@ -367,7 +367,7 @@ class TestNames:
         with engine.connect() as connection:
             connection.execute(text("select 1"))
         engine.dispose()
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
 
         (span,) = sink.spans()
         assert (span.name, span.attributes["db.namespace"]) == ("SELECT", "shop.db")
@@ -401,7 +401,7 @@ class TestConventions:
         with engine.connect() as connection:
             connection.execute(text("select 1"))
         engine.dispose()
-        assert telemetry.force_flush(5)
+        assert telemetry.force_flush(30)
         return sink.spans()[0].attributes
 
 

@@ -249,7 +249,7 @@ class TaintRun:
         try:
             shown = asyncio.run(walk_every_door(self.canary, app))
             telemetry.metrics.trigger_hit(trigger_id=f"{self.canary('trigger id')}@c.us")
-            assert telemetry.force_flush(5)
+            assert telemetry.force_flush(30)
             shown += repr((telemetry.health(), telemetry.config, outgoing)).encode()
         finally:
             telemetry.shutdown()

@@ -156,7 +156,7 @@ def test_a_global_provider_of_another_is_named_and_given_back(
     problems = telemetry.health().problems
     with telemetry.tracer.start_as_current_span("work"):
         logging.getLogger("shop").warning("to +%s", PHONE)
-    assert telemetry.force_flush(10)
+    assert telemetry.force_flush(30)
     telemetry.shutdown()
 
     is_sdk = name.startswith("the SDK's")

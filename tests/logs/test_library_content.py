@@ -20,7 +20,7 @@ SECRETS = ("Maria das Dores", "segredo", "Rua das Flores")
 
 
 def bodies(telemetry: Telemetry, sink: Sink, logger: str) -> list[str]:
-    assert telemetry.force_flush(10)
+    assert telemetry.force_flush(30)
     everything = b"".join(export.body for export in sink.received)
     assert [secret for secret in SECRETS if secret.encode() in everything] == []
     return [record.body for record in sink.logs() if record.scope.startswith(logger)]

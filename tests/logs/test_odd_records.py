@@ -44,7 +44,7 @@ def handled(**attributes: Any) -> None:
 
 
 def only(telemetry: Telemetry, sink: Sink) -> Log:
-    assert telemetry.force_flush(10)
+    assert telemetry.force_flush(30)
     assert PHONE[4:].encode() not in b"".join(export.body for export in sink.received)
     (record,) = [record for record in sink.logs() if record.scope == "shop"]
     return record

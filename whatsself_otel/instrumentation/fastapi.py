@@ -1,35 +1,21 @@
-"""
-FastAPI through the contrib package, with what it leaves out: request ids, late ids on server spans, true durations.
-
-The contrib middleware starts every request from a fresh context, so ids are bound inside it (``server_request_hook``),
-while a middleware outside it returns the ids to the caller and sees the request end.
-"""
+"""FastAPI: puts one middleware around an application, which gives each request its id and has it recorded."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import functools
-import os
 import random
 import re
-import time
 import types
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from opentelemetry import context as otel_context
-from opentelemetry import trace
-from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import ProxyTracer
-from opentelemetry.util.http import sanitize_method
 
-from whatsself_otel import _sdk
-from whatsself_otel._environment import CAPTURED, is_used
-from whatsself_otel._imports import import_safely
-from whatsself_otel.catalogue import REQUEST_ID, SCHEMA_URL
-from whatsself_otel.context import RequestScope, bind_request
+from whatsself_otel.catalogue import SCHEMA_URL
+from whatsself_otel.context import RequestScope
 from whatsself_otel.forks import run_in_child
 from whatsself_otel.instrumentation.threads import keep_context_in_threads
 from whatsself_otel.messages import OwnLogger
@@ -40,8 +26,6 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
     from opentelemetry.trace import TracerProvider
 
-    from whatsself_otel.instrumentation.outcomes import Durations
-    from whatsself_otel.instrumentation.routes import RouteIndex
     from whatsself_otel.masking import Masker
     from whatsself_otel.processors import OpenRequests
 
@@ -112,6 +96,15 @@ class FastAPIOptions:
     lean: bool = False
     on_error: Callable[[str], object] = lambda _component: None
 
+    def attempt(self, step: Callable[[], Any]) -> Any:
+        """Return what *step* returns, a part of telemetry; None if it raises, which is counted and goes no further."""
+        try:
+            return step()
+        except Exception:  # noqa: BLE001 - the application never suffers
+            _logger.debug("a request was not recorded whole")
+            self.on_error("instrumentation")
+            return None
+
 
 def instrument_app(app: Any, options: FastAPIOptions) -> bool:
     """
@@ -124,10 +117,10 @@ def instrument_app(app: Any, options: FastAPIOptions) -> bool:
     if getattr(app, _MARK, False):
         return False
     undos = [keep_context_in_threads()]
-    build = (_build_lean if options.lean else _build_on_contrib)(app, options, undos)
+    build = _build_lean(app, options, undos) if options.lean else _build_on_contrib(app, options, undos)
     if options.metrics_app is not None:
         app.add_route("/metrics", options.metrics_app, include_in_schema=False)
-    undos.append(_wrap_stack(app, lambda stack: _put_ours(stack, options, build)))
+    undos.append(wrap_stack(app, lambda stack: _put_ours(stack, options, build)))
     if app.middleware_stack is not None:
         app.middleware_stack = app.build_middleware_stack()
     setattr(app, _MARK, undos)
@@ -153,6 +146,12 @@ def _build_lean(app: Any, options: FastAPIOptions, undos: list[Callable[[], None
     return build
 
 
+def _build_on_contrib(app: Any, options: FastAPIOptions, undos: list[Callable[[], None]]) -> Callable[[Any], Serving]:
+    from whatsself_otel.instrumentation.contrib import build_on_contrib
+
+    return build_on_contrib(app, options, undos)
+
+
 @functools.cache
 def _contrib_version() -> str:
     return version("opentelemetry-instrumentation-fastapi")
@@ -168,30 +167,15 @@ def _silence_native(app: Any) -> Callable[[], None]:
     return lambda: config.update(before)
 
 
-def _build_on_contrib(app: Any, options: FastAPIOptions, undos: list[Callable[[], None]]) -> Callable[[Any], Serving]:
-    from whatsself_otel.instrumentation.outcomes import Durations
-    from whatsself_otel.instrumentation.routes import RouteIndex
+def exclusion(options: FastAPIOptions) -> Callable[[Scope], bool]:
+    """Return what says whether *options* exclude a request, by its path or its URL."""
+    paths = frozenset(options.excluded_paths)
+    pattern = re.compile("|".join(options.excluded_urls)) if options.excluded_urls else None
 
-    below, durations, routes = _Below(options.on_error), Durations(options.meter), RouteIndex(app)
-    undos.append(_wrap_stack(app, below.wrap))
-    _sdk.use_stable_conventions()
-    instrumentor = import_safely("opentelemetry.instrumentation.fastapi").FastAPIInstrumentor
-    instrumentor.instrument_app(
-        app,
-        tracer_provider=options.tracer_provider,
-        meter_provider=NoOpMeterProvider(),
-        excluded_urls=",".join((*(f"{re.escape(path)}$" for path in options.excluded_paths), *options.excluded_urls)),
-        **{argument: [_NOTHING] for argument, name in CAPTURED.items() if not is_used(name, os.environ)},
-        exclude_spans=["receive", "send"],
-        server_request_hook=lambda span, scope: _enter_request(span, scope, options.requests, routes),
-    )
-    undos.append(lambda: instrumentor.uninstrument_app(app))
-    return lambda stack: Serving(_ByContrib(stack, options, below, durations).serve, below.stack)
+    def is_excluded(scope: Scope) -> bool:
+        return scope.get("path") in paths or (pattern is not None and pattern.search(url_of(scope)) is not None)
 
-
-def excluded_pattern(options: FastAPIOptions) -> re.Pattern[str] | None:
-    """Return what is found in the URL of a request that *options* exclude; None: in no URL."""
-    return re.compile("|".join(options.excluded_urls)) if options.excluded_urls else None
+    return is_excluded
 
 
 def url_of(scope: Scope) -> str:
@@ -232,7 +216,7 @@ def _is_of_others(middleware: Any, ours: Any) -> bool:
     return not isinstance(tracer, ProxyTracer) and getattr(tracer, "resource", None) is not ours.resource
 
 
-def _wrap_stack(app: Any, wrap: Callable[[Any], Any]) -> Callable[[], None]:
+def wrap_stack(app: Any, wrap: Callable[[Any], Any]) -> Callable[[], None]:
     """Put *wrap* around the application's middlewares; return how to undo it, also below what came over it since."""
     before, build = app.__dict__.get(_BUILD), app.build_middleware_stack
     removed: list[bool] = []
@@ -260,79 +244,6 @@ def _as_expected(stack: Any) -> Any:
     return stack if isinstance(stack, ServerErrorMiddleware) else ServerErrorMiddleware(stack)
 
 
-class _Below:
-    """
-    The application below contrib's middleware: it gets the request as it came, and is reached even if contrib fails.
-
-    Contrib decodes queries and headers in ways that raise (a query byte 0xFF, a header with a broken escape), and the
-    error would answer the request.
-    """
-
-    def __init__(self, on_error: Callable[[str], object]) -> None:
-        self.stack: Any = None
-        self._on_error = on_error
-
-    def wrap(self, stack: Any) -> Any:
-        self.stack = stack
-        inner = stack.app
-
-        async def enter(scope: Scope, receive: Receive, send: Send) -> None:
-            original = scope.get(_ORIGINAL_KEY) or scope
-            original[_ENTERED_KEY] = True
-            await inner(original, receive, send)
-
-        stack.app = enter
-        return stack
-
-    async def serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve by *app*, contrib included; without it where it fails before the application saw the request."""
-
-        async def send_of_application(message: Message) -> None:
-            if scope.get(_ENTERED_KEY):  # contrib answers its own failures with 500 before it raises them
-                await send(message)
-
-        try:
-            await app(_readable(scope), receive, send_of_application)
-        except Exception:
-            if scope.get(_ENTERED_KEY):
-                raise
-            _logger.debug("contrib's middleware failed; the request is served without it")
-            self._on_error("instrumentation")
-            await self.stack(scope, receive, send)
-
-
-def _readable(scope: Scope) -> Scope:
-    """Return *scope*, or for contrib's eyes a copy of it that can be decoded."""
-    query = scope.get("query_string") or b""
-    headers = scope.get("headers") or ()
-    if query.isascii() and all(value.isascii() for _, value in headers):
-        return scope
-    readable = [(name, value.decode("latin-1").encode("ascii", "replace")) for name, value in headers]
-    return {
-        **scope,
-        "query_string": query.decode("utf-8", "replace").encode(),
-        "headers": readable,
-        _ORIGINAL_KEY: scope,
-    }
-
-
-def _enter_request(span: trace.Span, scope: Scope, requests: OpenRequests, routes: RouteIndex) -> None:
-    """Bind the request inside contrib's context; contrib's own detach undoes it at the end of the request."""
-    request = scope.get(REQUEST_KEY)
-    if not isinstance(request, RequestScope):
-        return
-    request.span = span
-    request.route = routes.find(scope)
-    if request.route is not None:  # contrib knows a mounted application only by its prefix
-        method = sanitize_method(str(scope.get("method", "")).strip())
-        span.set_attribute("http.route", request.route)
-        span.update_name(" ".join(filter(None, ("HTTP" if method == "_OTHER" else method, request.route))))
-    otel_context.attach(bind_request(request))
-    span.set_attribute(REQUEST_ID, request.request_id)
-    if span.is_recording():
-        requests.add(request)
-
-
 class RequestMiddleware:
     """
     The outermost middleware: gives each request its id and returns it, with the trace id, to the caller.
@@ -357,7 +268,7 @@ class RequestMiddleware:
         """Serve one connection."""
         if not self._started:
             self._started = True
-            self._attempt(self._options.on_start)
+            self._options.attempt(self._options.on_start)
         if scope["type"] in {"http", "websocket"}:
             await self._serve(scope, receive, send)
         elif scope["type"] == "lifespan":
@@ -370,16 +281,8 @@ class RequestMiddleware:
             await self._serving.inside(scope, receive, send)
             return
         scope[_NATIVE] = None
-        request_id = self._attempt(lambda: self._request_id(scope)) or self._make_id()
+        request_id = self._options.attempt(lambda: self._request_id(scope)) or self._make_id()
         await self._serving.serve(scope, receive, send, RequestScope(request_id=request_id))
-
-    def _attempt(self, step: Callable[[], Any]) -> Any:
-        """Return what *step* returns, None if it fails."""
-        try:
-            return step()
-        except Exception:  # noqa: BLE001 - the application never suffers
-            self._options.on_error("instrumentation")
-            return None
 
     def _make_id(self) -> str:
         return f"{self._random.getrandbits(128):032x}"
@@ -405,90 +308,3 @@ class RequestMiddleware:
             await send(message)
 
         return send_and_flush
-
-
-class _ByContrib:
-    """
-    Serves requests through contrib's middleware.
-
-    Args:
-        app: The rest of the stack, contrib's middleware first.
-        options: What it works with.
-        below: The application under contrib's middleware.
-        durations: Where durations are recorded.
-    """
-
-    def __init__(self, app: ASGIApp, options: FastAPIOptions, below: _Below, durations: Durations) -> None:
-        self._app = app
-        self._options = options
-        self._below = below
-        self._durations = durations
-
-    async def serve(self, scope: Scope, receive: Receive, send: Send, request: RequestScope) -> None:
-        """Serve one request."""
-        scope[REQUEST_KEY] = request
-        response = _Response(scope, request, self._options, self._durations)
-        token = otel_context.attach(bind_request(request))
-        try:
-            await self._below.serve(self._app, scope, receive, response.wrap(send))
-        except BaseException as error:
-            response.outcome.fail(error)
-            raise
-        finally:
-            otel_context.detach(token)
-            response.end()
-            self._options.requests.finish(request)
-            scope.pop(REQUEST_KEY, None)
-
-
-class _Response:
-    """One response: adds our headers to its start and measures until its last byte, background tasks excluded."""
-
-    def __init__(self, scope: Scope, request: RequestScope, options: FastAPIOptions, durations: Durations) -> None:
-        from whatsself_otel.instrumentation.outcomes import Outcome, kind_of
-
-        self._scope = scope
-        self._request = request
-        self._options = options
-        self._durations = durations
-        self.outcome = Outcome(is_http=scope["type"] == "http")
-        self._kind = kind_of(scope)
-        self._start_s = time.perf_counter()
-        self._ended = False
-
-    def wrap(self, send: Send) -> Send:
-        async def send_with_headers(message: Message) -> None:
-            kind = message["type"]
-            if kind in {"http.response.start", "websocket.accept"}:
-                self.outcome.start(message.get("status", 101))
-                message = {**message, "headers": [*(message.get("headers") or ()), *self._headers(message)]}
-            await send(message)
-            if kind == "http.response.body" and not message.get("more_body", False):
-                self.end()
-
-        return send_with_headers
-
-    def end(self) -> None:
-        """Record the duration once; a request without a response (client gone, application failed) counts too."""
-        if self._ended or self._scope["type"] != "http" or self._excluded():
-            return
-        self._ended = True
-        context = trace.set_span_in_context(self._request.span)
-        elapsed_s = time.perf_counter() - self._start_s
-        self._durations.record(self._kind, self._request.route, self.outcome, elapsed_s, context)
-
-    def _excluded(self) -> bool:
-        pattern = excluded_pattern(self._options)
-        return str(self._scope.get("path", "")) in self._options.excluded_paths or (
-            pattern is not None and pattern.search(url_of(self._scope)) is not None
-        )
-
-    def _headers(self, message: Message) -> list[tuple[bytes, bytes]]:
-        present = {bytes(name).lower() for name, _ in message.get("headers") or ()}
-        headers = [(b"x-request-id", self._request.request_id.encode("ascii"))]
-        context = self._request.span.get_span_context()
-        if self._options.return_trace_id and context.is_valid:
-            parent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
-            headers.append((b"traceresponse", parent.encode("ascii")))
-            headers.append((b"server-timing", f'traceparent;desc="{parent}"'.encode("ascii")))
-        return [(name, value) for name, value in headers if name not in present or name == b"server-timing"]

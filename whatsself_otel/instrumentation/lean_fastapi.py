@@ -7,7 +7,6 @@ route is found by its path's parts. tests/test_fastapi.py and tests/test_hostile
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
@@ -21,19 +20,19 @@ from whatsself_otel.catalogue import REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
 from whatsself_otel.current_span import is_foreign, span_of_ours, with_span
 from whatsself_otel.failures import error_type, record_exception, set_failed
-from whatsself_otel.instrumentation.fastapi import REQUEST_KEY, excluded_pattern, url_of
-from whatsself_otel.instrumentation.outcomes import MAX_REMEMBERED, Durations, Outcome, is_short, kind_of
+from whatsself_otel.instrumentation.exchange import Exchange
+from whatsself_otel.instrumentation.fastapi import REQUEST_KEY, exclusion
+from whatsself_otel.instrumentation.outcomes import MAX_REMEMBERED, is_short
 from whatsself_otel.messages import OwnLogger
 from whatsself_otel.propagation import CleanTraceContext
 from whatsself_otel.remembered import Remembered
 from whatsself_otel.spans import put_clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from opentelemetry.trace import Span
-
-    from whatsself_otel.instrumentation.fastapi import ASGIApp, FastAPIOptions, Message, Receive, Scope, Send
+    from whatsself_otel.instrumentation.fastapi import ASGIApp, FastAPIOptions, Receive, Scope, Send
+    from whatsself_otel.instrumentation.outcomes import Durations
     from whatsself_otel.instrumentation.routes import RouteIndex
     from whatsself_otel.spans import SpanMaker
 
@@ -82,15 +81,14 @@ class Requests:
         self.durations = durations
         self._spans = spans
         self._routes = routes
-        self._excluded = frozenset(options.excluded_paths)
+        self._is_excluded = exclusion(options)
         self._suppressing = (_SUPPRESSED_PLAIN, *_sdk.suppression_keys(), *_sdk.suppression_keys("http"))
-        self._excluded_url = excluded_pattern(options)
         self._constant: Remembered[tuple[Any, ...], tuple[str, dict[str, Any]]] = Remembered(MAX_REMEMBERED)
         self._user_agents: Remembered[bytes, Mapping[str, str]] = Remembered(MAX_REMEMBERED)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, request: RequestScope) -> None:
         """Serve one request by the application, with a span if nothing hinders that."""
-        exchange = scope[REQUEST_KEY] = _Exchange(self, scope, send, request)
+        exchange = scope[REQUEST_KEY] = _RecordedExchange(self.options, self.durations, scope, send, request)
         token = otel_context.attach(self._context(scope, exchange))
         try:
             await self._app(scope, receive, exchange.send)
@@ -100,18 +98,10 @@ class Requests:
         finally:
             otel_context.detach(token)
             exchange.end()
-            self.attempt(exchange.release)
+            exchange.release()
             scope.pop(REQUEST_KEY, None)
 
-    def attempt(self, step: Callable[[], object]) -> None:
-        """Do *step*, a part of telemetry; what it raises is counted and kept from the application."""
-        try:
-            step()
-        except Exception:  # noqa: BLE001 - the application never suffers
-            _logger.debug("a request was not recorded whole")
-            self.options.on_error("instrumentation")
-
-    def _context(self, scope: Scope, exchange: _Exchange) -> Context:
+    def _context(self, scope: Scope, exchange: Exchange) -> Context:
         try:
             return self._enter(scope, exchange)
         except Exception:  # noqa: BLE001 - a request that telemetry cannot read is served all the same
@@ -119,10 +109,10 @@ class Requests:
             self.options.on_error("instrumentation")
             return bind_request(exchange.request)
 
-    def _enter(self, scope: Scope, exchange: _Exchange) -> Context:
+    def _enter(self, scope: Scope, exchange: Exchange) -> Context:
         current = otel_context.get_current()
         request = exchange.request
-        if scope.get("path") in self._excluded or (self._excluded_url is not None and self._has_excluded_url(scope)):
+        if self._is_excluded(scope):
             exchange.excluded = True
             return bind_request(request, current)
         request.route = self._routes.find(scope)
@@ -139,9 +129,6 @@ class Requests:
             self.options.requests.add(request)
         around = current if is_foreign(trace.get_current_span(current)) else parent
         return bind_request(request, with_span(span, around))
-
-    def _has_excluded_url(self, scope: Scope) -> bool:
-        return self._excluded_url is not None and self._excluded_url.search(url_of(scope)) is not None
 
     def _describe(self, scope: Scope, headers: _Headers, request: RequestScope) -> tuple[str, dict[str, Any]]:
         key = (scope.get("method", ""), scope.get("scheme"), scope.get("http_version"), request.route, _server(scope))
@@ -173,75 +160,14 @@ class Requests:
         return known
 
 
-class _Exchange:
-    """One request and its response: adds our headers, ends the span with the last byte and measures until then."""
+class _RecordedExchange(Exchange):
+    """An exchange whose span is ours: it is ended with the last byte."""
 
-    __slots__ = (
-        "_ended",
-        "_has_trailers",
-        "_kind",
-        "_outcome",
-        "_requests",
-        "_send",
-        "_start_s",
-        "excluded",
-        "request",
-        "span",
-    )
+    __slots__ = ()
 
-    def __init__(self, requests: Requests, scope: Scope, send: Send, request: RequestScope) -> None:
-        self.request = request
-        self.span: Span = INVALID_SPAN
-        self.excluded = False
-        self._kind = kind_of(scope) if scope["type"] == "http" else None
-        self._outcome = Outcome(is_http=self._kind is not None)
-        self._requests = requests
-        self._send = send
-        self._start_s = time.perf_counter()
-        self._ended = self._has_trailers = False
-
-    async def send(self, message: Message) -> None:
-        """Send *message* of the application."""
-        is_last = False
-        try:
-            message, is_last = self._look_at(message)
-        except Exception:  # noqa: BLE001 - a message that we cannot read is the server's to judge
-            self._requests.options.on_error("instrumentation")
-        await self._send(message)
-        if is_last:
-            self.end()
-
-    def fail(self, error: BaseException) -> None:
-        """Note what leaves the application, unless it did so before or its answer was complete by then."""
-        if not self._ended:
-            self._requests.attempt(lambda: self._record(error))
-
-    def end(self) -> None:
-        """End the span and record the duration, once; a request without a response counts too."""
-        if not self._ended:
-            self._ended = True
-            self._requests.attempt(self._measure)
-            self._requests.attempt(self._end_span)
-
-    def release(self) -> None:
-        """Let the span go, with all ids that became known until now."""
-        self._requests.options.requests.finish(self.request)
-
-    def _look_at(self, message: Message) -> tuple[Message, bool]:
-        """Return *message* as it is sent, and whether it ends the response."""
-        kind = message["type"]
-        if kind == "http.response.body":
-            return message, not (self._has_trailers or message.get("more_body", False))
-        if kind in _STARTS:
-            self._has_trailers = message.get("trailers", False)
-            self._outcome.start(101 if kind == "websocket.accept" else message["status"])
-            return self._with_headers(message), False
-        if kind == "websocket.close":
-            self._outcome.close()
-        return message, kind == "http.response.trailers" and not message.get("more_trailers", False)
-
-    def _record(self, error: BaseException) -> None:
-        if not self._outcome.fail(error) or not self.span.is_recording():
+    def record(self, error: BaseException) -> None:
+        """Note on the span what left the application."""
+        if not self.outcome.fail(error) or not self.span.is_recording():
             return
         if isinstance(error, Exception):
             record_exception(self.span, error)
@@ -249,8 +175,9 @@ class _Exchange:
         else:
             set_failed(self.span, error, error_type(error))
 
-    def _end_span(self) -> None:
-        span, outcome = self.span, self._outcome
+    def end_span(self) -> None:
+        """End the span with the outcome."""
+        span, outcome = self.span, self.outcome
         if not span.is_recording():
             return
         try:
@@ -259,25 +186,6 @@ class _Exchange:
                 span.set_status(Status(StatusCode.ERROR))
         finally:
             span.end()
-
-    def _measure(self) -> None:
-        if self._kind is not None and not self.excluded:
-            elapsed_s = time.perf_counter() - self._start_s
-            context = trace.set_span_in_context(self.span, _EMPTY)
-            self._requests.durations.record(self._kind, self.request.route, self._outcome, elapsed_s, context)
-
-    def _with_headers(self, message: Message) -> Message:
-        given = list(message.get("headers") or ())
-        present = [name.lower() for name, _ in given]
-        context = self.span.get_span_context()
-        if b"x-request-id" not in present:
-            given.append((b"x-request-id", self.request.request_id.encode("ascii")))
-        if self._requests.options.return_trace_id and context.is_valid:
-            parent = b"00-%032x-%016x-%02x" % (context.trace_id, context.span_id, context.trace_flags)
-            if b"traceresponse" not in present:
-                given.append((b"traceresponse", parent))
-            given.append((b"server-timing", b'traceparent;desc="%b"' % parent))
-        return {**message, "headers": given}
 
 
 class _Headers:
@@ -308,7 +216,6 @@ class _Headers:
 
 
 _EMPTY: Final = Context()
-_STARTS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 _TRACE_HEADERS: Final = frozenset({b"traceparent", b"tracestate"})
 
 
