@@ -17,9 +17,9 @@ import importlib
 import math
 import os
 import threading
-import time
 from dataclasses import dataclass
 from importlib.metadata import version
+from time import time_ns
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry import _logs as logs_api
@@ -433,14 +433,16 @@ class FoundSeries:
         Record one measurement.
 
         Returns:
-            Whether the series is known: not at first, nor after a reader came or a child was forked.
+            Whether it was recorded: not if the SDK refuses such a value, nor while the series is not known, which is
+            so at first, and after a reader came or a child was forked.
         """
-        if self._storages is not self._consumer._reader_storages or not self._instrument._is_enabled():
+        instrument, attributes = self._instrument, self._attributes
+        is_known = self._storages is self._consumer._reader_storages
+        if not is_known or not 0 <= value < math.inf or not instrument._is_enabled():
             return False
-        taken = _Measurement(
-            value, time.time_ns(), self._instrument, context or otel_context.get_current(), self._attributes
-        )
-        is_sampled = self._should_sample(value, taken.time_unix_nano, self._attributes, taken.context)
+        now_ns, around = time_ns(), context or otel_context.get_current()
+        taken = _Measurement(value, now_ns, instrument, around, attributes)
+        is_sampled = self._should_sample(value, now_ns, attributes, around)
         for aggregate in self._aggregations:
             aggregate(taken, is_sampled)
         return True

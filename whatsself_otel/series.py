@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from whatsself_otel import _sdk
@@ -38,7 +37,7 @@ class Series:
             context: Where the span of its exemplar is; default: the current context.
         """
         found = self._found
-        if found is None or not 0 <= value < math.inf:
+        if found is None:
             self._write(value, self._attributes, context)
         elif not found.record(value, context):
             self._write(value, self._attributes, context)
