@@ -68,7 +68,7 @@ class Canaries:
             for door in self.leaks(output):
                 word = self._numbers[door][2:] if door in self._numbers else door
                 at = output.find(word.encode())
-                print(f"{door} is in {place}: {output[max(0, at - 600) : at + 200]!r}")
+                sys.stdout.write(f"{door} is in {place}: {output[max(0, at - 600) : at + 200]!r}\n")
 
 
 class Contact:
