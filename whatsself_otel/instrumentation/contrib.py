@@ -20,14 +20,14 @@ from whatsself_otel._environment import CAPTURED, is_used
 from whatsself_otel._imports import import_safely
 from whatsself_otel.catalogue import REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
-from whatsself_otel.instrumentation.exchange import Exchange
-from whatsself_otel.instrumentation.fastapi import REQUEST_KEY, Serving, exclusion, wrap_stack
+from whatsself_otel.instrumentation.exchange import REQUEST_KEY, Exchange
+from whatsself_otel.instrumentation.fastapi import Serving, exclusion, wrap_stack
 from whatsself_otel.instrumentation.outcomes import Durations
 from whatsself_otel.instrumentation.routes import RouteIndex
 from whatsself_otel.messages import OwnLogger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from opentelemetry.trace import Span
 
@@ -97,21 +97,11 @@ class ContribRequests:
         self._outside = stack
         return Serving(self.serve, self._inside)
 
-    async def serve(self, scope: Scope, receive: Receive, send: Send, request: RequestScope) -> None:
+    def serve(self, scope: Scope, receive: Receive, send: Send, request: RequestScope) -> Awaitable[None]:
         """Serve one request."""
-        exchange = scope[REQUEST_KEY] = Exchange(self._options, self._durations, scope, send, request)
+        exchange = Exchange(self._options, self._durations, scope, send, request)
         exchange.excluded = self._is_excluded(scope)
-        token = otel_context.attach(bind_request(request))
-        try:
-            await self._serve(scope, receive, exchange.send)
-        except BaseException as error:
-            exchange.fail(error)
-            raise
-        finally:
-            otel_context.detach(token)
-            exchange.end()
-            exchange.release()
-            scope.pop(REQUEST_KEY, None)
+        return exchange.serve(self._serve, receive, bind_request(request))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve with contrib; without it where it fails before the application saw the request."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
     from whatsself_otel.context import RequestScope
-    from whatsself_otel.instrumentation.fastapi import FastAPIOptions, Message, Scope, Send
+    from whatsself_otel.instrumentation.fastapi import ASGIApp, FastAPIOptions, Message, Receive, Scope, Send
 
+REQUEST_KEY: Final = "whatsself_otel.request"
+"""Where a scope holds the request that is being served; a mounted application finds it there, and makes none."""
 _EMPTY: Final = Context()
 _STARTS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
@@ -41,6 +44,7 @@ class Exchange:
         "_has_trailers",
         "_kind",
         "_options",
+        "_scope",
         "_send",
         "_start_s",
         "excluded",
@@ -60,9 +64,32 @@ class Exchange:
         self.outcome = Outcome(is_http=self._kind is not None)
         self._options = options
         self._durations = durations
+        self._scope = scope
+        scope[REQUEST_KEY] = self
         self._send = send
         self._start_s = time.perf_counter()
         self._ended = self._has_trailers = False
+
+    async def serve(self, app: ASGIApp, receive: Receive, around: Context) -> None:
+        """
+        Serve the request by *app*.
+
+        Args:
+            app: What answers.
+            receive: The server's.
+            around: The context of the application.
+        """
+        token = otel_context.attach(around)
+        try:
+            await app(self._scope, receive, self.send)
+        except BaseException as error:
+            self.fail(error)
+            raise
+        finally:
+            otel_context.detach(token)
+            self.end()
+            self._options.attempt(self._release)
+            self._scope.pop(REQUEST_KEY, None)
 
     async def send(self, message: Message) -> None:
         """Send *message* of the application."""
@@ -87,16 +114,16 @@ class Exchange:
             self._options.attempt(self._measure)
             self._options.attempt(self.end_span)
 
-    def release(self) -> None:
-        """Let the span go, with all ids that became known until now."""
-        self._options.attempt(lambda: self._options.requests.finish(self.request))
-
     def record(self, error: BaseException) -> None:
         """Note what left the application; whoever makes the span notes it there."""
         self.outcome.fail(error)
 
     def end_span(self) -> None:
         """End the span, where that is ours to do."""
+
+    def _release(self) -> None:
+        """Let the span go, with all ids that became known until now."""
+        self._options.requests.finish(self.request)
 
     def _look_at(self, message: Message) -> tuple[Message, bool]:
         """Return *message* as it is sent, and whether it ends the response."""

@@ -20,8 +20,8 @@ from whatsself_otel.catalogue import REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
 from whatsself_otel.current_span import is_foreign, span_of_ours, with_span
 from whatsself_otel.failures import error_type, record_exception, set_failed
-from whatsself_otel.instrumentation.exchange import Exchange
-from whatsself_otel.instrumentation.fastapi import REQUEST_KEY, exclusion
+from whatsself_otel.instrumentation.exchange import REQUEST_KEY, Exchange
+from whatsself_otel.instrumentation.fastapi import exclusion
 from whatsself_otel.instrumentation.outcomes import MAX_REMEMBERED, is_short
 from whatsself_otel.messages import OwnLogger
 from whatsself_otel.propagation import CleanTraceContext
@@ -29,7 +29,7 @@ from whatsself_otel.remembered import Remembered
 from whatsself_otel.spans import put_clean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
     from whatsself_otel.instrumentation.fastapi import ASGIApp, FastAPIOptions, Receive, Scope, Send
     from whatsself_otel.instrumentation.outcomes import Durations
@@ -86,20 +86,10 @@ class Requests:
         self._constant: Remembered[tuple[Any, ...], tuple[str, dict[str, Any]]] = Remembered(MAX_REMEMBERED)
         self._user_agents: Remembered[bytes, Mapping[str, str]] = Remembered(MAX_REMEMBERED)
 
-    async def serve(self, scope: Scope, receive: Receive, send: Send, request: RequestScope) -> None:
+    def serve(self, scope: Scope, receive: Receive, send: Send, request: RequestScope) -> Awaitable[None]:
         """Serve one request by the application, with a span if nothing hinders that."""
-        exchange = scope[REQUEST_KEY] = _RecordedExchange(self.options, self.durations, scope, send, request)
-        token = otel_context.attach(self._context(scope, exchange))
-        try:
-            await self._app(scope, receive, exchange.send)
-        except BaseException as error:
-            exchange.fail(error)
-            raise
-        finally:
-            otel_context.detach(token)
-            exchange.end()
-            exchange.release()
-            scope.pop(REQUEST_KEY, None)
+        exchange = _RecordedExchange(self.options, self.durations, scope, send, request)
+        return exchange.serve(self._app, receive, self._context(scope, exchange))
 
     def _context(self, scope: Scope, exchange: Exchange) -> Context:
         try:
