@@ -191,6 +191,19 @@ class TestImport:
         )
         assert _run(code).stderr == ""
 
+    def test_a_worker_without_a_web_framework_or_a_database_can_be_set_up(self) -> None:
+        code = (
+            "import sys\n"
+            "from whatsself_otel import TelemetryConfig, setup_telemetry\n"
+            f"config = TelemetryConfig(endpoint={REFUSED!r}, shutdown_timeout_s=0.1, log_to_stdout=False)\n"
+            "setup_telemetry(config=config).shutdown()\n"
+            "found = {'starlette', 'fastapi', 'sqlalchemy', 'grpc'} & set(sys.modules)\n"
+            "assert not found, found\n"
+        )
+        ran = _run(code)
+
+        assert ran.returncode == 0, ran.stderr
+
     def test_every_exported_name_is_there_and_sorted(self) -> None:
         assert whatsself_otel.__all__ == sorted(whatsself_otel.__all__)
         assert [name for name in whatsself_otel.__all__ if not hasattr(whatsself_otel, name)] == []

@@ -20,8 +20,8 @@ from whatsself_otel._environment import CAPTURED, is_used
 from whatsself_otel._imports import import_safely
 from whatsself_otel.catalogue import REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
-from whatsself_otel.instrumentation.exchange import REQUEST_KEY, Exchange
-from whatsself_otel.instrumentation.fastapi import Serving, exclusion, wrap_stack
+from whatsself_otel.instrumentation.exchange import Exchange
+from whatsself_otel.instrumentation.fastapi import REQUEST_KEY, Serving, exclusion, wrap_stack
 from whatsself_otel.instrumentation.outcomes import Durations
 from whatsself_otel.instrumentation.routes import RouteIndex
 from whatsself_otel.messages import OwnLogger

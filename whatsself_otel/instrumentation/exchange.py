@@ -10,6 +10,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN
 
+from whatsself_otel.instrumentation.fastapi import REQUEST_KEY
 from whatsself_otel.instrumentation.outcomes import Durations, Outcome, kind_of
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from whatsself_otel.context import RequestScope
     from whatsself_otel.instrumentation.fastapi import ASGIApp, FastAPIOptions, Message, Receive, Scope, Send
 
-REQUEST_KEY: Final = "whatsself_otel.request"
-"""Where a scope holds the request that is being served; a mounted application finds it there, and makes none."""
 _EMPTY: Final = Context()
 _STARTS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 

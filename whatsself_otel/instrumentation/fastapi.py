@@ -17,7 +17,6 @@ from opentelemetry.trace import ProxyTracer
 from whatsself_otel.catalogue import SCHEMA_URL
 from whatsself_otel.context import RequestScope
 from whatsself_otel.forks import run_in_child
-from whatsself_otel.instrumentation.exchange import REQUEST_KEY
 from whatsself_otel.instrumentation.threads import keep_context_in_threads
 from whatsself_otel.messages import OwnLogger
 
@@ -41,6 +40,8 @@ _NOTHING: Final = "(?!)"
 """Matches no header: contrib would read a variable for an empty list."""
 _NATIVE: Final = "fastapi.telemetry"
 """FastAPI's own telemetry (0.160 and newer), a mounted application's too, leaves a request alone that has this key."""
+REQUEST_KEY: Final = "whatsself_otel.request"
+"""Where a scope holds the request that is being served; a mounted application finds it there, and makes none."""
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
 _ORIGINAL_KEY: Final = "whatsself_otel.scope"
 _ENTERED_KEY: Final = "whatsself_otel.entered"

@@ -20,8 +20,8 @@ from whatsself_otel.catalogue import REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
 from whatsself_otel.current_span import is_foreign, span_of_ours, with_span
 from whatsself_otel.failures import error_type, record_exception, set_failed
-from whatsself_otel.instrumentation.exchange import REQUEST_KEY, Exchange
-from whatsself_otel.instrumentation.fastapi import exclusion
+from whatsself_otel.instrumentation.exchange import Exchange
+from whatsself_otel.instrumentation.fastapi import REQUEST_KEY, exclusion
 from whatsself_otel.instrumentation.outcomes import MAX_REMEMBERED, is_short
 from whatsself_otel.messages import OwnLogger
 from whatsself_otel.propagation import CleanTraceContext
