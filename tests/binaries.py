@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 from children import environment
 
+from whatsself_otel.cli import gates
 from whatsself_otel.cli.native import find_binary, remedy
 
 if TYPE_CHECKING:
@@ -135,6 +137,7 @@ def run_collector(
     settings: Sequence[str] = (),
     files: Sequence[str] = (),
     sources: Sequence[str] = (),
+    gated: Sequence[str] = (),
 ) -> Iterator[Collector]:
     """
     Run the real collector with the base, *sources* and *vendors* on free ports.
@@ -146,6 +149,7 @@ def run_collector(
         settings: Single settings over all files, for example ``exporters::otlp_http/otlp::timeout: 1s``.
         files: More configuration after those of *vendors*, each as the collector takes it.
         sources: Names of files in collector/sources.
+        gated: Those of *vendors* that stand behind a gate.
     """
     binary = need(COLLECTOR)
     more = [*files, *(f"yaml:{each}" for each in settings)]
@@ -158,12 +162,15 @@ def run_collector(
             "OTELCOL_HEALTH_PORT": str(health),
             "OTELCOL_METRICS_PORT": str(metrics),
             "OTELCOL_QUEUE_DIR": str(home / "queue"),
+            gates.VARIABLE: str(gates.folder(home / "queue")),
         }
+        gates.clear(gates.folder(home / "queue"))
         program = Program(
             command=[
                 binary,
                 *config_arguments(*vendors),
                 *(f"--config={ROOT / f'collector/sources/{name}.yaml'}" for name in sources),
+                *(f"--config={ROOT / f'collector/gates/{name}.yaml'}" for name in gated),
                 *(f"--config={each}" for each in more),
                 "--feature-gates=stanza.synchronousLogEmitter",
             ],
@@ -171,14 +178,17 @@ def run_collector(
             environ={**ports, **(environ or {})},
             log=home / "collector.log",
         )
-        with running(program) as process:
-            yield Collector(
-                http_url=f"http://127.0.0.1:{http}",
-                grpc_address=f"127.0.0.1:{grpc}",
-                metrics_url=f"http://127.0.0.1:{metrics}/metrics",
-                log=program.log,
-                process=process,
-            )
+        try:
+            with running(program) as process:
+                yield Collector(
+                    http_url=f"http://127.0.0.1:{http}",
+                    grpc_address=f"127.0.0.1:{grpc}",
+                    metrics_url=f"http://127.0.0.1:{metrics}/metrics",
+                    log=program.log,
+                    process=process,
+                )
+        finally:
+            shutil.rmtree(gates.folder(home / "queue"))
 
 
 def post_otlp(url: str, message: object) -> None:

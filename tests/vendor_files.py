@@ -24,6 +24,7 @@ HEADER_KEYS = (
     "temporality",
     "extensions",
     "lacking",
+    "full",
     "limits",
     "source",
     "checked",

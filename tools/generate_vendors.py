@@ -36,6 +36,10 @@ whatsself-otel vendors show honeycomb
 whatsself-otel collector run --vendor local --vendor honeycomb
 ```
 
+A vendor that is away costs the others nothing. Its queue takes what comes, 256 MB by `OTELCOL_QUEUE_BYTES`; when that
+is full, what comes is dropped for this vendor alone, counted and alerted on. `local` makes its sender wait instead. In
+each file's header it is `full: drop` or `full: refuse`; [how](../collector/README.md#one-vendor-that-is-away).
+
 In containers it is `OTELCOL_VENDOR`, beside Prometheus, Loki and Tempo, here or in `.env` with the variables of the
 file: `OTELCOL_VENDOR=honeycomb HONEYCOMB_API_KEY=... docker compose up`. Those that need an extension (`aws`,
 `azure-monitor`, `google-cloud`) want it named as well, for example `OTELCOL_EXTENSIONS=[health_check,
@@ -47,6 +51,12 @@ still a placeholder is named before anything starts. Vendors' own servers [were 
 without a file here: `otlp`, or a file of your own, as [examples/second_vendor.yaml](../examples/second_vendor.yaml);
 [how the files fit together](../collector/README.md).
 """
+
+
+_FULL: Final = {
+    "drop": "drops and counts beside other backends; alone, the sender waits",
+    "refuse": "the sender waits",
+}
 
 
 def _code(names: Sequence[str]) -> str:
@@ -68,6 +78,7 @@ def section(vendor: Vendor) -> str:
         ("needs", _code(vendor.requires)),
         ("may have", ", ".join(optional) or "none"),
         ("temporality", vendor.facts["temporality"]),
+        ("when its queue is full", _FULL[vendor.full]),
         *([("lacking in the native build", _code(vendor.lacking))] if vendor.lacking else []),
         ("limits", vendor.facts["limits"]),
         ("compared with", f"{sources} ({vendor.facts['checked']})"),

@@ -38,8 +38,8 @@ OWN_METRICS: dict[str, set[str]] = {
     OWN_MEMORY: set(),
     QUEUE_SIZE: {"exporter", "data_type"},
     QUEUE_CAPACITY: {"exporter", "data_type"},
-    **{f"otelcol_receiver_accepted_{items}": set() for items in ITEMS.values()},
-    **{f"otelcol_exporter_sent_{items}": set() for items in ITEMS.values()},
+    **{f"otelcol_receiver_accepted_{items}": {"receiver"} for items in ITEMS.values()},
+    **{f"otelcol_exporter_sent_{items}": {"exporter"} for items in ITEMS.values()},
 }
 """The collector's own, with the labels that panels use; compared with a running collector below."""
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from binaries import ROOT
+from binaries import ROOT, run_collector
 
-from whatsself_otel.cli import main, vendor_files
+from whatsself_otel.cli import gates, main, queue_folder, vendor_files
 from whatsself_otel.cli.addresses import Addresses
 from whatsself_otel.cli.native import COLLECTOR, find_binary
 from whatsself_otel.cli.supervisor import answers
@@ -75,6 +75,47 @@ class TestVariables:
 
         assert main(["collector", "validate"]) == 3
         assert "otelcol-whatsself is not on this machine" in capsys.readouterr().err
+
+
+class TestBackends:
+    """What is asked of the collector with one backend, with several, and with none."""
+
+    @pytest.mark.parametrize("more", [[], ["--sampling"], ["--source", "pino"], ["--scale", "gateway"]])
+    def test_without_one_it_would_keep_nothing_and_is_status_2(
+        self, more: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for name in ("OTELCOL_TLS_CERT_FILE", "OTELCOL_TLS_KEY_FILE", "OTELCOL_TLS_CLIENT_CA_FILE", "PINO_LOG_FILES"):
+            (tmp_path / name).write_text("x", "utf-8")
+            monkeypatch.setenv(name, str(tmp_path / name))
+
+        assert main(["collector", "run", *more]) == 2
+        assert "Without a vendor the collector would answer 200 and keep nothing." in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("names", "expected"),
+        [
+            (["debug"], []),
+            (["local", "debug"], ["debug"]),
+            (["debug", "file"], ["debug", "file"]),
+            (["local", "jaeger", "victorialogs"], []),
+        ],
+    )
+    def test_a_vendor_that_drops_stands_behind_a_gate_beside_others(
+        self, names: list[str], expected: list[str]
+    ) -> None:
+        files = gates.files([vendor_files.load(name) for name in names])
+
+        assert [path.stem for path in files if path.parent.name == "gates"] == expected
+        assert [path.stem for path in files if path.parent.name == "vendors"] == names
+
+    def test_a_gate_comes_after_its_vendor_whose_list_it_replaces(self) -> None:
+        files = gates.files([vendor_files.load("debug"), vendor_files.load("local")])
+
+        assert [f"{path.parent.name}/{path.stem}" for path in files] == [
+            "vendors/debug",
+            "gates/debug",
+            "vendors/local",
+        ]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a script plays Docker's part")
@@ -187,6 +228,17 @@ class TestRealCollector:
         main(["collector", "print", "--vendor", "datadog", "--config", str(tmp_path / "seen.yaml")])
 
         assert f"path: /x/{value}\n" in capfd.readouterr().out
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="POSIX locks")
+    def test_a_second_one_with_the_same_queues_is_told_so_in_one_sentence(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("OTELCOL_QUEUE_DIR", str(tmp_path / "queue"))
+        with run_collector("local", folder=tmp_path):
+            assert main(["collector", "run", "--vendor", "local"]) == 1
+
+        assert f"Another collector uses the queues in {tmp_path / 'queue'}." in capsys.readouterr().err
+        queue_folder.check_free(tmp_path / "queue")
 
     @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
     def test_runs_until_told_to_stop_and_ends_well(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

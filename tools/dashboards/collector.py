@@ -127,8 +127,8 @@ def _state(source: Source) -> tuple[Panel, ...]:
 def _traffic(source: Source) -> tuple[Panel, ...]:
     window = source["telemetry.items_window"]
     return (
-        _by_signal(both("Received a second", "Recebidos por segundo"), "otelcol_receiver_accepted"),
-        _by_signal(both("Sent a second", "Enviados por segundo"), "otelcol_exporter_sent"),
+        _by_signal(both("Received a second", "Recebidos por segundo"), "otelcol_receiver_accepted", "receiver"),
+        _by_signal(both("Sent a second", "Enviados por segundo"), "otelcol_exporter_sent", "exporter"),
         *(_trouble(trouble, name, window) for trouble, name in _TROUBLE_NAMES.items()),
         lines(
             both("Waiting in queues", "À espera nas filas"),
@@ -145,12 +145,18 @@ def _traffic(source: Source) -> tuple[Panel, ...]:
     )
 
 
-def _by_signal(title: Text, metric: str) -> Panel:
+def _by_signal(title: Text, metric: str, whose: str) -> Panel:
+    """A gate sends to this collector itself, and is left out."""
     return lines(
         title,
         both("Spans, metric points and log records.", "Spans, pontos de métrica e registros de log."),
         *(
-            Query(expr=rate(f"{metric}_{items}"), legend=signal, colour=_COLOURS[signal], dashed=signal == "metrics")
+            Query(
+                expr=rate(f"{metric}_{items}", f'{whose}!~".+_gate"'),
+                legend=signal,
+                colour=_COLOURS[signal],
+                dashed=signal == "metrics",
+            )
             for signal, items in ITEMS.items()
         ),
         unit="cps",

@@ -96,22 +96,25 @@ COLLECTOR_REFUSING: Final = Words(
     en=Page(
         summary="The collector refuses {{ $labels.signal }}",
         description=(
-            "In <telemetry.items_window> about {{ $value | humanize }} items were refused: memory limit, or masking "
-            "that failed closed."
+            "In <telemetry.items_window> about {{ $value | humanize }} items were refused: memory limit, a full queue "
+            "or disk, or masking that failed closed."
         ),
         impact="Senders try again for a while, then lose it.",
-        fix="Give it more memory (OTELCOL_MEMORY_LIMIT_MIB) or send less; read its log for a failed masking statement.",
+        fix=(
+            "Give it more memory (OTELCOL_MEMORY_LIMIT_MIB) or send less; bring the backend with the full queue back; "
+            "read its log for a failed masking statement."
+        ),
     ),
     pt=Page(
         summary="O collector recusa {{ $labels.signal }}",
         description=(
-            "Em <telemetry.items_window> cerca de {{ $value | humanize }} itens foram recusados: limite de memória, ou "
-            "mascaramento que falhou fechado."
+            "Em <telemetry.items_window> cerca de {{ $value | humanize }} itens foram recusados: limite de memória, "
+            "fila ou disco cheio, ou mascaramento que falhou fechado."
         ),
         impact="Os remetentes tentam de novo por um tempo, depois perdem.",
         fix=(
-            "Dê mais memória (OTELCOL_MEMORY_LIMIT_MIB) ou envie menos; procure no log uma instrução de mascaramento "
-            "que falhou."
+            "Dê mais memória (OTELCOL_MEMORY_LIMIT_MIB) ou envie menos; traga de volta o backend com a fila cheia; "
+            "procure no log uma instrução de mascaramento que falhou."
         ),
     ),
     checks=(
@@ -137,19 +140,19 @@ COLLECTOR_LOSING: Final = Words(
         summary="The collector loses {{ $labels.signal }}",
         description=(
             "In <telemetry.items_window> about {{ $value | humanize }} items were rejected by a backend for good, or "
-            "found the queue full."
+            "dropped at the gate of a backend whose queue is full."
         ),
         impact="They are gone.",
-        fix="Read the collector's log for the backend's answer: too old, too large, wrong credentials.",
+        fix="Read the collector's log for the backend's answer: away, too old, too large, wrong credentials.",
     ),
     pt=Page(
         summary="O collector perde {{ $labels.signal }}",
         description=(
             "Em <telemetry.items_window> cerca de {{ $value | humanize }} itens foram rejeitados em definitivo por um "
-            "backend, ou acharam a fila cheia."
+            "backend, ou descartados na porta de um backend com a fila cheia."
         ),
         impact="Estão perdidos.",
-        fix="Leia no log do collector a resposta do backend: velho demais, grande demais, credenciais erradas.",
+        fix="Leia no log do collector a resposta do backend: ausente, velho ou grande demais, credenciais erradas.",
     ),
     checks=(
         Check(
@@ -158,9 +161,9 @@ COLLECTOR_LOSING: Final = Words(
             promql="whatsself:collector_exporter_send_failed:increase10m > 0",
         ),
         Check(
-            en="Queue full, by signal",
-            pt="Fila cheia, por sinal",
-            promql="whatsself:collector_exporter_enqueue_failed:increase10m > 0",
+            en="By backend; a name that ends in _gate dropped it",
+            pt="Por backend; descartou o que termina em _gate",
+            promql="sum by (exporter) (otelcol_exporter_send_failed_spans) > 0",
         ),
         Check(
             en="Fill of each queue",
@@ -226,11 +229,13 @@ SET_ASIDE: Final = 'otelcol_receiver_accepted_log_records{receiver="file_log/set
 
 TROUBLES: Final = ("receiver_refused", "exporter_send_failed", "exporter_enqueue_failed")
 
+# A gate is tried again and again; its sender is this collector itself.
+SELECTED: Final = {"receiver_refused": '{receiver!~".+_gate"}'}
+
 
 def rules(source: Source) -> Group:
     """Return the rules about the collector."""
     window = source["telemetry.items_window"]
-    failed = "\nor ".join(f"whatsself:collector_{trouble}:increase{window} > 0" for trouble in TROUBLES[1:])
     filled = "max by (exporter, data_type) (otelcol_exporter_queue_size / otelcol_exporter_queue_capacity)"
     return Group(
         name="whatsself-collector",
@@ -270,7 +275,8 @@ def rules(source: Source) -> Group:
             Alert(
                 name="WhatsSelfCollectorLosing",
                 words=COLLECTOR_LOSING,
-                expr=failed,
+                # Who finds a queue full is refused, which is no loss; a gate counts what it drops as failed.
+                expr=f"whatsself:collector_{TROUBLES[1]}:increase{window} > 0",
                 severity="critical",
                 component="collector",
                 dashboard="collector",
@@ -293,7 +299,7 @@ def _records(window: str) -> Iterator[Record]:
             yield Record(
                 name=f"whatsself:collector_{trouble}:increase{window}",
                 labels={"signal": signal},
-                expr=counted(f"otelcol_{trouble}_{items}", window),
+                expr=counted(f"otelcol_{trouble}_{items}{SELECTED.get(trouble, '')}", window),
             )
 
 
@@ -302,7 +308,8 @@ def cases() -> Iterator[Case]:
     yield from _down()
     yield from _queue()
     yield from _items("WhatsSelfCollectorRefusing", ("receiver_refused",), "receiver")
-    yield from _items("WhatsSelfCollectorLosing", ("exporter_send_failed", "exporter_enqueue_failed"), "exporter")
+    yield from _gate()
+    yield from _items("WhatsSelfCollectorLosing", ("exporter_send_failed",), "exporter")
     yield from _set_aside()
 
 
@@ -386,6 +393,19 @@ def _items(rule: str, troubles: tuple[str, ...], label: str) -> Iterator[Case]:
             )
             healthy = {name: flat((80, 0)), other: flat((80, 7))}
             yield Case(rule=rule, kind=HEALTHY, title=f"{signal}: no new {trouble}", series=healthy, at={40: 0})
+
+
+def _gate() -> Iterator[Case]:
+    """A full vendor behind a gate is a loss, which the gate counts, and no refusal."""
+    refused = 'otelcol_receiver_refused_spans{job="otelcol",instance="x",receiver="otlp/otlp_gate"}'
+    full = 'otelcol_exporter_enqueue_failed_spans{job="otelcol",instance="x",exporter="otlp_http/otlp"}'
+    tried = {refused: flat((20, 0), (60, 90)), full: flat((20, 0), (60, 90))}
+    for rule in ("WhatsSelfCollectorRefusing", "WhatsSelfCollectorLosing"):
+        yield Case(rule=rule, kind=HEALTHY, title="a gate tries again", series=tried, at={22: 0})
+    record = 'whatsself:collector_exporter_enqueue_failed:increase10m{signal="traces"}'
+    yield Case(
+        rule="WhatsSelfCollectorLosing", kind=VALUE, title="a queue is full", series=tried, values={(record, 22): 90}
+    )
 
 
 def _set_aside() -> Iterator[Case]:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from whatsself_otel.cli import vendor_files
+from whatsself_otel.cli import gates, queue_folder, vendor_files
 from whatsself_otel.cli.errors import FAILED, MISSING, WRONG_USE, CommandError
 from whatsself_otel.cli.files import shipped
 from whatsself_otel.cli.native import COLLECTOR, find_binary, need_binary
@@ -35,6 +35,8 @@ examples:
   PINO_LOG_FILES='/srv/app/logs/*.log*' whatsself-otel collector run --vendor local --source pino
   KAFKA_BROKERS='[kafka-1:9092]' whatsself-otel collector run --vendor local --scale kafka-consumer
 
+Beside others, a vendor stands behind a gate: when its queue is full, what comes is dropped and counted, and no other
+waits. `full: refuse` in its header (`local`) makes the sender wait instead.
 --secure asks every sender for TLS and a token: OTELCOL_TLS_CERT_FILE, OTELCOL_TLS_KEY_FILE and OTELCOL_TOKEN_FILE.
 --own-log sends the collector's own log through itself, so that it lies beside the application's.
 --sampling keeps every trace that matters and a share of the rest: OTELCOL_SAMPLING_PERCENT (10).
@@ -42,6 +44,7 @@ A variable that a vendor needs may also stand in a file: NAME_FILE=path instead 
 OTELCOL_BIN names the collector's program when it is not the one that native/build.py made.
 """
 
+_QUEUE_DIR: Final = "OTELCOL_QUEUE_DIR"
 _SOURCE_GATES: Final = ("--feature-gates=stanza.synchronousLogEmitter",)
 """Without it lines that were read wait in memory for up to 100 ms, and a killed collector loses them."""
 
@@ -120,7 +123,7 @@ def _vendors(arguments: argparse.Namespace) -> list[Vendor]:
 
 
 def _files(vendors: Sequence[Vendor]) -> list[str]:
-    return [f"--config={path}" for path in (shipped("collector/config.yaml"), *(vendor.path for vendor in vendors))]
+    return [f"--config={path}" for path in (shipped("collector/config.yaml"), *gates.files(vendors))]
 
 
 def _command(arguments: argparse.Namespace, vendors: Sequence[Vendor], action: str = "") -> list[str]:
@@ -139,13 +142,16 @@ def _in_container(vendors: Sequence[Vendor], words: Sequence[str], own: Sequence
     """Return the command that runs *words* in the official image, with the same paths inside as outside."""
     if (docker := shutil.which("docker")) is None:
         raise CommandError("Docker is not installed. See https://docs.docker.com/get-docker/.", status=MISSING)
-    queue = Path(_environment(vendors)["OTELCOL_QUEUE_DIR"]).absolute()
+    environment = _environment(vendors)
+    queue, sockets = Path(environment[_QUEUE_DIR]).absolute(), Path(environment[gates.VARIABLE]).absolute()
     queue.mkdir(parents=True, exist_ok=True)
+    gates.clear(sockets)
     named = [Path(os.environ[name]).absolute() for name in os.environ if _is_named_file(name, vendors)]
     read = {shipped("collector").absolute(), *(path.absolute() for path in own), *named}
     return [
         *(docker, "run", "--rm", "--network=host", "--read-only", "--cap-drop=ALL", "--user", _user()),
         *("--security-opt=no-new-privileges", f"--volume={queue}:{queue}"),
+        f"--volume={sockets}:{sockets}",
         *(f"--volume={path}:{path}:ro" for path in sorted(read)),
         # Only names: a value on a command line is seen by everybody on the machine.
         *(f"--env={name}" for name in sorted(_passed_on(vendors))),
@@ -166,7 +172,7 @@ def _is_named_file(name: str, vendors: Sequence[Vendor]) -> bool:
 
 def _passed_on(vendors: Sequence[Vendor]) -> set[str]:
     known = {name for name in os.environ if name.startswith(("OTELCOL_", "WHATSSELF_OTEL_"))}
-    return {"OTELCOL_QUEUE_DIR"} | known | vendor_files.variables(vendors).keys()
+    return {_QUEUE_DIR, gates.VARIABLE} | known | vendor_files.variables(vendors).keys()
 
 
 def _user() -> str:
@@ -174,7 +180,9 @@ def _user() -> str:
 
 
 def _environment(vendors: Sequence[Vendor]) -> dict[str, str]:
-    return {"OTELCOL_QUEUE_DIR": str(data_dir() / "queue"), **os.environ, **vendor_files.variables(vendors)}
+    queue = os.environ.get(_QUEUE_DIR) or str(data_dir() / "queue")
+    own = {_QUEUE_DIR: queue, gates.VARIABLE: str(gates.folder(Path(queue)))}
+    return {**own, **os.environ, **vendor_files.variables(vendors)}
 
 
 def _validate(arguments: argparse.Namespace) -> int:
@@ -201,11 +209,19 @@ def _print(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     vendors = _vendors(arguments)
+    if not arguments.config and not any(vendor.is_backend for vendor in vendors):
+        raise CommandError(
+            "Without a vendor the collector would answer 200 and keep nothing. Name one: --vendor local, or another of "
+            f"{', '.join(vendor_files.names())}.",
+            status=WRONG_USE,
+        )
     command = _command(arguments, vendors)
     names = [vendor.name for vendor in vendors]
     text = f"Collector: base, {', '.join(names) or 'no vendor'}. Ctrl-C stops it."
     print(json.dumps({"files": names, "command": command}) if arguments.json else text, flush=True)
     environment = _environment(vendors)
+    queue_folder.check_free(Path(environment[_QUEUE_DIR]))
+    gates.clear(Path(environment[gates.VARIABLE]))
     if sys.platform != "win32":
         # In this process's place: signals, exit status and output are the collector's own.
         os.execve(command[0], command, environment)  # noqa: S606

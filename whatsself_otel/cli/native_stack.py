@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from whatsself_otel.cli import vendor_files
+from whatsself_otel.cli import gates, queue_folder, vendor_files
 from whatsself_otel.cli.addresses import HOST, Addresses
 from whatsself_otel.cli.alerting import AlertingConfig, render, rules_for, write_folder
 from whatsself_otel.cli.errors import CommandError
@@ -19,9 +19,11 @@ from whatsself_otel.cli.scaling import divide, faster, faster_rules
 from whatsself_otel.cli.supervisor import Limits, Process, Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from whatsself_otel.cli.vendor_files import Vendor
 
 _BACKENDS: Final = 0
 _COLLECTOR: Final = 1
@@ -95,6 +97,12 @@ class Stack(Supervisor):
             self._release_folder()
             raise
 
+    def _spawn(self, process: Process, *, append: bool = False) -> None:
+        if process.name == _COLLECTOR_NAME:
+            queue_folder.check_free(_queue(self.config))
+            gates.clear(gates.folder(_queue(self.config)))
+        super()._spawn(process, append=append)
+
     def stop(self) -> None:
         """Stop everything that runs, the collector first, and let go of the folder."""
         try:
@@ -127,10 +135,9 @@ def logs(data: Path) -> Path:
     return data / "logs"
 
 
-def collector_arguments(vendors: Iterable[str]) -> list[str]:
-    """Return the ``--config`` list: the base, then one file a vendor."""
-    names = ("config.yaml", *(f"vendors/{vendor}.yaml" for vendor in vendors))
-    return [f"--config={shipped(f'collector/{name}')}" for name in names]
+def collector_arguments(vendors: Sequence[Vendor]) -> list[str]:
+    """Return the ``--config`` list: the base, then one file a vendor, and its gate."""
+    return [f"--config={path}" for path in (shipped("collector/config.yaml"), *gates.files(vendors))]
 
 
 def _processes(config: StackConfig) -> list[Process]:
@@ -176,6 +183,10 @@ _PIPELINES: Final = {LOKI: "logs/loki", TEMPO: "traces/tempo"}
 """What the vendor file ``local`` has for each of the programs that may not be here."""
 
 
+def _queue(config: StackConfig) -> Path:
+    return config.data / "queue"
+
+
 def _collector(config: StackConfig) -> Process:
     at = config.addresses.at
     stores = [name for name in ("victorialogs", "jaeger") if _runs(config, name)]
@@ -185,7 +196,7 @@ def _collector(config: StackConfig) -> Process:
         name=_COLLECTOR_NAME,
         command=[
             _program(config, COLLECTOR),
-            *collector_arguments([vendor.name for vendor in loaded]),
+            *collector_arguments(loaded),
             # Left alone, the exporter of a store that does not run would fill its queue for nobody.
             *(
                 f"--config=yaml:service::pipelines::{pipeline}::exporters: [nop]"
@@ -204,7 +215,8 @@ def _collector(config: StackConfig) -> Process:
             "PROMETHEUS_OTLP_ENDPOINT": f"{config.addresses.prometheus}/api/v1/otlp",
             "VICTORIALOGS_OTLP_ENDPOINT": f"{config.addresses.victorialogs}/insert/opentelemetry",
             "LOKI_OTLP_ENDPOINT": f"{config.addresses.loki}/otlp",
-            "OTELCOL_QUEUE_DIR": str(config.data / "queue"),
+            "OTELCOL_QUEUE_DIR": str(_queue(config)),
+            gates.VARIABLE: str(gates.folder(_queue(config))),
         },
         stage=_COLLECTOR,
     )

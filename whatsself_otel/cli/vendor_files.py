@@ -51,7 +51,14 @@ class Vendor:
     """Extensions that the file defines and the collector has to start."""
     lacking: tuple[str, ...] = ()
     """Components that the native build has not."""
+    full: str = _NONE
+    """What happens when its queue is full: ``refuse`` the sender, or ``drop`` at a gate so that no other waits."""
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_backend(self) -> bool:
+        """Whether it sends anywhere; a source, a gateway and an overlay do not."""
+        return self.full != _NONE
 
 
 def names() -> list[str]:
@@ -119,6 +126,7 @@ def parse(name: str, path: Path, text: str) -> Vendor:
         optional=dict(_defaults(facts.pop("optional", _NONE))),
         extensions=_listed(facts.pop("extensions", _NONE)),
         lacking=_listed(facts.pop("lacking", _NONE)),
+        full=facts.pop("full", _NONE),
         facts=facts,
         notes=tuple(comments[len(head) + 1 :]),
     )
