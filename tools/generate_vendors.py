@@ -38,7 +38,7 @@ whatsself-otel collector run --vendor local --vendor honeycomb
 
 A vendor that is away costs the others nothing. Its queue takes what comes, 256 MB by `OTELCOL_QUEUE_BYTES`; when that
 is full, what comes is dropped for this vendor alone, counted and alerted on. `local` makes its sender wait instead. In
-each file's header it is `full: drop` or `full: refuse`; [how](../collector/README.md#one-vendor-that-is-away).
+each file's header it is `full: drop` or `full: refuse`; [how](../collector/README.md).
 
 In containers it is `OTELCOL_VENDOR`, beside Prometheus, Loki and Tempo, here or in `.env` with the variables of the
 file: `OTELCOL_VENDOR=honeycomb HONEYCOMB_API_KEY=... docker compose up`. Those that need an extension (`aws`,

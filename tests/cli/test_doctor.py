@@ -15,21 +15,30 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import grpc  # type: ignore[import-untyped]
 import pytest
+from binaries import free_ports, run_collector
 from children import environment
+from fault_rig import QUICK
+from isolation import Spans, three, wait_until_decided
 
+from whatsself_otel import TelemetryConfig
 from whatsself_otel.cli.addresses import PORTS
-from whatsself_otel.cli.doctor import places
+from whatsself_otel.cli.doctor import places, queues
 from whatsself_otel.cli.native_stack import lock_file
 from whatsself_otel.cli.paths import locked
 from whatsself_otel.cli.stack import Running
 from whatsself_otel.viewer.server import Viewer, ViewerConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+    from otlp_sink import Sink
+
+    from whatsself_otel import Telemetry
 
 Finding = dict[str, str]
 PROTOBUF = {"content-type": "application/x-protobuf"}
@@ -395,30 +404,120 @@ class TestTls:
         assert "https://" in found(findings, "protocol", "speaks TLS")["fix"]
 
 
+@pytest.mark.collector
 class TestQueues:
-    # Filling a real queue to the brim takes a backend that hangs and minutes. What a collector would say is said here;
-    # tests/backends/test_doctor_on_stack.py asks a real one.
+    """What a real collector says of a real backend: away, refusing, slow; and where nobody says anything."""
+
+    def ask(self, data: Path, sink: Sink, *arguments: str, **more: str) -> tuple[int, list[Finding]]:
+        """Examine with a collector that sends to *sink* as its only vendor."""
+        with run_collector("otlp", environ={"OTLP_ENDPOINT": sink.url}, settings=QUICK) as collector:
+            environ = {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": collector.http_url,
+                "OTELCOL_METRICS_PORT": str(urlsplit(collector.metrics_url).port),
+                **more,
+            }
+            return examine(data, environ, *arguments)
+
+    def test_nothing_that_leaves_is_named_by_exporter_and_signal_with_since_when(
+        self, tmp_path: Path, sink: Sink
+    ) -> None:
+        sink.status = 503
+
+        status, findings = self.ask(tmp_path, sink)
+
+        assert status == 1
+        for signal in ("traces", "metrics", "logs"):
+            cause = f"Nothing has left for otlp_http/otlp ({signal}) since the collector started at 20"
+            assert "takes the credential" in found(findings, "queue", cause)["fix"]
+
+    def test_a_backend_that_refuses_for_good_is_named_by_exporter_and_signal(self, tmp_path: Path, sink: Sink) -> None:
+        sink.status = 401
+
+        status, findings = self.ask(tmp_path, sink)
+
+        assert status == 1
+        for signal in ("traces", "metrics", "logs"):
+            found(findings, "queue", f"The backend of otlp_http/otlp ({signal}) has refused")
+
+    def test_each_that_sends_is_named_and_what_nobody_can_read_back_is_not_well(
+        self, tmp_path: Path, sink: Sink
+    ) -> None:
+        status, findings = self.ask(tmp_path, sink)
+
+        assert status == 0, findings
+        for signal in ("traces", "metrics", "logs"):
+            assert found(findings, "queue", f"otlp_http/otlp ({signal})")["state"] == "ok"
+            cause = f"Nobody here can ask the backend of otlp_http/otlp ({signal}) for the probe."
+            assert found(findings, f"round trip: {signal}", cause)["state"] == "skipped"
+
+    def test_a_wrong_port_of_its_metrics_is_named(self, tmp_path: Path, sink: Sink) -> None:
+        (port,) = free_ports(1)
+
+        _, findings = self.ask(tmp_path, sink, OTELCOL_METRICS_PORT=str(port))
+
+        cause = f"No collector answers with its own metrics at http://127.0.0.1:{port}/metrics"
+        assert found(findings, "queue", cause)["state"] == "warning"
+
+    def test_metrics_of_something_else_are_not_taken_for_a_collectors(self, tmp_path: Path, sink: Sink) -> None:
+        with answering(headers={"content-type": "text/plain"}, body=b'http_requests{exporter="x"} 3\n') as address:
+            _, findings = self.ask(tmp_path, sink, OTELCOL_METRICS_PORT=address.rpartition(":")[2])
+
+        assert found(findings, "queue", "No collector answers with its own metrics")["state"] == "warning"
+
+    def test_a_vendor_behind_a_gate_whose_queue_is_full_is_named(
+        self, tmp_path: Path, start: Callable[..., Telemetry]
+    ) -> None:
+        with three(tmp_path) as vendors:
+            vendors.second.status = 503
+            with vendors.collector() as collector:
+                spans = Spans(start(endpoint=collector.http_url))
+                for _ in range(15):
+                    spans.send(400)
+                wait_until_decided(collector, spans.sent)
+                environ = {
+                    "OTEL_EXPORTER_OTLP_ENDPOINT": collector.http_url,
+                    "OTELCOL_METRICS_PORT": str(urlsplit(collector.metrics_url).port),
+                }
+                status, findings = examine(tmp_path, environ)
+
+        assert status == 1
+        found(findings, "queue", "Nothing has left for otlp_http/honeycomb (traces) since")
+        found(findings, "queue", "spans (otlp_grpc/honeycomb_gate) since it started. The backend behind that gate")
+        assert found(findings, "queue", "otlp_http/signoz (traces)")["state"] == "ok"
+
     METRICS = (
-        'otelcol_exporter_queue_size{exporter="otlp_http/loki"} 90\n'
-        'otelcol_exporter_queue_capacity{exporter="otlp_http/loki"} 100\n'
-        'otelcol_exporter_send_failed_log_records_total{exporter="otlp_http/loki",x="y"} 3\n'
+        'otelcol_exporter_queue_size{exporter="otlp_http/loki",data_type="logs"} 90\n'
+        'otelcol_exporter_queue_capacity{exporter="otlp_http/loki",data_type="logs"} 100\n'
     )
 
-    def test_a_queue_that_fills_and_losses_are_named(self, tmp_path: Path) -> None:
-        with answering(headers={"content-type": "text/plain"}, body=self.METRICS.encode()) as address:
-            port = address.rpartition(":")[2]
-            _, findings = examine(tmp_path, {"OTELCOL_METRICS_PORT": port})
+    def test_a_queue_that_fills_though_it_moves_is_named(self) -> None:
+        """A backend that is slow for long enough takes minutes, so a collector's words stand here."""
+        slow = [f'{self.METRICS}otelcol_exporter_sent_log_records{{exporter="otlp_http/loki"}} {n}\n' for n in (1, 2)]
 
-        found(findings, "queue", "queue for otlp_http/loki is 90% full")
-        found(findings, "queue", "3 exporter send failed log records")
+        before, after = map(queues.parse, slow)
+        (finding,) = queues.check_queues(before, after, lambda *_: None)
 
-    def test_metrics_of_something_else_are_not_taken_for_a_collectors(self, tmp_path: Path) -> None:
-        with answering(
-            headers={"content-type": "text/plain"}, body=b'http_requests_total{exporter="x"} 3\n'
-        ) as address:
-            _, findings = examine(tmp_path, {"OTELCOL_METRICS_PORT": address.rpartition(":")[2]})
+        assert (finding.state, finding.check) == ("warning", "queue")
+        assert "The collector's queue for otlp_http/loki (logs) is 90% full" in finding.cause
 
-        assert found(findings, "queue", "is no collector")["state"] == "skipped"
+    def test_the_time_is_prometheus_where_it_knows(self) -> None:
+        reading = queues.parse(f'{self.METRICS}otelcol_exporter_sent_log_records{{exporter="otlp_http/loki"}} 7\n')
+
+        (known,) = queues.check_queues(reading, reading, lambda *_: 1795000000.0)
+        (unknown,) = queues.check_queues(reading, reading, lambda *_: None)
+
+        assert "(logs) since 2026-11-18 11:06:40Z; 90 bytes wait." in known.cause
+        assert "(logs) in the 1 s of this check; 90 bytes wait." in unknown.cause
+
+    def test_prometheus_is_asked_for_the_last_rise(self) -> None:
+        values = [[100, "1"], [130, "4"], [160, "4"]]
+        body = json.dumps({"data": {"result": [{"metric": {}, "values": values}]}}).encode()
+        config = TelemetryConfig(log_to_stdout=False)
+
+        with answering(headers={"content-type": "application/json"}, body=body) as address:
+            assert queues.last_sent(f"http://{address}", config, "otlp_http/loki", "logs") == 130
+        with answering(status=500) as address:
+            assert queues.last_sent(f"http://{address}", config, "otlp_http/loki", "logs") is None
 
 
 class TestRoundTrip:

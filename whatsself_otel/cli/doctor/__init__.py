@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli.addresses import Addresses
 from whatsself_otel.cli.console_view import Paint
-from whatsself_otel.cli.doctor import local, places, probe, receiver, running
-from whatsself_otel.cli.doctor.findings import Finding, is_well
+from whatsself_otel.cli.doctor import local, places, probe, queues, receiver, running
+from whatsself_otel.cli.doctor.findings import SIGNALS, Finding, is_proven, is_well, skipped
 from whatsself_otel.cli.doctor.places import QueryAddresses
 from whatsself_otel.cli.errors import FAILED, WRONG_USE, CommandError
 from whatsself_otel.cli.paths import data_dir
 from whatsself_otel.cli.progress import each
 from whatsself_otel.config import TelemetryConfig
+from whatsself_otel.export import target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 _EXAMPLES: Final = """\
 examples:
@@ -31,11 +32,15 @@ examples:
 
 Checks variables, versions, other instrumentations, log libraries, credentials, disk, endpoint, TLS, protocol,
 authorisation, clock and the collector's queues; then sends one marked trace, log and metric and reads each back.
+"All is well" is said only when a probe of each signal was read back from each backend. Where that cannot be, because
+a vendor's own server is no place to ask, the end says that not everything was proven.
 Addresses to read from are those of a stack that runs here, unless options name others: any backend with the API of
 Tempo or Jaeger, Loki or VictoriaLogs, and Prometheus, a vendor's too.
 
 exit status: 0 well (perhaps with warnings), 1 a fault was found, 2 wrong arguments
 """
+_SETTLE_S: Final = 10.0
+"""A queue that moves nothing for so long, its exporters trying, stands still."""
 _MARKS: Final = {"ok": "ok     ", "warning": "warning", "fault": "FAULT  ", "skipped": "skipped"}
 
 
@@ -80,13 +85,21 @@ def run(arguments: argparse.Namespace) -> int:
         findings.append(finding)
         if not arguments.json:
             _tell(finding, paint)
-    well = is_well(findings)
+    well, proven = is_well(findings), is_proven(findings)
     if arguments.json:
-        print(json.dumps({"ok": well, "findings": [finding.as_json() for finding in findings]}, indent=2))
+        told = {"ok": well, "proven": proven, "findings": [finding.as_json() for finding in findings]}
+        print(json.dumps(told, indent=2))
     else:
-        faults = sum(finding.state == "fault" for finding in findings)
-        print(f"\n{paint.green('All is well.') if well else paint.red(f'{faults} to mend: see FAULT above.')}")
+        print(f"\n{_summary(findings, paint)}")
     return 0 if well else FAILED
+
+
+def _summary(findings: Sequence[Finding], paint: Paint) -> str:
+    if not is_well(findings):
+        return paint.red(f"{sum(finding.state == 'fault' for finding in findings)} to mend: see FAULT above.")
+    if not is_proven(findings):
+        return paint.cyan("Nothing wrong was found, and not everything was proven: see skipped and warning above.")
+    return paint.green("All is well.")
 
 
 def examine(arguments: argparse.Namespace) -> Iterator[Finding]:
@@ -108,12 +121,40 @@ def examine(arguments: argparse.Namespace) -> Iterator[Finding]:
         return
     reached = list(receiver.check_receiver(config))
     yield from reached
-    yield from receiver.check_queues(f"http://{ports.at('OTELCOL_METRICS_PORT')}/metrics", config)
-    if is_well(reached) and not arguments.no_probe:
-        sent = probe.send_probe(config)
-        addresses = named or (here[1] if here else QueryAddresses())
-        asked = list(places.places(addresses, sent))
-        yield from probe.check_probe(sent, asked, config, arguments.patience)
+    addresses = named or (here[1] if here else QueryAddresses())
+    metrics_url = "" if addresses.viewer else f"http://{ports.at('OTELCOL_METRICS_PORT')}/metrics"
+    before = queues.read(metrics_url, config) if metrics_url else None
+    if metrics_url:
+        yield from queues.check_seen(before, metrics_url, [target_of(config, signal).url for signal in SIGNALS])
+    if is_well(reached):
+        yield from _probe(arguments, config, addresses, before)
+    if before is not None:
+        yield from _queues(before, lambda: queues.read(metrics_url, config), config, addresses.metrics)
+
+
+def _probe(
+    arguments: argparse.Namespace, config: TelemetryConfig, addresses: QueryAddresses, collector: queues.Reading | None
+) -> Iterator[Finding]:
+    if arguments.no_probe:
+        yield skipped("round trip", "Nothing was sent: --no-probe.")
+        return
+    sent = probe.send_probe(config)
+    asked = list(places.places(addresses, sent))
+    yield from probe.check_probe(sent, asked, config, arguments.patience)
+    if sent.delivered and not sent.problems and collector is not None:
+        yield from probe.name_unread(sent, asked, list(collector.queues()))
+
+
+def _queues(
+    before: queues.Reading, look: Callable[[], queues.Reading | None], config: TelemetryConfig, prometheus: str | None
+) -> Iterator[Finding]:
+    after = queues.settle(before, look, _SETTLE_S)
+    history = prometheus or ""
+    yield from queues.check_queues(
+        before,
+        after,
+        lambda exporter, signal: queues.last_sent(history, config, exporter, signal) if history else None,
+    )
 
 
 def _named_addresses(arguments: argparse.Namespace) -> QueryAddresses | None:

@@ -58,3 +58,9 @@ def skipped(check: str, cause: str, fix: str = "") -> Finding:
 def is_well(findings: Sequence[Finding]) -> bool:
     """Return whether nothing is broken; warnings do not count."""
     return all(finding.state != "fault" for finding in findings)
+
+
+def is_proven(findings: Sequence[Finding]) -> bool:
+    """Return whether every check was made, and of the queues nothing is to be said."""
+    open_states = {"queue": {"warning", "skipped"}}
+    return all(finding.state not in open_states.get(finding.check, {"skipped"}) for finding in findings)

@@ -26,6 +26,14 @@ _NAME: Final = "whatsself-otel doctor probe"
 _TEXT: Final = "doctor was here"
 _CANARY: Final = "5511987654321"
 _PAUSE_S: Final = 0.5
+_STORES: Final = {
+    "otlp_grpc/tempo",
+    "otlp_grpc/jaeger",
+    "otlp_http/loki",
+    "otlp_http/victorialogs",
+    "otlp_http/prometheus",
+}
+"""Exporters of the stores that are asked where they run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +118,17 @@ def _unasked(asked: Sequence[Place]) -> Iterator[Finding]:
                 "Nowhere to read it back: no stack runs here.",
                 f"Give the backend's address with --{signal}-url.",
             )
+
+
+def name_unread(probe: Probe, asked: Sequence[Place], queues: Sequence[tuple[str, str]]) -> Iterator[Finding]:
+    """Name each exporter and signal whose backend was not asked for the probe: it may have it, or not."""
+    for signal in SIGNALS:
+        exporters = [exporter for exporter, theirs in queues if theirs == signal]
+        if len(exporters) <= sum(place.signal == signal for place in asked):
+            continue
+        for exporter in [each for each in exporters if each not in _STORES] or exporters:
+            cause = f"Nobody here can ask the backend of {exporter} ({signal}) for the probe."
+            yield skipped(f"round trip: {signal}", cause, f"Look there for the trace {probe.trace_id}.")
 
 
 def _check_masking(text: str) -> Finding:

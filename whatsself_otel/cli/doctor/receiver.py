@@ -1,4 +1,4 @@
-"""Whether the configured receiver can be reached, is one, lets us in, keeps our time, and how its queues fare."""
+"""Whether the configured receiver can be reached, is one, lets us in and keeps our time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from whatsself_otel.cli.doctor.findings import SIGNALS, Finding, fault, ok, skipped, warning
+from whatsself_otel.cli.doctor.findings import SIGNALS, Finding, fault, ok
 from whatsself_otel.export import target_of
 from whatsself_otel.otlp import Target, build_tls
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _TIMEOUT_S: Final = 5.0
 _MOST_SKEW_S: Final = 30.0
 """Further apart, and logs and samples land in the wrong minute; Prometheus and Loki refuse what is far ahead."""
-_FULL: Final = 0.7
 _HTTP2_PREFACE: Final = b"\x00\x00"
 _CERTIFICATE: Final = (
     (re.compile("expired"), "The certificate of {host} has expired.", "Renew the receiver's certificate."),
@@ -211,48 +210,3 @@ def _check_clock(headers: Mapping[str, str]) -> Iterator[Finding]:
         )
     else:
         yield ok("clock", f"The receiver's clock agrees within {_MOST_SKEW_S:.0f} s.")
-
-
-def check_queues(metrics_url: str, config: TelemetryConfig) -> Iterator[Finding]:
-    """Read the collector's own metrics: full queues, and what it refused or could not send."""
-    try:
-        answer = request("GET", metrics_url, config)
-        samples = list(_samples(answer.data.decode("utf-8", "replace")))
-    except urllib3.exceptions.HTTPError:
-        yield skipped("queue", f"The collector's own metrics are not at {metrics_url}.", "Set OTELCOL_METRICS_PORT.")
-        return
-    if not any(name.startswith("otelcol_") for name, _, _ in samples):
-        yield skipped("queue", f"What answers at {metrics_url} is no collector.", "Set OTELCOL_METRICS_PORT.")
-        return
-    found = [*_full_queues(samples), *_losses(samples)]
-    yield from found or [ok("queue", "No queue of the collector is filling, and nothing was lost.")]
-
-
-def _full_queues(samples: list[tuple[str, str, float]]) -> Iterator[Finding]:
-    capacities = {exporter: value for name, exporter, value in samples if name == "otelcol_exporter_queue_capacity"}
-    for name, exporter, size in samples:
-        if name == "otelcol_exporter_queue_size" and size > _FULL * capacities.get(exporter, float("inf")):
-            share = size / capacities[exporter]
-            yield warning(
-                "queue",
-                f"The collector's queue for {exporter} is {share:.0%} full: that backend takes less than comes.",
-                f"See whether the backend behind {exporter} runs; the collector's log says what it answers.",
-            )
-
-
-def _losses(samples: list[tuple[str, str, float]]) -> Iterator[Finding]:
-    lost = ("otelcol_exporter_send_failed_", "otelcol_exporter_enqueue_failed_", "otelcol_receiver_refused_")
-    for name, exporter, value in samples:
-        if name.startswith(lost) and value > 0:
-            what = name.removeprefix("otelcol_").removesuffix("_total").replace("_", " ")
-            yield warning(
-                "queue",
-                f"The collector counts {value:.0f} {what} ({exporter}).",
-                "The collector's log says why: whatsself-otel stack logs collector.",
-            )
-
-
-def _samples(text: str) -> Iterator[tuple[str, str, float]]:
-    pattern = r'^([a-z_]+)(?:__[a-z]+__)?\{[^}]*?(?:exporter|receiver)="([^"]*)"[^}]*\} ([0-9.eE+]+)'
-    for name, owner, value in re.findall(pattern, text, re.MULTILINE):
-        yield name, owner, float(value)
