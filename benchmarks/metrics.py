@@ -29,8 +29,8 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from whatsself_otel import TelemetryConfig, setup_telemetry
-from whatsself_otel.cardinality import BoundedMeterProvider
-from whatsself_otel.metrics import WhatsSelfMetrics
+from whatsself_otel.metrics.cardinality import BoundedMeterProvider
+from whatsself_otel.metrics.recording import WhatsSelfMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -28,7 +28,7 @@ from sqlalchemy.pool import StaticPool
 from tables import circumstances, show
 
 from whatsself_otel import Masker, Telemetry, TelemetryConfig, message_context, setup_telemetry
-from whatsself_otel.encoding import Encoder
+from whatsself_otel.export.encoding import Encoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
-_PATHS = runpy.run_path(str(ROOT / "whatsself_otel" / "cli" / "paths.py"))
+_PATHS = runpy.run_path(str(ROOT / "whatsself_otel" / "stack" / "paths.py"))
 _BUILDER = "go.opentelemetry.io/collector/cmd/builder"
 _PROGRESS_S = 15.0
 

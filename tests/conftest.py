@@ -13,12 +13,13 @@ import pytest
 from hypothesis import settings
 
 from whatsself_otel import Telemetry, TelemetryConfig, setup_telemetry
-from whatsself_otel.cli.supervisor import Supervisor, tail
+from whatsself_otel.stack.supervisor import Supervisor, tail
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
+TESTS = Path(__file__).parent
+sys.path[:0] = [str(TESTS), *(str(folder) for folder in sorted(TESTS.iterdir()) if folder.is_dir())]
+sys.path.insert(0, str(TESTS.parent / "tools"))
 
-from otlp_sink import Sink, run_sink
+from otlp_sink import Sink, run_sink  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

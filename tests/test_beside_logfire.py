@@ -16,7 +16,7 @@ from children import environment
 pytestmark = pytest.mark.e2e
 """Its packages are fetched: in the environment of the tests it would slow every process, by a plugin of pydantic."""
 
-PROGRAM = Path(__file__).parent / "beside_logfire.py"
+PROGRAM = Path(__file__).parent / "support" / "beside_logfire.py"
 PACKAGES = ("logfire==5.2.0", "executing==2.3.0")
 ORDERS = {"oci": "ours first", "cio": "ours last", "coi": "ours between"}
 Run = Callable[[str], Any]

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import QueuePool
 
 from whatsself_otel import Telemetry, message_context
-from whatsself_otel.instrumentation.fastapi import _silence_native
+from whatsself_otel.integrations.fastapi import _silence_native
 
 Start = Callable[..., Telemetry]
 
@@ -188,24 +188,24 @@ ORDINARY = {name: (http(name), BODY) for name in ("/work/m-1", "/fail", "/stream
 }
 
 FAILING = [
-    "whatsself_otel.instrumentation.routes.RouteIndex.find",
-    "whatsself_otel.spans.SpanMaker.start",
-    "whatsself_otel.series.Series.record",
-    "whatsself_otel.processors.OpenRequests.add",
-    "whatsself_otel.processors.OpenRequests.park",
-    "whatsself_otel.processors.OpenRequests.finish",
-    "whatsself_otel.processors.CorrelationProcessor.on_start",
-    "whatsself_otel.processors.ExportProcessor.on_end",
-    "whatsself_otel.batch_queue.BatchQueue.put",
-    "whatsself_otel.instrumentation.fastapi.RequestMiddleware._request_id",
-    "whatsself_otel.instrumentation.runtime.EventLoopSampler",
+    "whatsself_otel.integrations.routes.RouteIndex.find",
+    "whatsself_otel.traces.spans.SpanMaker.start",
+    "whatsself_otel.metrics.series.Series.record",
+    "whatsself_otel.traces.processors.OpenRequests.add",
+    "whatsself_otel.traces.processors.OpenRequests.park",
+    "whatsself_otel.traces.processors.OpenRequests.finish",
+    "whatsself_otel.traces.processors.CorrelationProcessor.on_start",
+    "whatsself_otel.traces.processors.ExportProcessor.on_end",
+    "whatsself_otel.export.batch_queue.BatchQueue.put",
+    "whatsself_otel.integrations.fastapi.RequestMiddleware._request_id",
+    "whatsself_otel.metrics.runtime.EventLoopSampler",
     "whatsself_otel.context.RequestScope.bind",
     "whatsself_otel.masking.Masker.text",
-    "whatsself_otel.spans.OwnSpan.put",
-    "whatsself_otel.spans.OwnSpan.set_status",
-    "whatsself_otel.spans.OwnSpan.add_event",
-    "whatsself_otel.spans.OwnSpan.record_exception",
-    "whatsself_otel.spans.OwnSpan.end",
+    "whatsself_otel.traces.spans.OwnSpan.put",
+    "whatsself_otel.traces.spans.OwnSpan.set_status",
+    "whatsself_otel.traces.spans.OwnSpan.add_event",
+    "whatsself_otel.traces.spans.OwnSpan.record_exception",
+    "whatsself_otel.traces.spans.OwnSpan.end",
     "opentelemetry.sdk.trace.Span.end",
 ]
 """One part of telemetry after the other that an application's request or statement passes."""

@@ -15,8 +15,8 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from otlp_sink import Sink
 
 from whatsself_otel import Telemetry, TelemetryConfig
-from whatsself_otel.export import Destinations
-from whatsself_otel.otlp import SendResult
+from whatsself_otel.export.exporters import Destinations
+from whatsself_otel.export.otlp import SendResult
 
 Start = Callable[..., Telemetry]
 
@@ -124,7 +124,7 @@ class TestErrors:
         ("instrumentation", "broken"),
         [
             ("contrib", "opentelemetry.instrumentation.asgi.collect_request_attributes"),
-            ("lean", "whatsself_otel.instrumentation.lean_fastapi.Requests._enter"),
+            ("lean", "whatsself_otel.integrations.lean_fastapi.Requests._enter"),
         ],
     )
     async def test_a_request_that_cannot_be_traced_is_served_and_counted(

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can
 @pytest.fixture(scope="module")
 def runs() -> Any:
     """What the application said of itself and what arrived of it, by the name that was another."""
-    program = str(Path(__file__).parent / "renamed_sdk.py")
+    program = str(Path(__file__).parent / "support" / "renamed_sdk.py")
     with run_sink() as sink:
         command = [sys.executable, program, sink.url]
         command += [f"{name}=lean" + ("+contrib" if name in BY_CONTRIB else "") for name in (CONTROL, *NAMES)]

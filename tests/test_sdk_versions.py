@@ -19,19 +19,19 @@ from children import environment
 
 ROOT = Path(__file__).parent.parent
 TESTS = (
-    "sdk_wall",
-    "spans",
-    "series",
-    "cardinality",
-    "zero_points",
-    "encoding",
-    "processors",
-    "propagation",
-    "logs",
-    "prometheus",
-    "differential",
-    "sqlalchemy",
-    "setup",
+    "test_sdk_wall",
+    "traces/test_spans",
+    "metrics/test_series",
+    "metrics/test_cardinality",
+    "metrics/test_zero_points",
+    "export/test_encoding",
+    "traces/test_processors",
+    "traces/test_propagation",
+    "logs/test_logs",
+    "metrics/test_prometheus",
+    "integrations/test_differential",
+    "integrations/test_sqlalchemy",
+    "test_setup",
 )
 
 
@@ -52,7 +52,7 @@ def test_an_sdk_that_is_allowed_does_what_is_expected_of_it(which: str, tmp_path
     if found == f"opentelemetry_sdk-{version('opentelemetry-sdk')}.dist-info":
         pytest.skip(f"{found} is installed: the quick tests run on it")
     path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
-    files = [f"tests/test_{name}.py" for name in TESTS]
+    files = [f"tests/{name}.py" for name in TESTS]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files],
         cwd=ROOT,

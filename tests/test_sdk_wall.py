@@ -97,7 +97,7 @@ def files() -> list[Path]:
 
 OWN_MARKS = {
     # (file, name): names of ours that OpenTelemetry has too, on objects of ours
-    ("masking.py", "_name"),
+    ("masker.py", "_name"),
 }
 
 

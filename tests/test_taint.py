@@ -22,26 +22,17 @@ from otlp_sink import Sink
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from whatsself_otel import (
-    Masker,
-    TelemetryConfig,
-    encoding,
-    export,
-    message_context,
-    metric_masking,
-    processors,
-    propagation,
-    resource,
-    setup,
-    setup_telemetry,
-)
+from whatsself_otel import Masker, TelemetryConfig, message_context, setup, setup_telemetry
 from whatsself_otel.catalogue import CONTACT_ID
 from whatsself_otel.config import INSTRUMENTATIONS
-from whatsself_otel.encoding import Encoder
-from whatsself_otel.instrumentation.fastapi import RequestMiddleware
+from whatsself_otel.export import encoding, exporters, resource
+from whatsself_otel.export.encoding import Encoder
+from whatsself_otel.integrations.fastapi import RequestMiddleware
 from whatsself_otel.logs import LoggingInstallation, TelemetryHandler, handler
 from whatsself_otel.logs.hooks import Hooks
-from whatsself_otel.metric_masking import MetricMasker
+from whatsself_otel.metrics import metric_masking
+from whatsself_otel.metrics.metric_masking import MetricMasker
+from whatsself_otel.traces import processors, propagation
 
 BODY = "oi quero cancelar meu pedido secreto"
 PASSWORD = "s3nh4-do-adm1n"  # noqa: S105 - a canary
@@ -284,7 +275,7 @@ HOOKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "metrics": (MetricMasker, "mask", lambda _self, data, _losses: data),
     "attributes of metrics": (metric_masking, "mask_attributes", lambda attributes, _masker: dict(attributes or {})),
     "scopes of metrics": (metric_masking, "mask_scope", lambda scope, _masker: scope),
-    "the logs api": (export, "mask_log", lambda record, _masker, _length: record),
+    "the logs api": (exporters, "mask_log", lambda record, _masker, _length: record),
     "scopes of spans": (encoding, "mask_scope", lambda scope, _masker: scope),
     "scopes of the logs api": (processors, "mask_scope", lambda scope, _masker: scope),
     "request ids": (

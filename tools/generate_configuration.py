@@ -20,10 +20,10 @@ from pages import table, write_or_check
 
 from whatsself_otel._environment import OTHERS, OWN_PREFIX
 from whatsself_otel._settings import rows
-from whatsself_otel.cli.addresses import PORTS
 from whatsself_otel.config import LimitsConfig, OtlpConfig, TelemetryConfig
 from whatsself_otel.masking import MaskingConfig, MaskRule
-from whatsself_otel.state import MetricsConfig
+from whatsself_otel.metrics.state import MetricsConfig
+from whatsself_otel.stack.addresses import PORTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,8 +33,8 @@ DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 _INTRO: Final = """\
 # Configuration
 
-<!-- Generated from `whatsself_otel/config.py`, `_environment.py`, `masking.py`, `state.py` and `cli/addresses.py` by
-`tools/generate_configuration.py`; do not edit. -->
+<!-- Generated from `whatsself_otel/config.py`, `_environment.py`, `masking/masker.py`,
+`metrics/state.py` and `stack/addresses.py` by `tools/generate_configuration.py`; do not edit. -->
 
 Every setting is a field of `TelemetryConfig`. It takes, in this order, the argument, the first of its environment
 variables that is set (an empty one counts as unset), its default.

@@ -27,7 +27,7 @@ from whatsself_otel.catalogue import (
     Way,
     bucket_label,
 )
-from whatsself_otel.prometheus_names import prometheus_label
+from whatsself_otel.metrics.prometheus_names import prometheus_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from pages import table, write_or_check
 
-from whatsself_otel.detection.detectors import DETECTOR_RULES, MAX_ANCHORS
-from whatsself_otel.detection.keys import (
+from whatsself_otel.masking import MAX_DEPTH, MAX_ITEMS, MAX_TEXT_CHARS, Masker
+from whatsself_otel.masking.detectors import DETECTOR_RULES, MAX_ANCHORS
+from whatsself_otel.masking.keys import (
     CONTENT_KEYS,
     HARMLESS_ENDINGS,
     KEY_RULES,
@@ -24,7 +25,6 @@ from whatsself_otel.detection.keys import (
     URL_KEYS,
     KeyRule,
 )
-from whatsself_otel.masking import MAX_DEPTH, MAX_ITEMS, MAX_TEXT_CHARS, Masker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -19,7 +19,7 @@ from operations.rule_tests import test_files
 from operations.rules import inhibitions, rule_files
 from operations.runbooks import runbooks
 
-from whatsself_otel.cli.alerting import AlertingConfig, BusinessHours, render
+from whatsself_otel.stack.alerting import AlertingConfig, BusinessHours, render
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 from pages import table, write_or_check
 
-from whatsself_otel.cli import vendor_files
+from whatsself_otel.stack import vendor_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from whatsself_otel.cli.vendor_files import Vendor
+    from whatsself_otel.stack.vendor_files import Vendor
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = ROOT / "docs" / "vendors.md"

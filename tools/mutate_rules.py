@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 from operations.model import ROOT
 
-from whatsself_otel.cli.native import need_binary
+from whatsself_otel.stack.native import need_binary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

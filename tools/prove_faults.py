@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from fault_runner import SUBJECTS, Scenario, run  # noqa: E402
 from fault_scenarios import SCENARIOS  # noqa: E402
@@ -40,7 +40,7 @@ package; its servers [were not tried](unproven.md)). A row holds
 (✓) or not (✗) against what is expected of this package; a peer that promises less is not blamed by it.
 
 Written by `tools/prove_faults.py` on {date}, Python {python}, OpenTelemetry {ours}; the peers with {peers}.
-`tests/test_fault_catalogue.py` runs our column. Times were measured on a busy machine of two cores.
+`tests/project/test_fault_catalogue.py` runs our column. Times were measured on a busy machine of two cores.
 
 | Row | What happens | Expected | whatsself_otel | OpenTelemetry | Logfire |
 |---|---|---|---|---|---|

@@ -4,8 +4,8 @@ Run every test that asks a store, with Loki and Tempo too, and write docs/proofs
     LOKI_BIN=/path/to/loki TEMPO_BIN=/path/to/tempo python tools/prove_stores.py
 
 Loki and Tempo are seldom at hand, so that page is their proof. It names what the run has proven by digest: their files,
-the vendor file that sends to them, and every LogQL and TraceQL query. tests/test_stores_proof.py fails when one of them
-has changed since.
+the vendor file that sends to them, and every LogQL and TraceQL query. tests/project/test_stores_proof.py fails when one
+of them has changed since.
 
 Exit status: 0 written, 1 a test failed or was skipped for want of a store, 3 a program is missing.
 """
@@ -29,8 +29,8 @@ from urllib.parse import unquote
 
 import yaml
 
-from whatsself_otel.cli.errors import MISSING, CommandError
-from whatsself_otel.cli.native import FOUND, need_binary
+from whatsself_otel.stack.errors import MISSING, CommandError
+from whatsself_otel.stack.native import FOUND, need_binary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,7 +48,8 @@ _QUERY: Final = re.compile(r"service_name\s*[=!]|(span|resource)\.[\w….]+\s*[=
 _HEAD: Final = """# Loki and Tempo, run whole
 
 Written by `tools/prove_stores.py`: every test that asks a store, with Loki and Tempo beside VictoriaLogs and Jaeger.
-`tests/test_stores_proof.py` fails when anything under *What was proven* has changed since; then it has to be run again.
+`tests/project/test_stores_proof.py` fails when anything under *What was proven* has changed since; then it has to be
+run again.
 
 | Program | Version |
 | --- | --- |

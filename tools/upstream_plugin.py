@@ -29,22 +29,22 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from whatsself_otel import Masker, _sdk
 from whatsself_otel.catalogue import SCHEMA_URL
-from whatsself_otel.encoding import Encoder, join
-from whatsself_otel.instrumentation import lean_fastapi
-from whatsself_otel.instrumentation.fastapi import (
+from whatsself_otel.export.encoding import Encoder, join
+from whatsself_otel.integrations import lean_fastapi
+from whatsself_otel.integrations.contrib_statements import StatementTracer
+from whatsself_otel.integrations.fastapi import (
     FastAPIOptions,
     RequestMiddleware,
     Serving,
     instrument_app,
     uninstrument_app,
 )
-from whatsself_otel.instrumentation.outcomes import Durations
-from whatsself_otel.instrumentation.routes import RouteIndex
-from whatsself_otel.instrumentation.sqlalchemy import instrument_engine, uninstrument_engine
-from whatsself_otel.instrumentation.statements import StatementTracer
-from whatsself_otel.metric_masking import Losses
-from whatsself_otel.processors import OpenRequests
-from whatsself_otel.spans import SpanMaker
+from whatsself_otel.integrations.outcomes import Durations
+from whatsself_otel.integrations.routes import RouteIndex
+from whatsself_otel.integrations.sqlalchemy import instrument_engine, uninstrument_engine
+from whatsself_otel.metrics.metric_masking import Losses
+from whatsself_otel.traces.processors import OpenRequests
+from whatsself_otel.traces.spans import SpanMaker
 
 IS_OURS = os.environ["UPSTREAM_SUBJECT"] == "ours"
 OUTCOMES: dict[str, str] = {}

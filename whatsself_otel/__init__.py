@@ -12,9 +12,9 @@ from whatsself_otel.context import capture_context, current_attributes, message_
 from whatsself_otel.errors import ConfigError, WhatsSelfOtelError
 from whatsself_otel.health import Health
 from whatsself_otel.masking import Masker, MaskingConfig, MaskRule
-from whatsself_otel.metrics import WhatsSelfMetrics
+from whatsself_otel.metrics.recording import WhatsSelfMetrics
+from whatsself_otel.metrics.state import MetricsConfig
 from whatsself_otel.setup import Telemetry, setup_telemetry
-from whatsself_otel.state import MetricsConfig
 
 __all__ = [
     "ConfigError",

@@ -222,9 +222,9 @@ def switch_of(tracer: Any) -> Callable[[], bool]:
 def _check_spans() -> bool:
     """Make a span of ours and one of the SDK's, do the same with both, and compare what can be read of them."""
     from whatsself_otel.config import LimitsConfig
-    from whatsself_otel.limits import span_limits
-    from whatsself_otel.processors import GuardedProcessors
-    from whatsself_otel.spans import OwnSpan
+    from whatsself_otel.export.limits import span_limits
+    from whatsself_otel.traces.processors import GuardedProcessors
+    from whatsself_otel.traces.spans import OwnSpan
 
     limits = span_limits(LimitsConfig())
     processors = GuardedProcessors(lambda _component: None, limits)
@@ -251,7 +251,7 @@ def _described(span: Any) -> list[Any]:
 def _check_records() -> bool:
     """Emit a record as we make it and one as the SDK does, and compare what reaches a processor."""
     from whatsself_otel.config import LimitsConfig
-    from whatsself_otel.limits import log_limits
+    from whatsself_otel.export.limits import log_limits
     from whatsself_otel.logs import LogEntry, MaskedLogRecord, QuickLogRecord, ReadyLogRecord
 
     seen: list[Any] = []

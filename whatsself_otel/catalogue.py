@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from whatsself_otel.prometheus_names import prometheus_name
+from whatsself_otel.metrics.prometheus_names import prometheus_name
 
 REQUEST_ID: Final = "requestId"
 CONTACT_ID: Final = "contactId"

@@ -33,10 +33,10 @@ from whatsself_otel._settings import (
     timeout,
 )
 from whatsself_otel.catalogue import LOG_LEVELS
-from whatsself_otel.endpoints import Endpoint, grpc_endpoint, http_endpoint, is_endpoint, is_this_machine
 from whatsself_otel.errors import ConfigError
+from whatsself_otel.export.endpoints import Endpoint, grpc_endpoint, http_endpoint, is_endpoint, is_this_machine
 from whatsself_otel.masking import MaskingConfig
-from whatsself_otel.state import MetricsConfig
+from whatsself_otel.metrics.state import MetricsConfig
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,6 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from whatsself_otel.blocks import Attached, in_block
 from whatsself_otel.catalogue import (
     CONTACT_ID,
     FLOW_ID,
@@ -29,8 +28,9 @@ from whatsself_otel.catalogue import (
     STEP_KEY,
     TRIGGER_ID,
 )
-from whatsself_otel.current_span import as_current
 from whatsself_otel.handle import HANDLE
+from whatsself_otel.traces.blocks import Attached, in_block
+from whatsself_otel.traces.current_span import as_current
 
 if TYPE_CHECKING:
     from whatsself_otel.masking import Masker

@@ -16,17 +16,19 @@ from opentelemetry.sdk.metrics import (
 )
 from opentelemetry.sdk.trace import TracerProvider
 
-from whatsself_otel import _sdk, obstacles
-from whatsself_otel.batch_queue import BatchQueue, Deadline, ExportCounts, QueueLimits
-from whatsself_otel.cardinality import BoundedMeterProvider
-from whatsself_otel.encoding import Encoder
-from whatsself_otel.export import OtlpSender, weigh, weigh_written
-from whatsself_otel.limits import log_limits, span_limits
+from whatsself_otel import _sdk
+from whatsself_otel.export import obstacles
+from whatsself_otel.export.batch_queue import BatchQueue, Deadline, ExportCounts, QueueLimits
+from whatsself_otel.export.encoding import Encoder
+from whatsself_otel.export.exporters import OtlpSender, weigh, weigh_written
+from whatsself_otel.export.limits import log_limits, span_limits
+from whatsself_otel.export.metric_exporter import GuardedMetricExporter
+from whatsself_otel.export.resource import build_resource
 from whatsself_otel.messages import OwnLogger
-from whatsself_otel.metric_exporter import GuardedMetricExporter
-from whatsself_otel.metric_masking import MetricMasker, MetricNames
-from whatsself_otel.metric_reader import IntervalReader
-from whatsself_otel.processors import (
+from whatsself_otel.metrics.cardinality import BoundedMeterProvider
+from whatsself_otel.metrics.metric_masking import MetricMasker, MetricNames
+from whatsself_otel.metrics.metric_reader import IntervalReader
+from whatsself_otel.traces.processors import (
     CorrelationProcessor,
     ExportLogProcessor,
     ExportProcessor,
@@ -35,9 +37,8 @@ from whatsself_otel.processors import (
     mask_log,
     mask_span,
 )
-from whatsself_otel.resource import build_resource
-from whatsself_otel.sampling import build_sampler
-from whatsself_otel.tracers import SafeTracerProvider
+from whatsself_otel.traces.sampling import build_sampler
+from whatsself_otel.traces.tracers import SafeTracerProvider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,14 +47,14 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricReader
     from opentelemetry.sdk.trace.id_generator import IdGenerator
 
-    from whatsself_otel.children import Outbox
     from whatsself_otel.config import TelemetryConfig
-    from whatsself_otel.encoding import Written
-    from whatsself_otel.export import Destinations, Sender
-    from whatsself_otel.instrumentation.prometheus import PrometheusReader
+    from whatsself_otel.export.encoding import Written
+    from whatsself_otel.export.exporters import Destinations, Sender
+    from whatsself_otel.export.metric_exporter import MetricSender
+    from whatsself_otel.export.obstacles import Obstacle
     from whatsself_otel.masking import Masker
-    from whatsself_otel.metric_exporter import MetricSender
-    from whatsself_otel.obstacles import Obstacle
+    from whatsself_otel.metrics.prometheus import PrometheusReader
+    from whatsself_otel.processes.children import Outbox
 
 _logger = OwnLogger("whatsself_otel")
 _EXEMPLAR_FILTERS: Final[dict[str, Callable[[], ExemplarFilter]]] = {
@@ -308,7 +309,7 @@ class Pipelines:
                 "pip install 'whatsself-otel[prometheus]', or unset WHATSSELF_OTEL_PROMETHEUS."
             )
             return None
-        from whatsself_otel.instrumentation.prometheus import PrometheusReader
+        from whatsself_otel.metrics.prometheus import PrometheusReader
 
         return PrometheusReader(MetricMasker(self._masker, self._metric_names))
 

@@ -24,31 +24,31 @@ from whatsself_otel._imports import hidden_from_the_sdk
 from whatsself_otel.catalogue import LOG_LEVELS, SCHEMA_URL
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.errors import ConfigError
-from whatsself_otel.export import Destinations
-from whatsself_otel.forks import Termination, is_one_of_several_workers
+from whatsself_otel.export.exporters import Destinations
+from whatsself_otel.export.limits import log_limits
+from whatsself_otel.export.obstacles import SIGNALS, Obstacle, of_errors, of_everything, of_logging
 from whatsself_otel.handle import HANDLE
 from whatsself_otel.health import Health, HealthApp, installed_versions, show_configuration
-from whatsself_otel.instrumentation.fastapi import FastAPIOptions, instrument_app, uninstrument_app
-from whatsself_otel.instrumentation.pool import PoolMetrics
-from whatsself_otel.instrumentation.runtime import RuntimeMetrics
-from whatsself_otel.instrumentation.sqlalchemy import (
+from whatsself_otel.integrations.fastapi import FastAPIOptions, instrument_app, uninstrument_app
+from whatsself_otel.integrations.pool import PoolMetrics
+from whatsself_otel.integrations.sqlalchemy import (
     contrib_problems,
     instrument_engine,
     root_of,
     uninstrument_engine,
     version_problem,
 )
-from whatsself_otel.limits import log_limits
 from whatsself_otel.logs import LEVEL_NUMBERS, LoggingInstallation, LogSettings, TelemetryHandler, make_settings
 from whatsself_otel.logs.consoles import past_logging
 from whatsself_otel.logs.levels import set_sdk_level
 from whatsself_otel.masking import Masker
 from whatsself_otel.messages import LOST, OwnLogger
-from whatsself_otel.metrics import WhatsSelfMetrics
-from whatsself_otel.obstacles import SIGNALS, Obstacle, of_errors, of_everything, of_logging
+from whatsself_otel.metrics.recording import WhatsSelfMetrics
+from whatsself_otel.metrics.runtime import RuntimeMetrics
 from whatsself_otel.pipelines import Pipelines
-from whatsself_otel.processors import OpenRequests
-from whatsself_otel.propagation import install_propagator
+from whatsself_otel.processes.forks import Termination, is_one_of_several_workers
+from whatsself_otel.traces.processors import OpenRequests
+from whatsself_otel.traces.propagation import install_propagator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.trace import Tracer, TracerProvider
 
-    from whatsself_otel.children import Children
+    from whatsself_otel.processes.children import Children
 
 _logger = OwnLogger("whatsself_otel")
 _SCOPE: Final = "whatsself_otel"
@@ -149,7 +149,7 @@ class Telemetry:
     def children(self) -> Children | None:
         """The way between this process and children that hand over to it, for integrations; None while disabled."""
         if self._children is None and self._pipelines is not None:
-            from whatsself_otel.children import Children
+            from whatsself_otel.processes.children import Children
 
             self._children = Children(
                 self._pipelines, self._metrics, self.config.metric_interval_s, lambda: self._count_error("metrics")
@@ -241,7 +241,7 @@ class Telemetry:
     def _metrics_app(self) -> Any:
         if self._pipelines is None or self._pipelines.prometheus is None:
             return None
-        from whatsself_otel.instrumentation.prometheus import MetricsApp, several_workers_problem
+        from whatsself_otel.metrics.prometheus import MetricsApp, several_workers_problem
 
         self._say(several_workers_problem())
         file = self.config.prometheus_token_file

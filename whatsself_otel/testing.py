@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from opentelemetry.sdk.metrics.export import MetricsData
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
-from whatsself_otel.audit import Leak, PiiError, assert_no_pii, find_pii
 from whatsself_otel.config import TelemetryConfig
-from whatsself_otel.export import Destinations
+from whatsself_otel.export.exporters import Destinations
+from whatsself_otel.export.otlp import SendResult
 from whatsself_otel.handle import HANDLE
-from whatsself_otel.otlp import SendResult
+from whatsself_otel.masking.audit import Leak, PiiError, assert_no_pii, find_pii
 from whatsself_otel.setup import Telemetry, run
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from whatsself_otel.metric_exporter import Preferences
-    from whatsself_otel.metric_masking import Losses
+    from whatsself_otel.export.metric_exporter import Preferences
+    from whatsself_otel.metrics.metric_masking import Losses
 
 __all__ = [
     "Leak",

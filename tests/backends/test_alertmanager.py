@@ -20,9 +20,6 @@ import yaml
 from alert_variables import alert_variables
 from binaries import ROOT, Program, free_ports, get, need, run_once, running
 
-from whatsself_otel.cli.alerting import AlertingConfig, BusinessHours, render
-from whatsself_otel.cli.errors import CommandError
-from whatsself_otel.cli.native_stack import StackConfig, write_alertmanager_config
 from whatsself_otel.cli.prove_alerts import (
     NEVER_INHIBITED,
     RECEIVERS,
@@ -30,6 +27,9 @@ from whatsself_otel.cli.prove_alerts import (
     inhibitors,
     rule_name,
 )
+from whatsself_otel.stack.alerting import AlertingConfig, BusinessHours, render
+from whatsself_otel.stack.errors import CommandError
+from whatsself_otel.stack.native_stack import StackConfig, write_alertmanager_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

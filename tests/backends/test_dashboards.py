@@ -26,7 +26,7 @@ from prometheus_server import wait_until
 
 from whatsself_otel import TelemetryConfig, setup_telemetry
 from whatsself_otel.catalogue import METRICS, Kind, Pii, Text
-from whatsself_otel.prometheus_names import prometheus_label
+from whatsself_otel.metrics.prometheus_names import prometheus_label
 
 FOLDER = ROOT / "backends" / "grafana" / "dashboards"
 SOURCE_VALUES = Source.load()

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whatsself_otel.cli.addresses import Addresses
-from whatsself_otel.cli.errors import CommandError
-from whatsself_otel.cli.native_stack import Stack, StackConfig
 from whatsself_otel.cli.stack import Running
+from whatsself_otel.stack.addresses import Addresses
+from whatsself_otel.stack.errors import CommandError
+from whatsself_otel.stack.native_stack import Stack, StackConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,7 +22,7 @@ from sqlalchemy.pool import QueuePool
 
 from whatsself_otel import Telemetry, TelemetryConfig, setup_telemetry
 from whatsself_otel.catalogue import METRICS, Kind, MetricSpec
-from whatsself_otel.prometheus_names import prometheus_label
+from whatsself_otel.metrics.prometheus_names import prometheus_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,14 +22,14 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_server import Prometheus, run_prometheus, wait_until
 
 from whatsself_otel import TelemetryConfig
-from whatsself_otel.cardinality import BoundedMeterProvider
 from whatsself_otel.catalogue import Kind
-from whatsself_otel.export import build_metric_sender
-from whatsself_otel.instrumentation.prometheus import MetricsApp, PrometheusReader
+from whatsself_otel.export.exporters import build_metric_sender
+from whatsself_otel.export.metric_exporter import GuardedMetricExporter
 from whatsself_otel.masking import Masker
-from whatsself_otel.metric_exporter import GuardedMetricExporter
-from whatsself_otel.metric_masking import MetricMasker, MetricNames
-from whatsself_otel.prometheus_names import prometheus_labels, prometheus_name, safe_attribute
+from whatsself_otel.metrics.cardinality import BoundedMeterProvider
+from whatsself_otel.metrics.metric_masking import MetricMasker, MetricNames
+from whatsself_otel.metrics.prometheus import MetricsApp, PrometheusReader
+from whatsself_otel.metrics.prometheus_names import prometheus_labels, prometheus_name, safe_attribute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

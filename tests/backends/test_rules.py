@@ -12,9 +12,9 @@ import yaml
 from binaries import ROOT, need, run_once
 
 from whatsself_otel.catalogue import METRICS, Kind, Pii
-from whatsself_otel.cli.alerting import rules_for
 from whatsself_otel.cli.prove_alerts import KINDS, WORDS, alert_rules, rule_name
-from whatsself_otel.prometheus_names import prometheus_label
+from whatsself_otel.metrics.prometheus_names import prometheus_label
+from whatsself_otel.stack.alerting import rules_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

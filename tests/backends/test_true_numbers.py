@@ -29,10 +29,10 @@ from opentelemetry.sdk.resources import Resource
 from prometheus_server import run_prometheus
 
 from whatsself_otel import TelemetryConfig
-from whatsself_otel.export import build_metric_sender
+from whatsself_otel.export.exporters import build_metric_sender
+from whatsself_otel.export.metric_exporter import GuardedMetricExporter
 from whatsself_otel.masking import Masker
-from whatsself_otel.metric_exporter import GuardedMetricExporter
-from whatsself_otel.metric_masking import MetricMasker, MetricNames
+from whatsself_otel.metrics.metric_masking import MetricMasker, MetricNames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,8 +13,8 @@ import pytest
 import whatsself_otel
 from whatsself_otel.cli import COMMANDS, main, parser
 from whatsself_otel.cli.arguments import coloured
-from whatsself_otel.cli.console_view import Paint
-from whatsself_otel.cli.errors import INTERRUPTED, CommandError
+from whatsself_otel.stack.errors import INTERRUPTED, CommandError
+from whatsself_otel.viewer.console_view import Paint
 
 
 def _commands(parser: argparse.ArgumentParser, path: str = "") -> dict[str, bool]:
@@ -115,7 +115,7 @@ def _let_run_raise(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> Non
     def fail() -> list[str]:
         raise error
 
-    monkeypatch.setattr("whatsself_otel.cli.vendor_files.names", fail)
+    monkeypatch.setattr("whatsself_otel.stack.vendor_files.names", fail)
 
 
 class TestColour:

@@ -12,10 +12,11 @@ import pytest
 import yaml
 from binaries import ROOT, run_collector
 
-from whatsself_otel.cli import gates, main, queue_folder, vendor_files
-from whatsself_otel.cli.addresses import Addresses
-from whatsself_otel.cli.native import COLLECTOR, find_binary
-from whatsself_otel.cli.supervisor import answers
+from whatsself_otel.cli import main
+from whatsself_otel.stack import gates, queue_folder, vendor_files
+from whatsself_otel.stack.addresses import Addresses
+from whatsself_otel.stack.native import COLLECTOR, find_binary
+from whatsself_otel.stack.supervisor import answers
 
 BUILDER = yaml.safe_load((ROOT / "collector/builder.yaml").read_text("utf-8"))
 

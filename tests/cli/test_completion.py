@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whatsself_otel.cli import COMMANDS, completion, main, vendor_files
+from whatsself_otel.cli import COMMANDS, completion, main
 from whatsself_otel.cli.completion import SHELLS
-from whatsself_otel.cli.errors import MISSING
+from whatsself_otel.stack import vendor_files
+from whatsself_otel.stack.errors import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

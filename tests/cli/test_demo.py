@@ -18,13 +18,14 @@ from typing import Any
 import httpx
 import pytest
 
-from whatsself_otel.cli import containers, demo, main, native
-from whatsself_otel.cli.addresses import PORTS, Addresses
-from whatsself_otel.cli.errors import MISSING, CommandError
-from whatsself_otel.cli.native_stack import lock_file
-from whatsself_otel.cli.paths import locked
+from whatsself_otel.cli import demo, main
 from whatsself_otel.cli.stack import Running
 from whatsself_otel.demo.traffic import TrafficPlan, send_traffic
+from whatsself_otel.stack import containers, native
+from whatsself_otel.stack.addresses import PORTS, Addresses
+from whatsself_otel.stack.errors import MISSING, CommandError
+from whatsself_otel.stack.native_stack import lock_file
+from whatsself_otel.stack.paths import locked
 
 COMMAND = [sys.executable, "-m", "whatsself_otel.cli", "demo"]
 

@@ -25,11 +25,11 @@ from fault_rig import QUICK
 from isolation import Spans, three, wait_until_decided
 
 from whatsself_otel import TelemetryConfig
-from whatsself_otel.cli.addresses import PORTS
 from whatsself_otel.cli.doctor import places, queues
-from whatsself_otel.cli.native_stack import lock_file
-from whatsself_otel.cli.paths import locked
 from whatsself_otel.cli.stack import Running
+from whatsself_otel.stack.addresses import PORTS
+from whatsself_otel.stack.native_stack import lock_file
+from whatsself_otel.stack.paths import locked
 from whatsself_otel.viewer.server import Viewer, ViewerConfig
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import yaml
 from binaries import ROOT, need
 
 from whatsself_otel.cli import main
-from whatsself_otel.cli.errors import CommandError
 from whatsself_otel.cli.prove_alerts import Proof, prove
+from whatsself_otel.stack.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,19 +19,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from whatsself_otel.cli import docker, main, stack
-from whatsself_otel.cli.addresses import Addresses, free_ports
-from whatsself_otel.cli.errors import MISSING, CommandError
-from whatsself_otel.cli.links import links, table
-from whatsself_otel.cli.native import missing
-from whatsself_otel.cli.native_stack import lock_file
-from whatsself_otel.cli.paths import locked
-from whatsself_otel.cli.supervisor import Supervisor
+from whatsself_otel.cli import main, stack
+from whatsself_otel.stack import docker
+from whatsself_otel.stack.addresses import Addresses, free_ports
+from whatsself_otel.stack.errors import MISSING, CommandError
+from whatsself_otel.stack.links import links, table
+from whatsself_otel.stack.native import missing
+from whatsself_otel.stack.native_stack import lock_file
+from whatsself_otel.stack.paths import locked
+from whatsself_otel.stack.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from whatsself_otel.cli.supervisor import Process
+    from whatsself_otel.stack.supervisor import Process
 
 
 def _arguments(*flags: str) -> argparse.Namespace:
@@ -165,7 +166,7 @@ class TestDocker:
 COMPOSE = """
 import sys
 from pathlib import Path
-from whatsself_otel.cli import docker
+from whatsself_otel.stack import docker
 docker.shipped = lambda name: Path(name)
 sys.exit(docker.compose("up"))
 """
@@ -403,8 +404,8 @@ def _said(output: Path, least: int) -> list[str]:
 OBEDIENT = """
 import sys, time
 from pathlib import Path
-from whatsself_otel.cli.native_stack import lock_file
-from whatsself_otel.cli.paths import locked
+from whatsself_otel.stack.native_stack import lock_file
+from whatsself_otel.stack.paths import locked
 data = Path(sys.argv[1])
 with locked(lock_file(data)):
     print("runs", flush=True)

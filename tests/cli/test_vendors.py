@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from whatsself_otel.cli import main, vendor_files
-from whatsself_otel.cli.errors import CommandError
-from whatsself_otel.cli.native import COLLECTOR, find_binary
+from whatsself_otel.cli import main
+from whatsself_otel.stack import vendor_files
+from whatsself_otel.stack.errors import CommandError
+from whatsself_otel.stack.native import COLLECTOR, find_binary
 
 HEADER = """\
 # Somewhere, by OTLP.

@@ -18,8 +18,8 @@ from isolation import VENDORS, Spans, count, three, wait_for, wait_until_decided
 from vendor_files import BUILDABLE, SAMPLE_VALUES, header, read
 from vendor_files import VENDORS as ALL_VENDORS
 
-from whatsself_otel.cli import gates
-from whatsself_otel.cli.errors import CommandError
+from whatsself_otel.stack import gates
+from whatsself_otel.stack.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

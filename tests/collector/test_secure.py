@@ -15,7 +15,7 @@ from binaries import ROOT, run_collector
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from whatsself_otel.config import TelemetryConfig
-from whatsself_otel.export import build_client
+from whatsself_otel.export.exporters import build_client
 
 if TYPE_CHECKING:
     from pathlib import Path

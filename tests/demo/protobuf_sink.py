@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from whatsself_otel.cli.addresses import HOST
+from whatsself_otel.stack.addresses import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,10 +15,10 @@ import pytest
 from protobuf_sink import OtlpSink
 
 from whatsself_otel import catalogue
-from whatsself_otel.cli.console_view import last_points, span_title, tell
 from whatsself_otel.cli.demo import APP, RunningApp, demo_app
 from whatsself_otel.demo.exercise import Exercise
 from whatsself_otel.demo.traffic import TrafficPlan, send_traffic, trace_id_of
+from whatsself_otel.viewer.console_view import last_points, span_title, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

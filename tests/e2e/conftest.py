@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from job import Job, run_main_job
 from stores import Jaeger, LogStore, Loki, Prometheus, Tempo, TraceStore, VictoriaLogs
 
-from whatsself_otel.cli.native import FOUND, remedy
+from whatsself_otel.stack.native import FOUND, remedy
 
 ALWAYS = ("victorialogs", "jaeger")
 STORES = {each.name: each for each in (VictoriaLogs, Loki, Jaeger, Tempo)}

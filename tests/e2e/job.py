@@ -16,11 +16,11 @@ import pytest
 from binaries import need
 from otlp_sink import Sink, run_sink
 
-from whatsself_otel.cli.addresses import Addresses, free_ports
-from whatsself_otel.cli.native import BUILT
-from whatsself_otel.cli.native_stack import Stack, StackConfig
-from whatsself_otel.cli.supervisor import Process, Supervisor
 from whatsself_otel.demo.traffic import Journal, TrafficPlan, send_traffic, trace_id_of
+from whatsself_otel.stack.addresses import Addresses, free_ports
+from whatsself_otel.stack.native import BUILT
+from whatsself_otel.stack.native_stack import Stack, StackConfig
+from whatsself_otel.stack.supervisor import Process, Supervisor
 
 MESSAGES = 300
 WORKERS = 2

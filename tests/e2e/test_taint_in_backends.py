@@ -14,9 +14,9 @@ from otlp_sink import Sink
 from stores import Jaeger, Loki, Prometheus, Tempo, VictoriaLogs, everything_of, wait_until_found
 from test_taint import TaintRun
 
-from whatsself_otel.cli.addresses import Addresses
-from whatsself_otel.cli.native import BUILT
-from whatsself_otel.cli.native_stack import Stack, StackConfig
+from whatsself_otel.stack.addresses import Addresses
+from whatsself_otel.stack.native import BUILT
+from whatsself_otel.stack.native_stack import Stack, StackConfig
 
 pytestmark = pytest.mark.e2e
 

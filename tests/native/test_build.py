@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whatsself_otel.cli import native, paths
+from whatsself_otel.stack import native, paths
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from whatsself_otel.cli.errors import CommandError
 from whatsself_otel.simulation.business import Business, Phase
 from whatsself_otel.simulation.run import Simulation
 from whatsself_otel.simulation.scenarios import SCENARIOS
+from whatsself_otel.stack.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ import urllib.request
 from email.message import EmailMessage
 from typing import TYPE_CHECKING
 
-from whatsself_otel.cli.alerting import AlertingConfig
 from whatsself_otel.simulation.receivers import Told, receiving
+from whatsself_otel.stack.alerting import AlertingConfig
 
 if TYPE_CHECKING:
     from pathlib import Path

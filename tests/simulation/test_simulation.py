@@ -8,8 +8,8 @@ import re
 import pytest
 from binaries import need
 
-from whatsself_otel.audit import assert_no_pii
 from whatsself_otel.cli import main
+from whatsself_otel.masking.audit import assert_no_pii
 from whatsself_otel.simulation.run import Outcome, simulation
 from whatsself_otel.simulation.scenarios import SCENARIOS
 

@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from parts import PROTOBUF, Client, counter, logs, names, set_all, spans, trace_id
 
-from whatsself_otel.cli.addresses import free_ports
+from whatsself_otel.stack.addresses import free_ports
 from whatsself_otel.viewer import receiver
 from whatsself_otel.viewer.server import Viewer, ViewerConfig
 

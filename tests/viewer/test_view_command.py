@@ -16,7 +16,7 @@ import pytest
 from parts import Client, logs, names, spans, trace_id
 
 from whatsself_otel.cli import main, view
-from whatsself_otel.cli.addresses import free_ports
+from whatsself_otel.stack.addresses import free_ports
 from whatsself_otel.viewer.note import Note
 from whatsself_otel.viewer.server import Viewer, ViewerConfig
 

@@ -21,7 +21,7 @@ from whatsself_otel.catalogue import (
     HTTP_SERVER_REQUEST_DURATION,
     PROCESS_UPTIME,
 )
-from whatsself_otel.prometheus_names import prometheus_label
+from whatsself_otel.metrics.prometheus_names import prometheus_label
 
 if TYPE_CHECKING:
     from operations.model import Source

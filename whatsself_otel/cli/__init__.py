@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from whatsself_otel import __version__
 from whatsself_otel.cli import completion
 from whatsself_otel.cli.arguments import STATUSES, Parser
-from whatsself_otel.cli.errors import FAILED, INTERRUPTED, CommandError
+from whatsself_otel.stack.errors import FAILED, INTERRUPTED, CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

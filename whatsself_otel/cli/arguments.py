@@ -7,7 +7,7 @@ import re
 import sys
 from typing import Final
 
-from whatsself_otel.cli.console_view import Paint
+from whatsself_otel.viewer.console_view import Paint
 
 STATUSES: Final = """\
 exit status:

@@ -8,9 +8,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from whatsself_otel.audit import Leak, find_pii
-from whatsself_otel.cli.errors import CommandError
 from whatsself_otel.cli.progress import busy
+from whatsself_otel.masking.audit import Leak, find_pii
+from whatsself_otel.stack.errors import CommandError
 
 if TYPE_CHECKING:
     import argparse

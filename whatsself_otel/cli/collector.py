@@ -12,17 +12,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from whatsself_otel.cli import gates, queue_folder, vendor_files
-from whatsself_otel.cli.errors import FAILED, MISSING, WRONG_USE, CommandError
-from whatsself_otel.cli.files import shipped
-from whatsself_otel.cli.native import COLLECTOR, find_binary, need_binary
-from whatsself_otel.cli.paths import data_dir
 from whatsself_otel.cli.progress import busy
+from whatsself_otel.stack import gates, queue_folder, vendor_files
+from whatsself_otel.stack.errors import FAILED, MISSING, WRONG_USE, CommandError
+from whatsself_otel.stack.files import shipped
+from whatsself_otel.stack.native import COLLECTOR, find_binary, need_binary
+from whatsself_otel.stack.paths import data_dir
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from whatsself_otel.cli.vendor_files import Vendor
+    from whatsself_otel.stack.vendor_files import Vendor
 
 _EXAMPLES: Final = """\
 examples:

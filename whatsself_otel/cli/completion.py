@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsself_otel.cli import vendor_files
-from whatsself_otel.cli.errors import MISSING, CommandError
+from whatsself_otel.stack import vendor_files
+from whatsself_otel.stack.errors import MISSING, CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from whatsself_otel.cli import containers, native
-from whatsself_otel.cli.addresses import HOST
-from whatsself_otel.cli.console_view import Paint, render
-from whatsself_otel.cli.errors import MISSING, CommandError
-from whatsself_otel.cli.paths import data_dir
 from whatsself_otel.cli.progress import busy
 from whatsself_otel.cli.stack import Running
-from whatsself_otel.cli.supervisor import Limits, Process, Supervisor, tail
 from whatsself_otel.cli.view import note_file
+from whatsself_otel.stack import containers, native
+from whatsself_otel.stack.addresses import HOST
+from whatsself_otel.stack.errors import MISSING, CommandError
+from whatsself_otel.stack.paths import data_dir
+from whatsself_otel.stack.supervisor import Limits, Process, Supervisor, tail
+from whatsself_otel.viewer.console_view import Paint, render
 
 if TYPE_CHECKING:
     import argparse

@@ -12,15 +12,16 @@ from urllib.parse import urlencode
 
 import httpx
 
-from whatsself_otel.cli import containers, demo
-from whatsself_otel.cli.addresses import Addresses
-from whatsself_otel.cli.console_view import Paint
-from whatsself_otel.cli.errors import FAILED
-from whatsself_otel.cli.links import links, table
-from whatsself_otel.cli.native_stack import Stack
-from whatsself_otel.cli.paths import data_dir
+from whatsself_otel.cli import demo
 from whatsself_otel.cli.progress import busy
 from whatsself_otel.cli.stack import Running
+from whatsself_otel.stack import containers
+from whatsself_otel.stack.addresses import Addresses
+from whatsself_otel.stack.errors import FAILED
+from whatsself_otel.stack.links import links, table
+from whatsself_otel.stack.native_stack import Stack
+from whatsself_otel.stack.paths import data_dir
+from whatsself_otel.viewer.console_view import Paint
 
 if TYPE_CHECKING:
     import argparse

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree as ET
 
-from whatsself_otel.cli.errors import FAILED, MISSING, CommandError
-from whatsself_otel.cli.files import shipped
-from whatsself_otel.cli.native import need_binary
 from whatsself_otel.cli.progress import busy
+from whatsself_otel.stack.errors import FAILED, MISSING, CommandError
+from whatsself_otel.stack.files import shipped
+from whatsself_otel.stack.native import need_binary
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping

@@ -9,8 +9,8 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsself_otel.cli.demo import terminating
-from whatsself_otel.cli.errors import FAILED, MISSING, WRONG_USE, CommandError
-from whatsself_otel.cli.native import missing, remedy
+from whatsself_otel.stack.errors import FAILED, MISSING, WRONG_USE, CommandError
+from whatsself_otel.stack.native import missing, remedy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

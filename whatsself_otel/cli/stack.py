@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsself_otel.cli import docker, native
-from whatsself_otel.cli.addresses import HOST, Addresses
-from whatsself_otel.cli.errors import FAILED, MISSING, WRONG_USE, CommandError
-from whatsself_otel.cli.links import links, table
-from whatsself_otel.cli.native_stack import Stack, StackConfig, lock_file, logs
-from whatsself_otel.cli.paths import data_dir, locked
 from whatsself_otel.cli.progress import busy
-from whatsself_otel.cli.supervisor import Limits, answers, tail
+from whatsself_otel.stack import docker, native
+from whatsself_otel.stack.addresses import HOST, Addresses
+from whatsself_otel.stack.errors import FAILED, MISSING, WRONG_USE, CommandError
+from whatsself_otel.stack.links import links, table
+from whatsself_otel.stack.native_stack import Stack, StackConfig, lock_file, logs
+from whatsself_otel.stack.paths import data_dir, locked
+from whatsself_otel.stack.supervisor import Limits, answers, tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable

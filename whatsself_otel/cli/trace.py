@@ -7,16 +7,16 @@ import json
 import sys
 from typing import TYPE_CHECKING, Final
 
-from whatsself_otel.cli import containers
-from whatsself_otel.cli.addresses import Addresses
-from whatsself_otel.cli.console_view import MessageStory, Paint, render_ids, render_logs, render_tree
-from whatsself_otel.cli.errors import FAILED, MISSING, WRONG_USE, CommandError
-from whatsself_otel.cli.log_stores import LogStores, Loki, VictoriaLogs
-from whatsself_otel.cli.paths import data_dir
 from whatsself_otel.cli.progress import busy
 from whatsself_otel.cli.stack import Running
-from whatsself_otel.cli.store_http import SourceError
 from whatsself_otel.cli.trace_sources import Jaeger, Tempo, ViewerSource
+from whatsself_otel.stack import containers
+from whatsself_otel.stack.addresses import Addresses
+from whatsself_otel.stack.errors import FAILED, MISSING, WRONG_USE, CommandError
+from whatsself_otel.stack.log_stores import LogStores, Loki, VictoriaLogs
+from whatsself_otel.stack.paths import data_dir
+from whatsself_otel.stack.store_http import SourceError
+from whatsself_otel.viewer.console_view import MessageStory, Paint, render_ids, render_logs, render_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,15 +14,15 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status, TracesData
 
 from whatsself_otel.catalogue import CONTACT_ID, MESSAGE_ID, REQUEST_ID
-from whatsself_otel.cli.console_view import MessageStory
-from whatsself_otel.cli.store_http import get, get_json
 from whatsself_otel.cli.view import note_file
+from whatsself_otel.stack.store_http import get, get_json
+from whatsself_otel.viewer.console_view import MessageStory
 from whatsself_otel.viewer.note import Note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from whatsself_otel.cli.log_stores import LogStores
+    from whatsself_otel.stack.log_stores import LogStores
 
 _IDS: Final = (REQUEST_ID, CONTACT_ID, MESSAGE_ID)
 _TRACE_ID: Final = re.compile(r"[0-9a-fA-F]{32}")

@@ -6,14 +6,14 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Final
 
-from whatsself_otel.cli import vendor_files
 from whatsself_otel.cli.collector import unbuilt, validation
-from whatsself_otel.cli.errors import WRONG_USE
-from whatsself_otel.cli.native import COLLECTOR, find_binary
 from whatsself_otel.cli.progress import busy
+from whatsself_otel.stack import vendor_files
+from whatsself_otel.stack.errors import WRONG_USE
+from whatsself_otel.stack.native import COLLECTOR, find_binary
 
 if TYPE_CHECKING:
-    from whatsself_otel.cli.vendor_files import Vendor
+    from whatsself_otel.stack.vendor_files import Vendor
 
 _EXAMPLES: Final = """\
 examples:

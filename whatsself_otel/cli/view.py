@@ -10,8 +10,8 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from whatsself_otel.cli.errors import MISSING, WRONG_USE, CommandError
-from whatsself_otel.cli.paths import data_dir
+from whatsself_otel.stack.errors import MISSING, WRONG_USE, CommandError
+from whatsself_otel.stack.paths import data_dir
 
 if TYPE_CHECKING:
     from whatsself_otel.viewer.server import Viewer, ViewerConfig

@@ -16,7 +16,7 @@ from whatsself_otel.demo.models import Job, Message
 if TYPE_CHECKING:
     from whatsself_otel.demo.database import Sessions
     from whatsself_otel.demo.whatsapp import Ack, WhatsAppClient
-    from whatsself_otel.metrics import WhatsSelfMetrics
+    from whatsself_otel.metrics.recording import WhatsSelfMetrics
 
 logger: Final = logging.getLogger("whatsself.acks")
 

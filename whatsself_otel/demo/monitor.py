@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from whatsself_otel.demo.breaker import BreakerBoard
     from whatsself_otel.demo.database import Sessions
     from whatsself_otel.demo.session import WhatsAppSession
-    from whatsself_otel.metrics import WhatsSelfMetrics
+    from whatsself_otel.metrics.recording import WhatsSelfMetrics
 
 logger: Final = logging.getLogger("whatsself.monitor")
 

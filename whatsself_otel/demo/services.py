@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from whatsself_otel import Telemetry
     from whatsself_otel.demo.settings import DemoSettings
-    from whatsself_otel.metrics import WhatsSelfMetrics
+    from whatsself_otel.metrics.recording import WhatsSelfMetrics
 
 logger: Final = logging.getLogger("whatsself.breaker")
 

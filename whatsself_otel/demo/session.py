@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from whatsself_otel.metrics import WhatsSelfMetrics
+    from whatsself_otel.metrics.recording import WhatsSelfMetrics
 
 logger: Final = logging.getLogger("whatsself.session")
 

@@ -18,7 +18,7 @@ from whatsself_otel.demo.whatsapp import SendError, SessionDownError, WhatsAppCl
 
 if TYPE_CHECKING:
     from whatsself_otel.demo.breaker import BreakerBoard
-    from whatsself_otel.metrics import WhatsSelfMetrics
+    from whatsself_otel.metrics.recording import WhatsSelfMetrics
 
 logger: Final = logging.getLogger("whatsself.worker")
 

@@ -14,16 +14,16 @@ from opentelemetry.sdk._logs import Logger, LogRecordLimits
 from whatsself_otel import _sdk
 from whatsself_otel.catalogue import REQUEST_ID, ROUTE
 from whatsself_otel.context import CORRELATION_KEYS, EXPORTING, current_attributes, current_request
-from whatsself_otel.current_span import span_of_ours
-from whatsself_otel.forks import hold_while_forking
-from whatsself_otel.limits import DEFAULT_LOG_LIMITS
+from whatsself_otel.export.limits import DEFAULT_LOG_LIMITS
 from whatsself_otel.logs.fields import MAX_TEXT, clean_text, plain
 from whatsself_otel.logs.format import format_json, format_pretty
 from whatsself_otel.logs.levels import level_of
 from whatsself_otel.logs.reading import exception_of, extras_of, is_event, message_of, unfold_event
 from whatsself_otel.logs.record import LogEntry, MaskedLogRecord, QuickLogRecord, ReadyLogRecord, needs_no_cut
 from whatsself_otel.logs.statements import content_of
+from whatsself_otel.processes.forks import hold_while_forking
 from whatsself_otel.remembered import Remembered
+from whatsself_otel.traces.current_span import span_of_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

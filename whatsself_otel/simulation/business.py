@@ -11,12 +11,12 @@ from whatsself_otel import catalogue
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.demo.breaker import BreakerBoard, BreakerState
 from whatsself_otel.demo.settings import BreakerConfig, PaceConfig
-from whatsself_otel.export import Destinations
-from whatsself_otel.instrumentation.runtime import RuntimeMetrics
+from whatsself_otel.export.exporters import Destinations
 from whatsself_otel.masking import Masker
-from whatsself_otel.metrics import WhatsSelfMetrics, create_histogram
+from whatsself_otel.metrics.recording import WhatsSelfMetrics, create_histogram
+from whatsself_otel.metrics.runtime import RuntimeMetrics
 from whatsself_otel.pipelines import Pipelines
-from whatsself_otel.processors import OpenRequests
+from whatsself_otel.traces.processors import OpenRequests
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Meter

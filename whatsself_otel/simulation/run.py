@@ -14,11 +14,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsself_otel.cli.addresses import Addresses
-from whatsself_otel.cli.errors import CommandError
-from whatsself_otel.cli.native_stack import Stack, StackConfig
 from whatsself_otel.simulation.business import OUTSIDE, Business, Phase
 from whatsself_otel.simulation.receivers import Receivers, Told, receiving
+from whatsself_otel.stack.addresses import Addresses
+from whatsself_otel.stack.errors import CommandError
+from whatsself_otel.stack.native_stack import Stack, StackConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

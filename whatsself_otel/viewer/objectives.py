@@ -19,7 +19,7 @@ from whatsself_otel.catalogue import (
     WHATSAPP_SESSION_RECOVERY,
     MetricSpec,
 )
-from whatsself_otel.cli.files import shipped
+from whatsself_otel.stack.files import shipped
 from whatsself_otel.viewer.series import Series, load
 
 if TYPE_CHECKING:

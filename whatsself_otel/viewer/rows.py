@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsself_otel.catalogue import CONTACT_ID, MESSAGE_ID, REQUEST_ID, Kind
-from whatsself_otel.prometheus_names import prometheus_labels, prometheus_name
+from whatsself_otel.metrics.prometheus_names import prometheus_labels, prometheus_name
 from whatsself_otel.viewer.values import attributes, time_ns
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from whatsself_otel.cli.console_view import MessageStory, MetricPoint
+from whatsself_otel.viewer.console_view import MessageStory, MetricPoint
 from whatsself_otel.viewer.queries import log_rows, span_rows
 from whatsself_otel.viewer.series import exemplars, load
 

@@ -12,7 +12,7 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from whatsself_otel.detection import phones
+from whatsself_otel.masking import phones
 
 if TYPE_CHECKING:
     from collections.abc import Callable

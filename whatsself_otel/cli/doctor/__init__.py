@@ -8,16 +8,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from whatsself_otel.cli.addresses import Addresses
-from whatsself_otel.cli.console_view import Paint
 from whatsself_otel.cli.doctor import local, places, probe, queues, receiver, running
 from whatsself_otel.cli.doctor.findings import SIGNALS, Finding, is_proven, is_well, skipped
 from whatsself_otel.cli.doctor.places import QueryAddresses
-from whatsself_otel.cli.errors import FAILED, WRONG_USE, CommandError
-from whatsself_otel.cli.paths import data_dir
 from whatsself_otel.cli.progress import each
 from whatsself_otel.config import TelemetryConfig
-from whatsself_otel.export import target_of
+from whatsself_otel.export.exporters import target_of
+from whatsself_otel.stack.addresses import Addresses
+from whatsself_otel.stack.errors import FAILED, WRONG_USE, CommandError
+from whatsself_otel.stack.paths import data_dir
+from whatsself_otel.viewer.console_view import Paint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

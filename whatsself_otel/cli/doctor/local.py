@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from whatsself_otel.cli.doctor.findings import SIGNALS, Finding, fault, ok, warning
-from whatsself_otel.endpoints import is_this_machine
-from whatsself_otel.instrumentation.sqlalchemy import version_problem
+from whatsself_otel.export.endpoints import is_this_machine
+from whatsself_otel.export.obstacles import of_configuration, of_sampler
+from whatsself_otel.integrations.sqlalchemy import version_problem
 from whatsself_otel.logs.consoles import WIRING
-from whatsself_otel.obstacles import of_configuration, of_sampler
-from whatsself_otel.sampling import build_sampler
+from whatsself_otel.traces.sampling import build_sampler
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
-from whatsself_otel.cli import containers, docker
-from whatsself_otel.cli.addresses import Addresses
-from whatsself_otel.cli.paths import data_dir
 from whatsself_otel.cli.stack import Running
+from whatsself_otel.stack import containers, docker
+from whatsself_otel.stack.addresses import Addresses
+from whatsself_otel.stack.paths import data_dir
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

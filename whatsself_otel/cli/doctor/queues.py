@@ -15,7 +15,7 @@ import urllib3
 
 from whatsself_otel.cli.doctor.findings import Finding, fault, ok, skipped, warning
 from whatsself_otel.cli.doctor.receiver import request
-from whatsself_otel.endpoints import is_this_machine
+from whatsself_otel.export.endpoints import is_this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

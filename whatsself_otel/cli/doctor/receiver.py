@@ -14,14 +14,14 @@ from urllib.parse import urlsplit
 import urllib3
 
 from whatsself_otel.cli.doctor.findings import SIGNALS, Finding, fault, ok
-from whatsself_otel.export import target_of
-from whatsself_otel.otlp import Target, build_tls
+from whatsself_otel.export.exporters import target_of
+from whatsself_otel.export.otlp import Target, build_tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from whatsself_otel.config import TelemetryConfig
-    from whatsself_otel.otlp import Target
+    from whatsself_otel.export.otlp import Target
 
 _TIMEOUT_S: Final = 5.0
 _MOST_SKEW_S: Final = 30.0

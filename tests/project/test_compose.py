@@ -1,0 +1,346 @@
+"""docker-compose.yml is hardened: each point is checked on the file, and each check is shown to fail on a worse one."""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from alert_variables import alert_variables
+from binaries import ROOT, need, run_once
+from vendor_files import VENDORS, header, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Document = dict[str, Any]
+IMAGES = {
+    "otelcol": "otel/opentelemetry-collector-contrib:0.161.0",
+    "prometheus": "prom/prometheus:v3.16.0",
+    "loki": "grafana/loki:3.7.8",
+    "tempo": "grafana/tempo:3.0.3",
+    "alertmanager": "prom/alertmanager:v0.31.1",
+    "grafana": "grafana/grafana:13.2.0",
+}
+HIDDEN_FROM_COMPOSE = {"OTELCOL_SCRAPE_PORT"}
+"""Inside the container the port stays; what varies is the one of the host."""
+
+
+def read() -> Document:
+    document: Document = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+    return document
+
+
+def services(document: Document) -> dict[str, Any]:
+    found: dict[str, Any] = document["services"]
+    return found
+
+
+def failing(document: Document, is_good: Callable[[Any], object]) -> list[str]:
+    return [name for name, service in services(document).items() if not is_good(service)]
+
+
+def not_read_only(document: Document) -> list[str]:
+    return failing(document, lambda service: service.get("read_only") is True)
+
+
+def with_capabilities(document: Document) -> list[str]:
+    return failing(document, lambda service: service.get("cap_drop") == ["ALL"] and "cap_add" not in service)
+
+
+def with_new_privileges(document: Document) -> list[str]:
+    return failing(document, lambda service: "no-new-privileges:true" in service.get("security_opt", []))
+
+
+def as_root(document: Document) -> list[str]:
+    return failing(document, lambda service: re.fullmatch(r"[1-9]\d*:[1-9]\d*", service.get("user", "")))
+
+
+def without_limits(document: Document) -> list[str]:
+    return failing(document, lambda service: service.get("mem_limit") and service.get("pids_limit"))
+
+
+def with_a_writable_root_for_programs(document: Document) -> list[str]:
+    def is_good(service: Any) -> bool:
+        return all({"noexec", "nosuid"} <= set(re.split("[,:]", mount)) for mount in service.get("tmpfs", []))
+
+    return failing(document, lambda service: service.get("tmpfs") and is_good(service))
+
+
+def stopped_in_haste(document: Document) -> list[str]:
+    return failing(document, lambda service: int(service.get("stop_grace_period", "10s").removesuffix("s")) >= 30)
+
+
+def published_beyond_this_machine(document: Document) -> list[str]:
+    return failing(
+        document, lambda service: all(str(port).startswith("127.0.0.1:") for port in service.get("ports", []))
+    )
+
+
+def unpinned(document: Document) -> list[str]:
+    return failing(document, lambda service: re.search(r":(v?\d+\.\d+\.\d+|local)$", service.get("image", "")))
+
+
+def reaching_into_the_host(document: Document) -> list[str]:
+    def is_good(service: Any) -> bool:
+        mounts = [str(mount) for mount in service.get("volumes", [])]
+        read_only = all(mount.endswith(":ro") for mount in mounts if mount.startswith((".", "/")))
+        no_socket = not any("docker.sock" in mount for mount in mounts)
+        return read_only and no_socket and not ({"privileged", "pid", "ipc", "devices"} & service.keys())
+
+    return [
+        name
+        for name in services(document)
+        if not is_good(services(document)[name]) or services(document)[name].get("network_mode") == "host"
+    ]
+
+
+def with_a_secret_in_the_file(document: Document) -> list[str]:
+    def is_good(service: Any) -> bool:
+        environment = (service.get("environment") or {}).items()
+        # The path of a secret's file is none.
+        secret = re.compile(r"(PASSWORD|KEY$|TOKEN|SECRET|AUTH$|HEADERS$)(?!_FILE$)")
+        return all(value is None or ":?" in str(value) for name, value in environment if secret.search(name))
+
+    return failing(document, is_good)
+
+
+def ungated(document: Document) -> list[str]:
+    """Return the services that nothing waits for until they answer: no health check, and not asked by ``ready``."""
+    asked = " ".join(services(document).get("ready", {}).get("command", []))
+    return failing_names(
+        document,
+        lambda name, service: service.get("restart") == "no" or "healthcheck" in service or f"//{name}:" in asked,
+    )
+
+
+def failing_names(document: Document, is_good: Callable[[str, Any], object]) -> list[str]:
+    return [name for name, service in services(document).items() if not is_good(name, service)]
+
+
+MUTATIONS: dict[Any, Document] = {
+    not_read_only: {"read_only": False},
+    with_capabilities: {"cap_add": ["NET_ADMIN"]},
+    with_new_privileges: {"security_opt": []},
+    as_root: {"user": "0:0"},
+    without_limits: {"mem_limit": None},
+    with_a_writable_root_for_programs: {"tmpfs": ["/tmp"]},  # noqa: S108 - the path inside a container
+    stopped_in_haste: {"stop_grace_period": "5s"},
+    published_beyond_this_machine: {"ports": ["9090:9090"]},
+    unpinned: {"image": "prom/prometheus:latest"},
+    reaching_into_the_host: {"volumes": ["/var/run/docker.sock:/var/run/docker.sock:ro"]},
+    with_a_secret_in_the_file: {"environment": {"GF_SECURITY_ADMIN_PASSWORD": "admin"}},
+    ungated: {"healthcheck": ...},
+}
+"""Each check, and what it must object to; ``...`` takes the key away."""
+
+
+@pytest.mark.parametrize("check", MUTATIONS, ids=lambda check: check.__name__)
+class TestHardening:
+    """No service of the file, and the same service made worse."""
+
+    def test_no_service_is(self, check: Any) -> None:
+        assert check(read()) == []
+
+    def test_the_check_can_fail(self, check: Any) -> None:
+        document = copy.deepcopy(read())
+        service = services(document)["prometheus"]
+        for key, value in MUTATIONS[check].items():
+            service.pop(key) if value is ... else service.update({key: value})
+
+        assert check(document) == ["prometheus"]
+
+
+class TestFile:
+    """What else the file promises."""
+
+    def test_images_are_those_of_the_design(self) -> None:
+        found = {name: service["image"] for name, service in services(read()).items() if "build" not in service}
+
+        assert found == IMAGES
+
+    def test_every_variable_of_every_vendor_reaches_the_collector(self) -> None:
+        environment = services(read())["otelcol"]["environment"].keys()
+        optional = (re.findall(r"([A-Z0-9_]{4,})=", header(vendor)["optional"]) for vendor in VENDORS)
+        required = (listed(header(vendor)["requires"]) for vendor in VENDORS)
+        wanted = {name for names in (*optional, *required) for name in names} - HIDDEN_FROM_COMPOSE
+
+        assert wanted - environment == set()
+
+    def test_the_lists_of_what_may_name_itself_reach_the_collector(self) -> None:
+        base = (ROOT / "collector" / "config.yaml").read_text("utf-8")
+        lists = set(re.findall(r"not IsMatch\(.*env:(\w+)", base))
+
+        assert len(lists) == 3
+        assert lists - services(read())["otelcol"]["environment"].keys() == set()
+
+    def test_every_volume_is_named_and_used(self) -> None:
+        document = read()
+        mounts = [str(mount) for service in services(document).values() for mount in service.get("volumes", [])]
+        named = {mount.split(":")[0] for mount in mounts if not mount.startswith((".", "/"))}
+
+        assert named == document["volumes"].keys()
+
+    def test_every_mounted_file_is_there(self) -> None:
+        mounts = [str(mount) for service in services(read()).values() for mount in service.get("volumes", [])]
+
+        assert [mount for mount in mounts if mount.startswith(".") and not (ROOT / mount.split(":")[0]).exists()] == []
+
+    def test_the_example_of_variables_holds_no_value(self) -> None:
+        lines = (ROOT / ".env.example").read_text("utf-8").splitlines()
+
+        assert [line for line in lines if re.match(r"#?[A-Z_]+=.+", line)] == []
+        assert "GF_SECURITY_ADMIN_PASSWORD=" in lines
+
+    def test_git_ignores_the_real_variables(self) -> None:
+        assert ".env" in (ROOT / ".gitignore").read_text("utf-8").splitlines()
+
+
+def interpolated(value: str, environ: dict[str, str]) -> str:
+    """Return what Compose makes of ``${NAME:-default}`` and ``${NAME:+instead}``."""
+
+    def put(match: re.Match[str]) -> str:
+        name, operator, text = match.groups()
+        return environ.get(name) or text if operator == "-" else text if environ.get(name) else ""
+
+    return re.sub(r"\$\{(\w+):([-+])([^}]*)\}", put, value)
+
+
+class TestAlerting:
+    """The container that writes Alertmanager's configuration, its program run as the file says."""
+
+    def run(self, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run it with *variables* of .env; a secret lies where it would be mounted, below *folder*."""
+        document = read()
+        service = services(document)["alertmanager-config"]
+        (folder / "run" / "secrets").mkdir(parents=True)
+        for name in service["secrets"]:
+            source = ROOT / interpolated(document["secrets"][name]["file"], variables)
+            (folder / "run" / "secrets" / name).write_bytes(source.read_bytes())
+        environ = {name: interpolated(value, variables) for name, value in service["environment"].items()}
+        environ = {
+            name: f"{folder}{value}" if value.startswith("/run/secrets/") else value for name, value in environ.items()
+        }
+        assert service["command"][:2] == ["python", "-m"]
+        command = [sys.executable, "-m", service["command"][2], str(folder / service["command"][3].lstrip("/"))]
+        return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+
+    def everything(self, folder: Path) -> dict[str, str]:
+        """Return everything that .env may say of alerts."""
+        return alert_variables(folder, ALERT_SLACK_CHANNEL="#plantao", TIMEZONE="America/Manaus")
+
+    def test_without_variables_it_writes_the_shipped_file(self, tmp_path: Path) -> None:
+        done = self.run(tmp_path)
+
+        written = (tmp_path / "alertmanager" / "alertmanager.yml").read_text("utf-8")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert written == (ROOT / "backends" / "alertmanager" / "alertmanager.yml").read_text("utf-8")
+
+    @pytest.mark.backend
+    def test_with_variables_alertmanager_takes_it_and_reads_its_secrets_where_they_are_mounted(
+        self, tmp_path: Path
+    ) -> None:
+        done = self.run(tmp_path, **self.everything(tmp_path))
+        path = tmp_path / "alertmanager" / "alertmanager.yml"
+        checked = run_once([need("amtool"), "check-config", path])
+
+        document = yaml.safe_load(path.read_text("utf-8"))
+        receivers = {receiver["name"]: receiver for receiver in document["receivers"]}
+        assert (done.returncode, done.stderr, checked.returncode) == (0, "", 0)
+        assert receivers["critical"]["slack_configs"][0]["channel"] == "#plantao"
+        assert receivers["critical"]["slack_configs"][0]["api_url_file"] == f"{tmp_path}/run/secrets/alert-slack-url"
+        assert receivers["critical"]["email_configs"][0]["to"] == "owner@example.org"
+        assert receivers["dead-man"]["webhook_configs"][0]["url_file"].endswith("/run/secrets/alert-heartbeat-url")
+        assert document["global"]["smtp_auth_password_file"] == f"{tmp_path}/run/secrets/alert-smtp-password"
+        assert document["time_intervals"][0]["time_intervals"][0]["location"] == "America/Manaus"
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "ALERT_SLACK_URL_FILE",
+            "ALERT_EMAIL_TO",
+            "ALERT_SMTP_SMARTHOST",
+            "ALERT_SMTP_FROM",
+            "ALERT_SMTP_USERNAME",
+            "ALERT_SMTP_PASSWORD_FILE",
+        ],
+    )
+    def test_refuses_a_half_by_name_and_writes_nothing(self, tmp_path: Path, name: str) -> None:
+        variables = self.everything(tmp_path)
+        del variables[name]
+
+        done = self.run(tmp_path, **variables)
+
+        assert done.returncode == 2
+        assert f"{name} is not" in done.stderr
+        assert not (tmp_path / "alertmanager").exists()
+
+    @pytest.mark.parametrize("name", ["slack", "smtp", "heartbeat"])
+    def test_refuses_an_empty_secret_by_name(self, tmp_path: Path, name: str) -> None:
+        variables = self.everything(tmp_path)
+        (tmp_path / name).write_text("\n", "utf-8")
+
+        done = self.run(tmp_path, **variables)
+
+        assert done.returncode == 2
+        assert re.match(rf"ALERT_{name.upper()}\w+_FILE names .*, which is missing or empty", done.stderr)
+
+    def test_alertmanager_waits_for_it_and_finds_file_and_secrets_where_they_were_put(self) -> None:
+        writes, reads = (services(read())[name] for name in ("alertmanager-config", "alertmanager"))
+
+        assert reads["depends_on"]["alertmanager-config"] == {"condition": "service_completed_successfully"}
+        assert writes["volumes"] == [f"alertmanager-config:{writes['command'][3]}"]
+        assert "alertmanager-config:/etc/alertmanager:ro" in reads["volumes"]
+        assert "--config.file=/etc/alertmanager/alertmanager.yml" in reads["command"]
+        assert (writes["secrets"], writes["user"]) == (reads["secrets"], reads["user"])
+
+    def test_every_variable_of_alerting_reaches_it(self) -> None:
+        source = (ROOT / "whatsself_otel" / "stack" / "alerting.py").read_text("utf-8")
+        named = set(re.findall(r'^[A-Z_]+: Final = "([A-Z_]+)"$', source, re.MULTILINE))
+        example = (ROOT / ".env.example").read_text("utf-8")
+
+        assert named == services(read())["alertmanager-config"]["environment"].keys()
+        assert [name for name in sorted(named) if f"\n#{name}=\n" not in example] == []
+
+
+def compose(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run ``docker compose`` on the file, without the developer's own .env."""
+    command = ["docker", "compose", "--env-file", os.devnull, "--file", str(ROOT / "docker-compose.yml"), *arguments]
+    base = {"PATH": os.environ.get("PATH", ""), "HOME": str(Path.home())}
+    return subprocess.run(command, env={**base, **environ}, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture(scope="module")
+def _docker_compose() -> None:
+    if shutil.which("docker") is None or compose("version").returncode != 0:
+        pytest.skip("docker compose is not here: its own check of the file was not run")
+
+
+@pytest.mark.usefixtures("_docker_compose")
+class TestDockerCompose:
+    """What ``docker compose config`` itself says; it needs no engine."""
+
+    def test_takes_the_file(self) -> None:
+        done = compose("config", "--quiet", GF_SECURITY_ADMIN_PASSWORD="chosen")  # noqa: S106 - no secret of anything
+
+        assert (done.returncode, done.stderr) == (0, "")
+
+    @pytest.mark.parametrize("environ", [{}, {"GF_SECURITY_ADMIN_PASSWORD": ""}], ids=["missing", "empty"])
+    def test_refuses_to_start_without_a_password_and_names_it(self, environ: dict[str, str]) -> None:
+        done = compose("config", "--quiet", **environ)
+
+        assert done.returncode != 0
+        assert "set GF_SECURITY_ADMIN_PASSWORD in it" in done.stderr
+
+    def test_adds_the_vendor_that_is_chosen(self) -> None:
+        done = compose("config", GF_SECURITY_ADMIN_PASSWORD="chosen", OTELCOL_VENDOR="datadog", DD_API_KEY="k")  # noqa: S106
+
+        assert "--config=/etc/otelcol/vendors/datadog.yaml" in done.stdout
+        assert "DD_API_KEY: k" in done.stdout

@@ -1,0 +1,321 @@
+"""Pages that describe the code keep up with it, and what they show is run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import check_coverage
+import check_site
+import first_steps
+import generate_scale
+import generate_vendors
+import pytest
+from markdown_pages import (
+    READMES,
+    ROOT,
+    Fence,
+    commands,
+    fences,
+    indented_code,
+    inline_code,
+    is_a_test,
+    links,
+    prose,
+    read,
+    tracked_pages,
+)
+from page_commands import CHECKED, NOT_RUN, TIED, proven
+
+from whatsself_otel import __version__
+from whatsself_otel.cli import parser
+from whatsself_otel.stack import vendor_files
+
+PACKAGE = ROOT / "whatsself_otel"
+PAGES = tracked_pages()
+EXAMPLES = {path.read_text(encoding="utf-8") for path in (ROOT / "examples").glob("*.py")}
+
+LOOKED_AT = {
+    "sh": "tests/project/test_docs.py::TestSnippets::test_every_command_is_proven",
+    "powershell": "tests/project/test_readme.py::TestMake::test_by_hand_is_what_make_does",
+    "python": "tests/project/test_docs.py::TestSnippets::test_python_prints_what_its_comments_say",
+    "promql": "tests/backends/test_rules.py::TestPromtool::test_parses_every_query_of_a_runbook",
+    "logsql": "tests/backends/test_dashboard_queries.py::test_every_query_of_every_panel_returns_data",
+    "json": "tests/logs/test_logs.py::TestShape::test_a_line_is_pinos_record",
+    "{toctree}": "tests/project/test_docs.py::TestSite::test_is_built_without_a_warning_and_no_link_is_dead",
+}
+"""Kinds of fences, and the test that looks at them."""
+
+NOT_EXECUTED = {
+    "text": "pictures of a data flow, which say nothing that could be run",
+    "logql": "Loki's program is seldom at hand; tests/backends/test_dashboard_queries.py asks it where it is",
+    "traceql": "Tempo's program is seldom at hand; tests/backends/test_dashboard_queries.py asks it where it is",
+}
+"""Kinds of fences that nothing executes, and why."""
+
+NOT_EXECUTED_BLOCKS = {
+    "collector/README.md": "a command line that tests/collector/test_vendor_switch.py builds, and a picture",
+    "backends/README.md": "flags that whatsself_otel/stack/native_stack.py starts the programs with",
+}
+"""Pages with code set apart by spaces, and why nothing executes it."""
+
+RUN_ELSEWHERE = {
+    **dict.fromkeys(READMES, "tests/project/test_readme.py::TestCode::test_prints_what_its_comments_say"),
+    "docs/logs.md": "tests/logs/test_log_libraries.py",
+    "docs/reliability.md": "tests/test_health.py",
+}
+"""Pages whose Python another test runs, because it needs a setting of its own."""
+
+TRANSLATED = {
+    "README.md": "README.pt-BR.md",
+    "docs/metrics.md": "docs/metrics.pt-BR.md",
+    **{
+        f"docs/{page}.md": f"docs/pt-BR/{page}.md"
+        for page in ("first-steps", "production", "several-processes", "troubleshooting")
+    },
+    **{page: page.replace("runbooks/", "runbooks/pt-BR/") for page in PAGES if re.match(r"docs/runbooks/\w+\.", page)},
+}
+"""What newcomers and operators read, in both languages."""
+
+
+class TestSnippets:
+    @pytest.mark.parametrize("page", PAGES)
+    def test_every_fence_is_of_a_kind_that_is_looked_at(self, page: str) -> None:
+        assert {fence.language for fence in fences(page)} <= {*LOOKED_AT, *NOT_EXECUTED}
+        assert read(page).count("```") == 2 * len(fences(page))
+
+    @pytest.mark.parametrize("page", PAGES)
+    def test_code_set_apart_by_spaces_is_named_with_a_reason(self, page: str) -> None:
+        assert indented_code(page) == [] or page in NOT_EXECUTED_BLOCKS
+
+    def test_what_is_named_as_proof_exists(self) -> None:
+        proofs = [*LOOKED_AT.values(), *TIED.values(), *CHECKED.values(), *RUN_ELSEWHERE.values()]
+
+        assert [proof for proof in proofs if not is_a_test(proof)] == []
+        assert all(reason for reason in [*NOT_RUN.values(), *NOT_EXECUTED.values(), *NOT_EXECUTED_BLOCKS.values()])
+
+    @pytest.mark.parametrize("page", PAGES)
+    def test_every_command_is_proven(self, page: str) -> None:
+        assert set(commands(page)) - proven() == set()
+
+    @pytest.mark.parametrize("page", PAGES)
+    def test_every_command_inside_a_sentence_is_one_that_the_program_takes(self, page: str) -> None:
+        mentioned = {code for code in inline_code(page) if code.startswith("whatsself-otel ")}
+
+        assert [code for code in mentioned if not is_taken(code)] == []
+
+    @pytest.mark.parametrize("page", [page for page in PAGES if page not in RUN_ELSEWHERE and fences(page, "python")])
+    def test_python_prints_what_its_comments_say(self, page: str, tmp_path: Path) -> None:
+        """A page's snippets are one program, from top to bottom; a whole example has its own test."""
+        shown = [fence for fence in fences(page, "python") if fence.text not in EXAMPLES]
+        if not shown:
+            return
+        done = run_python(shown, tmp_path)
+        said = [said for fence in shown for line in fence.lines if (said := what_is_printed(line)) is not None]
+
+        assert done.returncode == 0, done.stderr
+        assert said
+        assert done.stdout.splitlines() == said
+
+
+def is_taken(command: str) -> bool:
+    """Whether the command line accepts it; a subcommand alone counts too."""
+    words = shlex.split(command)[1:]
+    try:
+        parser().parse_args(words)
+    except SystemExit as stop:
+        return stop.code == 0 or is_a_command_group(words)
+    return True
+
+
+def is_a_command_group(words: list[str]) -> bool:
+    try:
+        parser().parse_args([*words, "--help"])
+    except SystemExit as stop:
+        return stop.code == 0
+    return False
+
+
+def what_is_printed(line: str) -> str | None:
+    return line.partition("  # ")[2] if line.lstrip().startswith("print(") else None
+
+
+def run_python(shown: list[Fence], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", "\n".join(fence.text for fence in shown)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+
+
+class TestFirstSteps:
+    @pytest.mark.skipif(sys.platform == "win32", reason="types the commands into a POSIX shell")
+    def test_lead_to_ones_own_message_on_the_page(self, tmp_path: Path) -> None:
+        """With what is installed here; with the wheel alone: tests/project/test_packaging.py."""
+        (trace,) = first_steps.walk(tmp_path, Path(sys.executable).parent)
+
+        assert "contact-1" in str(trace)
+
+    def test_its_application_is_the_smallest_example(self) -> None:
+        assert fences(first_steps.PAGE, "python")[0].text == read("examples/minimal.py")
+
+
+class TestLanguages:
+    @pytest.mark.parametrize("page", TRANSLATED)
+    def test_a_page_is_there_in_both_and_says_the_same(self, page: str) -> None:
+        other = TRANSLATED[page]
+
+        assert other in PAGES
+        assert shape(page) == shape(other)
+        assert prose(page) != prose(other)
+
+    def test_no_page_is_in_portuguese_alone(self) -> None:
+        portuguese = {page for page in PAGES if "pt-BR" in page} - {"docs/runbooks/pt-BR/README.md"}
+
+        assert portuguese == set(TRANSLATED.values()) - {"docs/runbooks/pt-BR/README.md"}
+
+    def test_a_string_that_is_missing_is_seen(self) -> None:
+        assert shape_of("# A\n\ntext\n\n- one\n- two\n") != shape_of("# B\n\ntexto\n\n- um\n")
+
+
+def shape(page: str) -> tuple[object, ...]:
+    """What a translation must share: headings, items, rows, paragraphs, code, and places it leads to."""
+    code = [fence for fence in fences(page) if fence.language != "text"]
+    return (*shape_of(prose(page)), code, len(links(page)))
+
+
+def shape_of(text: str) -> tuple[list[str], int, int, int]:
+    blocks = [block for block in re.split(r"\n\s*\n", text) if block.strip()]
+    return (
+        re.findall(r"^(#+) ", text, re.MULTILINE),
+        len(re.findall(r"^ *(?:[-*]|\d+\.) ", text, re.MULTILINE)),
+        len(re.findall(r"^\|", text, re.MULTILINE)),
+        len(blocks),
+    )
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("site")
+    options = ["--quiet", "--nitpicky", "--fail-on-warning", "--keep-going"]
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", *options, "docs", str(target)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+class TestSite:
+    def test_is_built_without_a_warning_and_no_link_is_dead(self, site: Path) -> None:
+        assert check_site.dead_links(site) == []
+
+    def test_has_a_place_for_every_page(self, site: Path) -> None:
+        front = (site / "index.html").read_text(encoding="utf-8")
+        pages = [page[5:-3] for page in PAGES if re.fullmatch(r"docs/(pt-BR/)?[\w.-]+\.md", page)]
+
+        assert [page for page in pages if page != "index" and f'href="{page}.html"' not in front] == []
+
+    def test_loads_nothing_from_elsewhere(self, site: Path) -> None:
+        kinds = r'<(?:script|img|link rel="stylesheet")[^>]*(?:src|href)="(https?:[^"]+)"'
+
+        assert re.findall(kinds, pages_text(site)) == []
+
+    def test_a_dead_link_is_seen(self, tmp_path: Path) -> None:
+        (tmp_path / "a.html").write_text('<a href="b.html">b</a><a href="#c">c</a><a href="#d">d</a><p id="d">')
+
+        assert check_site.dead_links(tmp_path) == ["a.html: #c", "a.html: b.html"]
+        assert check_site.main(tmp_path) == 1
+
+
+def pages_text(site: Path) -> str:
+    return "".join(path.read_text(encoding="utf-8") for path in site.rglob("*.html"))
+
+
+class TestScale:
+    def test_the_page_is_computed_from_what_was_measured(self) -> None:
+        assert generate_scale.main(["--check"]) == 0
+
+    def test_dearer_masking_takes_more_cores(self) -> None:
+        measured = generate_scale.read((ROOT / "benchmarks/collector.md").read_text("utf-8"))
+        dearer = {signal: replace(row, item_us=2 * row.item_us) for signal, row in measured.items()}
+
+        assert generate_scale.cores(1000, dearer) == pytest.approx(2 * generate_scale.cores(1000, measured))
+
+
+class TestVendors:
+    def test_the_page_is_what_the_headers_say(self) -> None:
+        assert generate_vendors.main(["--check"]) == 0
+
+    def test_it_has_every_vendor_with_what_it_needs(self) -> None:
+        page = read("docs/vendors.md")
+        for name in vendor_files.names():
+            section = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+            assert [needed for needed in vendor_files.load(name).requires if f"`{needed}`" not in section] == []
+            assert section
+
+
+class TestCoverageReport:
+    def test_names_the_gaps_and_fails_below_the_limit(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        summary = {"num_branches": 100, "covered_branches": 94, "missing_branches": 6}
+        found = {"files": {"a.py": {"summary": summary, "missing_branches": [[3, 5], [7, -1]]}}, "totals": summary}
+        path = tmp_path / "coverage.json"
+        path.write_text(str(found).replace("'", '"'))
+
+        assert check_coverage.main(path) == 1
+        assert " 94.0 %    6 of 100  a.py  3>5 7>exit" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(("version", "counts"), [((3, 11, 7), False), ((3, 12, 0), True), ((3, 14, 1), True)])
+    def test_a_python_that_counts_too_few_is_refused_with_the_remedy(
+        self,
+        version: tuple[int, ...],
+        counts: bool,  # noqa: FBT001
+    ) -> None:
+        problem = check_coverage.python_problem(version)
+
+        assert (problem is None) is counts
+        assert counts or "make coverage PYTHON=python3.12" in str(problem)
+
+
+_MAPPED = ("traces", "metrics", "masking", "export", "integrations", "processes", "stack")
+"""The folders whose modules the map names one by one."""
+
+
+class TestArchitecture:
+    def test_the_module_map_names_every_module_and_no_other(self) -> None:
+        table = read("docs/architecture.md").partition("## Modules")[2]
+        named = set(re.findall(r"`([a-z0-9_]+(?:\.py|/))`", table))
+        top = {path.name for path in PACKAGE.glob("*.py")}
+        folders = {f"{path.name}/" for path in PACKAGE.iterdir() if path.is_dir() and any(path.glob("*.py"))}
+        inner = {path.name for folder in _MAPPED for path in (PACKAGE / folder).glob("*.py")}
+
+        assert named == top | folders | inner
+
+
+class TestDecisions:
+    def test_the_list_names_each_record(self) -> None:
+        records = {path.name for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md")}
+
+        assert records == set(links("docs/decisions/README.md"))
+
+    def test_each_says_why_what_and_what_follows(self) -> None:
+        for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md"):
+            text = path.read_text(encoding="utf-8")
+            assert [part for part in ("**Why.**", "**What.**", "**What follows.**") if part not in text] == [], path
+
+
+class TestChangelog:
+    def test_has_the_version_of_the_package(self) -> None:
+        assert f"\n## [{__version__}] - " in read("CHANGELOG.md")

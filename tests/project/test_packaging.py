@@ -1,0 +1,184 @@
+"""What an installation gets: five packages and their closure, a typed package, and the files the command line reads."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import zipfile
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
+from types import ModuleType
+
+import first_steps
+import pytest
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+
+import whatsself_otel
+from whatsself_otel.stack.errors import MISSING
+
+ROOT = Path(__file__).parent.parent.parent
+OWN_PROGRAMS = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+FIVE = {
+    "opentelemetry-api",
+    "opentelemetry-sdk",
+    "opentelemetry-exporter-otlp",
+    "opentelemetry-instrumentation-fastapi",
+    "opentelemetry-instrumentation-sqlalchemy",
+}
+
+
+class TestDependencies:
+    def test_the_base_installation_asks_for_the_five_packages_and_nothing_else(self) -> None:
+        assert direct("whatsself-otel") == FIVE
+
+    def test_its_closure_is_theirs(self) -> None:
+        assert closure({"whatsself-otel"}) - {"whatsself-otel"} == closure(FIVE)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist and the wheel that is built from it, as a release has them."""
+    folder = tmp_path_factory.mktemp("built")
+    subprocess.run(["hatchling", "build", "-d", str(folder), "-t", "sdist"], cwd=ROOT, env=OWN_PROGRAMS, check=True)
+    (sdist,) = folder.glob("*.tar.gz")
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder)]
+    subprocess.run([*command, str(sdist)], check=True, timeout=120)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> zipfile.ZipFile:
+    (path,) = built.glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+class TestSdist:
+    def test_carries_what_a_packager_needs_to_build_and_test(self, built: Path) -> None:
+        (path,) = built.glob("*.tar.gz")
+        with tarfile.open(path) as archive:
+            names = {name.partition("/")[2] for name in archive.getnames()}
+        folders = ("whatsself_otel", "collector", "backends", "native", "tests", "docs", "examples", "tools")
+        listed = subprocess.run(["git", "ls-files", *folders], cwd=ROOT, check=True, capture_output=True, text=True)
+
+        assert [name for name in listed.stdout.split() if name not in names] == []
+        assert {"LICENSE", "NOTICE", "README.md", "CHANGELOG.md", "constraints.txt", "Makefile"} <= names
+
+
+class TestVersion:
+    def test_comes_from_one_place(self, built: Path) -> None:
+        stated = re.findall(
+            rf"\b{re.escape(whatsself_otel.__version__)}\b", (ROOT / "pyproject.toml").read_text("utf-8")
+        )
+
+        assert stated == []
+        assert {path.name.split("-")[1].removesuffix(".tar.gz") for path in built.iterdir()} == {
+            whatsself_otel.__version__
+        }
+
+
+class TestSurface:
+    def test_exports_every_public_name_and_no_other(self) -> None:
+        public = {
+            name
+            for name, value in vars(whatsself_otel).items()
+            if not name.startswith("_") and not isinstance(value, ModuleType)
+        }
+
+        assert public == set(whatsself_otel.__all__)
+
+
+@pytest.mark.e2e
+@pytest.mark.skipif(sys.platform == "win32", reason="types the commands into a POSIX shell")
+class TestInstalled:
+    """The wheel alone, in an environment that has nothing else."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def programs(cls, built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        folder = tmp_path_factory.mktemp("fresh")
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        (path,) = built.glob("*.whl")
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        versions = ["--constraint", str(ROOT / "constraints.txt")]
+        done = subprocess.run(
+            [*pip, *versions, f"{path}[demo,prometheus]"], capture_output=True, text=True, check=False, timeout=600
+        )
+        if "No matching distribution" in done.stderr and os.environ.get("CI") != "true":
+            pytest.skip("no package index answers")
+        assert done.returncode == 0, done.stderr
+        return folder / "bin"
+
+    def test_first_steps_lead_from_the_wheel_to_ones_own_message(self, programs: Path, tmp_path: Path) -> None:
+        traces = first_steps.walk(tmp_path, programs)
+
+        assert "contact-1" in str(traces)
+
+    def test_the_command_line_finds_its_files(self, programs: Path, tmp_path: Path) -> None:
+        shown = subprocess.run(
+            [programs / "whatsself-otel", "vendors", "list"], cwd=tmp_path, check=True, capture_output=True, text=True
+        ).stdout
+
+        assert [line.split()[0] for line in shown.splitlines()] == sorted(
+            path.stem for path in (ROOT / "collector" / "vendors").glob("*.yaml")
+        )
+
+    def test_a_trace_asked_for_where_nothing_runs_says_what_to_start(self, programs: Path, tmp_path: Path) -> None:
+        nowhere = {"HOME": str(tmp_path), "TEMPO_HTTP_PORT": "7", "JAEGER_QUERY_PORT": "9", "LOKI_PORT": "11"}
+        asked = subprocess.run(
+            [programs / "whatsself-otel", "trace", "message-1"],
+            cwd=tmp_path,
+            env={**os.environ, **nowhere},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+
+        assert asked.returncode == MISSING
+        assert "No store answers" in asked.stderr
+        assert "whatsself-otel view" in asked.stderr
+
+
+class TestWheel:
+    def test_is_typed_and_licensed(self, wheel: zipfile.ZipFile) -> None:
+        names = wheel.namelist()
+
+        assert "whatsself_otel/py.typed" in names
+        assert [name for name in ("LICENSE", "NOTICE") if not any(entry.endswith(f"/{name}") for entry in names)] == []
+
+    def test_carries_every_collector_and_backend_file(self, wheel: zipfile.ZipFile) -> None:
+        tracked = subprocess.run(
+            ["git", "ls-files", "collector", "backends"], cwd=ROOT, check=True, capture_output=True, text=True
+        ).stdout.split()
+
+        assert [path for path in tracked if f"whatsself_otel/_files/{path}" not in wheel.namelist()] == []
+
+    def test_carries_nothing_but_the_package(self, wheel: zipfile.ZipFile) -> None:
+        assert {name.split("/")[0].split("-")[0] for name in wheel.namelist()} == {"whatsself_otel"}
+
+
+def direct(name: str) -> set[str]:
+    """Normalised names that the installed distribution *name* needs without extras."""
+    environment: dict[str, str] = {**default_environment(), "extra": ""}  # type: ignore[dict-item]
+    found = [Requirement(text) for text in requires(name) or ()]
+    return {
+        re.sub(r"[-_.]+", "-", item.name).lower()
+        for item in found
+        if item.marker is None or item.marker.evaluate(environment)
+    }
+
+
+def closure(names: set[str]) -> set[str]:
+    seen: set[str] = set()
+    waiting = set(names)
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        try:
+            waiting |= direct(name) - seen
+        except PackageNotFoundError:
+            continue
+    return seen

@@ -1,0 +1,88 @@
+"""What the last whole run with Loki and Tempo has proven is still what ships: docs/proofs/loki-and-tempo.md."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import prove_stores
+import pytest
+
+Digests = dict[str, tuple[int, str]]
+ROOT = Path(__file__).parent.parent.parent
+ASKS = re.compile(r"/loki/api/v1/query|/api/search\?")
+"""Where Loki and Tempo are asked in their languages."""
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of everything that is compared."""
+    for folder in ("backends", "collector/vendors", "docs/runbooks", "whatsself_otel"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def before() -> Digests:
+    """What ships; a copy has the same."""
+    return prove_stores.digests()
+
+
+def test_nothing_has_changed_since_the_whole_run_with_loki_and_tempo(before: Digests) -> None:
+    """If this fails: LOKI_BIN=... TEMPO_BIN=... python tools/prove_stores.py."""
+    page = ROOT / prove_stores.PAGE
+    if not page.is_file():
+        pytest.skip("no run with Loki and Tempo is recorded yet: docs/unproven.md says why")
+
+    assert prove_stores.proven(page.read_text("utf-8")) == before
+
+
+def test_every_module_that_asks_loki_or_tempo_has_its_query_compared(before: Digests) -> None:
+    asking = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "whatsself_otel").rglob("*.py")
+        if ASKS.search(path.read_text("utf-8"))
+    }
+
+    assert len(asking) >= 4
+    assert asking <= set(before)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("backends/loki/loki.yaml", "max_chunk_age: 48h", "max_chunk_age: 47h"),
+        ("backends/tempo/tempo.yaml", "336h", "337h"),
+        ("collector/vendors/local.yaml", "max_size: 2000000", "max_size: 3000000"),
+        ("whatsself_otel/cli/trace_sources.py", "span.{key} = ", "span.{key} != "),
+        ("whatsself_otel/stack/log_stores.py", "| trace_id=", "| traceId="),
+        ("backends/grafana/dashboards/overview.json", 'event != \\"\\"', 'event = \\"x\\"'),
+        ("backends/grafana/provisioning/datasources/whatsself.yaml", "| trace_id=", "| trace_id!="),
+        ("docs/runbooks/whatsselfsessiondown.md", 'event!=""', 'event="x"'),
+        ("docs/runbooks/whatsselfsendfailurehigh.md", "status = error", "status = ok"),
+    ],
+)
+def test_a_change_of_any_of_them_is_seen(copy: Path, before: Digests, name: str, old: str, new: str) -> None:
+    text = (copy / name).read_text("utf-8")
+    assert old in text
+    (copy / name).write_text(text.replace(old, new), "utf-8")
+
+    assert {place for place, found in prove_stores.digests(copy).items() if found != before[place]} == {name}
+
+
+def test_a_new_query_in_a_module_that_had_none_is_seen(copy: Path, before: Digests) -> None:
+    (copy / "whatsself_otel/cli/new.py").write_text('QUERY = f\'{{service_name="{name}"}} |= "x"\'\n', "utf-8")
+
+    assert set(prove_stores.digests(copy)) - set(before) == {"whatsself_otel/cli/new.py"}
+
+
+def test_a_comment_changes_nothing(copy: Path, before: Digests) -> None:
+    for name in prove_stores.FILES:
+        (copy / name).write_text("# a word more\n" + (copy / name).read_text("utf-8"), "utf-8")
+
+    assert prove_stores.digests(copy) == before
+
+
+def test_what_the_page_names_is_read_back_from_its_rows(before: Digests) -> None:
+    assert prove_stores.proven("\n".join(prove_stores.row(place, *each) for place, each in before.items())) == before

@@ -1,0 +1,82 @@
+"""Every command that the pages show, and what proves it: a command that stands nowhere here fails its page."""
+
+from __future__ import annotations
+
+from whatsself_otel import __version__
+
+RUN_HERE = {
+    "whatsself-otel --help": (0, "exit status:"),
+    "whatsself-otel --version": (0, __version__),
+    "whatsself-otel demo": (0, "Stack: python"),
+    "whatsself-otel vendors list": (0, "honeycomb"),
+    "whatsself-otel completion bash": (0, "_python_argcomplete"),
+    "whatsself-otel vendors show honeycomb": (0, "HONEYCOMB_API_KEY"),
+    "whatsself-otel vendors check local": (0, "local: ready"),
+    "whatsself-otel vendors check honeycomb": (2, "HONEYCOMB_API_KEY"),
+    "whatsself-otel audit staging.jsonl": (0, "nothing personal found"),
+    # Without a key it must say so; with one and the real program: TIED.
+    "whatsself-otel collector run --vendor local --vendor honeycomb": (2, "HONEYCOMB_API_KEY"),
+}
+"""Command, exit status and a part of what it prints, on a machine with nothing but Python."""
+
+_FIRST_STEPS = "tests/project/test_docs.py::TestFirstSteps::test_lead_to_ones_own_message_on_the_page"
+_WHEEL = "tests/project/test_packaging.py::TestInstalled::test_first_steps_lead_from_the_wheel_to_ones_own_message"
+_RUN_ONE = "tests/collector/test_vendor_switch.py::TestSaasVendor::test_gets_all_signals_with_its_headers"
+
+TIED = {
+    "celery --app tasks worker": (
+        "tests/integrations/test_celery.py::TestTasks::test_of_a_pool_lose_nothing_when_the_worker_ends"
+    ),
+    "rq worker --config set_up": (
+        "tests/integrations/test_rq.py::TestJobs::test_of_a_worker_keep_their_spans_logs_and_counts_in_one_series"
+    ),
+    "whatsself-otel stack up": "tests/cli/test_stack.py::TestRealBackends::test_detached_from_up_to_down",
+    "whatsself-otel collector run --vendor local --vendor honeycomb": _RUN_ONE,
+    "whatsself-otel collector validate --vendor local": (
+        "tests/cli/test_collector.py::TestRealCollector::test_validates_several_vendors_together"
+    ),
+    "whatsself-otel doctor": (
+        "tests/backends/test_doctor_on_stack.py::TestStack::test_a_healthy_stack_gives_back_all_three_signals_masked"
+    ),
+    "whatsself-otel doctor --health-url http://127.0.0.1:8000/telemetry/health": (
+        "tests/export/test_obstacles.py::test_the_command_asks_a_running_application"
+    ),
+    "whatsself-otel view": _FIRST_STEPS,
+    "python -m uvicorn minimal:app": _FIRST_STEPS,
+    'pip install "whatsself-otel[viewer]"': _WHEEL,  # under its name once it is published
+    "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318": _FIRST_STEPS,
+    'python -c "import httpx; httpx.post('
+    "'http://127.0.0.1:8000/messages/message-1?contact_id=contact-1').raise_for_status()\"": _FIRST_STEPS,
+    'python -m pip install ".[demo]"': _WHEEL,
+    'python -m pip install --upgrade ".[prometheus]"': _WHEEL,
+    "python -m pytest examples/test_reply.py": (
+        "tests/project/test_examples.py::TestOwnTests::test_the_fixture_serves_the_tests_of_an_application"
+    ),
+    "gunicorn --chdir examples --workers 2 --preload --worker-class uvicorn_worker.UvicornWorker workers:app": (
+        "tests/project/test_examples.py::TestWorkers::test_each_worker_sends_as_itself_and_loses_nothing_at_the_end"
+    ),
+}
+"""Commands that need programs, or a running server, which not every machine has: the test that runs them."""
+
+CHECKED = {
+    "make demo": "tests/project/test_readme.py::TestMake::test_demo_runs_on_a_bare_machine",
+    "make test": "tests/project/test_readme.py::TestMake::test_test_is_what_every_change_must_pass",
+    "make stack": "tests/project/test_readme.py::TestMake::test_stack_is_the_command_that_is_named_beside_it",
+    "make docs": "tests/project/test_docs.py::TestSite::test_is_built_without_a_warning_and_no_link_is_dead",
+    "make versions": "tests/project/test_readme.py::TestMake::test_versions_is_what_every_change_must_pass_too",
+    "make e2e": "tests/project/test_readme.py::TestMake::test_test_is_what_every_change_must_pass",
+    ".ci/run": "tests/project/test_readme.py::TestMake::test_test_is_what_every_change_must_pass",
+}
+"""Commands that run the tests themselves, or what a test compares with another command."""
+
+NOT_RUN = {
+    "make coverage": "an hour of tests, run by hand; its report by tests/project/test_docs.py::TestCoverageReport",
+}
+"""What no test runs, and why."""
+
+INSTALL = "python -m pip install ."
+
+
+def proven() -> set[str]:
+    """Every command that a page may show."""
+    return {*RUN_HERE, *TIED, *CHECKED, *NOT_RUN, INSTALL}

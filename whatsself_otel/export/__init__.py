@@ -1,0 +1,1 @@
+"""What leaves the process: encoded as OTLP, queued, sent, and counted when it is lost."""

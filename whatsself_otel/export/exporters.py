@@ -1,0 +1,185 @@
+"""What sends each signal: OTLP over HTTP or gRPC by our own clients, or the console."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+
+from whatsself_otel.export.encoding import Encoder, join
+from whatsself_otel.export.otlp import Client, OtlpHttpClient, SendResult, Target
+from whatsself_otel.traces.processors import mask_log, mask_span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from whatsself_otel.config import TelemetryConfig
+    from whatsself_otel.export.encoding import Written
+    from whatsself_otel.export.metric_exporter import MetricSender
+    from whatsself_otel.masking import Masker
+
+_T = TypeVar("_T")
+_HELD_BYTES: Final = 200
+"""What an item takes in a queue besides its bytes."""
+
+
+class Sender(Protocol):
+    """Sends batches of one signal."""
+
+    def send(self, batch: list[Any]) -> SendResult:
+        """Send *batch*, of masked items or of what `OtlpSender.prepare` made of them, and say what became of it."""
+
+    def close(self) -> None:
+        """Let go of the connections."""
+
+
+class OtlpSender(Generic[_T]):
+    """
+    Encodes items as they come, and posts them.
+
+    An item is encoded by the thread that made it: the bytes are smaller than the item, their size is known, and the
+    sender's thread does not hold the interpreter for a whole batch while requests wait.
+
+    Args:
+        client: Who posts.
+        write: Masks and encodes an item.
+    """
+
+    def __init__(self, client: Client, write: Callable[[_T], Written]) -> None:
+        self._client = client
+        self._write = write
+        self.close = client.close
+
+    def prepare(self, item: _T) -> tuple[int, Written]:
+        """Return *item* ready to be sent, after the bytes it takes while it waits; raises what encoding raises."""
+        return weigh_written(self._write(item))
+
+    def send(self, batch: list[Written]) -> SendResult:
+        """Post what was prepared."""
+        return self._client.post(join(batch))
+
+
+def weigh_written(written: Written) -> tuple[int, Written]:
+    """Return the bytes that *written* takes while it waits, and *written* itself."""
+    return _HELD_BYTES + len(written[-1]), written
+
+
+def weigh(item: _T, write: Callable[[_T], Written]) -> tuple[int, _T]:
+    """Return the bytes that *item*, masked, takes while it waits, and *item* itself: for senders that do not encode."""
+    return _HELD_BYTES + len(write(item)[-1]), item
+
+
+class ConsoleSender:
+    """
+    Shows batches by one of the SDK's exporters to the console, which never fail but by an exception.
+
+    Args:
+        exporter: The exporter.
+    """
+
+    def __init__(self, exporter: Any) -> None:
+        self._exporter = exporter
+
+    def send(self, batch: list[Any]) -> SendResult:
+        """Show *batch*."""
+        self._exporter.export(batch)
+        return SendResult()
+
+    def close(self) -> None:
+        """End the exporter."""
+        self._exporter.shutdown()
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """Who takes each signal; None: nobody."""
+
+    spans: Sender | None = None
+    logs: Sender | None = None
+    metrics: MetricSender | None = None
+
+    @classmethod
+    def of(cls, config: TelemetryConfig, masker: Masker) -> Destinations:
+        """Return the destinations that *config* asks for; what masks while it encodes does so by *masker*."""
+        return cls(build_span_sender(config, masker), build_log_sender(config, masker), build_metric_sender(config))
+
+
+def build_span_sender(config: TelemetryConfig, masker: Masker) -> Sender | None:
+    """Return what sends spans as *config* asks for, or None."""
+    if config.exporter("traces") == "none":
+        return None
+    if config.exporter("traces") == "console":
+        from opentelemetry.sdk.trace.export import ConsoleSpanExporter
+
+        return ConsoleSender(ConsoleSpanExporter())
+    client, length = build_client(config, "traces"), config.limits.length(config.limits.span_attribute_length)
+    if length is None:
+        return OtlpSender(client, Encoder(masker).span)
+    encoder = Encoder()
+    return OtlpSender(client, lambda span: encoder.span(mask_span(span, masker, length)))
+
+
+def build_log_sender(config: TelemetryConfig, masker: Masker) -> Sender | None:
+    """Return what sends log records as *config* asks for, or None."""
+    if config.exporter("logs") == "none":
+        return None
+    if config.exporter("logs") == "console":
+        from opentelemetry.sdk._logs.export import ConsoleLogRecordExporter
+
+        return ConsoleSender(ConsoleLogRecordExporter())
+    encoder, length = Encoder(), config.limits.length(config.limits.log_attribute_length)
+    return OtlpSender(build_client(config, "logs"), lambda record: encoder.log(mask_log(record, masker, length)))
+
+
+def build_metric_sender(config: TelemetryConfig) -> MetricSender | None:
+    """Return what sends metrics as *config* asks for, or None."""
+    if config.exporter("metrics") == "none":
+        return None
+    from whatsself_otel.export.metric_exporter import ConsoleMetricSender, OtlpMetricSender, build_preferences
+
+    if config.exporter("metrics") == "console":
+        return ConsoleMetricSender()
+    preferences = build_preferences(config.metric_temporality, config.histogram_aggregation)
+    patience_s = config.metric_export_timeout_s - target_of(config, "metrics").timeout_s
+    return OtlpMetricSender(build_client(config, "metrics"), preferences, patience_s)
+
+
+def build_client(config: TelemetryConfig, signal: str) -> Client:
+    """Return what carries *signal* by the protocol of *config*."""
+    if config.otlp(signal).protocol == "grpc":
+        from whatsself_otel.export.otlp_grpc import OtlpGrpcClient
+
+        return OtlpGrpcClient(target_of(config, signal), signal, _answer(signal))
+    return OtlpHttpClient(target_of(config, signal), _answer(signal))
+
+
+def _answer(signal: str) -> type[Any]:
+    if signal == "traces":
+        from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+        return ExportTraceServiceResponse
+    if signal == "logs":
+        from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+
+        return ExportLogsServiceResponse
+    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+
+    return ExportMetricsServiceResponse
+
+
+def target_of(config: TelemetryConfig, signal: str) -> Target:
+    """Return where and how *signal* is sent."""
+    otlp = config.otlp(signal)
+    return Target(
+        url=config.target(signal),
+        headers=config.headers_of(signal),
+        timeout_s=min(otlp.export_timeout_s or config.export_timeout_s, config.batch_timeout_s(signal)),
+        compress=otlp.compression == "gzip",
+        certificate_file=_path(otlp.certificate_file),
+        client_certificate_file=_path(otlp.client_certificate_file),
+        client_key_file=_path(otlp.client_key_file),
+    )
+
+
+def _path(file: Path | None) -> str | None:
+    return None if file is None else str(file)

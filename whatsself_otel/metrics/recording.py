@@ -1,0 +1,493 @@
+"""The WhatsSelf instruments: verbs of the domain in, the catalogue's metrics out."""
+
+from __future__ import annotations
+
+import functools
+import math
+import secrets
+import time
+from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, cast
+
+from whatsself_otel import catalogue
+from whatsself_otel.catalogue import OTHER, AttributeSpec, MetricSpec
+from whatsself_otel.context import resumed_wait
+from whatsself_otel.masking import Masker
+from whatsself_otel.messages import OwnLogger
+from whatsself_otel.metrics.gauges import Gauges
+from whatsself_otel.metrics.observers import Observer
+from whatsself_otel.metrics.series import Series
+from whatsself_otel.metrics.state import Journal, MetricsConfig, MetricsState
+from whatsself_otel.metrics.tally import Tally
+from whatsself_otel.metrics.tracking import BREAKER_VALUES, QR_PENDING
+from whatsself_otel.processes.forks import run_in_child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from opentelemetry.metrics import Counter, Histogram, Meter
+
+    from whatsself_otel.metrics.state import JournalEntry
+    from whatsself_otel.metrics.tally import TallyCounts
+    from whatsself_otel.metrics.tracking import Change
+
+_logger: Final = OwnLogger(__name__)
+
+MAX_LABEL_LENGTH: Final = 128
+"""Longest id kept in a metric attribute; the rest is cut."""
+
+_COUNTED: Final = " counted"
+"""Ends the text of a wait that has been counted as unanswered."""
+
+_P = ParamSpec("_P")
+
+
+def _guarded(
+    verb: Callable[Concatenate[WhatsSelfMetrics, _P], None],
+) -> Callable[Concatenate[WhatsSelfMetrics, _P], None]:
+    """Keep whatever *verb* raises, a wrong call included, away from the application; count it and say it once."""
+
+    @functools.wraps(verb)
+    def guarded(self: WhatsSelfMetrics, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
+        try:
+            verb(self, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - promise 1: the application never suffers
+            self._fail(verb.__name__, error)
+
+    return guarded
+
+
+def create_histogram(meter: Meter, spec: MetricSpec) -> Histogram:
+    """Create the histogram of a catalogue entry, with its buckets."""
+    return meter.create_histogram(
+        spec.name, spec.unit, spec.description.en, explicit_bucket_boundaries_advisory=spec.buckets
+    )
+
+
+def create_counter(meter: Meter, spec: MetricSpec) -> Counter:
+    """Create the counter of a catalogue entry."""
+    return meter.create_counter(spec.name, spec.unit, spec.description.en)
+
+
+class _ClosedCounter:
+    """A counter with one attribute of a closed set, exported at 0 from the start for each value."""
+
+    __slots__ = ("_attribute", "_known", "_series")
+
+    def __init__(self, meter: Meter, spec: MetricSpec, known: Callable[[AttributeSpec, str], str]) -> None:
+        (self._attribute,) = spec.attributes
+        counter = create_counter(meter, spec)
+        self._known = known
+        self._series = {value: Series(counter, {self._attribute.name: value}) for value in self._attribute.values}
+
+    def add(self, value: str) -> None:
+        series = self._series.get(value) or self._series[self._known(self._attribute, value)]
+        series.record(1)
+
+    def add_zero(self) -> None:
+        for series in self._series.values():
+            series.record(0)
+
+
+class WhatsSelfMetrics:
+    """
+    The domain's verbs, each safe to call from anywhere: none raises, none blocks on I/O.
+
+    A value outside its closed set becomes ``other`` and is counted in ``telemetry.errors``.
+
+    Args:
+        meter: Where the instruments are created, once.
+        clock: Unix time in seconds, for the timestamps that are exported.
+        steady_clock: Seconds for windows and latencies; ``time.monotonic`` unless another *clock* is given, which
+            then serves for both and may step.
+        config: Caps and windows.
+        identifier: Turns an id into the form that may leave the process; `Masker.identifier` by default.
+    """
+
+    def __init__(
+        self,
+        meter: Meter,
+        *,
+        clock: Callable[[], float] = time.time,
+        steady_clock: Callable[[], float] | None = None,
+        config: MetricsConfig | None = None,
+        identifier: Callable[[str], str] | None = None,
+    ) -> None:
+        self.config = config or MetricsConfig()
+        self._clock = clock
+        self._steady_clock = steady_clock or (time.monotonic if clock is time.time else clock)
+        self._identifier = identifier or Masker().identifier
+        self._label = functools.lru_cache(maxsize=4096)(functools.partial(_label, self._identifier))
+        self._said: set[tuple[str, str]] = set()
+        self.last_error_s: dict[str, float] = {}
+        """When each component failed last, on the steady clock."""
+        self._state = MetricsState(self.config, self._steady_clock)
+        self._gauges = Gauges(
+            state=lambda: self._state,
+            config=self.config,
+            label=self._label,
+            on_error=functools.partial(self.error, "metrics"),
+        )
+        self._gauges.register(meter)
+        self._create_counters(meter)  # after the gauges, so that an export tells of its own failed readings
+        self._add_zeros()
+        run_in_child(self._restart)
+
+    @_guarded
+    def message_inbound(self, *, kind: str = "text", contact_id: str | None = None, expects_reply: bool = True) -> None:
+        """
+        Count a message received, and begin the contact's wait for a reply.
+
+        Args:
+            kind: Type of the message, a closed set.
+            contact_id: Internal id of the contact; without it nothing is tracked.
+            expects_reply: False where no reply is due: opted out, handled by a person, out of hours.
+        """
+        self._inbound.add(kind)
+        if contact_id is not None:
+            self._note_tracked(self._state.receive(str(contact_id), expects_reply=expects_reply))
+
+    @_guarded
+    def message_sent(self, *, origin: str = "reply", contact_id: str | None = None) -> None:
+        """
+        Count an attempt to send that succeeded; a reply ends the contact's wait.
+
+        Args:
+            origin: ``reply``, ``broadcast`` or ``manual``.
+            contact_id: Internal id of the contact.
+        """
+        self._outbound.add(origin)
+        contact = None if contact_id is None else str(contact_id)
+        names = self._names_elsewhere(contact) if contact is not None and self._state.resumes else ()
+        self._note_sent(self._state.send(contact, answers=origin != "broadcast", names=names))
+
+    @_guarded
+    def message_failed(self, *, reason: str = OTHER, origin: str = "reply", contact_id: str | None = None) -> None:
+        """
+        Count an attempt to send that failed for good; it counts as a finished attempt too.
+
+        Args:
+            reason: Why, a closed set.
+            origin: ``reply``, ``broadcast`` or ``manual``.
+            contact_id: Internal id of the contact, who goes on waiting.
+        """
+        self._outbound.add(origin)
+        self._failed.add(reason)
+        self._note_tracked(self._state.fail(contact_id))
+
+    @_guarded
+    def message_delivered(self, *, status: str = "delivered") -> None:
+        """Count an acknowledgement: ``delivered`` or ``read``."""
+        self._delivered.add(status)
+
+    @_guarded
+    def first_response(self, seconds: float) -> None:
+        """
+        Record a first response timed elsewhere, where inbound messages and replies meet different processes.
+
+        Args:
+            seconds: From the contact's message to the reply; finite and >= 0.
+        """
+        self._first_response.record(seconds)
+
+    @_guarded
+    def first_response_unanswered(self) -> None:
+        """Count a contact that waited past the deadline, where the waits are tracked elsewhere."""
+        self._state.add_unanswered()
+
+    def hand_over_wait(self, contact_id: str) -> str:
+        """
+        Let the contact's wait for a reply leave this process; never raises.
+
+        Args:
+            contact_id: As it is bound here.
+
+        Returns:
+            The wait as text for `take_over_wait` of another process, empty without one.
+        """
+        try:
+            found = self._state.hand_over((contact_id, *self._names_elsewhere(contact_id)))
+        except Exception as error:  # noqa: BLE001 - promise 1: the application never suffers
+            self._fail("hand_over_wait", error)
+            return ""
+        if found is None:
+            return ""
+        age_s, is_counted = found
+        return f"{self._clock() - age_s!r} {secrets.token_hex(4)}{_COUNTED if is_counted else ''}"
+
+    @_guarded
+    def take_over_wait(self, name: str, wait: str) -> None:
+        """
+        Go on with a wait that another process handed over: it counts here as answered or unanswered.
+
+        Args:
+            name: What the contact is called here: its id, or its `wait_name`.
+            wait: What `hand_over_wait` returned.
+        """
+        age_s = max(0.0, self._clock() - float(wait.partition(" ")[0]))
+        if math.isfinite(age_s):
+            self._note_tracked(self._state.resume(name, age_s, counted=wait.endswith(_COUNTED)))
+
+    def waits_alone(self) -> bool:
+        """Return whether contacts wait here, or have waited in vain, and no wait was ever handed over."""
+        return self._state.waits_alone()
+
+    @_guarded
+    def consent(self, *, action: str) -> None:
+        """Count a contact's ``opt_in`` or ``opt_out``."""
+        self._consent.add(action)
+
+    @_guarded
+    def trigger_hit(self, *, trigger_id: str) -> None:
+        """Count a message that matched the trigger."""
+        self._trigger_hits.add(1, {catalogue.TRIGGER_ID: self._label(trigger_id)})
+
+    @_guarded
+    def flow_started(self, *, flow_id: str) -> None:
+        """Count a run of the flow."""
+        self._flow_started.add(1, {catalogue.FLOW_ID: self._label(flow_id)})
+
+    @_guarded
+    def flow_auto_step(self, *, flow_id: str) -> None:
+        """Count a step that the flow took by itself."""
+        self._flow_auto_steps.add(1, {catalogue.FLOW_ID: self._label(flow_id)})
+
+    @_guarded
+    def flow_step_entered(self, *, flow_id: str, step_key: str) -> None:
+        """Count an entry into a step."""
+        self._flow_step_entered.add(1, self._step(flow_id, step_key))
+
+    @_guarded
+    def flow_step_completed(self, *, flow_id: str, step_key: str) -> None:
+        """Count a step completed."""
+        self._flow_step_completed.add(1, self._step(flow_id, step_key))
+
+    @_guarded
+    def session_state(self, *, session: str, state: str) -> None:
+        """
+        Note the session's state; ``connected`` after a loss records the recovery time.
+
+        Args:
+            session: Internal name of the session.
+            state: ``starting``, ``qr_pending``, ``connected``, ``disconnected``, ``logged_out`` or ``expired``.
+        """
+        self._change_session(session, self._known(catalogue.SESSION_STATE, state))
+
+    @_guarded
+    def session_disconnected(self, *, session: str, reason: str = OTHER) -> None:
+        """
+        Count the loss of the session and note it as down.
+
+        Args:
+            session: Internal name of the session.
+            reason: ``transient``, ``restart``, ``logged_out``, ``replaced`` or ``banned``.
+        """
+        known = self._known(catalogue.DISCONNECT_REASON, reason)
+        name = self._change_session(session, "logged_out" if known == "logged_out" else "disconnected")
+        if name is not None:
+            self._disconnects.add(1, {catalogue.SESSION: name, catalogue.DISCONNECT_REASON.name: known})
+
+    @_guarded
+    def qr_issued(self, *, session: str) -> None:
+        """Note that a QR code waits to be scanned; the session is not connected until it is."""
+        name = self._change_session(session, QR_PENDING)
+        if name is not None:
+            self._state.issue_qr(name, unix_time=self._clock())
+
+    @_guarded
+    def observe_queue(
+        self, *, depth: Callable[[], float] | None = None, oldest_age: Callable[[], float] | None = None
+    ) -> None:
+        """
+        Read the queue from now on through the application's callbacks, each called in a thread once an export.
+
+        Args:
+            depth: Returns the messages that wait; workers that share one queue all report the whole.
+            oldest_age: Returns the age of the oldest one in seconds, 0 when none waits.
+        """
+        for spec, callback in ((catalogue.QUEUE_DEPTH, depth), (catalogue.QUEUE_OLDEST_AGE, oldest_age)):
+            if callback is not None:
+                self._gauges.observers[spec.name] = self.observer(callback)
+
+    @_guarded
+    def breaker_state(self, state: str, *, contact_id: str | None = None) -> None:
+        """
+        Note the state of the global breaker, or of one contact's.
+
+        Args:
+            state: ``closed``, ``half_open`` or ``open``; another one is counted as an error and changes nothing.
+            contact_id: Internal id of the contact; None for the global breaker.
+        """
+        value = BREAKER_VALUES.get(state)
+        if value is None:
+            self.error("unknown_value")
+            return
+        self._note_tracked(self._state.change_breaker(contact_id, value))
+
+    @_guarded
+    def masked(self, rule: str, count: int = 1) -> None:
+        """Count values that *rule* masked."""
+        self._masked.add(count, rule)
+
+    @_guarded
+    def dropped(self, signal: str, reason: str, count: int = 1) -> None:
+        """
+        Count telemetry that was lost.
+
+        Args:
+            signal: ``traces``, ``metrics`` or ``logs``.
+            reason: Why, a closed set.
+            count: Spans, data points or records; >= 0.
+        """
+        self._dropped.add(count, self._known(catalogue.SIGNAL, signal), self._known(catalogue.DROP_REASON, reason))
+
+    @_guarded
+    def retried(self, signal: str, reason: str, count: int = 1) -> None:
+        """
+        Count telemetry that is sent again.
+
+        Args:
+            signal: ``traces``, ``metrics`` or ``logs``.
+            reason: Why, a closed set.
+            count: Spans, data points or records; >= 0.
+        """
+        self._retried.add(count, self._known(catalogue.SIGNAL, signal), self._known(catalogue.RETRY_REASON, reason))
+
+    def error(self, component: str) -> None:
+        """Count an error inside the telemetry; never raises."""
+        try:
+            self.last_error_s[component] = time.monotonic()
+            self._errors.add(1, component if component in catalogue.COMPONENT.values else OTHER)
+        except Exception:  # noqa: BLE001 - the last line of defence has nobody left to tell
+            return
+
+    def observer(self, callback: Callable[[], float]) -> Observer:
+        """Wrap an application's callback so that it can neither block nor break a collection."""
+        return Observer(
+            callback, timeout_s=self.config.callback_timeout_s, on_error=functools.partial(self.error, "callback")
+        )
+
+    def keep_journal(self, on_change: Callable[[], object]) -> Journal:
+        """
+        Note from now on what happens, for the worker whose child this process is.
+
+        Args:
+            on_change: Called after each change; must not raise.
+        """
+        self._gauges.observers.clear()  # the worker reads the queue
+        journal = Journal(self._state, on_change)
+        self._state = cast("MetricsState", journal)
+        return journal
+
+    def take_counts(self) -> list[TallyCounts]:
+        """Return what each tally has counted since the last call."""
+        return [tally.take() for tally in self._tallies]
+
+    def take_in(self, changes: Iterable[JournalEntry], counts: Iterable[TallyCounts]) -> None:
+        """Make the changes that a child noted, and add the counts that its tallies had."""
+        for name, args, kwargs in changes:
+            outcome = getattr(self._state, name)(*args, **kwargs)
+            if name == "send":
+                self._note_sent(outcome)
+            elif name == "change_session":
+                self._note_session(outcome, args[0])
+            else:
+                self._note_tracked(outcome)
+        for tally, of_child in zip(self._tallies, counts, strict=True):
+            for values, count in of_child:
+                tally.add(count, *values)
+
+    def _create_counters(self, meter: Meter) -> None:
+        self._outbound = _ClosedCounter(meter, catalogue.MESSAGES_OUTBOUND, self._known)
+        self._failed = _ClosedCounter(meter, catalogue.MESSAGES_OUTBOUND_FAILED, self._known)
+        self._inbound = _ClosedCounter(meter, catalogue.MESSAGES_INBOUND, self._known)
+        self._delivered = _ClosedCounter(meter, catalogue.MESSAGES_DELIVERED, self._known)
+        self._consent = _ClosedCounter(meter, catalogue.CONTACT_CONSENT, self._known)
+        self._first_response = create_histogram(meter, catalogue.FIRST_RESPONSE_LATENCY)
+        self._trigger_hits = create_counter(meter, catalogue.TRIGGER_HITS)
+        self._flow_started = create_counter(meter, catalogue.FLOW_STARTED)
+        self._flow_auto_steps = create_counter(meter, catalogue.FLOW_AUTO_STEPS)
+        self._flow_step_entered = create_counter(meter, catalogue.FLOW_STEP_ENTERED)
+        self._flow_step_completed = create_counter(meter, catalogue.FLOW_STEP_COMPLETED)
+        self._disconnects = create_counter(meter, catalogue.WHATSAPP_SESSION_DISCONNECTS)
+        self._recovery = create_histogram(meter, catalogue.WHATSAPP_SESSION_RECOVERY)
+        self._dropped = Tally(meter, catalogue.TELEMETRY_DROPPED)
+        self._retried = Tally(meter, catalogue.TELEMETRY_RETRIED)
+        self._masked = Tally(meter, catalogue.TELEMETRY_MASKED)
+        self._errors = Tally(meter, catalogue.TELEMETRY_ERRORS)
+        self._tallies = (self._dropped, self._retried, self._masked, self._errors)
+
+    def _add_zeros(self) -> None:
+        """Let every attribute set known beforehand exist at 0, so that Prometheus sees its first increase."""
+        for counter in (self._outbound, self._failed, self._inbound, self._delivered, self._consent):
+            counter.add_zero()
+        for signal in catalogue.SIGNAL.values:
+            for reason in catalogue.DROP_REASON.values:
+                self._dropped.add(0, signal, reason)
+            for reason in catalogue.RETRY_REASON.values:
+                self._retried.add(0, signal, reason)
+        for component in catalogue.COMPONENT.values:
+            self._errors.add(0, component)
+
+    def _known(self, attribute: AttributeSpec, value: str) -> str:
+        if value in attribute.values:
+            return value
+        self.error("unknown_value")
+        self._say_once(attribute.name, "unknown value", f"it is counted as {OTHER}")
+        return OTHER
+
+    def _names_elsewhere(self, contact_id: str) -> tuple[str, ...]:
+        """Return what the contact is called where its wait came from another process."""
+        carried, resumed = self._identifier(contact_id), resumed_wait()
+        if resumed is not None and resumed[0] == carried:
+            return resumed[1], carried
+        return (carried,)
+
+    def _step(self, flow_id: str, step_key: str) -> dict[str, str]:
+        return {catalogue.FLOW_ID: self._label(flow_id), catalogue.STEP_KEY: self._label(step_key)}
+
+    def _change_session(self, session: str, state: str) -> str | None:
+        """Return the name under which the session is tracked, None past the cap."""
+        name = self._label(session)
+        change = self._state.change_session(name, state, unix_time=self._clock())
+        self._note_session(change, name)
+        return None if change is None else name
+
+    def _add_disconnect_zeros(self, name: str) -> None:
+        for reason in catalogue.DISCONNECT_REASON.values:
+            self._disconnects.add(0, {catalogue.SESSION: name, catalogue.DISCONNECT_REASON.name: reason})
+
+    def _note_session(self, change: Change | None, name: str) -> None:
+        self._note_tracked(change is not None)
+        if change is not None and change.new:
+            self._add_disconnect_zeros(name)
+        if change is not None and change.recovery_s is not None:
+            self._recovery.record(change.recovery_s, {catalogue.SESSION: name})
+
+    def _note_sent(self, outcome: tuple[bool, float | None]) -> None:
+        tracked, latency_s = outcome
+        if latency_s is not None:
+            self._first_response.record(latency_s)
+        self._note_tracked(tracked)
+
+    def _note_tracked(self, tracked: object) -> None:
+        if tracked is False:
+            self.dropped("metrics", "tracking_limit")
+
+    def _fail(self, verb: str, error: Exception) -> None:
+        self.error("metrics")
+        self._say_once(verb, type(error).__name__, "the event was not recorded; call it as documented")
+
+    def _say_once(self, subject: str, problem: str, remedy: str) -> None:
+        if (subject, problem) not in self._said:
+            self._said.add((subject, problem))
+            _logger.warning("whatsself_otel metrics: %s: %s; %s.", subject, problem, remedy)
+
+    def _restart(self) -> None:
+        self._state = MetricsState(self.config, self._steady_clock)
+        for tally in self._tallies:
+            tally.clear()
+        self._add_zeros()
+
+
+def _label(identifier: Callable[[str], str], value: str) -> str:
+    return identifier(str(value))[:MAX_LABEL_LENGTH] or OTHER

@@ -1,0 +1,267 @@
+"""All that the instruments remember between two events, behind one lock."""
+
+from __future__ import annotations
+
+import functools
+import math
+import threading
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from whatsself_otel.errors import ConfigError
+from whatsself_otel.metrics.tracking import Breakers, Change, Sessions, Wait, WaitingContacts
+from whatsself_otel.metrics.windows import EventLog, KeyedWindow, SteadyClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+MINUTE_S: Final = 60.0
+FIVE_MINUTES_S: Final = 300.0
+DAY_S: Final = 86_400.0
+MAX_JOURNAL: Final = 10_000
+"""Changes that wait to be handed over; the oldest go first."""
+JournalEntry: TypeAlias = tuple[str, tuple[Any, ...], dict[str, Any]]
+"""A method of `MetricsState` and its arguments."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsConfig:
+    """What the instruments keep, and how much of it."""
+
+    tracked_contacts: int = 10_000
+    """Contacts remembered at one time by each of: rate per contact, inbound per contact, waits, breakers; >= 1."""
+    tracked_events_per_contact: int = 4
+    """Times `tracked_contacts` gives the events that a per-contact window holds; >= 1."""
+    tracked_sessions: int = 50
+    """WhatsApp sessions told apart; >= 1."""
+    breaker_contacts_shown: int = 100
+    """Contacts with a ``cb_state_contact`` series of their own; the rest share the overflow series; >= 0."""
+    breaker_window_s: float = FIVE_MINUTES_S
+    """Window of ``cb_fail_rate_window`` in seconds; 1 to 86400."""
+    first_response_deadline_s: float = 120.0
+    """A longer wait counts as unanswered; seconds > 0."""
+    track_first_response: bool = True
+    """False where the application times waits itself, by `first_response` and `first_response_unanswered`."""
+    callback_timeout_s: float = 1.0
+    """Seconds an observed callback may take before its reading is skipped; > 0."""
+
+    def __post_init__(self) -> None:
+        if problems := list(self._problems()):
+            raise ConfigError(problems)
+
+    def _problems(self) -> Iterator[str]:
+        for name, least in _LEAST.items():
+            if not (_is_whole(value := getattr(self, name)) and value >= least):
+                yield f"{name} must be a whole number of at least {least}, got {_show(value)}."
+        if not (_is_number(self.breaker_window_s) and 1 <= self.breaker_window_s <= DAY_S):
+            yield f"breaker_window_s must be 1 to 86400 seconds, got {_show(self.breaker_window_s)}."
+        for name in ("first_response_deadline_s", "callback_timeout_s"):
+            if not (_is_number(value := getattr(self, name)) and 0 < value < math.inf):
+                yield f"{name} must be a finite number of seconds > 0, got {_show(value)}."
+        if not isinstance(self.track_first_response, bool):
+            yield f"track_first_response must be true or false, got {_show(self.track_first_response)}."
+
+
+_LEAST: Final = {
+    "tracked_contacts": 1,
+    "tracked_events_per_contact": 1,
+    "tracked_sessions": 1,
+    "breaker_contacts_shown": 0,
+}
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _show(value: object) -> str:
+    return repr(value) if _is_number(value) else type(value).__name__
+
+
+class MetricsState:
+    """
+    Windows and trackers of one process.
+
+    Args:
+        config: Caps and windows.
+        steady_clock: Seconds from any origin; a step back counts as no time passed.
+    """
+
+    __slots__ = (
+        "_config",
+        "attempts",
+        "breakers",
+        "failures",
+        "inbound_by_contact",
+        "lock",
+        "now_s",
+        "outbound_by_contact",
+        "sessions",
+        "unanswered",
+        "waiting",
+    )
+
+    def __init__(self, config: MetricsConfig, steady_clock: Callable[[], float]) -> None:
+        self._config = config
+        self.lock = threading.RLock()  # a finalizer may call a verb while this thread holds it
+        self.now_s = SteadyClock(steady_clock)
+        self.attempts = EventLog(horizon_s=DAY_S)
+        self.failures = EventLog(horizon_s=DAY_S)
+        self.outbound_by_contact = self._keyed_window()
+        self.inbound_by_contact = self._keyed_window()
+        self.waiting = WaitingContacts(
+            deadline_s=config.first_response_deadline_s, forget_after_s=DAY_S, capacity=config.tracked_contacts
+        )
+        self.unanswered = 0
+        self.sessions = Sessions(capacity=config.tracked_sessions)
+        self.breakers = Breakers(capacity=config.tracked_contacts)
+
+    def _keyed_window(self) -> KeyedWindow:
+        contacts = self._config.tracked_contacts
+        events = contacts * self._config.tracked_events_per_contact
+        return KeyedWindow(window_s=FIVE_MINUTES_S, max_keys=contacts, max_events=events)
+
+    def receive(self, contact_id: str, *, expects_reply: bool) -> bool:
+        """Note a message from the contact; return whether it could be tracked."""
+        with self.lock:
+            now_s = self.now_s()
+            tracked = self.inbound_by_contact.add(now_s, contact_id)
+            if expects_reply and self._config.track_first_response:
+                self.unanswered += self.waiting.expire(now_s)
+                tracked = self.waiting.start(contact_id, now_s) and tracked
+        return tracked
+
+    def send(self, contact_id: str | None, *, answers: bool, names: Sequence[str] = ()) -> tuple[bool, float | None]:
+        """
+        Note a success; return whether the contact could be tracked and how long it had waited for this answer.
+
+        Args:
+            contact_id: Whom the message went to, if known.
+            answers: Whether it ends a wait.
+            names: More ids under which the contact may wait.
+        """
+        with self.lock:
+            now_s = self.now_s()
+            self.attempts.add(now_s)
+            if contact_id is None:
+                return True, None
+            tracked = self.outbound_by_contact.add(now_s, contact_id)
+            if not answers or not (self.waiting or self.waiting.resumes):
+                return tracked, None
+            self.unanswered += self.waiting.expire(now_s)
+            return tracked, self.waiting.end((contact_id, *names), now_s)
+
+    def hand_over(self, names: Sequence[str]) -> tuple[float, bool] | None:
+        """Let the wait of the contact called one of *names* leave; return its age in seconds, and if it was counted."""
+        with self.lock:
+            now_s = self.now_s()
+            self.unanswered += self.waiting.expire(now_s)
+            wait = self.waiting.hand_over(names)
+            return None if wait is None else (now_s - wait.started_s, wait.overdue)
+
+    def resume(self, name: str, age_s: float, *, counted: bool) -> bool:
+        """Go on with a wait that is *age_s* old; return whether the contact could be tracked."""
+        if not self._config.track_first_response:
+            return True
+        with self.lock:
+            return self.waiting.resume(name, Wait(self.now_s() - age_s, counted))
+
+    def change_session(self, name: str, state: str, *, unix_time: float) -> Change | None:
+        """Note that session *name* is in *state*; return None where it is one session too many."""
+        with self.lock:
+            return self.sessions.change(name, state, now_s=self.now_s(), unix_time=unix_time)
+
+    def issue_qr(self, name: str, *, unix_time: float) -> None:
+        """Note that a QR code for session *name* waits to be scanned."""
+        with self.lock:
+            self.sessions.issue_qr(name, unix_time=unix_time)
+
+    def change_breaker(self, contact_id: str | None, value: int) -> bool:
+        """Note one contact's breaker, or for None the global one; return whether there was room for it."""
+        with self.lock:
+            if contact_id is not None:
+                return self.breakers.change_contact(contact_id, value)
+            self.breakers.global_value = value
+            return True
+
+    def add_unanswered(self) -> None:
+        """Count a wait that was timed elsewhere."""
+        with self.lock:
+            self.unanswered += 1
+
+    def waits_alone(self) -> bool:
+        """Return whether contacts wait or have waited here in vain, and no wait was ever handed over."""
+        with self.lock:
+            return not self.waiting.handed_over and bool(self.waiting or self.unanswered)
+
+    @property
+    def resumes(self) -> bool:
+        """Whether a wait has come from another process."""
+        return self.waiting.resumes
+
+    def fail(self, contact_id: str | None) -> bool:
+        """Note a failure; return whether the contact could be tracked."""
+        with self.lock:
+            now_s = self.now_s()
+            self.attempts.add(now_s)
+            self.failures.add(now_s)
+            return contact_id is None or self.outbound_by_contact.add(now_s, contact_id)
+
+    def count_unanswered(self) -> int:
+        """Return how many waits passed the deadline since the start."""
+        with self.lock:
+            self.unanswered += self.waiting.expire(self.now_s())
+            return self.unanswered
+
+    def failure_ratio(self, window_s: float) -> float | None:
+        """Return failures by attempts over the window, None without attempts."""
+        with self.lock:
+            now_s = self.now_s()
+            attempts = self.attempts.count(now_s, window_s)
+            return self.failures.count(now_s, window_s) / attempts if attempts else None
+
+
+_CHANGES: Final = frozenset(
+    {"receive", "send", "fail", "hand_over", "resume", "change_session", "issue_qr", "change_breaker", "add_unanswered"}
+)
+"""Methods of `MetricsState` that change it."""
+
+
+class Journal:
+    """
+    The state of a child that hands over: it notes each change, and its worker makes the same changes.
+
+    The worker knows the waits and sessions of the jobs before, so it alone times replies and recoveries.
+
+    Args:
+        state: What the child itself remembers.
+        on_change: Called after each change; must not raise.
+    """
+
+    def __init__(self, state: MetricsState, on_change: Callable[[], object]) -> None:
+        self._state = state
+        self._on_change = on_change
+        self._entries: deque[JournalEntry] = deque(maxlen=MAX_JOURNAL)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._state, name)
+        return functools.partial(self._note, name, found) if name in _CHANGES else found
+
+    def take(self) -> list[JournalEntry]:
+        """Return what was noted since the last call, oldest first."""
+        return [self._entries.popleft() for _ in range(len(self._entries))]
+
+    def _note(self, name: str, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        outcome = method(*args, **kwargs)
+        self._entries.append((name, args, kwargs))
+        self._on_change()
+        if name == "send":
+            return outcome[0], None
+        if name == "change_session" and outcome is not None:
+            return replace(outcome, recovery_s=None)
+        return outcome

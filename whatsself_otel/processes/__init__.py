@@ -1,0 +1,1 @@
+"""Forks: what begins anew in a child, and what a child hands over to its worker."""

@@ -1,0 +1,203 @@
+"""
+Children that live for a job or a few hand what they record to their worker, which exports it as its own.
+
+A child that ended by ``os._exit`` would lose it, one that sent it itself would wait for a collector that is away, and
+each would be an instance with series of its own. A pipe a child, made before the fork, takes spans and log records as
+encoded bytes and counts as measurements; the worker queues the ones and records the others again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from contextlib import suppress
+from multiprocessing import Pipe
+from typing import TYPE_CHECKING, Any, Final
+
+from whatsself_otel.export.otlp import SendResult
+from whatsself_otel.processes.forks import hold_while_forking, run_after_fork
+from whatsself_otel.processes.replay import Recorder, RecordingReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+
+    from opentelemetry.sdk.metrics import MeterProvider
+
+    from whatsself_otel.metrics.recording import WhatsSelfMetrics
+    from whatsself_otel.pipelines import Pipelines
+    from whatsself_otel.processes.replay import Recording
+
+_logger: Final = logging.getLogger("whatsself_otel")
+_COUNTS: Final = "counts"
+_GATHER_S: Final = 0.02
+"""Seconds that changes wait for further ones, to go in one parcel."""
+
+
+class Children:
+    """
+    The worker's side, and in a child the way to its worker.
+
+    Args:
+        pipelines: Take in what children hand over.
+        metrics: Take in what children note.
+        interval_s: Seconds between two parcels of counts from a child, and what one that is killed may lose.
+        on_error: Called for each parcel that cannot be taken in; must not raise.
+    """
+
+    def __init__(
+        self, pipelines: Pipelines, metrics: WhatsSelfMetrics, interval_s: float, on_error: Callable[[], None]
+    ) -> None:
+        self._pipelines = pipelines
+        self._interval_s = interval_s
+        self._metrics = metrics
+        self._on_error = on_error
+        self._recorder = Recorder(pipelines.meter_provider)
+        self._taking_in = threading.RLock()  # recording takes locks of the SDK, which no fork may find taken
+        self._ends: tuple[Connection, Connection] | None = None
+        self._to_worker: Connection | None = None
+        self._readers: dict[threading.Thread, Connection] = {}
+        hold_while_forking(self._taking_in)
+        run_after_fork(in_parent=self._read_from_child, in_child=self._keep_own_end)
+
+    def expect(self) -> None:
+        """Make a pipe for the child that is forked next; without one (no file is left) it sends for itself."""
+        with suppress(OSError):
+            self._ends = Pipe(duplex=False)
+
+    def hand_over(self) -> None:
+        """In a child: hand over to the worker, from now on, what this process records; nothing without a pipe."""
+        if self._to_worker is not None:
+            outbox = Outbox(self._to_worker, self._metrics)
+            self._to_worker = None
+            self._pipelines.hand_over(outbox)
+            outbox.start(self._pipelines.meter_provider, self._interval_s)
+
+    def settle(self, timeout_s: float = 1.0) -> None:
+        """Wait until what ended children have handed over is taken in."""
+        end_s = time.monotonic() + timeout_s
+        for thread in list(self._readers):
+            thread.join(max(end_s - time.monotonic(), 0.0))
+
+    def _read_from_child(self) -> None:
+        if self._ends is None:
+            return
+        (from_child, of_child), self._ends = self._ends, None
+        of_child.close()
+        thread = threading.Thread(target=self._read, args=(from_child,), name="whatsself-otel-children", daemon=True)
+        self._readers = {alive: end for alive, end in self._readers.items() if alive.is_alive()} | {thread: from_child}
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter is shutting down
+            from_child.close()
+
+    def _keep_own_end(self) -> None:
+        for from_sibling in self._readers.values():
+            with suppress(OSError):
+                from_sibling.close()
+        self._readers = {}
+        self._to_worker = None
+        if self._ends is not None:
+            (from_child, self._to_worker), self._ends = self._ends, None
+            from_child.close()
+
+    def _read(self, from_child: Connection) -> None:
+        """Take in what comes until the child has ended, torn though its last parcel may be."""
+        with from_child:
+            while True:
+                try:
+                    parcel = from_child.recv()
+                except (EOFError, OSError):
+                    return
+                except Exception:  # noqa: BLE001 - an application's class that cannot be made here
+                    self._on_error()
+                else:
+                    self._take_in(*parcel)
+
+    def _take_in(self, kind: str, content: Any) -> None:
+        try:
+            with self._taking_in:
+                if kind == _COUNTS:
+                    recordings, changes, counts = content
+                    self._recorder.record(recordings)
+                    self._metrics.take_in(changes, counts)
+                else:
+                    self._pipelines.take_in(kind, content)
+        except Exception:  # noqa: BLE001 - one parcel must not stop the others
+            self._on_error()
+
+
+class Outbox:
+    """
+    The child's side: hands over what its queues and instruments have.
+
+    Args:
+        to_worker: The pipe's end.
+        metrics: The domain's instruments of this process.
+    """
+
+    def __init__(self, to_worker: Connection, metrics: WhatsSelfMetrics) -> None:
+        self._to_worker = to_worker
+        self._metrics = metrics
+        self._pid = os.getpid()
+        self._sending = threading.Lock()
+        self._counting = threading.Lock()
+        self._news = threading.Event()
+        self._is_broken = False
+        self._reader = RecordingReader()
+        self._journal = metrics.keep_journal(self._news.set)
+
+    def start(self, provider: MeterProvider, interval_s: float) -> None:
+        """Hand over what happens as it comes, and what *provider* counts every *interval_s* seconds."""
+        provider.add_metric_reader(self._reader)
+        with suppress(RuntimeError):  # no thread can start: then once, at the end
+            threading.Thread(target=self._run, args=(interval_s,), name="whatsself-otel-outbox", daemon=True).start()
+
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether this is the child itself: a child of its own has no part in the pipe."""
+        return self._pid == os.getpid()
+
+    @property
+    def leads_somewhere(self) -> bool:
+        """Whether the worker is there, as far as is known."""
+        return self.is_of_this_process and not self._is_broken
+
+    def send(self, signal: str, batch: list[Any]) -> SendResult:
+        """Hand over a *batch* of encoded items."""
+        return SendResult() if self._put(signal, batch) else SendResult(error="the worker has ended", retry=True)
+
+    def send_counts(self) -> bool:
+        """Hand over what happened and was counted since the last time; return whether it left."""
+        with self._counting:
+            return self._send(self._reader.take())
+
+    def _send_changes(self) -> None:
+        with self._counting:
+            self._send([])
+
+    def _send(self, recordings: list[Recording]) -> bool:
+        changes, counts = self._journal.take(), self._metrics.take_counts()
+        has_any = bool(recordings or changes or any(counts))
+        return self.leads_somewhere and (not has_any or self._put(_COUNTS, (recordings, changes, counts)))
+
+    def _put(self, kind: str, content: Any) -> bool:
+        with self._sending:
+            try:
+                self._to_worker.send((kind, content))
+            except OSError:
+                self._is_broken = True
+        return not self._is_broken
+
+    def _run(self, interval_s: float) -> None:
+        due_s = time.monotonic() + interval_s
+        while self.leads_somewhere:
+            if self._news.wait(max(due_s - time.monotonic(), 0.0)):
+                time.sleep(_GATHER_S)
+                self._news.clear()
+                self._send_changes()
+            if time.monotonic() >= due_s:
+                due_s += interval_s
+                self.send_counts()
