@@ -29,9 +29,12 @@ DOCUMENTED_NAMES = [
     "messages_outbound_failed_total",
     "messages_inbound_total",
     "messages_delivered_total",
+    "message_delivery_latency_seconds",
+    "messages_billable_total",
     "delivery_success_ratio",
     "first_response_latency_seconds",
     "first_response_unanswered_total",
+    "first_response_failed_total",
     "queue_depth",
     "queue_oldest_age_seconds",
     "rate_global_per_min",
@@ -53,6 +56,14 @@ DOCUMENTED_NAMES = [
     "whatsapp_qr_issued_timestamp_seconds",
     "whatsapp_session_disconnects_total",
     "whatsapp_session_recovery_seconds",
+    "whatsapp_template_state",
+    "whatsapp_quality_rating",
+    "whatsapp_messaging_limit",
+    "webhook_events_total",
+    "webhook_duplicates_total",
+    "webhook_rejected_total",
+    "webhook_lag_seconds",
+    "calls_total",
     "process_uptime_seconds",
     "event_loop_lag_seconds",
     "db_pool_in_use",
@@ -121,6 +132,7 @@ class TestEntries:
 
     def test_closed_sets_hold_other_unless_foreign_values_are_refused(self) -> None:
         refused = {catalogue.BREAKER_STATE, catalogue.HTTP_METHOD, catalogue.PROTOCOL_VERSION}
+        refused |= {catalogue.FAILURE_FAULT, catalogue.FAILURE_STAGE}
         closed = {attribute for spec in METRICS for attribute in spec.attributes if attribute.values}
         assert {attribute for attribute in closed if OTHER not in attribute.values} == refused
 

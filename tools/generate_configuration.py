@@ -24,6 +24,7 @@ from whatsself_otel.config import LimitsConfig, OtlpConfig, TelemetryConfig
 from whatsself_otel.masking import MaskingConfig, MaskRule
 from whatsself_otel.metrics.state import MetricsConfig
 from whatsself_otel.stack.addresses import PORTS
+from whatsself_otel.whatsapp.config import WhatsAppConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,6 +83,9 @@ def render() -> str:
                 "## OtlpConfig",
                 _OTLP_INTRO,
                 table(("Field", "Meaning"), _meaning_rows(OtlpConfig)),
+                "## WhatsAppConfig",
+                "The field `whatsapp` takes one; its variables begin with `WHATSSELF_OTEL_WHATSAPP_`.",
+                table(("Field", "Meaning"), _meaning_rows(WhatsAppConfig)),
                 "## LimitsConfig",
                 "The field `limits` takes one.",
                 table(("Field", "Meaning"), _meaning_rows(LimitsConfig)),

@@ -15,6 +15,8 @@ from whatsself_otel.masking import Masker, MaskingConfig, MaskRule
 from whatsself_otel.metrics.recording import WhatsSelfMetrics
 from whatsself_otel.metrics.state import MetricsConfig
 from whatsself_otel.setup import Telemetry, setup_telemetry
+from whatsself_otel.whatsapp.config import WhatsAppConfig
+from whatsself_otel.whatsapp.observe import WhatsApp
 
 __all__ = [
     "ConfigError",
@@ -27,6 +29,8 @@ __all__ = [
     "OtlpConfig",
     "Telemetry",
     "TelemetryConfig",
+    "WhatsApp",
+    "WhatsAppConfig",
     "WhatsSelfMetrics",
     "WhatsSelfOtelError",
     "capture_context",

@@ -163,18 +163,33 @@ FAILURE_REASON: Final = _attribute("reason",
     "Why the attempt failed.", "Por que a tentativa falhou.",
     values=(
         "rate_limited", "breaker_open", "session_down", "not_on_whatsapp", "blocked", "opted_out", "media", "timeout",
-        "network", "provider_error", OTHER,
+        "network", "provider_error", "outside_window", "marketing_limit", "template", "payment", "auth",
+        "account_restricted", "recipient_identity", "undeliverable", "maintenance", "group", "experiment",
+        "registration", "invalid_request", "flow", "call", OTHER,
     ))
+FAILURE_FAULT: Final = _attribute("fault",
+    "Whose fault it is: what an operator can change is ours.",
+    "De quem é a falha: o que o operador pode mudar é nosso (ours).",
+    values=("ours", "provider", "recipient"))
+FAILURE_STAGE: Final = _attribute("stage",
+    "When it failed: send, refused at once; delivery, after the provider had accepted it.",
+    "Quando falhou: send, recusada na hora; delivery, depois de aceita pelo provedor.",
+    values=("send", "delivery"))
 DELIVERY_STATUS: Final = _attribute("status",
     "What WhatsApp acknowledged.", "O que o WhatsApp confirmou.",
     values=("delivered", "read", OTHER))
+BILLING_CATEGORY: Final = _attribute("category",
+    "What the provider bills the message as.", "Como o provedor cobra a mensagem.",
+    values=("marketing", "utility", "authentication", "service", OTHER))
 CONSENT_ACTION: Final = _attribute("action",
     "What the contact decided.", "O que o contato decidiu.",
     values=("opt_in", "opt_out", OTHER))
 SESSION_STATE: Final = _attribute("state",
     "State of the session; each one is exported, 1 for the present state and 0 for the rest.",
     "Estado da sessão; todos são exportados, 1 para o estado atual e 0 para os demais.",
-    values=("starting", "qr_pending", "connected", "disconnected", "logged_out", "expired", OTHER))
+    values=(
+        "starting", "qr_pending", "connected", "disconnected", "logged_out", "expired", "restricted", "banned", OTHER,
+    ))
 DISCONNECT_REASON: Final = _attribute("reason",
     "Why the session was lost.", "Por que a sessão caiu.",
     values=("transient", "restart", "logged_out", "replaced", "banned", OTHER))
@@ -182,8 +197,36 @@ BREAKER_STATE: Final = _attribute("state",
     "State of the contact's circuit breaker.", "Estado do disjuntor do contato.",
     values=("half_open", "open"))
 SESSION_NAME: Final = _attribute(SESSION,
-    "The WhatsApp session, by its internal name.", "A sessão do WhatsApp, pelo nome interno.",
+    "The WhatsApp session, by its internal name; main unless told otherwise, a pseudonym where the name is a phone.",
+    "A sessão do WhatsApp, pelo nome interno; main se nada for dito, um pseudônimo se o nome é um telefone.",
     pii=Pii.IDENTIFIER)
+TEMPLATE: Final = _attribute("template",
+    "The message template, by name and language; those past the cap share one series.",
+    "O modelo de mensagem, por nome e idioma; os além do limite dividem uma série.")
+TEMPLATE_STATE: Final = _attribute("state",
+    "State of the template; each one is exported, 1 for the present state and 0 for the rest.",
+    "Estado do modelo; todos são exportados, 1 para o estado atual e 0 para os demais.",
+    values=("approved", "pending", "rejected", "paused", "disabled", "flagged", "deleted", OTHER))
+QUALITY_RATING: Final = _attribute("rating",
+    "WhatsApp's rating of the number; each one is exported, 1 for the present rating and 0 for the rest.",
+    "Nota do WhatsApp para o número; todas são exportadas, 1 para a nota atual e 0 para as demais.",
+    values=("green", "yellow", "red", "unknown", OTHER))
+PROVIDER: Final = _attribute("provider",
+    "Where the webhook comes from.", "De onde vem o webhook.",
+    values=("cloud_api", "evolution", "waha", "baileys", OTHER))
+WEBHOOK_EVENT: Final = _attribute("event",
+    "The provider's name of the event; of unknown ones 20 names, the rest is other.",
+    "O nome do evento no provedor; dos desconhecidos 20 nomes, o resto vira other.")
+WEBHOOK_REJECTION: Final = _attribute("reason",
+    "Why the webhook was not read.", "Por que o webhook não foi lido.",
+    values=("signature", "malformed", "too_large", OTHER))
+CALL_DIRECTION: Final = _attribute("direction",
+    "Who calls: inbound, the contact.", "Quem liga: inbound, o contato.",
+    values=("inbound", "outbound", OTHER))
+CALL_OUTCOME: Final = _attribute("outcome",
+    "What became of the call; offered counts every call, the others what is told of it later.",
+    "O que foi da chamada; offered conta toda chamada, os demais o que se soube depois.",
+    values=("offered", "accepted", "rejected", "missed", "completed", "failed", OTHER))
 BREAKER_CONTACT: Final = _attribute(CONTACT_ID,
     "A contact whose breaker is not closed; the only identifier among metric attributes, capped.",
     "Um contato cujo disjuntor não está fechado; o único identificador entre os atributos de métricas, limitado.",
@@ -214,7 +257,7 @@ COMPONENT: Final = _attribute("component",
     "The part of this package that failed.", "A parte deste pacote que falhou.",
     values=(
         "unknown_value", "callback", "metrics", "masking", "context", "logs", "export", "instrumentation", "config",
-        OTHER,
+        "whatsapp", OTHER,
     ))
 HTTP_METHOD: Final = _attribute("http.request.method",
     "HTTP method; an unknown one is _OTHER.", "Método HTTP; um desconhecido vira _OTHER.",
@@ -235,19 +278,31 @@ ERROR_TYPE: Final = _attribute("error.type",
     "Código de uma resposta 5xx, senão a exceção: também de um stream que parou depois de um 200.")
 
 MESSAGES_OUTBOUND: Final = _counter("messages.outbound", "{message}",
-    "Finished attempts to send, failures included. Delivered in a day = increase of this - increase of the failed.",
-    "Tentativas de envio concluídas, falhas incluídas. Entregas no dia = aumento desta menos aumento das falhas.",
-    ORIGIN)
+    "Attempts to send that the provider accepted or refused. Delivered in a day = increase of this - increase of the "
+    "failed.",
+    "Tentativas de envio que o provedor aceitou ou recusou. Entregas no dia = aumento desta menos aumento das falhas.",
+    ORIGIN, SESSION_NAME)
 MESSAGES_OUTBOUND_FAILED: Final = _counter("messages.outbound.failed", "{message}",
-    "Attempts to send that failed for good. Success ratio = 1 - failed / outbound.",
-    "Tentativas de envio que falharam em definitivo. Taxa de sucesso = 1 - falhas / envios.",
-    FAILURE_REASON)
+    "Messages refused, or failed after acceptance, which adds nothing to outbound. Success ratio = 1 - failed / "
+    "outbound, at least 0: failures may come in a later window.",
+    "Mensagens recusadas, ou que falharam depois de aceitas, o que nada soma aos envios. Taxa de sucesso = 1 - falhas "
+    "/ envios, no mínimo 0: falhas podem chegar em uma janela posterior.",
+    FAILURE_REASON, FAILURE_FAULT, FAILURE_STAGE, SESSION_NAME)
 MESSAGES_INBOUND: Final = _counter("messages.inbound", "{message}",
-    "Messages received.", "Mensagens recebidas.",
-    MESSAGE_KIND)
+    "Messages received, each once however often it is told; no history, edits, reactions or notices.",
+    "Mensagens recebidas, cada uma uma vez por mais que seja repetida; sem histórico, edições, reações ou avisos.",
+    MESSAGE_KIND, SESSION_NAME)
 MESSAGES_DELIVERED: Final = _counter("messages.delivered", "{message}",
     "Acknowledgements from WhatsApp.", "Confirmações do WhatsApp.",
-    DELIVERY_STATUS)
+    DELIVERY_STATUS, SESSION_NAME)
+MESSAGE_DELIVERY_LATENCY: Final = _histogram("message.delivery_latency",
+    "Time from the provider's acceptance of a message to its acknowledgement, where this process saw both.",
+    "Tempo da aceitação de uma mensagem pelo provedor até a confirmação, se este processo viu as duas.",
+    DELIVERY_STATUS,
+    buckets=(0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 900, 3600, 10800, 86400))
+MESSAGES_BILLABLE: Final = _counter("messages.billable", "{message}",
+    "Messages that the provider bills.", "Mensagens que o provedor cobra.",
+    BILLING_CATEGORY)
 DELIVERY_SUCCESS_RATIO: Final = _gauge("delivery.success_ratio", "",
     "1 - failed / outbound over the last 24 hours of this process; absent without attempts.",
     "1 - falhas / envios nas últimas 24 horas deste processo; ausente sem tentativas.",
@@ -261,11 +316,16 @@ FIRST_RESPONSE_LATENCY: Final = _histogram("first_response.latency",
 FIRST_RESPONSE_UNANSWERED: Final = _counter("first_response.unanswered", "{contact}",
     "Contacts that waited over 120 s without a reply, counted once per wait; a late reply does not take it back.",
     "Contatos à espera há mais de 120 s sem resposta, contados uma vez por espera; resposta tardia não desfaz.")
+FIRST_RESPONSE_FAILED: Final = _counter("first_response.failed", "{contact}",
+    "First responses that failed after they were recorded: an objective subtracts them, a histogram cannot.",
+    "Primeiras respostas que falharam depois de registradas: um objetivo as subtrai, um histograma não pode.")
 QUEUE_DEPTH: Final = _gauge("queue.depth", "{message}",
     "Messages waiting to be sent, as the application's callback tells; workers share one queue.",
-    "Mensagens à espera de envio, segundo o callback da aplicação; os workers compartilham uma fila.")
+    "Mensagens à espera de envio, segundo o callback da aplicação; os workers compartilham uma fila.",
+    SESSION_NAME)
 QUEUE_OLDEST_AGE: Final = _gauge("queue.oldest_age", "s",
-    "Age of the oldest message in the queue.", "Idade da mensagem mais antiga na fila.")
+    "Age of the oldest message in the queue.", "Idade da mensagem mais antiga na fila.",
+    SESSION_NAME)
 RATE_GLOBAL: Final = _gauge("rate.global_per_min", "{message}",
     "Finished attempts in the last 60 s.", "Tentativas concluídas nos últimos 60 s.",
     across=Across.SUM)
@@ -323,13 +383,42 @@ WHATSAPP_QR_ISSUED: Final = _gauge("whatsapp.qr.issued_timestamp", "s",
     "Quando foi emitido o QR code que ainda espera; hora Unix, 0 se nenhum espera. Nunca o código em si.",
     SESSION_NAME)
 WHATSAPP_SESSION_DISCONNECTS: Final = _counter("whatsapp.session.disconnects", "{disconnect}",
-    "Losses of the session.", "Quedas da sessão.",
+    "Losses of the session; one until it is connected again, however often it fails to reconnect.",
+    "Quedas da sessão; uma só até conectar de novo, por mais que a reconexão falhe.",
     SESSION_NAME, DISCONNECT_REASON)
 WHATSAPP_SESSION_RECOVERY: Final = _histogram("whatsapp.session.recovery",
     "Time from the loss of a session that was connected to its next connection.",
     "Tempo da queda de uma sessão que estava conectada até a próxima conexão.",
     SESSION_NAME,
     buckets=(1, 2, 5, 10, 20, 30, 60, 120, 180, 300, 600, 900, 1800, 3600))
+WHATSAPP_TEMPLATE_STATE: Final = _gauge("whatsapp.template.state", "",
+    "State of a message template, one series a state.", "Estado de um modelo de mensagem, uma série por estado.",
+    TEMPLATE, TEMPLATE_STATE)
+WHATSAPP_QUALITY_RATING: Final = _gauge("whatsapp.quality_rating", "",
+    "WhatsApp's rating of the number, one series a rating.", "Nota do WhatsApp para o número, uma série por nota.",
+    SESSION_NAME, QUALITY_RATING)
+WHATSAPP_MESSAGING_LIMIT: Final = _gauge("whatsapp.messaging_limit", "{contact}",
+    "Contacts a day that the business may write to first; -1 without a limit.",
+    "Contatos por dia a quem a empresa pode escrever primeiro; -1 sem limite.",
+    SESSION_NAME)
+WEBHOOK_EVENTS: Final = _counter("webhook.events", "{event}",
+    "Events that came by webhook, repeats included.", "Eventos que chegaram por webhook, repetições incluídas.",
+    PROVIDER, WEBHOOK_EVENT)
+WEBHOOK_DUPLICATES: Final = _counter("webhook.duplicates", "{event}",
+    "Events that the provider told once more; they move nothing else.",
+    "Eventos que o provedor repetiu; não alteram mais nada.",
+    PROVIDER)
+WEBHOOK_REJECTED: Final = _counter("webhook.rejected", "{event}",
+    "Webhooks that were not read.", "Webhooks que não foram lidos.",
+    PROVIDER, WEBHOOK_REJECTION)
+WEBHOOK_LAG: Final = _histogram("webhook.lag",
+    "Time from an event, by the provider's clock, to its receipt; history and repeats left out.",
+    "Tempo de um evento, pelo relógio do provedor, até a sua chegada; sem histórico e repetições.",
+    PROVIDER,
+    buckets=(0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 10800, 86400))
+CALLS: Final = _counter("calls", "{call}",
+    "Calls, once for each outcome that is told.", "Chamadas, uma vez por desfecho informado.",
+    CALL_DIRECTION, CALL_OUTCOME)
 PROCESS_UPTIME: Final = _gauge("process.uptime", "s",
     "Age of the process.", "Idade do processo.",
     across=Across.MIN)

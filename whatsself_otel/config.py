@@ -37,6 +37,7 @@ from whatsself_otel.errors import ConfigError
 from whatsself_otel.export.endpoints import Endpoint, grpc_endpoint, http_endpoint, is_endpoint, is_this_machine
 from whatsself_otel.masking import MaskingConfig
 from whatsself_otel.metrics.state import MetricsConfig
+from whatsself_otel.whatsapp.config import WhatsAppConfig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -468,6 +469,9 @@ class TelemetryConfig:
     """Rules beyond the two above: of its `mask_last` and ours the smaller counts, and its key file if it has one."""
     metrics: MetricsConfig = dataclasses.field(default_factory=MetricsConfig)
     """What the metrics keep, and how much of it: deadline of the first response, windows, caps."""
+
+    whatsapp: WhatsAppConfig = group(WhatsAppConfig, "WHATSSELF_OTEL_WHATSAPP_")
+    """How providers' webhooks are read: their secrets, their limits, names of sessions."""
 
     environ: InitVar[Mapping[str, str] | None] = None
     problems: tuple[str, ...] = dataclasses.field(default=(), init=False)

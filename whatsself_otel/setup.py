@@ -49,6 +49,7 @@ from whatsself_otel.pipelines import Pipelines
 from whatsself_otel.processes.forks import Termination, is_one_of_several_workers
 from whatsself_otel.traces.processors import OpenRequests
 from whatsself_otel.traces.propagation import install_propagator
+from whatsself_otel.whatsapp.observe import WhatsApp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,7 +114,13 @@ class Telemetry:
                     id_generator,
                 )
         meter = self.meter_provider.get_meter(_SCOPE, schema_url=SCHEMA_URL)
-        self._metrics = WhatsSelfMetrics(meter, config=config.metrics, identifier=self._masker.identifier)
+        self._metrics = WhatsSelfMetrics(
+            meter,
+            config=config.metrics,
+            identifier=self._masker.identifier,
+            repeats_url=config.whatsapp.repeats_url,
+        )
+        self._whatsapp = WhatsApp(self._metrics, config=config.whatsapp, pseudonyms=self._masker.pseudonyms)
         self._runtime = RuntimeMetrics(meter)
         self._pools = PoolMetrics(meter)
         if self._pipelines is not None:
@@ -129,6 +136,11 @@ class Telemetry:
     def metrics(self) -> WhatsSelfMetrics:
         """The WhatsSelf instruments: domain verbs such as ``message_sent``."""
         return self._metrics
+
+    @property
+    def whatsapp(self) -> WhatsApp:
+        """What reads providers' webhooks and answers: ``observe``, ``observe_send``, ``instrument_webhook``."""
+        return self._whatsapp
 
     @property
     def tracer_provider(self) -> TracerProvider:

@@ -25,11 +25,18 @@ from whatsself_otel.errors import ConfigError
 from whatsself_otel.metrics.cardinality import BoundedMeterProvider
 from whatsself_otel.metrics.recording import MAX_LABEL_LENGTH, WhatsSelfMetrics
 from whatsself_otel.metrics.state import MetricsConfig
+from whatsself_otel.whatsapp.error_codes import FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T0 = 1_795_000_000.0
+USUAL: dict[str, dict[str, str]] = {
+    "messages.outbound": {"session": "main"},
+    "messages.outbound.failed": {"session": "main", "stage": "send"},
+    "messages.inbound": {"session": "main"},
+    "messages.delivered": {"session": "main"},
+}
 
 
 class Bench:
@@ -49,7 +56,14 @@ class Bench:
         return read_values(self.reader)
 
     def value(self, name: str, **attributes: Any) -> Any:
-        return self.values().get(name, {}).get(labels(**attributes))
+        return self.values().get(name, {}).get(self.whole(name, attributes))
+
+    def whole(self, name: str, attributes: dict[str, Any]) -> Any:
+        """Return the labels of a series: the session is `main`, fault and stage the usual ones, unless given."""
+        usual = USUAL.get(name, {})
+        if name == "messages.outbound.failed":
+            usual = {**usual, "fault": FAULTS[attributes["reason"]]}
+        return labels(**{**usual, **attributes})
 
 
 @pytest.fixture
@@ -62,14 +76,20 @@ class TestAtTheStart:
         values = bench.values()
         for spec in (
             catalogue.MESSAGES_OUTBOUND,
-            catalogue.MESSAGES_OUTBOUND_FAILED,
             catalogue.MESSAGES_INBOUND,
             catalogue.MESSAGES_DELIVERED,
+            catalogue.MESSAGES_BILLABLE,
             catalogue.CONTACT_CONSENT,
             catalogue.TELEMETRY_ERRORS,
         ):
-            (attribute,) = spec.attributes
-            assert values[spec.name] == {labels(**{attribute.name: value}): 0 for value in attribute.values}
+            attribute = spec.attributes[0]
+            known = [bench.whole(spec.name, {attribute.name: value}) for value in attribute.values]
+            assert values[spec.name] == dict.fromkeys(known, 0)
+        assert values["messages.outbound.failed"] == {
+            bench.whole("messages.outbound.failed", {"reason": reason, "stage": stage}): 0
+            for reason in catalogue.FAILURE_REASON.values
+            for stage in catalogue.FAILURE_STAGE.values
+        }
         assert values["first_response.unanswered"] == {(): 0}
         assert len(values["telemetry.dropped_items"]) == len(catalogue.SIGNAL.values) * len(
             catalogue.DROP_REASON.values
@@ -604,8 +624,8 @@ class TestFork:
             bench.metrics.message_sent(contact_id="a")
             values = bench.values()
             return (
-                values["messages.outbound"][labels(origin="reply")] == 1
-                and values["messages.outbound"][labels(origin="manual")] == 0
+                values["messages.outbound"][labels(origin="reply", session="main")] == 1
+                and values["messages.outbound"][labels(origin="manual", session="main")] == 0
                 and values["rate.global_per_min"] == {(): 1}
                 and values["telemetry.errors"][labels(component="logs")] == 0
                 and "whatsapp.session.state" not in values

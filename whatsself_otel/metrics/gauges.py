@@ -28,6 +28,7 @@ class Gauges:
         config: Caps and windows.
         label: Turns an id into the form that may leave the process.
         on_error: Called when a reading fails; must not raise.
+        on_export: Called before each export: it records what time alone has decided.
     """
 
     def __init__(
@@ -37,12 +38,15 @@ class Gauges:
         config: MetricsConfig,
         label: Callable[[str], str],
         on_error: Callable[[], None],
+        on_export: Callable[[], None],
     ) -> None:
+        self._on_export = on_export
         self._state = state
         self._config = config
         self._label = label
         self._on_error = on_error
-        self.observers: dict[str, Observer] = {}
+        self.observers: dict[tuple[str, str | None], Observer] = {}
+        """What reads each queue, by metric and session; None: the queue that all sessions share."""
 
     def register(self, meter: Meter) -> None:
         """Create the instruments on *meter*, once."""
@@ -82,6 +86,7 @@ class Gauges:
         return read
 
     def _unanswered(self) -> Iterable[Observation]:
+        self._on_export()
         return [Observation(self._state().count_unanswered())]
 
     def _success_ratio(self) -> Iterable[Observation]:
@@ -92,9 +97,7 @@ class Gauges:
         return [Observation(self._state().failure_ratio(self._config.breaker_window_s) or 0.0)]
 
     def _rate_global(self) -> Iterable[Observation]:
-        state = self._state()
-        with state.lock:
-            return [Observation(state.attempts.count(state.now_s(), MINUTE_S))]
+        return [Observation(self._state().count_attempts(MINUTE_S))]
 
     def _rate_per_contact(self) -> Iterable[Observation]:
         state = self._state()
@@ -142,6 +145,7 @@ class Gauges:
             return [Observation(read(session), {SESSION: name}) for name, session in state.sessions.items()]
 
     def _observed(self, spec: MetricSpec) -> Iterable[Observation]:
-        observer = self.observers.get(spec.name)
-        value = observer.read() if observer else None
-        return [] if value is None else [Observation(value)]
+        for (name, session), observer in list(self.observers.items()):
+            value = observer.read() if name == spec.name else None
+            if value is not None:
+                yield Observation(value, {} if session is None else {SESSION: session})

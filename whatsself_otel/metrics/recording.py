@@ -6,25 +6,28 @@ import functools
 import math
 import secrets
 import time
-from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, cast
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, cast
 
 from whatsself_otel import catalogue
 from whatsself_otel.catalogue import OTHER, AttributeSpec, MetricSpec
 from whatsself_otel.context import resumed_wait
 from whatsself_otel.masking import Masker
 from whatsself_otel.messages import OwnLogger
+from whatsself_otel.metrics.closed_counters import MAIN, ClosedCounter, FailureCounter, create_counter
 from whatsself_otel.metrics.gauges import Gauges
 from whatsself_otel.metrics.observers import Observer
-from whatsself_otel.metrics.series import Series
 from whatsself_otel.metrics.state import Journal, MetricsConfig, MetricsState
 from whatsself_otel.metrics.tally import Tally
 from whatsself_otel.metrics.tracking import BREAKER_VALUES, QR_PENDING
 from whatsself_otel.processes.forks import run_in_child
+from whatsself_otel.whatsapp.instruments import ProviderInstruments
+from whatsself_otel.whatsapp.references import accepted_id, as_message_ref
+from whatsself_otel.whatsapp.repeats import open_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from opentelemetry.metrics import Counter, Histogram, Meter
+    from opentelemetry.metrics import Histogram, Meter
 
     from whatsself_otel.metrics.state import JournalEntry
     from whatsself_otel.metrics.tally import TallyCounts
@@ -63,31 +66,6 @@ def create_histogram(meter: Meter, spec: MetricSpec) -> Histogram:
     )
 
 
-def create_counter(meter: Meter, spec: MetricSpec) -> Counter:
-    """Create the counter of a catalogue entry."""
-    return meter.create_counter(spec.name, spec.unit, spec.description.en)
-
-
-class _ClosedCounter:
-    """A counter with one attribute of a closed set, exported at 0 from the start for each value."""
-
-    __slots__ = ("_attribute", "_known", "_series")
-
-    def __init__(self, meter: Meter, spec: MetricSpec, known: Callable[[AttributeSpec, str], str]) -> None:
-        (self._attribute,) = spec.attributes
-        counter = create_counter(meter, spec)
-        self._known = known
-        self._series = {value: Series(counter, {self._attribute.name: value}) for value in self._attribute.values}
-
-    def add(self, value: str) -> None:
-        series = self._series.get(value) or self._series[self._known(self._attribute, value)]
-        series.record(1)
-
-    def add_zero(self) -> None:
-        for series in self._series.values():
-            series.record(0)
-
-
 class WhatsSelfMetrics:
     """
     The domain's verbs, each safe to call from anywhere: none raises, none blocks on I/O.
@@ -101,6 +79,7 @@ class WhatsSelfMetrics:
             then serves for both and may step.
         config: Caps and windows.
         identifier: Turns an id into the form that may leave the process; `Masker.identifier` by default.
+        repeats_url: Redis server by which processes share the window of seen events.
     """
 
     def __init__(
@@ -111,6 +90,7 @@ class WhatsSelfMetrics:
         steady_clock: Callable[[], float] | None = None,
         config: MetricsConfig | None = None,
         identifier: Callable[[str], str] | None = None,
+        repeats_url: str | None = None,
     ) -> None:
         self.config = config or MetricsConfig()
         self._clock = clock
@@ -126,6 +106,10 @@ class WhatsSelfMetrics:
             config=self.config,
             label=self._label,
             on_error=functools.partial(self.error, "metrics"),
+            on_export=self._settle,
+        )
+        self._repeats = open_window(
+            self.config.repeats_remembered, repeats_url, functools.partial(self.error, "metrics")
         )
         self._gauges.register(meter)
         self._create_counters(meter)  # after the gauges, so that an export tells of its own failed readings
@@ -133,7 +117,16 @@ class WhatsSelfMetrics:
         run_in_child(self._restart)
 
     @_guarded
-    def message_inbound(self, *, kind: str = "text", contact_id: str | None = None, expects_reply: bool = True) -> None:
+    def message_inbound(
+        self,
+        *,
+        kind: str = "text",
+        contact_id: str | None = None,
+        expects_reply: bool = True,
+        session: str | None = None,
+        at: float | None = None,
+        event_id: str | None = None,
+    ) -> None:
         """
         Count a message received, and begin the contact's wait for a reply.
 
@@ -141,43 +134,178 @@ class WhatsSelfMetrics:
             kind: Type of the message, a closed set.
             contact_id: Internal id of the contact; without it nothing is tracked.
             expects_reply: False where no reply is due: opted out, handled by a person, out of hours.
+            session: WhatsApp session it came by; default `main`.
+            at: When it was written, Unix seconds; default now. Older than `MetricsConfig.live_limit_s` counts nothing.
+            event_id: Names the message: told twice, it counts once.
         """
-        self._inbound.add(kind)
-        if contact_id is not None:
-            self._note_tracked(self._state.receive(str(contact_id), expects_reply=expects_reply))
+        if event_id is not None and self._is_repeat(event_id):
+            return
+        if at is not None and self._age_s(at) >= self.config.live_limit_s:
+            return
+        if session is None:
+            self._inbound.add(kind)
+        else:
+            self._inbound.add_in(self._label(session), kind)
+        if contact_id is None:
+            return
+        if at is None:
+            tracked = self._state.receive(str(contact_id), expects_reply=expects_reply)
+        else:
+            age_s = self._age_s(at)
+            tracked = self._state.receive_late(str(contact_id), expects_reply=expects_reply, age_s=age_s)
+        if not tracked:
+            self._note_tracked(tracked)
 
     @_guarded
-    def message_sent(self, *, origin: str = "reply", contact_id: str | None = None) -> None:
+    def message_sent(
+        self,
+        *,
+        origin: str = "reply",
+        contact_id: str | None = None,
+        session: str | None = None,
+        message_id: str | None = None,
+        at: float | None = None,
+        event_id: str | None = None,
+    ) -> None:
         """
-        Count an attempt to send that succeeded; a reply ends the contact's wait.
+        Count a message that the provider accepted; a reply ends the contact's wait.
+
+        With *message_id* the wait ends when the message is acknowledged, or has not failed for a minute.
 
         Args:
             origin: ``reply``, ``broadcast`` or ``manual``.
             contact_id: Internal id of the contact.
+            session: WhatsApp session it left by; default `main`.
+            message_id: The provider's id of the message; only a one-way reference of it is kept.
+            at: When it was accepted, Unix seconds; default now.
+            event_id: Names the acceptance: told twice, it counts once. Default: what *message_id* says.
         """
+        if session is not None or message_id is not None or at is not None or event_id is not None:
+            told = accepted_id(message_id) if event_id is None else event_id
+            if told is None or not self._is_repeat(told):
+                self._accept(origin, contact_id, session=session, message_id=message_id, at=at)
+            return
         self._outbound.add(origin)
         contact = None if contact_id is None else str(contact_id)
         names = self._names_elsewhere(contact) if contact is not None and self._state.resumes else ()
-        self._note_sent(self._state.send(contact, answers=origin != "broadcast", names=names))
+        tracked, latency_s = self._state.send(contact, answers=origin != "broadcast", names=names)
+        if latency_s is not None:
+            self._first_response.record(latency_s)
+        if not tracked:
+            self._note_tracked(tracked)
 
     @_guarded
-    def message_failed(self, *, reason: str = OTHER, origin: str = "reply", contact_id: str | None = None) -> None:
+    def note_accepted(
+        self, *, origin: str, contact_id: str | None, session: str, message_id: str | None, at: float | None
+    ) -> None:
+        """Count an accepted message that is known to be told for the first time, for `WhatsApp`."""
+        self._accept(origin, contact_id, session=session, message_id=message_id, at=at)
+
+    def _accept(
+        self,
+        origin: str,
+        contact_id: str | None,
+        *,
+        session: str | None,
+        message_id: str | None,
+        at: float | None,
+    ) -> None:
+        self._outbound.add_in(self._session(session), origin)
+        contact = None if contact_id is None else str(contact_id)
+        names = self._names_elsewhere(contact) if contact is not None and self._state.resumes else ()
+        message = None if message_id is None else as_message_ref(message_id)
+        answers, age_s = origin != "broadcast", self._age_s(at)
+        tracked, latencies = self._state.accept(contact, message=message, answers=answers, names=names, age_s=age_s)
+        self._note_accepted(tracked, latencies)
+
+    @_guarded
+    def message_failed(
+        self,
+        *,
+        reason: str = OTHER,
+        origin: str = "reply",
+        contact_id: str | None = None,
+        fault: str | None = None,
+        stage: str = "send",
+        session: str | None = None,
+        message_id: str | None = None,
+        at: float | None = None,
+        event_id: str | None = None,
+    ) -> None:
         """
-        Count an attempt to send that failed for good; it counts as a finished attempt too.
+        Count a message that failed for good.
+
+        Refused at once (*stage* ``send``) it counts as an attempt too; the contact goes on waiting. After acceptance
+        (``delivery``) it was counted as an attempt before, and the wait that it seemed to answer goes on.
 
         Args:
             reason: Why, a closed set.
             origin: ``reply``, ``broadcast`` or ``manual``.
             contact_id: Internal id of the contact, who goes on waiting.
+            fault: ``ours``, ``provider`` or ``recipient``; default: what *reason* says.
+            stage: ``send`` or ``delivery``.
+            session: WhatsApp session; default `main`.
+            message_id: The provider's id of the message, where it gave one.
+            at: When it failed, Unix seconds; default now.
+            event_id: Names the failure: told twice, it counts once.
         """
-        self._outbound.add(origin)
-        self._failed.add(reason)
+        if event_id is not None and self._is_repeat(event_id):
+            return
+        if stage == "delivery":
+            self._fail_later(reason, fault, session, message_id, at)
+            return
+        self._outbound.add_in(self._session(session), origin)
+        self._failed.add_failure(reason, fault, stage, self._session(session))
         self._note_tracked(self._state.fail(contact_id))
 
+    def _fail_later(
+        self, reason: str, fault: str | None, session: str | None, message_id: str | None, at: float | None
+    ) -> None:
+        message = None if message_id is None else as_message_ref(message_id)
+        if message is not None and self._repeats.has(_delivered(message)):
+            return  # a failure of one participant, or of a copy: the message was delivered
+        failure = self._state.fail_later(message, age_s=self._age_s(at))
+        if failure.counts:
+            self._failed.add_failure(reason, fault, "delivery", self._session(session))
+        self._note_failed_later(was_answer=failure.was_answer)
+
     @_guarded
-    def message_delivered(self, *, status: str = "delivered") -> None:
-        """Count an acknowledgement: ``delivered`` or ``read``."""
-        self._delivered.add(status)
+    def message_delivered(
+        self,
+        *,
+        status: str = "delivered",
+        session: str | None = None,
+        message_id: str | None = None,
+        at: float | None = None,
+        event_id: str | None = None,
+    ) -> None:
+        """
+        Count an acknowledgement: ``delivered`` or ``read``; ``sent`` counts nothing and ends the wait it answers.
+
+        Args:
+            status: What WhatsApp acknowledged.
+            session: WhatsApp session; default `main`.
+            message_id: The provider's id of the message.
+            at: When, Unix seconds; default now.
+            event_id: Names the acknowledgement: told twice, it counts once.
+        """
+        if event_id is not None and self._is_repeat(event_id):
+            return
+        if session is None and status != "sent":
+            self._delivered.add(status)
+        elif status != "sent":
+            self._delivered.add_in(self._session(session), status)
+        if message_id is not None:
+            self._acknowledge(as_message_ref(message_id), status, at)
+
+    def _acknowledge(self, message: str, status: str, at: float | None) -> None:
+        is_delivered = status != "sent"
+        if is_delivered:
+            self._repeats.add([_delivered(message)])
+        found = self._state.acknowledge(message, is_delivered=is_delivered, age_s=self._age_s(at))
+        if found.latency_s is not None and is_delivered:
+            self.provider.record_delivery(status, found.latency_s)
+        self._note_acknowledged(found.first_response_s)
 
     @_guarded
     def first_response(self, seconds: float) -> None:
@@ -232,9 +360,16 @@ class WhatsSelfMetrics:
         return self._state.waits_alone()
 
     @_guarded
-    def consent(self, *, action: str) -> None:
-        """Count a contact's ``opt_in`` or ``opt_out``."""
-        self._consent.add(action)
+    def consent(self, *, action: str, event_id: str | None = None) -> None:
+        """
+        Count a contact's ``opt_in`` or ``opt_out``.
+
+        Args:
+            action: What the contact decided.
+            event_id: Names the decision: told twice, it counts once.
+        """
+        if event_id is None or not self._is_repeat(event_id):
+            self._consent.add(action)
 
     @_guarded
     def trigger_hit(self, *, trigger_id: str) -> None:
@@ -262,40 +397,81 @@ class WhatsSelfMetrics:
         self._flow_step_completed.add(1, self._step(flow_id, step_key))
 
     @_guarded
-    def session_state(self, *, session: str, state: str) -> None:
+    def session_state(self, *, session: str, state: str, at: float | None = None, event_id: str | None = None) -> None:
         """
         Note the session's state; ``connected`` after a loss records the recovery time.
 
         Args:
             session: Internal name of the session.
-            state: ``starting``, ``qr_pending``, ``connected``, ``disconnected``, ``logged_out`` or ``expired``.
+            state: ``starting``, ``qr_pending``, ``connected``, ``disconnected``, ``logged_out``, ``expired``,
+                ``restricted`` or ``banned``.
+            at: When, Unix seconds; default now.
+            event_id: Names the report: told twice, it counts once.
         """
-        self._change_session(session, self._known(catalogue.SESSION_STATE, state))
+        if event_id is not None and self._is_repeat(event_id):
+            return
+        self._change_session(session, self._known(catalogue.SESSION_STATE, state), at=at)
 
     @_guarded
-    def session_disconnected(self, *, session: str, reason: str = OTHER) -> None:
+    def session_disconnected(
+        self,
+        *,
+        session: str,
+        reason: str = OTHER,
+        state: str | None = None,
+        at: float | None = None,
+        event_id: str | None = None,
+    ) -> None:
         """
-        Count the loss of the session and note it as down.
+        Count the loss of the session and note it as down; what fails until it is connected again is the same loss.
 
         Args:
             session: Internal name of the session.
             reason: ``transient``, ``restart``, ``logged_out``, ``replaced`` or ``banned``.
+            state: What it is in now; default ``logged_out`` or ``banned`` by the reason, else ``disconnected``.
+            at: When, Unix seconds; default now.
+            event_id: Names the report: told twice, it counts once.
         """
+        if event_id is not None and self._is_repeat(event_id):
+            return
         known = self._known(catalogue.DISCONNECT_REASON, reason)
-        name = self._change_session(session, "logged_out" if known == "logged_out" else "disconnected")
-        if name is not None:
-            self._disconnects.add(1, {catalogue.SESSION: name, catalogue.DISCONNECT_REASON.name: known})
+        into = _STATES_AFTER.get(known, "disconnected") if state is None else state
+        self._change_session(session, self._known(catalogue.SESSION_STATE, into), at=at, lost_by=known)
 
     @_guarded
-    def qr_issued(self, *, session: str) -> None:
-        """Note that a QR code waits to be scanned; the session is not connected until it is."""
-        name = self._change_session(session, QR_PENDING)
+    def session_retired(self, *, session: str) -> None:
+        """Forget a session that was removed for good: its gauges end, its counters stay as they are."""
+        self._state.retire_session(self._label(session))
+        self.provider.retire_session(self._label(session))
+
+    @_guarded
+    def qr_issued(self, *, session: str, at: float | None = None, event_id: str | None = None) -> None:
+        """
+        Note that a QR code waits to be scanned; the session is not connected until it is.
+
+        Args:
+            session: Internal name of the session.
+            at: When, Unix seconds; default now. A newer code goes on with the wait of the one before.
+            event_id: Names the code: told twice, it counts once.
+        """
+        if event_id is not None and self._is_repeat(event_id):
+            return
+        name = self._change_session(session, QR_PENDING, at=at)
         if name is not None:
-            self._state.issue_qr(name, unix_time=self._clock())
+            self._state.issue_qr(name, unix_time=self._clock() - self._age_s(at))
+
+    @_guarded
+    def contact_renamed(self, *, old: str, new: str) -> None:
+        """Note that a contact is called *new* from now on: its wait goes on under that id."""
+        self._state.rename_contact(str(old), str(new))
 
     @_guarded
     def observe_queue(
-        self, *, depth: Callable[[], float] | None = None, oldest_age: Callable[[], float] | None = None
+        self,
+        *,
+        depth: Callable[[], float] | None = None,
+        oldest_age: Callable[[], float] | None = None,
+        session: str | None = None,
     ) -> None:
         """
         Read the queue from now on through the application's callbacks, each called in a thread once an export.
@@ -303,10 +479,12 @@ class WhatsSelfMetrics:
         Args:
             depth: Returns the messages that wait; workers that share one queue all report the whole.
             oldest_age: Returns the age of the oldest one in seconds, 0 when none waits.
+            session: Whose queue it is, where each session has its own.
         """
+        name = None if session is None else self._label(session)
         for spec, callback in ((catalogue.QUEUE_DEPTH, depth), (catalogue.QUEUE_OLDEST_AGE, oldest_age)):
             if callback is not None:
-                self._gauges.observers[spec.name] = self.observer(callback)
+                self._gauges.observers[spec.name, name] = self.observer(callback)
 
     @_guarded
     def breaker_state(self, state: str, *, contact_id: str | None = None) -> None:
@@ -386,8 +564,8 @@ class WhatsSelfMetrics:
         """Make the changes that a child noted, and add the counts that its tallies had."""
         for name, args, kwargs in changes:
             outcome = getattr(self._state, name)(*args, **kwargs)
-            if name == "send":
-                self._note_sent(outcome)
+            if name in _TAKEN_IN:
+                _TAKEN_IN[name](self, outcome)
             elif name == "change_session":
                 self._note_session(outcome, args[0])
             else:
@@ -397,12 +575,15 @@ class WhatsSelfMetrics:
                 tally.add(count, *values)
 
     def _create_counters(self, meter: Meter) -> None:
-        self._outbound = _ClosedCounter(meter, catalogue.MESSAGES_OUTBOUND, self._known)
-        self._failed = _ClosedCounter(meter, catalogue.MESSAGES_OUTBOUND_FAILED, self._known)
-        self._inbound = _ClosedCounter(meter, catalogue.MESSAGES_INBOUND, self._known)
-        self._delivered = _ClosedCounter(meter, catalogue.MESSAGES_DELIVERED, self._known)
-        self._consent = _ClosedCounter(meter, catalogue.CONTACT_CONSENT, self._known)
+        sessions = self.config.tracked_sessions
+        self._outbound = ClosedCounter(meter, catalogue.MESSAGES_OUTBOUND, self._known, sessions)
+        self._failed = FailureCounter(meter, catalogue.MESSAGES_OUTBOUND_FAILED, self._known, sessions)
+        self._inbound = ClosedCounter(meter, catalogue.MESSAGES_INBOUND, self._known, sessions)
+        self._delivered = ClosedCounter(meter, catalogue.MESSAGES_DELIVERED, self._known, sessions)
+        self._consent = ClosedCounter(meter, catalogue.CONTACT_CONSENT, self._known)
         self._first_response = create_histogram(meter, catalogue.FIRST_RESPONSE_LATENCY)
+        self._first_response_failed = create_counter(meter, catalogue.FIRST_RESPONSE_FAILED)
+        self.provider = ProviderInstruments(meter, self.config, known=self._known, label=self._label)
         self._trigger_hits = create_counter(meter, catalogue.TRIGGER_HITS)
         self._flow_started = create_counter(meter, catalogue.FLOW_STARTED)
         self._flow_auto_steps = create_counter(meter, catalogue.FLOW_AUTO_STEPS)
@@ -420,6 +601,8 @@ class WhatsSelfMetrics:
         """Let every attribute set known beforehand exist at 0, so that Prometheus sees its first increase."""
         for counter in (self._outbound, self._failed, self._inbound, self._delivered, self._consent):
             counter.add_zero()
+        self._first_response_failed.add(0)
+        self.provider.add_zeros()
         for signal in catalogue.SIGNAL.values:
             for reason in catalogue.DROP_REASON.values:
                 self._dropped.add(0, signal, reason)
@@ -445,12 +628,46 @@ class WhatsSelfMetrics:
     def _step(self, flow_id: str, step_key: str) -> dict[str, str]:
         return {catalogue.FLOW_ID: self._label(flow_id), catalogue.STEP_KEY: self._label(step_key)}
 
-    def _change_session(self, session: str, state: str) -> str | None:
+    def _session(self, session: str | None) -> str:
+        return MAIN if session is None else self._label(session)
+
+    def _age_s(self, at: float | None) -> float:
+        """Return how many seconds ago *at* was, 0 for a time to come."""
+        return 0.0 if at is None else max(0.0, self._clock() - at)
+
+    def _is_repeat(self, event_id: str) -> bool:
+        """Return whether the event was told before."""
+        return not self._repeats.add([event_id])[0]
+
+    def are_new(self, event_ids: list[str]) -> list[bool]:
+        """Remember *event_ids* as told, in one go; return for each whether it is new."""
+        return self._repeats.add(event_ids)
+
+    def session_state_of(self, session: str) -> str | None:
+        """Return the state that was last reported of the session, None if none was."""
+        return self._state.sessions.state_of(self._label(session))
+
+    def _settle(self) -> None:
+        self._record_first_responses(self._state.settle())
+
+    def _record_first_responses(self, latencies: Iterable[float]) -> None:
+        for latency_s in latencies:
+            self._first_response.record(latency_s)
+
+    def _change_session(
+        self, session: str, state: str, *, at: float | None = None, lost_by: str | None = None
+    ) -> str | None:
         """Return the name under which the session is tracked, None past the cap."""
-        name = self._label(session)
-        change = self._state.change_session(name, state, unix_time=self._clock())
+        name, age_s = self._label(session), self._age_s(at)
+        change = self._state.change_session(
+            name, state, unix_time=self._clock() - age_s, age_s=age_s, is_loss=lost_by is not None
+        )
         self._note_session(change, name)
-        return None if change is None else name
+        if change is None:
+            return None
+        if change.is_loss and lost_by is not None:
+            self._disconnects.add(1, {catalogue.SESSION: name, catalogue.DISCONNECT_REASON.name: lost_by})
+        return name
 
     def _add_disconnect_zeros(self, name: str) -> None:
         for reason in catalogue.DISCONNECT_REASON.values:
@@ -469,6 +686,18 @@ class WhatsSelfMetrics:
             self._first_response.record(latency_s)
         self._note_tracked(tracked)
 
+    def _note_accepted(self, tracked: object, latencies: Iterable[float]) -> None:
+        self._note_tracked(tracked)
+        self._record_first_responses(latencies)
+
+    def _note_acknowledged(self, first_response_s: float | None) -> None:
+        if first_response_s is not None:
+            self._first_response.record(first_response_s)
+
+    def _note_failed_later(self, *, was_answer: bool) -> None:
+        if was_answer:
+            self._first_response_failed.add(1)
+
     def _note_tracked(self, tracked: object) -> None:
         if tracked is False:
             self.dropped("metrics", "tracking_limit")
@@ -484,6 +713,7 @@ class WhatsSelfMetrics:
 
     def _restart(self) -> None:
         self._state = MetricsState(self.config, self._steady_clock)
+        self.provider.forget()
         for tally in self._tallies:
             tally.clear()
         self._add_zeros()
@@ -491,3 +721,19 @@ class WhatsSelfMetrics:
 
 def _label(identifier: Callable[[str], str], value: str) -> str:
     return identifier(str(value))[:MAX_LABEL_LENGTH] or OTHER
+
+
+def _delivered(message: str) -> str:
+    """Return the id under which the window of repeats keeps that a message was delivered."""
+    return f"d_{message}"
+
+
+_STATES_AFTER: Final = {"logged_out": "logged_out", "banned": "banned"}
+"""State of a session by the reason of its loss, where it is not ``disconnected``."""
+_TAKEN_IN: Final[dict[str, Callable[[WhatsSelfMetrics, Any], None]]] = {
+    "send": lambda metrics, outcome: metrics._note_sent(outcome),  # noqa: SLF001 - one unit
+    "accept": lambda metrics, outcome: metrics._note_accepted(*outcome),  # noqa: SLF001
+    "acknowledge": lambda metrics, outcome: metrics._note_acknowledged(outcome.first_response_s),  # noqa: SLF001
+    "fail_later": lambda metrics, outcome: metrics._note_failed_later(was_answer=outcome.was_answer),  # noqa: SLF001
+}
+"""What the worker of a child records of each change that the child has noted."""

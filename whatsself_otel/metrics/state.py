@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.metrics.tracking import Breakers, Change, Sessions, Wait, WaitingContacts
-from whatsself_otel.metrics.windows import EventLog, KeyedWindow, SteadyClock
+from whatsself_otel.metrics.windows import EventLog, KeyedWindow, LateLog, SteadyClock
+from whatsself_otel.whatsapp.sent_messages import Acknowledgement, Failure, SentMessage, SentMessages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +44,16 @@ class MetricsConfig:
     """A longer wait counts as unanswered; seconds > 0."""
     track_first_response: bool = True
     """False where the application times waits itself, by `first_response` and `first_response_unanswered`."""
+    tracked_messages: int = 10_000
+    """Accepted messages whose delivery is awaited at one time; >= 1."""
+    tracked_templates: int = 100
+    """Message templates told apart in ``whatsapp_template_state``; the rest share the overflow series; >= 0."""
+    repeats_remembered: int = 50_000
+    """Ids of events remembered in this process, to count an event once however often it is told; >= 1."""
+    live_limit_s: float = DAY_S
+    """A message told this many seconds late or later is no live traffic; > 0."""
+    sends_from_statuses: bool = True
+    """Whether a status of a message counts its sending, where nothing else told of it."""
     callback_timeout_s: float = 1.0
     """Seconds an observed callback may take before its reading is skipped; > 0."""
 
@@ -56,17 +67,21 @@ class MetricsConfig:
                 yield f"{name} must be a whole number of at least {least}, got {_show(value)}."
         if not (_is_number(self.breaker_window_s) and 1 <= self.breaker_window_s <= DAY_S):
             yield f"breaker_window_s must be 1 to 86400 seconds, got {_show(self.breaker_window_s)}."
-        for name in ("first_response_deadline_s", "callback_timeout_s"):
+        for name in ("first_response_deadline_s", "callback_timeout_s", "live_limit_s"):
             if not (_is_number(value := getattr(self, name)) and 0 < value < math.inf):
                 yield f"{name} must be a finite number of seconds > 0, got {_show(value)}."
-        if not isinstance(self.track_first_response, bool):
-            yield f"track_first_response must be true or false, got {_show(self.track_first_response)}."
+        for name in ("track_first_response", "sends_from_statuses"):
+            if not isinstance(value := getattr(self, name), bool):
+                yield f"{name} must be true or false, got {_show(value)}."
 
 
 _LEAST: Final = {
     "tracked_contacts": 1,
     "tracked_events_per_contact": 1,
     "tracked_sessions": 1,
+    "tracked_messages": 1,
+    "tracked_templates": 0,
+    "repeats_remembered": 1,
     "breaker_contacts_shown": 0,
 }
 
@@ -98,9 +113,12 @@ class MetricsState:
         "breakers",
         "failures",
         "inbound_by_contact",
+        "late_attempts",
+        "late_failures",
         "lock",
         "now_s",
         "outbound_by_contact",
+        "sent",
         "sessions",
         "unanswered",
         "waiting",
@@ -112,6 +130,9 @@ class MetricsState:
         self.now_s = SteadyClock(steady_clock)
         self.attempts = EventLog(horizon_s=DAY_S)
         self.failures = EventLog(horizon_s=DAY_S)
+        self.late_attempts = LateLog(horizon_s=DAY_S)
+        self.late_failures = LateLog(horizon_s=DAY_S)
+        self.sent = SentMessages(capacity=config.tracked_messages)
         self.outbound_by_contact = self._keyed_window()
         self.inbound_by_contact = self._keyed_window()
         self.waiting = WaitingContacts(
@@ -156,6 +177,94 @@ class MetricsState:
             self.unanswered += self.waiting.expire(now_s)
             return tracked, self.waiting.end((contact_id, *names), now_s)
 
+    def receive_late(self, contact_id: str, *, expects_reply: bool, age_s: float) -> bool:
+        """Note a message that the contact wrote *age_s* seconds ago; return whether it could be tracked."""
+        with self.lock:
+            now_s = self.now_s()
+            tracked = age_s >= FIVE_MINUTES_S or self.inbound_by_contact.add(now_s, contact_id)
+            if expects_reply and self._config.track_first_response and age_s <= DAY_S:
+                self.unanswered += self.waiting.expire(now_s)
+                tracked = self.waiting.begin_earlier(contact_id, now_s - age_s) and tracked
+        return tracked
+
+    def accept(
+        self,
+        contact_id: str | None,
+        *,
+        message: str | None,
+        answers: bool,
+        names: Sequence[str] = (),
+        age_s: float = 0.0,
+    ) -> tuple[bool, list[float]]:
+        """
+        Note that the provider has accepted a message, which may still fail.
+
+        Args:
+            contact_id: Whom it went to, if known.
+            message: Its reference; None if its fate will not be told.
+            answers: Whether it ends a wait.
+            names: More ids under which the contact may wait.
+            age_s: Seconds since it was accepted.
+
+        Returns:
+            Whether the contact could be tracked, and first responses to record.
+        """
+        with self.lock:
+            now_s = self.now_s()
+            sent_s = now_s - age_s
+            self._note_attempt(sent_s, now_s)
+            tracked, wait = True, None
+            if contact_id is not None:
+                tracked = age_s >= FIVE_MINUTES_S or self.outbound_by_contact.add(now_s, contact_id)
+                self.unanswered += self.waiting.expire(now_s)
+                wait = self.waiting.take((contact_id, *names), sent_s) if answers else None
+            if message is not None:
+                return tracked, self.sent.accept(message, SentMessage(sent_s, contact_id, wait))
+            return tracked, [] if wait is None else [max(0.0, sent_s - wait.started_s)]
+
+    def acknowledge(self, message: str, *, is_delivered: bool, age_s: float) -> Acknowledgement:
+        """Note that a message was acknowledged *age_s* seconds ago."""
+        with self.lock:
+            return self.sent.acknowledge(message, self.now_s() - age_s, is_delivered=is_delivered)
+
+    def fail_later(self, message: str | None, *, age_s: float) -> Failure:
+        """Note that an accepted message failed *age_s* seconds ago; the wait that it answered goes on."""
+        with self.lock:
+            now_s = self.now_s()
+            failure, sent = (Failure(), None) if message is None else self.sent.fail(message)
+            if failure.counts:
+                self._note_failure(now_s - age_s, now_s)
+            if sent is not None and sent.wait is not None and sent.contact_id is not None:
+                self.waiting.reopen(sent.contact_id, sent.wait)
+            return failure
+
+    def settle(self) -> list[float]:
+        """Return the first responses of replies that have not failed for a minute."""
+        with self.lock:
+            return self.sent.settle(self.now_s())
+
+    def rename_contact(self, old: str, new: str) -> None:
+        """Let the wait of contact *old* be that of contact *new*."""
+        with self.lock:
+            self.waiting.rename(old, new)
+
+    def retire_session(self, name: str) -> None:
+        """Forget session *name*."""
+        with self.lock:
+            self.sessions.retire(name)
+
+    def _note_attempt(self, then_s: float, now_s: float) -> None:
+        if now_s - then_s < MINUTE_S:
+            self.attempts.add(now_s)
+        else:
+            self.late_attempts.add(then_s, now_s)
+
+    def _note_failure(self, then_s: float, now_s: float) -> None:
+        if now_s - then_s < MINUTE_S:
+            self.failures.add(now_s)
+        else:
+            self.late_failures.add(then_s, now_s)
+
     def hand_over(self, names: Sequence[str]) -> tuple[float, bool] | None:
         """Let the wait of the contact called one of *names* leave; return its age in seconds, and if it was counted."""
         with self.lock:
@@ -171,10 +280,22 @@ class MetricsState:
         with self.lock:
             return self.waiting.resume(name, Wait(self.now_s() - age_s, counted))
 
-    def change_session(self, name: str, state: str, *, unix_time: float) -> Change | None:
-        """Note that session *name* is in *state*; return None where it is one session too many."""
+    def change_session(
+        self, name: str, state: str, *, unix_time: float, age_s: float = 0.0, is_loss: bool = False
+    ) -> Change | None:
+        """
+        Note that session *name* is in *state*; return None where it is one session too many.
+
+        Args:
+            name: Of the session.
+            state: What it went into.
+            unix_time: When.
+            age_s: Seconds since then.
+            is_loss: Whether the session was lost by it.
+        """
         with self.lock:
-            return self.sessions.change(name, state, now_s=self.now_s(), unix_time=unix_time)
+            now_s = self.now_s() - age_s
+            return self.sessions.change(name, state, now_s=now_s, unix_time=unix_time, is_loss=is_loss)
 
     def issue_qr(self, name: str, *, unix_time: float) -> None:
         """Note that a QR code for session *name* waits to be scanned."""
@@ -222,12 +343,23 @@ class MetricsState:
         """Return failures by attempts over the window, None without attempts."""
         with self.lock:
             now_s = self.now_s()
-            attempts = self.attempts.count(now_s, window_s)
-            return self.failures.count(now_s, window_s) / attempts if attempts else None
+            attempts = self.attempts.count(now_s, window_s) + self.late_attempts.count(now_s, window_s)
+            failures = self.failures.count(now_s, window_s) + self.late_failures.count(now_s, window_s)
+            # A failure after acceptance may lie in a later window than its attempt.
+            return min(1.0, failures / attempts) if attempts else None
+
+    def count_attempts(self, window_s: float) -> int:
+        """Return how many attempts lie in the window."""
+        with self.lock:
+            now_s = self.now_s()
+            return self.attempts.count(now_s, window_s) + self.late_attempts.count(now_s, window_s)
 
 
 _CHANGES: Final = frozenset(
-    {"receive", "send", "fail", "hand_over", "resume", "change_session", "issue_qr", "change_breaker", "add_unanswered"}
+    {
+        *("receive", "receive_late", "send", "accept", "acknowledge", "fail", "fail_later", "hand_over", "resume"),
+        *("change_session", "issue_qr", "retire_session", "change_breaker", "add_unanswered", "rename_contact"),
+    }
 )
 """Methods of `MetricsState` that change it."""
 
@@ -252,6 +384,10 @@ class Journal:
         found = getattr(self._state, name)
         return functools.partial(self._note, name, found) if name in _CHANGES else found
 
+    def settle(self) -> list[float]:
+        """Return nothing: the worker settles the same replies."""
+        return []
+
     def take(self) -> list[JournalEntry]:
         """Return what was noted since the last call, oldest first."""
         return [self._entries.popleft() for _ in range(len(self._entries))]
@@ -260,8 +396,14 @@ class Journal:
         outcome = method(*args, **kwargs)
         self._entries.append((name, args, kwargs))
         self._on_change()
-        if name == "send":
-            return outcome[0], None
-        if name == "change_session" and outcome is not None:
-            return replace(outcome, recovery_s=None)
-        return outcome
+        return _SILENCED[name](outcome) if name in _SILENCED and outcome is not None else outcome
+
+
+_SILENCED: Final[dict[str, Callable[[Any], Any]]] = {
+    "send": lambda outcome: (outcome[0], None),
+    "accept": lambda outcome: (outcome[0], []),
+    "acknowledge": lambda outcome: replace(outcome, first_response_s=None),
+    "fail_later": lambda outcome: replace(outcome, was_answer=False),
+    "change_session": lambda outcome: replace(outcome, recovery_s=None),
+}
+"""What a child leaves for its worker to record."""

@@ -91,6 +91,44 @@ class WaitingContacts:
         self.handed_over = self.handed_over or wait is not None
         return wait
 
+    def begin_earlier(self, contact_id: str, started_s: float) -> bool:
+        """Begin a wait that started at *started_s*; return False where one had to be given up for room."""
+        if started_s < self._answered.get(contact_id, -math.inf):
+            return True
+        known = self._pop(contact_id)
+        room, is_free = self._make_room()
+        if room:
+            self._put(contact_id, Wait(started_s) if known is None else _together(Wait(started_s), known))
+        return is_free
+
+    def take(self, names: Sequence[str], sent_s: float) -> Wait | None:
+        """
+        Return the wait that a message sent at *sent_s* answers, and end it. Call `expire` first.
+
+        Args:
+            names: Ids under which the contact may wait.
+            sent_s: When the reply was sent; a wait that began later is not answered.
+        """
+        self._note_answer(names, sent_s)
+        wait = self._take(names)
+        if wait is not None and wait.started_s > sent_s:
+            self._put(names[0], wait)
+            return None
+        return None if wait is None or sent_s - wait.started_s > self._forget_after_s else wait
+
+    def reopen(self, contact_id: str, wait: Wait) -> None:
+        """Go on with *wait*: what seemed to answer it has failed."""
+        self._answered.pop(contact_id, None)
+        known = self._pop(contact_id)
+        if self._make_room()[0]:
+            self._put(contact_id, wait if known is None else _together(wait, known))
+
+    def rename(self, old: str, new: str) -> None:
+        """Let the wait of contact *old* be that of contact *new*."""
+        wait = self._pop(old)
+        if wait is not None:
+            self.reopen(new, wait)
+
     def end(self, names: Sequence[str], now_s: float) -> float | None:
         """
         Return how many seconds the contact had waited, or None if it did not wait. Call `expire` first.
@@ -165,10 +203,19 @@ class Session:
     """Unix time; 0 when no QR code waits."""
     lost_at_s: float | None = None
     """Steady time of the loss; None unless it was connected before."""
+    is_loss_counted: bool = False
+    """Whether the loss that goes on was counted: attempts to reconnect that fail are the same loss."""
+
+    def lose(self) -> bool:
+        """Return whether this is a loss that was not counted yet."""
+        is_news, self.is_loss_counted = not self.is_loss_counted, True
+        return is_news
 
     def enter(self, state: str, *, now_s: float, unix_time: float) -> float | None:
         """Go into *state*; return the seconds the recovery took, if this was one."""
         was_connected, self.state = self.state == CONNECTED, state
+        if state == CONNECTED:
+            self.is_loss_counted = False
         lost_at_s = self.lost_at_s
         if state != QR_PENDING:
             self.qr_issued = 0.0
@@ -190,6 +237,8 @@ class Change:
 
     new: bool
     recovery_s: float | None
+    is_loss: bool = False
+    """Whether the session was lost by it."""
 
 
 class Sessions:
@@ -208,17 +257,29 @@ class Sessions:
         """Return a copy to iterate over."""
         return list(self._sessions.items())
 
-    def change(self, name: str, state: str, *, now_s: float, unix_time: float) -> Change | None:
-        """Note that *name* is in *state*; return None where it is one session too many."""
+    def change(self, name: str, state: str, *, now_s: float, unix_time: float, is_loss: bool = False) -> Change | None:
+        """Note that *name* is in *state*, and was lost by it; return None where it is one session too many."""
         new = name not in self._sessions
         if new and len(self._sessions) >= self._capacity:
             return None
         session = self._sessions.setdefault(name, Session(state=UNKNOWN, down_since=unix_time))
-        return Change(new=new, recovery_s=session.enter(state, now_s=now_s, unix_time=unix_time))
+        is_news = is_loss and session.lose()
+        recovery_s = session.enter(state, now_s=now_s, unix_time=unix_time)
+        return Change(new=new, recovery_s=recovery_s, is_loss=is_news)
+
+    def state_of(self, name: str) -> str | None:
+        """Return the state of *name*, None if none was reported."""
+        found = self._sessions.get(name)
+        return None if found is None else found.state
+
+    def retire(self, name: str) -> None:
+        """Forget *name*: its gauges end."""
+        self._sessions.pop(name, None)
 
     def issue_qr(self, name: str, *, unix_time: float) -> None:
-        """Note that a QR code for *name* waits to be scanned since *unix_time*."""
-        self._sessions[name].qr_issued = unix_time
+        """Note that a QR code for *name* waits to be scanned since *unix_time*; a newer code goes on with the wait."""
+        session = self._sessions[name]
+        session.qr_issued = session.qr_issued or unix_time
 
 
 class Breakers:

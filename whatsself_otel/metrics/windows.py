@@ -105,6 +105,38 @@ class EventLog:
         self._totals = array("q", [self._totals[index] for index in kept]) + self._totals[older:]
 
 
+class LateLog:
+    """
+    Counts events that are told late, by the minute in which they happened.
+
+    Args:
+        horizon_s: The longest window asked for, in seconds.
+    """
+
+    __slots__ = ("_horizon_s", "_minutes")
+
+    def __init__(self, *, horizon_s: float) -> None:
+        self._horizon_s = horizon_s
+        self._minutes: dict[int, int] = {}
+
+    def add(self, then_s: float, now_s: float) -> None:
+        """Count one event of *then_s*."""
+        self._forget(now_s)
+        if then_s > now_s - self._horizon_s:
+            minute = int(then_s // 60)
+            self._minutes[minute] = self._minutes.get(minute, 0) + 1
+
+    def count(self, now_s: float, window_s: float) -> int:
+        """Return how many events lie in the window, to the minute."""
+        edge = (now_s - window_s) / 60
+        return sum(count for minute, count in self._minutes.items() if minute >= edge) if self._minutes else 0
+
+    def _forget(self, now_s: float) -> None:
+        edge = (now_s - self._horizon_s) // 60
+        if len(self._minutes) > self._horizon_s // 60:
+            self._minutes = {minute: count for minute, count in self._minutes.items() if minute >= edge}
+
+
 class KeyedWindow:
     """
     Counts events by key over one window, to find the key that has most.

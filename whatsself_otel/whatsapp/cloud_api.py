@@ -30,7 +30,7 @@ from whatsself_otel.whatsapp.events import (
     WebhookUnknown,
 )
 from whatsself_otel.whatsapp.reading import at_path, event_name, flag, mapping, number, objects, text, unix_time, word
-from whatsself_otel.whatsapp.references import event_ref, message_ref
+from whatsself_otel.whatsapp.references import accepted_id, event_ref, message_ref
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -265,7 +265,7 @@ def _echoes(value: Mapping[str, Any], common: dict[str, Any], addresses: Address
             "author": "phone",
             "message_ref": message_id and message_ref(message_id),
             "contact_ref": addresses.contact(message.get("to"), message.get("to_user_id")),
-            "event_id": message_id and event_ref("accepted", message_id),
+            "event_id": accepted_id(message_id),
         }
         kinds = {"edit": MessageEdited, "revoke": MessageRevoked, "reaction": ReactionChanged}
         yield kinds.get(word(message.get("type")), MessageAccepted)(**common)
@@ -295,7 +295,7 @@ def _past(message: Mapping[str, Any], common: dict[str, Any], addresses: Address
         "contact_ref": addresses.contact(message.get("to") if is_ours else message.get("from")),
     }
     if is_ours:
-        return MessageAccepted(**common, event_id=message_id and event_ref("accepted", message_id))
+        return MessageAccepted(**common, event_id=accepted_id(message_id))
     content = CONTENTS.get(word(message.get("type")), "other")
     event_id = message_id and event_ref("message", common["session"], message_id)
     return MessageReceived(**common, content=content, event_id=event_id)
@@ -384,12 +384,13 @@ def _capability(value: Mapping[str, Any], common: dict[str, Any], _: Addresses) 
 def _account(value: Mapping[str, Any], common: dict[str, Any], _: Addresses) -> Iterator[Event]:
     event = word(value.get("event"))
     common["author"] = "system"
-    common["event_id"] = event_ref("account", common["account"], event, common["at"])
+    state = _account_state(event, value)
+    common["event_id"] = event_ref("account", common["account"], event, state, common["at"])
     if event in {"partner_removed", "account_offboarded", "account_deleted"}:
         yield SessionChanged(**common, state="logged_out", reason="logged_out")
     elif event == "account_reconnected":
         yield SessionChanged(**common, state="connected")
-    elif (state := _account_state(event, value)) is not None:
+    elif state is not None:
         yield AccountRestricted(**common, state=state, error_type=event)
     else:
         yield ProviderNotice(**common)

@@ -6,7 +6,7 @@ An event holds no phone, message text or token: message and contact are referenc
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from whatsself_otel.context import message_context
@@ -40,6 +40,7 @@ class Event:
         contact_ref: Reference of the contact; never a phone.
         error_type: The provider's code, where something failed.
         is_live: False for history: it is not traffic.
+        is_repeat: Whether the event was told before; it moved nothing this time.
     """
 
     provider: str
@@ -55,6 +56,7 @@ class Event:
     contact_ref: str | None = None
     error_type: str | None = None
     is_live: bool = True
+    is_repeat: bool = False
 
     kind: ClassVar[str] = "event"
 
@@ -244,8 +246,3 @@ class WebhookUnknown(Event):
     """A webhook, field or kind that no adapter knows."""
 
     kind: ClassVar[str] = "webhook_unknown"
-
-
-def in_session(event: Event, session: str) -> Event:
-    """Return *event* as one of *session*."""
-    return event if event.session == session else replace(event, session=session)

@@ -26,7 +26,7 @@ from whatsself_otel.whatsapp.events import (
     WebhookUnknown,
 )
 from whatsself_otel.whatsapp.reading import at_path, flag, mapping, number, text, unix_time, word
-from whatsself_otel.whatsapp.references import event_ref, message_ref
+from whatsself_otel.whatsapp.references import accepted_id, event_ref, message_ref
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -184,7 +184,7 @@ def message_event(message: Mapping[str, Any], common: dict[str, Any], addresses:
     if kind in _EDITS:
         return MessageEdited(**common, event_id=identity)
     if key.is_ours:
-        return MessageAccepted(**common, event_id=key.message_id and event_ref("accepted", key.message_id))
+        return MessageAccepted(**common, event_id=accepted_id(key.message_id))
     if kind not in CONTENTS:
         return WebhookUnknown(**common, event_id=identity)
     return MessageReceived(**common, content=CONTENTS[kind], event_id=identity)

@@ -21,6 +21,7 @@ _LETTERS: Final = str.maketrans("0123456789abcdef", "ghjkmnpqrsabcdef")
 """Hexadecimal digits as letters: a run of digits would look like a phone or a document."""
 _REFERENCE_CHARS: Final = 24
 _JID: Final = re.compile(r"(?P<user>[^@:_.]{1,64})(?:[._][0-9]{1,3})?(?::[0-9]{1,4})?(?:@(?P<server>[a-z.]{1,24}))?")
+_MESSAGE_REF: Final = re.compile(r"m_[a-z]{24}")
 _PEOPLE: Final = frozenset({"s.whatsapp.net", "c.us", "hosted", None})
 """Servers of addresses that are phones."""
 _PROCESS_KEY: Final = secrets.token_bytes(32)
@@ -29,6 +30,16 @@ _PROCESS_KEY: Final = secrets.token_bytes(32)
 def message_ref(value: str) -> str:
     """Return the reference of a provider's message id."""
     return _reference("m_", hashlib.sha256(value.encode(errors="replace")).hexdigest())
+
+
+def as_message_ref(value: str) -> str:
+    """Return *value* if it is a reference already, else the reference of this provider's message id."""
+    return value if _MESSAGE_REF.fullmatch(value) else message_ref(value)
+
+
+def accepted_id(message_id: str | None) -> str | None:
+    """Return the event id of a message's acceptance: the same for an answer, an echo and a status."""
+    return None if message_id is None else f"a_{as_message_ref(message_id)}"
 
 
 def event_ref(*parts: object) -> str:

@@ -29,7 +29,7 @@ from whatsself_otel.whatsapp.events import (
 )
 from whatsself_otel.whatsapp.linked import CONTENTS as BAILEYS_CONTENTS
 from whatsself_otel.whatsapp.reading import at_path, event_name, flag, mapping, number, text, unix_time, word
-from whatsself_otel.whatsapp.references import event_ref, message_ref
+from whatsself_otel.whatsapp.references import accepted_id, event_ref, message_ref
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -151,7 +151,7 @@ def _message(data: Any, common: dict[str, Any], addresses: Addresses) -> Iterato
     yield from identities(mapping(at_path(message, "_data", "key")), common, addresses)
     found = _common(message, common, addresses)
     if found["direction"] == "outbound":
-        yield MessageAccepted(**found, event_id=message_id and event_ref("accepted", message_id))
+        yield MessageAccepted(**found, event_id=accepted_id(message_id))
         return
     content = _content(message)
     if content is None:

@@ -1,0 +1,249 @@
+"""The one line of an application: a webhook or an answer in, typed events out, metrics moved."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from whatsself_otel.messages import OwnLogger
+from whatsself_otel.whatsapp import signatures
+from whatsself_otel.whatsapp.addresses import Addresses
+from whatsself_otel.whatsapp.answers import read_answer
+from whatsself_otel.whatsapp.config import WhatsAppConfig
+from whatsself_otel.whatsapp.detect import ADAPTERS, detect_provider
+from whatsself_otel.whatsapp.reading import MAX_ITEMS, text
+from whatsself_otel.whatsapp.recording import Recorder
+from whatsself_otel.whatsapp.references import ContactReferences
+from whatsself_otel.whatsapp.webhook import WebhookMiddleware
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from whatsself_otel.metrics.recording import WhatsSelfMetrics
+    from whatsself_otel.whatsapp.events import Event
+
+_logger: Final = OwnLogger(__name__)
+_SECRETS: Final = {
+    "cloud_api": "app_secret_file",
+    "waha": "waha_hmac_key_file",
+    "evolution": "evolution_api_key_file",
+}
+
+
+_NOBODYS: Final = secrets.token_bytes(32)
+"""The secret of a file that is empty or cannot be read: nothing is signed with it."""
+
+
+class WhatsApp:
+    """
+    Reads what WhatsApp's providers tell. No method raises, and none changes what it is given.
+
+    Args:
+        metrics: The instruments.
+        config: Secrets, limits, names of sessions.
+        pseudonyms: `Masker.pseudonyms`: what a phone is called under each key of the pseudonym file.
+        clock: Unix time in seconds.
+    """
+
+    def __init__(
+        self,
+        metrics: WhatsSelfMetrics,
+        *,
+        config: WhatsAppConfig | None = None,
+        pseudonyms: Callable[[str], tuple[str, ...]] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.config = config or WhatsAppConfig()
+        self._metrics = metrics
+        self._addresses = Addresses(ContactReferences(pseudonyms))
+        self._recorder = Recorder(metrics, sessions=self.config.sessions, clock=clock)
+        self._secrets = {provider: _read(getattr(self.config, name)) for provider, name in _SECRETS.items()}
+
+    def contact_ref(self, address: str) -> str:
+        """
+        Return the reference under which events name a contact, for verbs that are called beside `observe`.
+
+        Args:
+            address: The contact's phone, JID, LID or user id.
+        """
+        return self._addresses.contact(address) or ""
+
+    def observe(
+        self,
+        payload: object = None,
+        *,
+        headers: Mapping[str, str] | Iterable[tuple[Any, Any]] | None = None,
+        body: bytes | None = None,
+        provider: str | None = None,
+        origin: str = "reply",
+        expects_reply: bool = True,
+    ) -> list[Event]:
+        """
+        Record what a webhook tells, and return its events.
+
+        Args:
+            payload: Its JSON, parsed or as text or bytes; default: what *body* holds.
+            headers: Of its request; needed where the provider signs.
+            body: As it came, byte for byte; needed where the provider signs.
+            provider: ``cloud_api``, ``evolution``, ``waha`` or ``baileys``; default: as its shape tells.
+            origin: What made the application send the messages that are told of: ``reply`` or ``broadcast``.
+            expects_reply: False where no reply is due: out of hours, handled by a person.
+
+        Returns:
+            The events; those that were told before are marked. Empty if the webhook was not read.
+        """
+        try:
+            return self._observe(payload, headers, body, provider, (origin, expects_reply))
+        except Exception as error:  # noqa: BLE001 - promise 1: the application never suffers
+            self._fail(error)
+            return []
+
+    def observe_send(
+        self,
+        answer: object,
+        *,
+        origin: str = "reply",
+        contact_id: str | None = None,
+        session: str | None = None,
+        provider: str | None = None,
+        at: float | None = None,
+    ) -> Event | None:
+        """
+        Record how a provider answered to a message, and return the event.
+
+        Args:
+            answer: The JSON of Graph, Evolution or WAHA, the response that holds it, or what was raised.
+            origin: ``reply``, ``broadcast`` or ``manual``.
+            contact_id: As the application names the contact; default: the reference of whom the answer names.
+            session: WhatsApp session it left by; default `main`.
+            provider: Whose answer it is; default: as its shape tells.
+            at: When it came, Unix seconds; default now.
+        """
+        try:
+            event = read_answer(answer, self._addresses, provider)
+            event = _with(event, session=session, at=at)
+            return self._recorder.record_sent(event, origin=origin, contact_id=contact_id)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(error)
+            return None
+
+    def instrument_webhook(self, app: Any, *, path: str, **options: Any) -> Any:
+        """
+        Observe the webhooks that *app* gets at *path*, from a copy of their bodies.
+
+        Args:
+            app: A FastAPI or Starlette application that has not started, or any ASGI application.
+            path: Of the webhook; paths below it count too.
+            options: More arguments of `observe`: ``provider``, ``origin``, ``expects_reply``.
+
+        Returns:
+            The application; where it cannot take a middleware, a new one around it, to be served in its place.
+        """
+        if hasattr(app, "add_middleware"):
+            app.add_middleware(WebhookMiddleware, whatsapp=self, path=path, options=options)
+            return app
+        return WebhookMiddleware(app, whatsapp=self, path=path, options=options)
+
+    def parse(self, payload: object, provider: str | None = None) -> list[Event]:
+        """Return the events of a webhook, and record nothing."""
+        found = provider or detect_provider(payload)
+        if found is None or not isinstance(payload, Mapping):
+            return []
+        return self._events(found, payload)
+
+    def count_rejected(self, reason: str, provider: str | None = None) -> None:
+        """Count a webhook that was not read: ``signature``, ``malformed`` or ``too_large``."""
+        self._metrics.provider.count_rejected(provider, reason)
+
+    def _observe(
+        self,
+        payload: object,
+        headers: Mapping[str, str] | Iterable[tuple[Any, Any]] | None,
+        body: bytes | None,
+        provider: str | None,
+        how: tuple[str, bool],
+    ) -> list[Event]:
+        if isinstance(payload, bytes | bytearray | str):
+            body = payload.encode(errors="replace") if isinstance(payload, str) else bytes(payload)
+            payload = None
+        if body is not None and len(body) > self.config.max_body_bytes:
+            return self._reject("too_large", provider)
+        if payload is None:
+            payload = _parse(body)
+        if not isinstance(payload, Mapping):
+            return self._reject("malformed", provider)
+        provider = provider if provider in ADAPTERS else detect_provider(payload)
+        if provider is None:
+            return self._reject("malformed", None)
+        if not self._is_genuine(provider, payload, signatures.lower_headers(headers), body):
+            return self._reject("signature", provider)
+        events = self._events(provider, payload)
+        envelope = _envelope(payload, body)
+        return self._recorder.record(events, envelope=envelope, origin=how[0], expects_reply=how[1])
+
+    def _events(self, provider: str, payload: Mapping[str, Any]) -> list[Event]:
+        """Return the events that can be read: what breaks one costs those after it, and is counted."""
+        found: list[Event] = []
+        try:
+            found.extend(islice(ADAPTERS[provider](payload, self._addresses), MAX_ITEMS))
+        except Exception as error:  # noqa: BLE001 - a shape that nobody has thought of
+            self._fail(error)
+        return found
+
+    def _is_genuine(
+        self, provider: str, payload: Mapping[str, Any], headers: Mapping[str, str], body: bytes | None
+    ) -> bool:
+        secret = self._secrets.get(provider)
+        if secret is None:
+            return True
+        if provider == "evolution":
+            return signatures.has_evolution_key(payload, secret)
+        if body is None:
+            return False
+        check = signatures.is_signed_by_meta if provider == "cloud_api" else signatures.is_signed_by_waha
+        return check(body, headers, secret)
+
+    def _reject(self, reason: str, provider: str | None) -> list[Event]:
+        self._metrics.provider.count_rejected(provider, reason)
+        return []
+
+    def _fail(self, error: Exception) -> None:
+        self._metrics.error("whatsapp")
+        _logger.debug("whatsself_otel: a webhook could not be read (%s)", type(error).__name__)
+
+
+def _parse(body: bytes | None) -> object:
+    try:
+        return None if body is None else json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _envelope(payload: Mapping[str, Any], body: bytes | None) -> str | None:
+    """Return what names this webhook: WAHA's id, else a digest of the body."""
+    if body is not None:
+        return f"w_{hashlib.sha256(body).hexdigest()[:32]}"
+    named = text(payload.get("id"))
+    return None if named is None else f"w_{hashlib.sha256(named.encode(errors='replace')).hexdigest()[:32]}"
+
+
+def _read(path: Path | None) -> bytes | None:
+    """Return the secret of a file; one that cannot be read lets nothing through."""
+    if path is None:
+        return None
+    try:
+        return path.read_bytes().strip() or _NOBODYS
+    except OSError:
+        return _NOBODYS
+
+
+def _with(event: Event, **fields: Any) -> Event:
+    given = {name: value for name, value in fields.items() if value is not None}
+    return replace(event, **given) if given else event
