@@ -321,7 +321,8 @@ class TestEndpointTexts:
 
         assert config.headers_of("traces") == {"authorization": "Basic bWU6czNAY3JldA=="}
         assert "@" not in config.target("traces")
-        assert "cret" not in repr(config)
+        assert "s3%40cret" not in repr(config)
+        assert "s3@cret" not in repr(config)
 
     def test_credentials_go_to_their_own_host_only(self) -> None:
         environ = {

@@ -319,7 +319,7 @@ class TestMetrics:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client:
             answer = await client.get("/metrics")
 
-        assert 'messages_outbound_total{origin="reply"} 1.0' in answer.text.splitlines()
+        assert 'messages_outbound_total{origin="reply",session="main"} 1.0' in answer.text.splitlines()
 
     def test_a_missing_extra_is_a_problem_and_not_an_exception(
         self, start: Start, monkeypatch: pytest.MonkeyPatch

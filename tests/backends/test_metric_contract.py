@@ -82,7 +82,19 @@ def drive(telemetry: Telemetry, app: FastAPI) -> None:
     metrics.message_sent(origin="manual", contact_id="c2")
     metrics.message_failed(reason="blocked", origin="broadcast", contact_id="c2")
     metrics.message_failed(reason="timeout", origin="broadcast", contact_id="c2")
-    metrics.message_delivered(status="read")
+    metrics.message_sent(origin="reply", contact_id="c3", session="second", message_id="wamid.1")
+    metrics.message_delivered(status="read", message_id="wamid.1")
+    metrics.message_failed(reason="experiment", stage="delivery", message_id="wamid.2")
+    metrics.first_response_failed()
+    metrics.provider.count_billable("utility")
+    metrics.provider.set_template("order/pt_BR", "paused")
+    metrics.provider.set_rating("main", "yellow")
+    metrics.provider.set_limit("main", 250)
+    metrics.provider.count_event("waha", "message")
+    metrics.provider.count_duplicate("waha")
+    metrics.provider.count_rejected("evolution", "signature")
+    metrics.provider.record_lag("waha", 3)
+    metrics.provider.count_call("inbound", "missed")
     metrics.first_response(120)
     metrics.first_response(300)
     metrics.first_response_unanswered()
@@ -107,24 +119,45 @@ def drive(telemetry: Telemetry, app: FastAPI) -> None:
 
 
 EXPECTED = [
-    Expected("messages_outbound_total", 1, {"origin": "reply"}),
-    Expected("messages_outbound_total", 1, {"origin": "manual"}),
-    Expected("messages_outbound_total", 2, {"origin": "broadcast"}),
-    Expected("messages_outbound_total", 0, {"origin": "other"}),
-    Expected("messages_outbound_failed_total", 1, {"reason": "blocked"}),
-    Expected("messages_inbound_total", 1, {"kind": "image"}),
-    Expected("messages_delivered_total", 1, {"status": "read"}),
-    Expected("delivery_success_ratio", 0.5),
+    Expected("messages_outbound_total", 1, {"origin": "reply", "session": "main"}),
+    Expected("messages_outbound_total", 1, {"origin": "reply", "session": "second"}),
+    Expected("messages_outbound_total", 1, {"origin": "manual", "session": "main"}),
+    Expected("messages_outbound_total", 2, {"origin": "broadcast", "session": "main"}),
+    Expected("messages_outbound_total", 0, {"origin": "other", "session": "main"}),
+    Expected(
+        "messages_outbound_failed_total",
+        1,
+        {"reason": "blocked", "fault": "recipient", "stage": "send", "session": "main"},
+    ),
+    Expected(
+        "messages_outbound_failed_total",
+        1,
+        {"reason": "experiment", "fault": "provider", "stage": "delivery", "session": "main"},
+    ),
+    Expected("messages_inbound_total", 1, {"kind": "image", "session": "main"}),
+    Expected("messages_delivered_total", 1, {"status": "read", "session": "main"}),
+    Expected("message_delivery_latency_seconds", 1, {"status": "read"}),
+    Expected("messages_billable_total", 1, {"category": "utility"}),
+    Expected("first_response_failed_total", 1),
+    Expected("whatsapp_template_state", 1, {"template": "order/pt_BR", "state": "paused"}),
+    Expected("whatsapp_quality_rating", 1, {"session": "main", "rating": "yellow"}),
+    Expected("whatsapp_messaging_limit", 250, {"session": "main"}),
+    Expected("webhook_events_total", 1, {"provider": "waha", "event": "message"}),
+    Expected("webhook_duplicates_total", 1, {"provider": "waha"}),
+    Expected("webhook_rejected_total", 1, {"provider": "evolution", "reason": "signature"}),
+    Expected("webhook_lag_seconds", 1, {"provider": "waha"}),
+    Expected("calls_total", 1, {"direction": "inbound", "outcome": "missed"}),
+    Expected("delivery_success_ratio", 0.4),
     Expected("first_response_latency_seconds", 3),
     Expected("first_response_unanswered_total", 1),
     Expected("queue_depth", 7),
     Expected("queue_oldest_age_seconds", 12.5),
-    Expected("rate_global_per_min", 4),
+    Expected("rate_global_per_min", 5),
     Expected("rate_per_contact_per_5min", 3),
     Expected("cb_state_global", 1),
     Expected("cb_state_contact", 2, {"contactId": "c9"}),
     Expected("cb_contacts", 1, {"state": "open"}),
-    Expected("cb_fail_rate_window", 0.5),
+    Expected("cb_fail_rate_window", 0.6),
     Expected("trigger_hits_total", 1, {"triggerId": "welcome"}),
     Expected("flow_started_total", 1, {"flowId": "sale"}),
     Expected("flow_auto_steps_total", 1, {"flowId": "sale"}),
@@ -295,7 +328,7 @@ class TestTheFirstEvent:
     @pytest.mark.parametrize(
         "series",
         [
-            'messages_outbound_total{origin="manual"}',
+            'messages_outbound_total{origin="manual",session="main"}',
             'trigger_hits_total{triggerId="welcome"}',
             'flow_step_entered_total{stepKey="ask"}',
             'whatsapp_session_recovery_seconds_count{session="main"}',

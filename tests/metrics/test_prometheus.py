@@ -78,7 +78,7 @@ class TestTheExposition:
         metrics.message_sent(origin="reply")
         metrics.first_response(100)
         samples = bench.samples(accept)
-        assert samples["messages_outbound_total", (("origin", "reply"),)].value == 1
+        assert samples["messages_outbound_total", (("origin", "reply"), ("session", "main"))].value == 1
         assert samples["first_response_latency_seconds_bucket", (("le", "90.0"),)].value == 0
         assert samples["first_response_latency_seconds_bucket", (("le", "120.0"),)].value == 1
         assert samples["first_response_latency_seconds_count", ()].value == 1

@@ -56,9 +56,14 @@ SESSION_STATES: Final = (
     State(value=5, words=both("▣ waits for QR", "▣ espera QR"), colour=CAUTION),
     State(value=6, words=both("… starting", "… iniciando"), colour=SKY),
     State(value=7, words=both("✔ connected", "✔ conectada"), colour=GOOD),
+    State(value=8, words=both("✖ restricted", "✖ restrita"), colour=BAD),
+    State(value=9, words=both("✖ banned", "✖ banida"), colour=BAD),
 )
-# Of several workers' states the highest counts: one that is connected is what matters, as in the alerts.
-_RISING: Final = ("other", "disconnected", "expired", "logged_out", "qr_pending", "starting", "connected")
+# Of several workers' states the highest counts: one that is connected is what matters, as in the alerts. What WhatsApp
+# holds against the account counts more: it is told once, to one worker.
+_RISING: Final = (
+    *("other", "disconnected", "expired", "logged_out", "qr_pending", "starting", "connected", "restricted", "banned"),
+)
 BREAKER_STATES: Final = (
     State(value=0, words=both("✔ closed", "✔ fechado"), colour=GOOD),
     State(value=1, words=both("… half-open", "… meio-aberto"), colour=CAUTION),

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger("whatsself.acks")
 
-_RANK: Final = {"queued": 0, "sent": 1, "delivered": 2, "read": 3}
+_RANK: Final = {"queued": 0, "sent": 1, "delivered": 2, "read": 3, "failed": 4}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledger:
     """
-    Moves messages from sent to delivered and read.
+    Moves messages from sent to delivered and read, or to failed.
 
     Args:
         client: Where acknowledgements arrive.
@@ -61,9 +61,21 @@ class Acknowledger:
             self.tracer.start_as_current_span("acknowledge whatsapp", kind=SpanKind.CONSUMER) as span,
         ):
             span.set_attribute("status", ack.status)
-            if await self._advance(job.message_id, ack.status):
-                self.metrics.message_delivered(status=ack.status)
-                logger.info("Message %s", ack.status, extra={"status": ack.status})
+            if await self._advance(job.message_id, ack):
+                self._count(ack)
+
+    def _count(self, ack: Ack) -> None:
+        if ack.status == "failed":
+            reason = ack.reason or "other"
+            self.metrics.message_failed(reason=reason, stage="delivery", message_id=ack.provider_id)
+            if ack.provider_id in self.client.answers:
+                self.metrics.first_response_failed()
+            logger.error("Message failed after it was accepted", extra={"reason": reason})
+        else:
+            self.metrics.message_delivered(status=ack.status, message_id=ack.provider_id)
+            logger.info("Message %s", ack.status, extra={"status": ack.status})
+        if ack.status in {"read", "failed"}:
+            self.client.answers.discard(ack.provider_id)
 
     async def _find(self, ack: Ack) -> Job | None:
         # Only the row says whose trace this is.
@@ -71,10 +83,11 @@ class Acknowledger:
             async with self.sessions() as session:
                 return (await session.scalars(select(Job).where(Job.provider_id == ack.provider_id))).first()
 
-    async def _advance(self, message_id: str, status: str) -> bool:
+    async def _advance(self, message_id: str, ack: Ack) -> bool:
         async with self.sessions.begin() as session:
             message = await session.get_one(Message, message_id, with_for_update=True)
-            if _RANK.get(message.status, 0) >= _RANK[status]:
+            if _RANK.get(message.status, 0) >= _RANK[ack.status]:
                 return False
-            message.status = status
+            message.status = ack.status
+            message.failure_reason = ack.reason
             return True

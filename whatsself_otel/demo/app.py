@@ -32,6 +32,7 @@ def create_app(settings: DemoSettings | None = None) -> FastAPI:
     app = FastAPI(title="WhatsSelf demo", lifespan=_lifespan)
     engine = open_database(chosen.database_url)
     telemetry = setup_telemetry(app=app, engine=engine)
+    telemetry.whatsapp.instrument_webhook(app, path="/webhook/whatsapp")
     app.state.services = Services.build(chosen, engine, telemetry)
     app.include_router(router)
     return app

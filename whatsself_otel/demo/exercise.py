@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from whatsself_otel.demo.provider import webhooks
+
 if TYPE_CHECKING:
     import httpx
 
@@ -43,6 +45,7 @@ class Exercise:
         await self._send([_NEVER_ANSWERED], "Em que posso ajudar?", origin="manual")
         await self._send(_BROADCAST_TO, "Novidade: agora abrimos aos sábados.", origin="broadcast")
         await self._lose_the_connection()
+        await self._hear_from_the_provider()
         await self._write(_NEVER_ANSWERED, "e agora?")
         await self._fail()
         await self._act("qr")
@@ -51,6 +54,13 @@ class Exercise:
     async def _lose_the_connection(self) -> None:
         await self._act("disconnect")
         await self._wait_for(await self._write(3, "precos"))
+
+    async def _hear_from_the_provider(self) -> None:
+        """Let a reply fail after it was accepted, and a provider tell the rest, one thing twice and one cut short."""
+        await self._wait_for(await self._write(6, "precos", fails_with="undeliverable"))
+        for webhook in [*(told := webhooks()), told[0]]:
+            await self._post("/webhook/whatsapp", webhook)
+        await self.client.post("/webhook/whatsapp", content=b'{"object": "whatsapp_busin')
 
     async def _fail(self) -> None:
         """Open one contact's breaker, then the global one, which leaves what comes after in the queue."""

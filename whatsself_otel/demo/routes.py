@@ -81,6 +81,13 @@ async def receive_message(body: InboundBody, demo: Demo) -> dict[str, Any]:
     }
 
 
+@router.post("/webhook/whatsapp")
+async def receive_webhook(request: Request) -> dict[str, str]:
+    """Take a provider's webhook as it comes; telemetry reads a copy of it."""
+    await request.body()
+    return {"status": "ok"}
+
+
 @router.post("/api/send", status_code=202)
 async def send(body: SendBody, demo: Demo) -> dict[str, Any]:
     """Queue a manual message or a broadcast; contacts who opted out are skipped."""

@@ -1,13 +1,16 @@
-"""A pretend WhatsApp: takes messages, refuses some, and acknowledges the others a little later."""
+"""A pretend WhatsApp: takes messages, refuses some, and tells a little later what became of the others."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+FAILS_LATER: Final = frozenset({"undeliverable", "marketing_limit", "experiment", "recipient_identity"})
+"""Reasons for which a real provider accepts a message and tells of the failure afterwards."""
 
 
 class SendError(Exception):
@@ -33,7 +36,9 @@ class Ack:
 
     provider_id: str
     status: str
-    """``delivered`` or ``read``."""
+    """``delivered``, ``read`` or ``failed``."""
+    reason: str | None = None
+    """Why it failed."""
 
 
 class WhatsAppClient:
@@ -47,6 +52,8 @@ class WhatsAppClient:
 
     def __init__(self, is_connected: Callable[[], bool], *, send_s: float) -> None:
         self.acks: asyncio.Queue[Ack] = asyncio.Queue()
+        self.answers: set[str] = set()
+        """Provider ids of messages that were recorded as first responses and may still fail."""
         self._is_connected = is_connected
         self._send_s = send_s
         self._promised: set[asyncio.Task[None]] = set()
@@ -63,7 +70,7 @@ class WhatsAppClient:
             provider_id: The id that acknowledgements will name.
             phone: E.164 number.
             body: Text, not empty.
-            fails_with: Reason with which this message is refused.
+            fails_with: Reason with which this message is refused, or fails later if it is one of `FAILS_LATER`.
 
         Raises:
             SendError: If WhatsApp refuses the message.
@@ -72,9 +79,10 @@ class WhatsAppClient:
         if not self._is_connected():
             raise SessionDownError
         await asyncio.sleep(self._send_s)
-        if fails_with or not (phone and body):
+        fails_later = fails_with in FAILS_LATER
+        if (fails_with and not fails_later) or not (phone and body):
             raise SendError(fails_with or "not_on_whatsapp")
-        promise = asyncio.create_task(self._acknowledge(provider_id))
+        promise = asyncio.create_task(self._acknowledge(provider_id, fails_with))
         self._promised.add(promise)
         promise.add_done_callback(self._promised.discard)
 
@@ -84,7 +92,8 @@ class WhatsAppClient:
             await asyncio.wait(self._promised)
         await self.acks.join()
 
-    async def _acknowledge(self, provider_id: str) -> None:
-        for status in ("delivered", "read"):
+    async def _acknowledge(self, provider_id: str, fails_with: str | None) -> None:
+        for status in ("failed",) if fails_with else ("delivered", "read"):
             await asyncio.sleep(self._send_s)
-            self.acks.put_nowait(Ack(provider_id=provider_id, status=status))
+            reason = fails_with if status == "failed" else None
+            self.acks.put_nowait(Ack(provider_id=provider_id, status=status, reason=reason))

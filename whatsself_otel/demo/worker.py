@@ -122,10 +122,11 @@ class Worker:
             self.metrics.message_failed(reason=outcome.reason, origin=claim.origin, contact_id=claim.contact_id)
             logger.error("Message to %s failed", claim.phone, extra={"reason": outcome.reason})
         else:
-            self.metrics.message_sent(origin=claim.origin, contact_id=claim.contact_id)
+            self.metrics.message_sent(origin=claim.origin, contact_id=claim.contact_id, message_id=claim.provider_id)
             logger.info("Message sent to %s", claim.phone, extra={"origin": claim.origin, "attempt": claim.attempts})
         if first_response_s is not None:
             self.metrics.first_response(first_response_s)
+            self.client.answers.add(claim.provider_id)
         self.breakers.record(claim.contact_id, succeeded=outcome.reason is None)
 
     def _show_wait(self, claim: Claim) -> None:

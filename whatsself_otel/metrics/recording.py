@@ -318,6 +318,11 @@ class WhatsSelfMetrics:
         self._first_response.record(seconds)
 
     @_guarded
+    def first_response_failed(self) -> None:
+        """Count a first response that failed after it was recorded, where the waits are timed elsewhere."""
+        self._first_response_failed.add(1)
+
+    @_guarded
     def first_response_unanswered(self) -> None:
         """Count a contact that waited past the deadline, where the waits are tracked elsewhere."""
         self._state.add_unanswered()
