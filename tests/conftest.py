@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -78,6 +79,14 @@ def note_servers() -> Iterator[None]:
 def forget_servers() -> None:
     """A test tells of its own servers only."""
     STOPPED.clear()
+
+
+@pytest.fixture(autouse=True)
+def end_telemetry() -> Iterator[None]:
+    """Fail a test that leaves telemetry running: it would see what the tests after it log."""
+    before = threading.excepthook
+    yield
+    assert threading.excepthook is before, "this test leaves telemetry running"
 
 
 @pytest.fixture(autouse=True)
