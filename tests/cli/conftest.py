@@ -1,3 +1,3 @@
-"""What a command may leave running."""
+"""Small real programs for the commands."""
 
-from leftovers import left_running  # noqa: F401 - a fixture
+from small_programs import free_port, left_running, server  # noqa: F401 - fixtures
