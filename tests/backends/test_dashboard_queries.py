@@ -22,7 +22,7 @@ from dashboards.files import documents
 from operations.model import Source
 
 from whatsself_otel.catalogue import CONTACT_ID, MESSAGE_ID, REQUEST_ID
-from whatsself_otel.cli.demo import demo_app
+from whatsself_otel.cli.demo_app import demo_app
 from whatsself_otel.demo.exercise import Exercise
 from whatsself_otel.demo.traffic import trace_id_of
 from whatsself_otel.stack.addresses import Addresses

@@ -15,7 +15,7 @@ import pytest
 from protobuf_sink import OtlpSink
 
 from whatsself_otel import catalogue
-from whatsself_otel.cli.demo import APP, RunningApp, demo_app
+from whatsself_otel.cli.demo_app import APP, RunningApp, demo_app
 from whatsself_otel.demo.exercise import Exercise
 from whatsself_otel.demo.traffic import TrafficPlan, send_traffic, trace_id_of
 from whatsself_otel.viewer.console_view import last_points, span_title, tell

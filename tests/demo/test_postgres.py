@@ -10,7 +10,7 @@ import postgres_server
 import pytest
 from protobuf_sink import OtlpSink
 
-from whatsself_otel.cli.demo import demo_app
+from whatsself_otel.cli.demo_app import demo_app
 from whatsself_otel.demo.traffic import TrafficPlan, send_traffic
 from whatsself_otel.viewer.console_view import last_points
 

@@ -8,7 +8,7 @@ import httpx
 from protobuf_sink import OtlpSink
 
 from whatsself_otel.catalogue import EVENT, SESSION, SESSION_EVENTS
-from whatsself_otel.cli.demo import demo_app
+from whatsself_otel.cli.demo_app import demo_app
 
 
 class TestSessionEvents:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import httpx
 
-from whatsself_otel.cli import demo
+from whatsself_otel.cli.demo_app import demo_app, send
 from whatsself_otel.cli.progress import busy
 from whatsself_otel.cli.stack import Running
 from whatsself_otel.stack import containers
@@ -85,8 +85,8 @@ def run_stack(arguments: argparse.Namespace, choice: Choice) -> int:
     say: Callable[[str], None] = (lambda _line: None) if arguments.json else _say
     with _stack(choice, say) as stack:
         started = time.time()
-        with demo.demo_app(stack.addresses.otlp_http) as app:
-            journal = demo.send(app, arguments.messages)
+        with demo_app(stack.addresses.otlp_http) as app:
+            journal = send(app, arguments.messages)
         entry = journal.entries[0]
         with busy("Waiting until every backend has it"):
             replies = ask(stack, [each.trace_id or "" for each in journal.entries], since=started)

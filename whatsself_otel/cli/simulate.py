@@ -8,7 +8,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsself_otel.cli.demo import terminating
+from whatsself_otel.cli.termination import terminating
 from whatsself_otel.stack.errors import FAILED, MISSING, WRONG_USE, CommandError
 from whatsself_otel.stack.native import missing, remedy
 

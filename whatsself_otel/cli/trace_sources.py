@@ -14,10 +14,9 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status, TracesData
 
 from whatsself_otel.catalogue import CONTACT_ID, MESSAGE_ID, REQUEST_ID
-from whatsself_otel.cli.view import note_file
 from whatsself_otel.stack.store_http import get, get_json
 from whatsself_otel.viewer.console_view import MessageStory
-from whatsself_otel.viewer.note import Note
+from whatsself_otel.viewer.note import Note, note_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -10,8 +10,9 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from whatsself_otel.cli.termination import terminating
 from whatsself_otel.stack.errors import MISSING, WRONG_USE, CommandError
-from whatsself_otel.stack.paths import data_dir
+from whatsself_otel.viewer.note import note_file
 
 if TYPE_CHECKING:
     from whatsself_otel.viewer.server import Viewer, ViewerConfig
@@ -54,7 +55,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(arguments: argparse.Namespace) -> int:
     """Run the viewer until it is interrupted."""
     need_packages()
-    from whatsself_otel.cli.demo import terminating
     from whatsself_otel.viewer.server import Viewer
 
     viewer = Viewer(_config(arguments))
@@ -80,11 +80,6 @@ def need_packages() -> None:
         raise CommandError(
             f"The viewer needs {', '.join(absent)}. Run: pip install 'whatsself-otel[viewer]'", status=MISSING
         )
-
-
-def note_file() -> Path:
-    """Return where a running viewer says how to reach it."""
-    return data_dir() / "viewer.json"
 
 
 def _config(arguments: argparse.Namespace) -> ViewerConfig:

@@ -7,6 +7,8 @@ import os
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from whatsself_otel.stack.paths import data_dir
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -34,3 +36,8 @@ class Note:
             return cls(**json.loads(path.read_text("utf-8")))
         except (OSError, ValueError, TypeError):
             return None
+
+
+def note_file() -> Path:
+    """Return where a running viewer says how to reach it."""
+    return data_dir() / "viewer.json"
