@@ -18,8 +18,10 @@ from children import environment
 from otlp_sink import Sink, run_sink
 
 from whatsself_otel import _sdk
+from whatsself_otel.logs.record import RECORDS
+from whatsself_otel.traces import spans
 
-PARTS = [value for value in vars(_sdk).values() if isinstance(value, _sdk.Part)]
+PARTS = [*(value for value in vars(_sdk).values() if isinstance(value, _sdk.Part)), spans.SPANS, RECORDS]
 NAMES = sorted({name for part in PARTS for name in part.names})
 CONTROL = "no_such_name_anywhere"
 BY_CONTRIB = {CONTROL, *_sdk.CONVENTIONS.names, *_sdk.STATEMENTS.names}

@@ -17,11 +17,13 @@ import pytest
 
 import whatsself_otel
 from whatsself_otel import _sdk
+from whatsself_otel.logs.record import RECORDS
+from whatsself_otel.traces.spans import SPANS
 
 PACKAGE = Path(whatsself_otel.__file__).parent
 WALL = PACKAGE / "_sdk.py"
 PRIVATE = re.compile(r"_[A-Za-z]\w*[A-Za-z0-9]")
-PARTS = [value for value in vars(_sdk).values() if isinstance(value, _sdk.Part)]
+PARTS = [*(value for value in vars(_sdk).values() if isinstance(value, _sdk.Part)), SPANS, RECORDS]
 PUBLISHED = {"_logs"}
 """The packages of logs have an underscore, but are the documented way to logs."""
 

@@ -26,16 +26,10 @@ from opentelemetry import _logs as logs_api
 from opentelemetry import context as otel_context
 from opentelemetry import metrics as metrics_api
 from opentelemetry import trace as trace_api
-from opentelemetry._logs import SeverityNumber
-from opentelemetry.context import Context
 from opentelemetry.metrics import Asynchronous, Observation
-from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, InMemoryMetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags
 
 from whatsself_otel._environment import STANDARD_PREFIX, is_used
 from whatsself_otel._imports import hidden
@@ -44,6 +38,7 @@ from whatsself_otel.catalogue import OVERFLOW
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from opentelemetry.context import Context
     from opentelemetry.sdk.metrics.export import MetricReader, MetricsData
 
 
@@ -92,9 +87,9 @@ def _check(part: Part) -> bool:
     return True
 
 
-def problems() -> list[str]:
-    """Return what is lost on the OpenTelemetry that is installed, for `health`."""
-    return [problem for part in (GLOBALS, SPANS, RECORDS, SERIES, SUPPRESSION) if (problem := part.problem())]
+def problems(*parts: Part) -> list[str]:
+    """Return what is lost on the OpenTelemetry that is installed, of *parts* and of those in this file."""
+    return [problem for part in (GLOBALS, *parts, SERIES, SUPPRESSION) if (problem := part.problem())]
 
 
 def _find(module: str, name: str) -> Any:
@@ -210,109 +205,15 @@ SUPPRESSION: Final = Part(
 _NO_RESOURCE: Final = Resource({})
 
 
-# Spans and log records of our own classes: nothing private, but the switch of a tracer, which only the SDK knows.
+# Spans of our own class: nothing private, but the switch of a tracer, which only the SDK knows.
+
+SWITCH: Final = ("_is_enabled",)
 
 
 def switch_of(tracer: Any) -> Callable[[], bool]:
     """Return what tells whether *tracer*, the SDK's, makes spans."""
     switch: Callable[[], bool] = tracer._is_enabled
     return switch
-
-
-def _check_spans() -> bool:
-    """Make a span of ours and one of the SDK's, do the same with both, and compare what can be read of them."""
-    from whatsself_otel.config import LimitsConfig
-    from whatsself_otel.export.limits import span_limits
-    from whatsself_otel.traces.processors import GuardedProcessors
-    from whatsself_otel.traces.spans import OwnSpan
-
-    limits = span_limits(LimitsConfig())
-    processors = GuardedProcessors(lambda _component: None, limits)
-    provider = TracerProvider(ALWAYS_ON, _NO_RESOURCE, False, processors, span_limits=limits)
-    tracer: Any = provider.get_tracer("check", "1")
-    theirs: Any = tracer.start_span("check", Context(), SpanKind.CLIENT, {"first": 1})
-    context, scope = theirs.get_span_context(), theirs.instrumentation_scope
-    ours: Any = OwnSpan("check", context, None, SpanKind.CLIENT, scope, tracer, {"first": 1})
-    for span in (ours, theirs):
-        span.set_attribute("second", [1, 2])
-        span.add_event("happened", {"third": True}, 1)
-        span.set_status(StatusCode.ERROR, "failed")
-        span.end(2)
-    return _described(ours) == _described(theirs) and switch_of(tracer)()
-
-
-def _described(span: Any) -> list[Any]:
-    names = ("name", "context", "parent", "kind", "resource", "instrumentation_scope", "end_time", "links")
-    events = [(event.name, dict(event.attributes), event.timestamp) for event in span.events]
-    status = span.status.status_code, span.status.description
-    return [*(getattr(span, name) for name in names), dict(span.attributes), events, status, span.is_recording()]
-
-
-def _check_records() -> bool:
-    """Emit a record as we make it and one as the SDK does, and compare what reaches a processor."""
-    from whatsself_otel.config import LimitsConfig
-    from whatsself_otel.export.limits import log_limits
-    from whatsself_otel.logs import LogEntry, MaskedLogRecord, QuickLogRecord, ReadyLogRecord
-
-    seen: list[Any] = []
-
-    class Processor(LogRecordProcessor):
-        def on_emit(self, log_record: Any) -> None:
-            seen.append(log_record)
-
-        def shutdown(self) -> None:
-            """Nothing to end."""
-
-        def force_flush(self, timeout_millis: int = 30_000) -> bool:
-            return timeout_millis > 0
-
-    limits = log_limits(LimitsConfig())
-    provider = LoggerProvider(_NO_RESOURCE, shutdown_on_exit=False, log_record_limits=limits)
-    provider.add_log_record_processor(Processor())
-    logger: Any = provider.get_logger("check")
-    entry = LogEntry(
-        timestamp_ns=1,
-        level="info",
-        severity=SeverityNumber.INFO,
-        message="checked",
-        logger="check",
-        ids={},
-        extra={"kind": "text"},
-        error=None,
-        span_context=SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(1)),
-    )
-    logger.emit(ReadyLogRecord(QuickLogRecord(entry), logger, limits))
-    logger.emit(MaskedLogRecord(entry))
-    ours, theirs = map(_described_record, seen)
-    return ours == theirs
-
-
-def _described_record(emitted: Any) -> list[Any]:
-    names = (
-        "timestamp",
-        "trace_id",
-        "span_id",
-        "trace_flags",
-        "severity_text",
-        "severity_number",
-        "body",
-        "event_name",
-    )
-    record = emitted.log_record
-    about = (emitted.resource, emitted.instrumentation_scope, emitted.dropped_attributes)
-    return [*(getattr(record, name) for name in names), dict(record.attributes), *about]
-
-
-SPANS: Final = Part(
-    names=("_is_enabled",),
-    check=_check_spans,
-    lost="The SDK makes the spans of requests and SQL statements, which takes longer.",
-)
-RECORDS: Final = Part(
-    names=(),
-    check=_check_records,
-    lost="The SDK makes the exported log records, which takes longer.",
-)
 
 
 # The series of a meter provider: a limit for each instrument, and a beginning at zero in a forked child.

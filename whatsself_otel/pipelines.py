@@ -24,6 +24,7 @@ from whatsself_otel.export.exporters import OtlpSender, weigh, weigh_written
 from whatsself_otel.export.limits import log_limits, span_limits
 from whatsself_otel.export.metric_exporter import GuardedMetricExporter
 from whatsself_otel.export.resource import build_resource
+from whatsself_otel.logs.record import RECORDS
 from whatsself_otel.messages import OwnLogger
 from whatsself_otel.metrics.cardinality import BoundedMeterProvider
 from whatsself_otel.metrics.metric_masking import MetricMasker, MetricNames
@@ -38,6 +39,7 @@ from whatsself_otel.traces.processors import (
     mask_span,
 )
 from whatsself_otel.traces.sampling import build_sampler
+from whatsself_otel.traces.spans import SPANS
 from whatsself_otel.traces.tracers import SafeTracerProvider
 
 if TYPE_CHECKING:
@@ -120,7 +122,7 @@ class Pipelines:
         self._metric_exporter = self._build_metric_exporter(destinations.metrics)
         self._reader: IntervalReader | None = None
         self._globals: _sdk.Globals | None = None
-        self.problems = _sdk.problems()
+        self.problems = _sdk.problems(SPANS, RECORDS)
         self._globals_before = _sdk.Globals()
         self.prometheus = self._build_prometheus_reader() if config.prometheus else None
         self._build_providers(requests, id_generator)

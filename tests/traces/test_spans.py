@@ -38,7 +38,7 @@ from opentelemetry.trace import (
 from whatsself_otel import _sdk, message_context
 from whatsself_otel.context import RequestScope, bind_request
 from whatsself_otel.traces.processors import CorrelationProcessor, GuardedProcessors
-from whatsself_otel.traces.spans import OwnSpan, SpanMaker, put_clean
+from whatsself_otel.traces.spans import SPANS, OwnSpan, SpanMaker, put_clean
 
 ATTRIBUTES: Mapping[str, str | int] = {"url.path": "/messages/m-1", "server.port": 8000}
 
@@ -326,7 +326,7 @@ class TestTheLongWayIsTaken:
         monkeypatch.setattr(OwnSpan, "set_status", lambda *_: None)
         _sdk._check.cache_clear()
         span = started(provider())
-        problem = _sdk.SPANS.problem()
+        problem = SPANS.problem()
         monkeypatch.undo()
 
         assert not is_short(span)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import context as otel_context
 from opentelemetry.sdk._logs import Logger, LogRecordLimits
 
-from whatsself_otel import _sdk
 from whatsself_otel.catalogue import REQUEST_ID, ROUTE
 from whatsself_otel.context import CORRELATION_KEYS, EXPORTING, current_attributes, current_request
 from whatsself_otel.export.limits import DEFAULT_LOG_LIMITS
@@ -19,7 +18,7 @@ from whatsself_otel.logs.fields import MAX_TEXT, clean_text, plain
 from whatsself_otel.logs.format import format_json, format_pretty
 from whatsself_otel.logs.levels import level_of
 from whatsself_otel.logs.reading import exception_of, extras_of, is_event, message_of, unfold_event
-from whatsself_otel.logs.record import LogEntry, MaskedLogRecord, QuickLogRecord, ReadyLogRecord, needs_no_cut
+from whatsself_otel.logs.record import RECORDS, LogEntry, MaskedLogRecord, QuickLogRecord, ReadyLogRecord, needs_no_cut
 from whatsself_otel.logs.statements import content_of
 from whatsself_otel.processes.forks import hold_while_forking
 from whatsself_otel.remembered import Remembered
@@ -102,7 +101,7 @@ class TelemetryHandler(logging.Handler):
         self._on_error = on_error
         self._loggers: Remembered[str, Any] = Remembered(_MAX_LOGGERS)
         self._limits = limits
-        self._is_quick = _sdk.RECORDS.works
+        self._is_quick = RECORDS.works
         self._clean_texts: Remembered[str, None] = Remembered(_MAX_REMEMBERED)
         self._clean_fields: Remembered[tuple[str, str], None] = Remembered(_MAX_REMEMBERED)
         self._stream_seen: Any = None

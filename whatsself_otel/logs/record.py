@@ -6,19 +6,21 @@ import functools
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
-from opentelemetry._logs import LogRecord
+from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
-from opentelemetry.sdk._logs import ReadWriteLogRecord
+from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadWriteLogRecord
+from opentelemetry.sdk.resources import Resource
 
+from whatsself_otel import _sdk
 from whatsself_otel.catalogue import EVENT
+from whatsself_otel.export.limits import DEFAULT_LOG_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from opentelemetry._logs import SeverityNumber
     from opentelemetry.sdk._logs import Logger, LogRecordLimits
 
     from whatsself_otel.logs.format import LogSettings
@@ -137,3 +139,60 @@ def iso_time(timestamp_ns: int) -> str:
 @functools.lru_cache(maxsize=4)
 def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _check_records() -> bool:
+    """Emit a record as we make it and one as the SDK does, and compare what reaches a processor."""
+    seen: list[Any] = []
+
+    class Processor(LogRecordProcessor):
+        def on_emit(self, log_record: Any) -> None:
+            seen.append(log_record)
+
+        def shutdown(self) -> None:
+            """Nothing to end."""
+
+        def force_flush(self, timeout_millis: int = 30_000) -> bool:
+            return timeout_millis > 0
+
+    provider = LoggerProvider(Resource({}), shutdown_on_exit=False, log_record_limits=DEFAULT_LOG_LIMITS)
+    provider.add_log_record_processor(Processor())
+    logger: Any = provider.get_logger("check")
+    entry = LogEntry(
+        timestamp_ns=1,
+        level="info",
+        severity=SeverityNumber.INFO,
+        message="checked",
+        logger="check",
+        ids={},
+        extra={"kind": "text"},
+        error=None,
+        span_context=trace.SpanContext(1, 2, is_remote=False, trace_flags=trace.TraceFlags(1)),
+    )
+    logger.emit(ReadyLogRecord(QuickLogRecord(entry), logger, DEFAULT_LOG_LIMITS))
+    logger.emit(MaskedLogRecord(entry))
+    ours, theirs = map(_described_record, seen)
+    return ours == theirs
+
+
+def _described_record(emitted: Any) -> list[Any]:
+    names = (
+        "timestamp",
+        "trace_id",
+        "span_id",
+        "trace_flags",
+        "severity_text",
+        "severity_number",
+        "body",
+        "event_name",
+    )
+    record = emitted.log_record
+    about = (emitted.resource, emitted.instrumentation_scope, emitted.dropped_attributes)
+    return [*(getattr(record, name) for name in names), dict(record.attributes), *about]
+
+
+RECORDS: Final = _sdk.Part(
+    names=(),
+    check=_check_records,
+    lost="The SDK makes the exported log records, which takes longer.",
+)

@@ -18,13 +18,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.context import Context
 from opentelemetry.sdk.environment_variables import OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED
-from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, SynchronousMultiSpanProcessor
 from opentelemetry.sdk.trace import Tracer as SdkTracer
-from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Decision
+from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, DEFAULT_ON, Decision
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from whatsself_otel import _sdk
 from whatsself_otel.context import current_attributes
@@ -35,9 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-    from opentelemetry.context import Context
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.trace import SpanKind, TracerProvider
+    from opentelemetry.trace import TracerProvider
     from opentelemetry.util.types import Attributes, AttributeValue
 
 _logger: Final = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class SpanMaker:
         self._most: int | None = getattr(getattr(self._processors, "limits", None), "max_span_attributes", None)
         counts_spans = os.environ.get(OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED, "").strip().lower() == "true"
         is_ours = type(self.tracer) is SdkTracer and hasattr(self._processors, "has_foreign")
-        self._is_own = is_ours and not counts_spans and self._most != 0 and _sdk.SPANS.works
+        self._is_own = is_ours and not counts_spans and self._most != 0 and SPANS.works
         self._is_enabled = _sdk.switch_of(self.tracer) if self._is_own else bool
 
     def start(self, name: str, context: Context, kind: SpanKind, attributes: Mapping[str, str | int]) -> Any:
@@ -385,3 +386,43 @@ def put_clean(span: Any, attributes: Mapping[str, str | int]) -> None:
         span.put(attributes)
     else:
         span.set_attributes(attributes)
+
+
+class _NoProcessors(SynchronousMultiSpanProcessor):
+    """What a span that is only compared is handed to."""
+
+    has_foreign = False
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.limits = SpanLimits()
+
+
+def _check_spans() -> bool:
+    """Make a span of ours and one of the SDK's, do the same with both, and compare what can be read of them."""
+    processors = _NoProcessors()
+    provider = SdkTracerProvider(ALWAYS_ON, Resource({}), False, processors, span_limits=processors.limits)
+    tracer: Any = provider.get_tracer("check", "1")
+    theirs: Any = tracer.start_span("check", Context(), SpanKind.CLIENT, {"first": 1})
+    context, scope = theirs.get_span_context(), theirs.instrumentation_scope
+    ours: Any = OwnSpan("check", context, None, SpanKind.CLIENT, scope, tracer, {"first": 1})
+    for span in (ours, theirs):
+        span.set_attribute("second", [1, 2])
+        span.add_event("happened", {"third": True}, 1)
+        span.set_status(StatusCode.ERROR, "failed")
+        span.end(2)
+    return _described(ours) == _described(theirs) and _sdk.switch_of(tracer)()
+
+
+def _described(span: Any) -> list[Any]:
+    names = ("name", "context", "parent", "kind", "resource", "instrumentation_scope", "end_time", "links")
+    events = [(event.name, dict(event.attributes), event.timestamp) for event in span.events]
+    status = span.status.status_code, span.status.description
+    return [*(getattr(span, name) for name in names), dict(span.attributes), events, status, span.is_recording()]
+
+
+SPANS: Final = _sdk.Part(
+    names=_sdk.SWITCH,
+    check=_check_spans,
+    lost="The SDK makes the spans of requests and SQL statements, which takes longer.",
+)
