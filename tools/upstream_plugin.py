@@ -32,15 +32,10 @@ from whatsself_otel.catalogue import SCHEMA_URL
 from whatsself_otel.export.encoding import Encoder, join
 from whatsself_otel.integrations import lean_fastapi
 from whatsself_otel.integrations.contrib_statements import StatementTracer
-from whatsself_otel.integrations.fastapi import (
-    FastAPIOptions,
-    RequestMiddleware,
-    Serving,
-    instrument_app,
-    uninstrument_app,
-)
+from whatsself_otel.integrations.fastapi import RequestMiddleware, instrument_app, uninstrument_app
 from whatsself_otel.integrations.outcomes import Durations
 from whatsself_otel.integrations.routes import RouteIndex
+from whatsself_otel.integrations.serving import FastAPIOptions, Serving
 from whatsself_otel.integrations.sqlalchemy import instrument_engine, uninstrument_engine
 from whatsself_otel.metrics.metric_masking import Losses
 from whatsself_otel.traces.processors import OpenRequests

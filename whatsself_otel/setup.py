@@ -29,8 +29,9 @@ from whatsself_otel.export.limits import log_limits
 from whatsself_otel.export.obstacles import SIGNALS, Obstacle, of_errors, of_everything, of_logging
 from whatsself_otel.handle import HANDLE
 from whatsself_otel.health import Health, HealthApp, installed_versions, show_configuration
-from whatsself_otel.integrations.fastapi import FastAPIOptions, instrument_app, uninstrument_app
+from whatsself_otel.integrations.fastapi import instrument_app, uninstrument_app
 from whatsself_otel.integrations.pool import PoolMetrics
+from whatsself_otel.integrations.serving import FastAPIOptions
 from whatsself_otel.integrations.sqlalchemy import (
     contrib_problems,
     instrument_engine,

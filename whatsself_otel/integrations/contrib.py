@@ -21,9 +21,9 @@ from whatsself_otel._imports import import_safely
 from whatsself_otel.catalogue import REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
 from whatsself_otel.integrations.exchange import Exchange
-from whatsself_otel.integrations.fastapi import REQUEST_KEY, Serving, exclusion, wrap_stack
 from whatsself_otel.integrations.outcomes import Durations
 from whatsself_otel.integrations.routes import RouteIndex
+from whatsself_otel.integrations.serving import REQUEST_KEY, Serving, exclusion, wrap_stack
 from whatsself_otel.messages import OwnLogger
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
-    from whatsself_otel.integrations.fastapi import FastAPIOptions, Message, Receive, Scope, Send
+    from whatsself_otel.integrations.serving import FastAPIOptions, Message, Receive, Scope, Send
 
 _NOTHING: Final = "(?!)"
 """Matches no header: contrib would read a variable for an empty list."""

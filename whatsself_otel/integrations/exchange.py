@@ -10,14 +10,14 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN
 
-from whatsself_otel.integrations.fastapi import REQUEST_KEY
 from whatsself_otel.integrations.outcomes import Durations, Outcome, kind_of
+from whatsself_otel.integrations.serving import REQUEST_KEY
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
     from whatsself_otel.context import RequestScope
-    from whatsself_otel.integrations.fastapi import ASGIApp, FastAPIOptions, Message, Receive, Scope, Send
+    from whatsself_otel.integrations.serving import ASGIApp, FastAPIOptions, Message, Receive, Scope, Send
 
 _EMPTY: Final = Context()
 _STARTS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})

@@ -19,8 +19,8 @@ from whatsself_otel import _sdk
 from whatsself_otel.catalogue import REQUEST_ID
 from whatsself_otel.context import RequestScope, bind_request
 from whatsself_otel.integrations.exchange import Exchange
-from whatsself_otel.integrations.fastapi import REQUEST_KEY, exclusion
 from whatsself_otel.integrations.outcomes import MAX_REMEMBERED, is_short
+from whatsself_otel.integrations.serving import REQUEST_KEY, exclusion
 from whatsself_otel.messages import OwnLogger
 from whatsself_otel.remembered import Remembered
 from whatsself_otel.traces.current_span import is_foreign, span_of_ours, with_span
@@ -31,9 +31,9 @@ from whatsself_otel.traces.spans import put_clean
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
-    from whatsself_otel.integrations.fastapi import ASGIApp, FastAPIOptions, Receive, Scope, Send
     from whatsself_otel.integrations.outcomes import Durations
     from whatsself_otel.integrations.routes import RouteIndex
+    from whatsself_otel.integrations.serving import ASGIApp, FastAPIOptions, Receive, Scope, Send
     from whatsself_otel.traces.spans import SpanMaker
 
 _logger = OwnLogger(__name__)
