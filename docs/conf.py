@@ -55,8 +55,8 @@ def _hand_over_files(app: Sphinx, name: str, text: list[str]) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Show query languages as they are: what Pygments has of PromQL stumbles over names of recording rules."""
+    """Show query languages and diagrams as they are: what Pygments has of PromQL stumbles over names of rules."""
     app.connect("source-read", _lead_to_every_page)
     app.connect("source-read", _hand_over_files)
-    for language in ("promql", "logql", "logsql", "traceql"):
+    for language in ("promql", "logql", "logsql", "traceql", "mermaid"):
         app.add_lexer(language, TextLexer)

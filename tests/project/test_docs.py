@@ -7,14 +7,17 @@ import shlex
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import check_coverage
 import check_site
 import first_steps
+import generate_architecture
 import generate_scale
 import generate_vendors
 import pytest
+from imports import Import
 from markdown_pages import (
     READMES,
     ROOT,
@@ -46,6 +49,7 @@ LOOKED_AT = {
     "promql": "tests/backends/test_rules.py::TestPromtool::test_parses_every_query_of_a_runbook",
     "logsql": "tests/backends/test_dashboard_queries.py::test_every_query_of_every_panel_returns_data",
     "json": "tests/logs/test_logs.py::TestShape::test_a_line_is_pinos_record",
+    "mermaid": "tests/project/test_docs.py::TestArchitecture::test_the_picture_is_what_the_imports_say",
     "{toctree}": "tests/project/test_docs.py::TestSite::test_is_built_without_a_warning_and_no_link_is_dead",
 }
 """Kinds of fences, and the test that looks at them."""
@@ -302,6 +306,21 @@ class TestArchitecture:
         inner = {path.name for folder in _MAPPED for path in (PACKAGE / folder).glob("*.py")}
 
         assert named == top | folders | inner
+
+    def test_the_picture_is_what_the_imports_say(self) -> None:
+        assert generate_architecture.main(["--check"]) == 0
+
+    def test_a_new_import_is_drawn(self) -> None:
+        modules = (
+            "whatsself_otel.setup",
+            "whatsself_otel.logs.handler",
+            "whatsself_otel.masking",
+            "whatsself_otel.cli",
+        )
+        imports = [Import(one, other, "called") for one, other in pairwise(modules)]
+        typed = Import("whatsself_otel.traces.spans", "whatsself_otel.export.otlp", "typed")
+
+        assert generate_architecture.arrows([*imports, typed]) == [("logs", "masking"), ("masking", "cli")]
 
 
 class TestDecisions:
