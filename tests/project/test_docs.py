@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -307,6 +309,18 @@ class TestArchitecture:
 
         assert named == top | folders | inner
 
+    @pytest.mark.parametrize(("signal", "most"), [("A span", 6), ("A log line", 7), ("A metric", 8), ("An alert", 1)])
+    def test_the_walk_goes_through_few_files_and_each_has_what_is_named(self, signal: str, most: int) -> None:
+        steps = walk(signal)
+
+        assert 0 < len({file for file, _ in steps}) <= most
+        assert [(file, name) for file, name in steps if name not in defined(file)] == []
+
+    def test_a_walk_to_nowhere_is_seen(self) -> None:
+        assert "BatchQueue.put" in defined("export/batch_queue.py")
+        assert "BatchQueue.nothing" not in defined("export/batch_queue.py")
+        assert defined("export/nothing.py") == set()
+
     def test_the_picture_is_what_the_imports_say(self) -> None:
         assert generate_architecture.main(["--check"]) == 0
 
@@ -321,6 +335,30 @@ class TestArchitecture:
         typed = Import("whatsself_otel.traces.spans", "whatsself_otel.export.otlp", "typed")
 
         assert generate_architecture.arrows([*imports, typed]) == [("logs", "masking"), ("masking", "cli")]
+
+
+def walk(signal: str) -> list[tuple[str, str]]:
+    """File and function of each step that *signal* takes."""
+    section = read("docs/architecture.md").partition(f"\n### {signal}\n")[2].partition("\n##")[0]
+    steps = re.findall(r"\| `([\w/]+\.py)` \| `([\w.]+)` \|$", section, re.MULTILINE)
+    assert len(steps) == section.count("\n| ") - 1, "a row that names no file or function"
+    return steps
+
+
+def defined(file: str) -> set[str]:
+    """The functions, classes, methods and constants of *file*, which is of the package or of ``tools/``."""
+    path = (ROOT if file.startswith("tools/") else PACKAGE) / file
+    tree = ast.parse(path.read_bytes() if path.exists() else b"")
+    return {name for node in tree.body for name in named(node)}
+
+
+def named(node: ast.stmt) -> Iterator[str]:
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        yield node.target.id
+    elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+        yield node.name
+        inner = node.body if isinstance(node, ast.ClassDef) else ()
+        yield from (f"{node.name}.{each.name}" for each in inner if isinstance(each, ast.FunctionDef))
 
 
 class TestDecisions:
