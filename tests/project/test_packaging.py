@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
+import venv
 import zipfile
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
@@ -14,6 +17,7 @@ from types import ModuleType
 
 import first_steps
 import pytest
+from children import environment
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
@@ -142,7 +146,37 @@ class TestInstalled:
         assert "whatsself-otel view" in asked.stderr
 
 
+CORE = (
+    "test_testing.py",
+    "typing",
+    "traces/test_processors.py",
+    "logs/test_logs.py",
+    "export/test_export.py",
+)
+"""The tests that run on the wheel: the one call, each signal, and what leaves."""
+
+
 class TestWheel:
+    def test_passes_the_core_of_the_tests(self, built: Path, tmp_path: Path) -> None:
+        """In an environment of its own, which takes everything but the package from this one."""
+        venv.create(tmp_path / "fresh", with_pip=False)
+        python = tmp_path / "fresh" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+        site, ours = (
+            sysconfig.get_path("purelib", vars={"base": str(base)}) for base in (tmp_path / "fresh", sys.prefix)
+        )
+        (path,) = built.glob("*.whl")
+        shutil.unpack_archive(path, site, "zip")
+        # A line of a .pth file adds a folder, but not that folder's own .pth files: the checkout stays out of sight.
+        Path(site, "packages.pth").write_text(ours, "utf-8")
+        tests = [str(ROOT / "tests" / name) for name in CORE]
+        settings = ("--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider")
+
+        where = run(python, "-c", "import whatsself_otel; print(whatsself_otel.__file__)", cwd=tmp_path)
+        done = run(python, "-P", "-m", "pytest", "-q", *settings, *tests, cwd=tmp_path)
+
+        assert Path(where.stdout.strip()).is_relative_to(tmp_path)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
     def test_is_typed_and_licensed(self, wheel: zipfile.ZipFile) -> None:
         names = wheel.namelist()
 
@@ -158,6 +192,12 @@ class TestWheel:
 
     def test_carries_nothing_but_the_package(self, wheel: zipfile.ZipFile) -> None:
         assert {name.split("/")[0].split("-")[0] for name in wheel.namelist()} == {"whatsself_otel"}
+
+
+def run(python: Path, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [python, *words], cwd=cwd, env=environment(PYTHONPATH=""), capture_output=True, text=True, check=False
+    )
 
 
 def direct(name: str) -> set[str]:
