@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote
 
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.masking import Masker, MaskingConfig
@@ -39,6 +40,32 @@ class PartlyWrongError(ValueError):
         super().__init__()
         self.value = value
         self.left_out = ", ".join(left_out)
+
+
+def parse_pairs(given: str, holds: Callable[[str, str], bool]) -> dict[str, str]:
+    """
+    Return the pairs of ``key=value,key=value``, percent-decoded; leave out those that *holds* does not take.
+
+    Source: https://opentelemetry.io/docs/specs/otel/protocol/exporter/#specifying-headers-via-environment-variables
+
+    Raises:
+        PartlyWrongError: If some pairs are left out.
+        ValueError: If all are.
+    """
+    right: dict[str, str] = {}
+    left_out: list[str] = []
+    for number, item in enumerate(filter(str.strip, given.split(",")), start=1):
+        key, sign, value = item.partition("=")
+        pair = unquote(key.strip()), unquote(value.strip())
+        if sign and holds(*pair):
+            right[pair[0]] = pair[1]
+        else:
+            left_out.append(f"pair {number}")
+    if left_out and right:
+        raise PartlyWrongError(right, left_out)
+    if left_out:
+        raise ValueError(given)
+    return right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,10 @@ import dataclasses
 import operator
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import InitVar, dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from whatsself_otel import _environment, _settings
 from whatsself_otel._installed import PROPAGATORS, SAMPLERS, is_installed
@@ -27,6 +27,7 @@ from whatsself_otel._settings import (
     group,
     items,
     milliseconds,
+    parse_pairs,
     setting,
     switch,
     text,
@@ -68,32 +69,6 @@ def is_host_rule(value: object) -> bool:
         isinstance(value, str)
         and re.fullmatch(r"\*|\.?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[?[0-9a-f:]+\]?", value) is not None
     )
-
-
-def parse_pairs(given: str, holds: Callable[[str, str], bool]) -> dict[str, str]:
-    """
-    Return the pairs of ``key=value,key=value``, percent-decoded; leave out those that *holds* does not take.
-
-    Source: https://opentelemetry.io/docs/specs/otel/protocol/exporter/#specifying-headers-via-environment-variables
-
-    Raises:
-        PartlyWrongError: If some pairs are left out.
-        ValueError: If all are.
-    """
-    right: dict[str, str] = {}
-    left_out: list[str] = []
-    for number, item in enumerate(filter(str.strip, given.split(",")), start=1):
-        key, sign, value = item.partition("=")
-        pair = unquote(key.strip()), unquote(value.strip())
-        if sign and holds(*pair):
-            right[pair[0]] = pair[1]
-        else:
-            left_out.append(f"pair {number}")
-    if left_out and right:
-        raise PartlyWrongError(right, left_out)
-    if left_out:
-        raise ValueError(given)
-    return right
 
 
 def parse_headers(given: str) -> dict[str, str]:

@@ -92,7 +92,8 @@ class TestPythonStack:
         assert re.search(r"^ +0\.0ms +[0-9.]+ms  POST /webhook/messages", shown, re.MULTILINE)
         assert re.search(r"└─ .*acknowledge whatsapp", shown)
         assert "Message sent to +55********0000" in shown
-        assert re.search(rf'^  messages_outbound_total{{origin="reply",? ?session="main"}} 1 +<- {trace_id[1]}$', shown, re.MULTILINE)
+        outbound = rf'^  messages_outbound_total{{origin="reply",? ?session="main"}} 1 +<- {trace_id[1]}$'
+        assert re.search(outbound, shown, re.MULTILINE)
 
     def test_it_says_what_it_took_and_how_to_get_more(self, shown: str) -> None:
         assert shown.startswith("Stack: python, because it was asked for\n")

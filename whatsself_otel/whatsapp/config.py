@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whatsself_otel import _settings
-from whatsself_otel._settings import count, file, setting
+from whatsself_otel._settings import count, file, parse_pairs, setting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,8 +18,6 @@ def _is_name(key: object, value: object) -> bool:
 
 
 def _parse_sessions(given: str) -> dict[str, str]:
-    from whatsself_otel.config import parse_pairs  # which has this configuration as a group
-
     return parse_pairs(given, _is_name)
 
 
