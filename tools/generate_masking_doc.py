@@ -17,10 +17,14 @@ from whatsself_otel.masking import MAX_DEPTH, MAX_ITEMS, MAX_TEXT_CHARS, Masker
 from whatsself_otel.masking.detectors import DETECTOR_RULES, MAX_ANCHORS
 from whatsself_otel.masking.keys import (
     CONTENT_KEYS,
+    CONTENT_PARENTS,
     HARMLESS_ENDINGS,
     KEY_RULES,
     SEARCH_PARAMETERS,
     SQL_KEYS,
+    TECHNICAL_IDS,
+    TECHNICAL_OWNERS,
+    TECHNICAL_VALUES,
     TELEMETRY_NAMESPACES,
     URL_KEYS,
     KeyRule,
@@ -42,6 +46,9 @@ nothing is raised. This page is generated from the rules.
 - A phone becomes `+55********4321`: calling code, always eight stars, the last four digits. `mask_last=0` hides all.
   Of a number with fewer than seven digits after its calling code none is shown.
 - A WhatsApp address keeps its domain, its device and the message id around it: `true_+55********4321@c.us_3EB0A1`.
+- An id of the Cloud API (`wamid.…`, `wacid.…`) holds the whole phone. `message_ref()` gives the short reference that
+  stands for it everywhere: the kind and 24 hex digits of SHA-256. `whatsself-otel trace` and the viewer's search accept
+  the original.
 - The credentials of a URL become `REDACTED:REDACTED@`, as in OpenTelemetry's conventions, so that it still parses.
 - The literals of a statement become `?`, also as in these conventions.
 - Everything else becomes a constant that names the rule: `[masked:body]`.
@@ -54,8 +61,18 @@ _KEYS: Final = """\
 ## Keys
 
 A name is split into words: `contactPhone`, `contact_phone`, `contact-phone` and `CONTACT_PHONE` are the same two. Words
-decide, never parts of words: `author` is not `auth`. A rule applies at any depth, in JSON and `key=value` inside texts
-too, and to query parameters.
+decide, never parts of words: `author` is not `auth`. A rule applies at any depth and to query parameters, and inside
+texts wherever a name stands before its value:
+
+- in data, to the end of the value, whatever it is: JSON, the representations of Python and Node, calls
+  (`Contact(name='…')`), pairs of headers, `{"name": …, "value": …}`, options of a command line, and data in strings of
+  data to a depth of three. What is never closed is masked to the end of the text.
+- in `key=value` and `key: value` to the closing quote; without quotes a secret ends at a space, a name at the line, and
+  what people wrote at the next `key=` or at the end of the text.
+- in multipart bodies, by the name of the part.
+
+A value under a name that has a rule stays if it is a masked one, or, under an ambiguous name, if it is one of the
+technical values below. A masked number becomes text. `allow_keys` frees a name from its rule.
 """
 _DOTTED: Final = """\
 ### Dotted names
@@ -84,7 +101,10 @@ def _detectors() -> Iterable[str]:
 
 
 def _key_rules() -> Iterable[str]:
-    header = ("Becomes", "Holds", "Anywhere in a name", "At its end", "After certain words", "As the whole name")
+    header = (
+        *("Becomes", "Holds", "Anywhere in a name", "At its end", "After certain words", "As the whole name"),
+        "As the whole name, unless one technical word",
+    )
     yield table(header, [_key_row(rule) for rule in KEY_RULES])
 
 
@@ -98,6 +118,7 @@ def _key_row(rule: KeyRule) -> tuple[str, ...]:
         _names(rule.exact),
         qualified or "-",
         _names(rule.outside_telemetry),
+        _names(rule.phrases),
     )
 
 
@@ -109,6 +130,14 @@ def _vocabularies() -> Iterable[str]:
     yield f"Namespaces: {_names(sorted(TELEMETRY_NAMESPACES))}.\n"
     yield "Harmless endings, which make a name speak about the datum (`body_size`); numbers under them pass:"
     yield f"{_names(sorted(HARMLESS_ENDINGS))}.\n"
+    yield 'Technical values, which stay under the names of the column "As the whole name" (`to=queued`):'
+    yield f"{_names(sorted(set(TECHNICAL_VALUES)))}.\n"
+    yield "Words before `name` in a text that make it a thing's name (`thread name=worker-1`):"
+    yield f"{_names(sorted(TECHNICAL_OWNERS))}.\n"
+    yield "Words before `id` that make a bare number an id and no phone (`order_id=393857082423`):"
+    yield f"{_names(sorted(TECHNICAL_IDS))}.\n"
+    yield "Objects of WhatsApp: what stands inside them is content, unless its own name has a rule or is an id:"
+    yield f"{_names(sorted(CONTENT_PARENTS))}.\n"
     yield f"Read as statements: {_names(sorted(SQL_KEYS))};"
     yield "values bound to one (`db.query.parameter.*`) become `[masked:sql]`.\n"
     yield f"Read as URLs: {_names(sorted(URL_KEYS))}."

@@ -167,7 +167,8 @@ class TestText:
         examples = {
             f"true_{PHONE}@c.us_3EB0A1_out": f"true_{MASKED}@c.us_3EB0A1_out",
             f"{PHONE}:12@s.whatsapp.net": f"{MASKED}:12@s.whatsapp.net",
-            "120363025246125888@g.us": "[masked:jid]@g.us",
+            "120363025246125888@g.us": "120363025246125888@g.us",
+            f"{PHONE}-1612345678@g.us": f"{MASKED}-1612345678@g.us",
             "1700000000@broadcast": "[masked:jid]@broadcast",
             "postgresql://app:p@ss/w@db/x": "postgresql://REDACTED:REDACTED@db/x",
             "Contact(name='João', phone='123')": "Contact(name='[masked:name]', phone='[masked:phone]')",
@@ -562,7 +563,7 @@ def test_the_page_names_every_rule() -> None:
     assert [
         rule.rule
         for rule in (*KEY_RULES, *DETECTOR_RULES)
-        if f"`[masked:{rule.rule}]`" not in text and rule.rule not in {"phone", "jid", "credentials"}
+        if f"`[masked:{rule.rule}]`" not in text and rule.rule not in {"phone", "jid", "credentials", "wamid"}
     ] == []
 
 

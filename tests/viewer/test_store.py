@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from parts import counter, histogram, logs, spans, trace_id
 
+from whatsself_otel.masking import message_ref
 from whatsself_otel.viewer import queries, rows
 from whatsself_otel.viewer.objectives import measured
 from whatsself_otel.viewer.series import load
@@ -176,3 +177,13 @@ class TestObjectives:
 
         (found,) = [each for each in measured(store) if each["name"] == "send-success"]
         assert (found["total"], found["ratio"], found["budget"]) == (2, 1, None)
+
+
+class TestFind:
+    def test_a_message_is_found_by_the_id_that_the_provider_gave_it(self, open_store: Callable[..., Store]) -> None:
+        store = open_store()
+        provider = "wamid.HBgNNTUxMTk4NzY1NDMyMRUCABIYFjNFQjBDNzY3RDI2QTFCMkM0RAA="
+        store.add(rows.traces(spans(1, messageId=message_ref(provider))))
+        store.sweep()
+
+        assert [trace["traceId"] for trace in queries.find(store, provider)] == [trace_id(1)]

@@ -15,7 +15,9 @@ from whatsself_otel.whatsapp import ContactIdentityChanged, DeliveryStatus, Even
 from whatsself_otel.whatsapp.addresses import Addresses
 from whatsself_otel.whatsapp.detect import ADAPTERS, NAMES, detect_provider
 
-PERSONAL = re.compile(r"5511900000\d{3}|inventad|fulana|beltrano|chave|2@qr|wamid|@s\.whatsapp|@c\.us", re.IGNORECASE)
+PERSONAL = re.compile(
+    r"5511900000\d{3}|inventad|fulana|beltrano|chave|2@qr|wamid[.]|@s\.whatsapp|@c\.us", re.IGNORECASE
+)
 """What every fixture's personal data looks like; names of templates are none, and are left out below."""
 
 
@@ -74,7 +76,7 @@ class TestPrivacy:
         (first,) = events_of(fixture("cloud_api", "message_text"))
         (again,) = events_of(fixture("cloud_api", "message_text"))
         assert first.message_ref == again.message_ref
-        assert re.fullmatch(r"m_[a-z]{24}", first.message_ref or "")
+        assert re.fullmatch(r"wamid:[0-9a-f]{24}", first.message_ref or "")
 
 
 class TestContacts:

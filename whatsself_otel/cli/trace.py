@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from whatsself_otel.cli.progress import busy
 from whatsself_otel.cli.stack import Running
 from whatsself_otel.cli.trace_sources import Jaeger, Tempo, ViewerSource
+from whatsself_otel.masking import message_ref
 from whatsself_otel.stack import containers
 from whatsself_otel.stack.addresses import Addresses
 from whatsself_otel.stack.errors import FAILED, MISSING, WRONG_USE, CommandError
@@ -46,7 +47,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("id", metavar="ID", help="requestId, contactId, messageId or trace id")
+    parser.add_argument("id", metavar="ID", help="requestId, contactId, messageId (a wamid too) or trace id")
     parser.add_argument("--from", dest="source", choices=SOURCES, help="where to look (default: whatever runs)")
     parser.add_argument("--url", help="address of the store that --from names, if it is not the usual one")
     logs = parser.add_mutually_exclusive_group()
@@ -64,7 +65,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Show what is found; failed if nothing is."""
-    wanted = arguments.id.strip()
+    wanted = message_ref(arguments.id.strip())
     if not 0 < len(wanted) <= 200:
         raise CommandError("ID must have 1 to 200 characters.", status=WRONG_USE)
     if arguments.url and not arguments.source:

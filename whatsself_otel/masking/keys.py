@@ -27,6 +27,8 @@ class KeyRule:
     """A word with many meanings, and the words before it that settle this one (``name`` after ``contact``)."""
     outside_telemetry: tuple[str, ...] = ()
     """Masked as a whole name, but not as the last part of an OpenTelemetry name (``service.name``)."""
+    phrases: tuple[str, ...] = ()
+    """The same, unless the value is one technical word (``title=none``): many programs use these names."""
 
 
 KEY_RULES: Final = (
@@ -35,11 +37,11 @@ KEY_RULES: Final = (
         meaning="phone numbers and WhatsApp addresses",
         strict=(
             *("phone", "phones", "telephone", "cellphone", "msisdn", "jid", "jids", "lid", "e164", "whatsapp_number"),
-            *("telefone", "telefones", "celular", "celulares", "fone", "pn"),
+            *("telefone", "telefones", "celular", "celulares", "fone", "pn", "bsuid"),
         ),
         exact=(
             *("phone_number", "mobile_number", "wa_id", "chat_id", "sms", "tel", "callto", "whatsapp", "zap", "wpp"),
-            *("sender_id", "recipient_id"),
+            *("sender_id", "recipient_id", "from_user_id", "parent_user_id", "parent_bsuid"),
         ),
         qualified=(
             ("number", "phone mobile cell contact whatsapp wa from to sender recipient customer"),
@@ -56,34 +58,72 @@ KEY_RULES: Final = (
     KeyRule(
         rule="body",
         meaning="what people write and send",
-        strict=("body", "bodies", "caption", "captions", "conversation", "transcript", "vcard", "legenda", "mensagem"),
+        strict=(
+            *("body", "bodies", "caption", "captions", "conversation", "transcript", "vcard", "vcards"),
+            *("legenda", "mensagem", "mensagens", "observacao", "observacoes", "comentario", "comentarios"),
+        ),
         exact=(
-            *("quoted_msg", "quoted_message", "extended_text_message", "text_message", "selected_display_text"),
-            *("input_value", "message_text", "reply_text"),
+            *("quoted_msg", "quoted_message", "extended_text_message", "text_message", "display_text", "option_name"),
+            *("selected_options", "button_payload", "button_text", "list_title", "row_title", "button_title"),
+            *("response_json", "flow_response", "input_value", "message_text", "reply_text", "group_subject"),
+            *("subject_old", "jpeg_thumbnail", "png_thumbnail", "thumbnail_base64", "v_card", "v_cards", "about_text"),
+            *("profile_status", "profile_about", "status_text", "list_description", "poll_name", "poll_title"),
         ),
         qualified=(
             ("message", "text last first next quoted inbound outbound incoming outgoing reply sent received chat raw"),
             ("text", "message msg body reply quoted chat button note caption inbound outbound sent received raw last"),
+            ("text", "title content footer header matched hydrated selected"),
             ("content", "message msg body reply quoted chat note file inbound outbound sent received raw last"),
             ("msg", "quoted last inbound outbound incoming outgoing reply sent received chat"),
             ("preview", "message text chat"),
             ("texto", "mensagem resposta"),
+            ("caption", "image video document"),
         ),
-        outside_telemetry=("message", "messages", "content", "contents", "text", "quoted", "texto", "input", "prompt"),
+        outside_telemetry=(
+            *("message", "messages", "content", "contents", "text", "quoted", "texto", "input", "prompt"),
+            *("conteudo", "resposta", "respostas", "observation", "base64"),
+        ),
+        phrases=(
+            "title",
+            "subtitle",
+            "subject",
+            "desc",
+            "description",
+            "titulo",
+            "descricao",
+            "assunto",
+            "about",
+            "label",
+        ),
     ),
     KeyRule(
         rule="name",
         meaning="names and addresses of people",
-        strict=("pushname", "surname", "firstname", "lastname", "fullname", "nickname", "sobrenome", "endereco"),
+        strict=(
+            "pushname",
+            "surname",
+            "firstname",
+            "lastname",
+            "fullname",
+            "nickname",
+            "sobrenome",
+            "endereco",
+            "bairro",
+            "apelido",
+        ),
         exact=(
             *("push_name", "full_name", "first_name", "last_name", "display_name", "verified_name", "notify_name"),
-            *("username", "user_name", "street_address", "nome_completo"),
+            *("username", "user_name", "street_address", "nome_completo", "short_name", "formatted_name", "biz_name"),
+            *("chat_name", "group_name", "nome_cliente", "nome_contato", "nome_paciente", "nome_social", "nome_mae"),
+            *("nome_pai", "razao_social", "nome_fantasia", "middle_name", "degrees_latitude", "degrees_longitude"),
+            *("formatted_address", "full_address"),
         ),
         qualified=(
             ("name", "contact customer client sender recipient profile person lead owner author patient member group"),
             ("nome", "contato cliente pessoa"),
         ),
-        outside_telemetry=("name", "names", "nome", "notify", "street", "logradouro"),
+        outside_telemetry=("name", "names", "nome", "nomes", "notify", "street", "logradouro", "latitude", "longitude"),
+        phrases=("address", "company", "organization"),
     ),
     KeyRule(
         rule="email",
@@ -94,7 +134,7 @@ KEY_RULES: Final = (
     KeyRule(
         rule="qr",
         meaning="what links a WhatsApp session: QR and pairing codes",
-        strict=("qr", "qrcode"),
+        strict=("qr", "qrcode", "pairingcode"),
         exact=("qr_code", "pairing_code", "link_code"),
     ),
     KeyRule(
@@ -103,12 +143,15 @@ KEY_RULES: Final = (
         strict=(
             *("password", "passwd", "pwd", "passphrase", "senha", "secret", "secrets", "segredo", "token", "tokens"),
             *("authorization", "cookie", "cookies", "dsn", "apikey", "jwt", "credential", "credentials", "bearer"),
-            *("otp", "csrf", "xsrf", "authtoken"),
+            *("otp", "csrf", "xsrf", "authtoken", "authkey", "mediakey", "privkey", "privatekey", "secretkey"),
+            *("accesstoken", "refreshtoken", "sessionkey", "clientsecret", "pgpassword", "ratchet", "chains"),
         ),
         exact=(
             *("api_key", "private_key", "access_key", "secret_key", "encryption_key", "signing_key", "session_key"),
             *("noise_key", "identity_key", "pre_key", "auth_key", "verification_code", "two_factor_code"),
-            *("connection_string", "database_url", "db_url", "redis_url", "sig", "signature"),
+            *("media_key", "priv_key", "root_key", "chain_key", "key_pair", "signed_pre_key", "account_key"),
+            *("message_secret", "companion_key", "routing_info", "adv_secret_key", "app_state_sync_key"),
+            *("connection_string", "database_url", "db_url", "redis_url", "sig", "signature", "set_cookie"),
         ),
         outside_telemetry=("auth", "pin", "creds"),
     ),
@@ -120,7 +163,7 @@ KEY_RULES: Final = (
             *("card_number", "credit_card", "cvv", "cvc", "pix_key", "chave_pix", "birth_date", "date_of_birth"),
             *("birthday", "data_nascimento", "tax_id"),
         ),
-        outside_telemetry=("rg", "pix"),
+        outside_telemetry=("rg", "pix", "cep", "cnh"),
     ),
 )
 
@@ -136,12 +179,60 @@ HARMLESS_ENDINGS: Final = frozenset(
 )
 """A name that ends so speaks about the datum, and is not it: ``body_size``, ``phone_country``, ``tokenType``."""
 
+CONTENT_PARENTS: Final = frozenset(
+    """
+    interactive button buttons button_reply list_reply nfm_reply location location_message live_location_message
+    addresses org contacts contacts_array_message contact_message order product_items document document_message
+    image_message video_message audio_message sticker_message ptv_message template_message hydrated_template
+    hydrated_four_row_template four_row_template template_button_reply_message list_message list_response_message
+    buttons_message buttons_response_message interactive_message interactive_response_message poll_creation_message
+    poll_creation_message_v poll_update_message poll poll_vote vote event_message product_message order_message
+    group_invite_message sections rows components parameters footer hydrated_buttons quick_reply_button
+    """.split()  # noqa: SIM905 - a vocabulary reads as text
+)
+"""WhatsApp's own objects: what stands inside them is content, unless its own name says what it is."""
+
+TECHNICAL_VALUES: Final = tuple(
+    """
+    queued pending sent delivered read played failed deleted accepted received error ok open closed half-open half_open
+    opening closing connected disconnected connecting admin superadmin member owner user bot system provider server
+    client self me all any none null nil undefined true false yes no on off y n auto default unknown default main
+    oauth oauth2 basic bearer digest apikey session anonymous required optional enabled disabled active inactive
+    starting stopped running idle done cancelled success inbound outbound incoming outgoing
+    """.split()  # noqa: SIM905 - a vocabulary reads as text
+)
+"""Values that say nothing about a person: an ambiguous name that holds one of them is a state (``to=queued``)."""
+
+TECHNICAL_OWNERS: Final = frozenset(
+    """
+    thread host span queue job task service file module event function logger db database table column index metric
+    server node pod container image process worker class method branch package plugin flow trace scope field param
+    parameter header variable attribute key tag label instrument instance device role policy rule alert dashboard
+    exchange topic stream bucket cluster namespace network pool route handler operation test suite step template
+    """.split()  # noqa: SIM905 - a vocabulary reads as text
+)
+"""Words before ``name`` in a text that make it the name of a thing (``thread name=worker-1``)."""
+
+TECHNICAL_IDS: Final = frozenset(
+    """
+    order media number account business waba template flow app page ad ads campaign product catalog catalogue invoice
+    transaction payment charge ticket job task run build row button list step node event request trace span instance
+    file document asset store shop item sku cart subscription plan batch offset partition queue worker process thread
+    pedido fatura produto loja conta cobranca nota
+    """.split()  # noqa: SIM905 - a vocabulary reads as text
+)
+"""Words before ``id`` whose bare numbers are ids (``order_id=393857082423``), and never a phone."""
+
+_PROSE_OWNERS: Final = frozenset({"message", "mensagem", "msg", "text", "texto", "body", "caption", "conteudo"})
+_PROSE_ENDINGS: Final = frozenset({"status", "state", "type", "kind", "format", "source", "template", "field"})
+
 TELEMETRY_NAMESPACES: Final = frozenset(
     """
-    app artifact asgi aws azure browser cicd client cloud code collector container cpu db deployment destination device
-    disk dns elasticsearch err error event exception faas feature_flag file flow gcp geo gen_ai host http k8s log logger
-    messaging net network nodejs oci opentracing os otel otelcol peer process python queue rpc scope server service
-    session signalr source sqlalchemy system telemetry test thread tls trigger url user_agent vcs webengine whatsself
+    app artifact asgi aws azure browser cicd client cloud code collector container cpu db deployment destination
+    device disk dns elasticsearch err error event exception faas feature_flag file flow gcp gen_ai geo host http job
+    k8s log logger messaging net network nodejs oci opentracing os otel otelcol peer process python queue rpc scope
+    server service session signalr source span sqlalchemy state system task telemetry template test thread tls
+    trigger url user_agent vcs webengine whatsself worker
     """.split()  # noqa: SIM905 - a vocabulary reads as text
 )
 """First parts of dotted names whose ambiguous last part (``name``, ``message``, ``text``, …) is technical."""
@@ -182,6 +273,28 @@ class KeyPlan(NamedTuple):
     """Numbers are measurements here, not phones."""
     ambiguous: bool = False
     """The word has other meanings, so that unquoted prose (``from: closed``) is no evidence."""
+    spared: re.Pattern[str] | None = None
+    """Texts that stay though the name has a rule, in full: technical words (``to=queued``)."""
+    has_contents: bool = False
+    """A mapping or list under this name holds what people wrote, whatever it calls that."""
+    numbers_read: bool = False
+    """Numbers are not masked under the rule, but read by the detectors."""
+
+    def inner(self) -> KeyPlan:
+        """Return the plan of what stands in a container under this name and has no rule of its own."""
+        return CONTENT_PLAN if self.rule is None and self.has_contents else self
+
+
+_VALUES: Final = re.compile("|".join(TECHNICAL_VALUES), re.IGNORECASE)
+_WORD_ONLY: Final = re.compile(r"[a-z0-9][a-z0-9_.:/-]{0,63}")
+_FEW_WORDS: Final = re.compile(r"\S{0,64}(?: \S{1,64})?")
+NO_PLAN: Final = KeyPlan()
+CONTENT_PLAN: Final = KeyPlan("body", numbers_read=True)
+SECRET_PLAN: Final = KeyPlan("secret")
+PAIR_NAMES: Final = ("name", "key", "header", "field", "n", "k", "param", "variable")
+"""Names under which a pair holds the name of its value (``{"name": "authorization", "value": …}``)."""
+PAIR_VALUES: Final = ("value", "val", "v", "content", "data")
+"""Names under which it holds the value."""
 
 
 def words_of(name: str) -> list[str]:
@@ -209,13 +322,15 @@ class KeyBook:
         self._strict = {word: rule.rule for rule in KEY_RULES for word in rule.strict}
         self._exact = {name: rule.rule for rule in KEY_RULES for name in rule.exact}
         self._whole = {name: rule.rule for rule in KEY_RULES for name in rule.outside_telemetry}
-        self._qualified = {
-            word: (rule.rule, frozenset(before.split())) for rule in KEY_RULES for word, before in rule.qualified
-        }
+        self._phrases = {name: rule.rule for rule in KEY_RULES for name in rule.phrases}
+        self._qualified: dict[str, dict[str, str]] = {}
+        for rule in KEY_RULES:
+            for word, before in rule.qualified:
+                self._qualified.setdefault(word, {}).update(dict.fromkeys(before.split(), rule.rule))
 
     def endings(self, size: int) -> frozenset[str]:
         """The last *size* letters of the masked names that have them, for a cheap test before a lookup."""
-        names = [*self._strict, *self._exact, *self._whole, *self._qualified, *self._extra]
+        names = [*self._strict, *self._exact, *self._whole, *self._phrases, *self._qualified, *self._extra]
         return frozenset(name[-size:] for name in names if len(name) == size or (len(name) > size > 2))
 
     def plan(self, key: str) -> KeyPlan:  # noqa: PLR0911 - one line a rule, in their order
@@ -237,23 +352,52 @@ class KeyBook:
         rule = self._rule(words)
         if rule is not None:
             return KeyPlan(rule, numbers_pass=words[-1].endswith("s") and rule in {"secret", "body"})
-        if not technical and (rule := self._ambiguous_rule(words)) is not None:
-            return KeyPlan(rule, numbers_pass=words[-1] == "messages", ambiguous=True)
-        return KeyPlan(reader=_reader(key), numbers_pass=technical or _measures(words))
+        if not technical and (found := self._ambiguous_plan(words)) is not None:
+            return found
+        if words[-1] in _PROSE_ENDINGS and len(words) > 1 and words[0] in _PROSE_OWNERS:
+            return KeyPlan("body", numbers_pass=True, ambiguous=True, spared=_FEW_WORDS)
+        if words[-1] in {"id", "ids"} and len(words) > 1 and words[-2] in TECHNICAL_IDS:
+            return KeyPlan(reader="id", numbers_pass=True)
+        return KeyPlan(
+            reader=_reader(key),
+            numbers_pass=technical or _measures(words),
+            has_contents=not technical and "_".join(words) in CONTENT_PARENTS,
+        )
+
+    def child(self, parent: KeyPlan, key: str, own: KeyPlan) -> KeyPlan:
+        """Return the plan of values under *key* in a container whose contents have the plan *parent*."""
+        if parent.rule is None or own.rule is not None or own.numbers_pass or is_identifier(key):
+            return own
+        return parent
 
     def _rule(self, words: list[str]) -> str | None:
-        for size in range(1, min(3, len(words)) + 1):
+        for size in range(1, min(4, len(words)) + 1):
             if (rule := self._exact.get("_".join(words[-size:]))) is not None:
                 return rule
         if words[-1] in HARMLESS_ENDINGS:
             return None
         return next((self._strict[word] for word in reversed(words) if word in self._strict), None)
 
-    def _ambiguous_rule(self, words: list[str]) -> str | None:
-        if (rule := self._whole.get("_".join(words))) is not None:
-            return rule
-        rule, before = self._qualified.get(words[-1], (None, frozenset()))
-        return rule if len(words) > 1 and words[-2] in before else None
+    def _ambiguous_plan(self, words: list[str]) -> KeyPlan | None:
+        name = "_".join(words)
+        if (rule := self._phrases.get(name)) is not None:
+            return KeyPlan(rule, ambiguous=True, spared=_WORD_ONLY, numbers_read=True)
+        if (rule := self._whole.get(name)) is not None:
+            if name in _NEVER_TECHNICAL:
+                return KeyPlan(rule)
+            return KeyPlan(rule, numbers_pass=name == "messages", ambiguous=True, spared=_VALUES)
+        rule = self._qualified.get(words[-1], {}).get(words[-2]) if len(words) > 1 else None
+        return KeyPlan(rule, ambiguous=True) if rule is not None else None
+
+
+_NEVER_TECHNICAL: Final = frozenset({"text", "texto", "quoted", "conteudo", "resposta", "latitude", "longitude"})
+"""Whole names that say what follows even in unquoted prose (``text: oi``)."""
+
+
+def is_identifier(key: str) -> bool:
+    """Return whether *key* names an id or a kind: such values stay inside what is masked."""
+    words = words_of(key)
+    return bool(words) and words[-1] in {"id", "ids", "type", "kind", "status", "mimetype"}
 
 
 def _reader(key: str) -> str:

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import cache, lru_cache, partial
@@ -27,8 +27,19 @@ from uuid import UUID
 
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.masking import phones
-from whatsself_otel.masking.detectors import MASKED_PHONE, Detectors, Finding, is_harmless
-from whatsself_otel.masking.keys import KEY_RULES, KeyBook, KeyPlan, normal_key
+from whatsself_otel.masking.detectors import Detectors, is_harmless
+from whatsself_otel.masking.keys import (
+    KEY_RULES,
+    NO_PLAN,
+    PAIR_NAMES,
+    PAIR_VALUES,
+    SECRET_PLAN,
+    KeyBook,
+    KeyPlan,
+    normal_key,
+)
+from whatsself_otel.masking.reading import MASKED_PHONE, Finding
+from whatsself_otel.masking.references import reference
 from whatsself_otel.masking.sql import without_literals
 from whatsself_otel.remembered import Remembered
 
@@ -56,7 +67,7 @@ _PLAIN_NUMBER: Final = re.compile(r"\+?[0-9]{7,15}")
 _MAX_REMEMBERED_ID_CHARS: Final = 256
 _CUT_CHARS: Final = 64
 _CUT_NUMBER: Final = re.compile(r"[0-9 ()+.%@\w-]{0,64}\Z")
-_BUILT_IN: Final = frozenset(rule.rule for rule in KEY_RULES) | {"card", "credentials", "jid", "sql"}
+_BUILT_IN: Final = frozenset(rule.rule for rule in KEY_RULES) | {"card", "credentials", "jid", "sql", "wamid"}
 _PERSON: Final = re.compile(
     r"(p_[0-9a-f]{24})(?:[._][0-9]{1,3})?(?::[0-9]{1,4})?@(?:s\.whatsapp\.net|c\.us|lid|hosted|hosted\.lid)"
 )
@@ -233,6 +244,7 @@ class Masker:
         extra = {normal_key(key): "key" for key in config.extra_keys}
         extra |= {normal_key(key): rule.name for rule in config.rules for key in rule.keys}
         book = KeyBook(extra, frozenset(map(normal_key, config.allow_keys)))
+        self._book = book
         self._plan = lru_cache(maxsize=4096)(book.plan)
         self._detectors = Detectors(self._plan, book)
         self._allowed = frozenset(map(_comparable, config.allow_values))
@@ -279,7 +291,7 @@ class Masker:
             return {}
         try:
             walk = _Walk(self)
-            masked = walk.mapping(attributes, _NO_PLAN)
+            masked = walk.mapping(attributes, NO_PLAN)
             return _with_text_keys(masked) if walk.has_other_keys else masked  # type: ignore[return-value]  # all are text
         except Exception:  # noqa: BLE001 - a failure must not let the value through
             return {"masking": self._failed()}
@@ -378,6 +390,8 @@ class Masker:
             return _pseudonym(keys[0], found, original) + kept
         if country:
             return self._shown(digits, country) + kept
+        if rule == "wamid":
+            return reference(kept, digits)
         if rule == "statement":
             return self._text(kept)
         return REDACTED_USERINFO if rule == "credentials" else token(rule) + kept
@@ -421,33 +435,37 @@ class _Walk:
         """*value* under *key*."""
         if value is None or value is True or value is False:
             return value
-        plan = _NO_PLAN if key is None else self._masker._plan(key)  # noqa: SLF001 - one unit in two classes
+        plan = NO_PLAN if key is None else self._masker._plan(key)  # noqa: SLF001 - one unit in two classes
         return self._planned(plan, value)
 
     def _planned(self, plan: KeyPlan, value: object) -> object:
         if isinstance(value, str):
-            return self._string(plan, value)
+            return self._string(plan, value if type(value) is str else str.__str__(value))
         if isinstance(value, (int, float, Decimal)):
-            return self._number(plan, value)
+            return self._number(plan, _plain_number(value))
         if isinstance(value, (Mapping, list, tuple, AbstractSet)):
             return self._container(plan, value)
         if isinstance(value, (bytes, bytearray, memoryview)):
             return self._bytes(plan, value)
-        if isinstance(value, (date, time, timedelta, UUID)):
+        if type(value) in _PLAIN_TYPES:
             return value if plan.rule is None else token(plan.rule)
         return self._other(plan, value)
 
     def _string(self, plan: KeyPlan, value: str) -> str:
         masker = self._masker
-        if plan.rule is not None:
+        if plan.rule is not None and not (plan.spared is not None and plan.spared.fullmatch(value)):
             return masker.under(plan.rule, value)
         if plan.reader == "text":
             return masker.text(value)
+        if plan.reader == "id":
+            return value if _ID_NUMBER.fullmatch(value) else masker.text(value)
         return masker.sql(value) if plan.reader == "sql" else masker.url(value)
 
     def _number(self, plan: KeyPlan, value: float | Decimal) -> object:
         if plan.numbers_pass or (isinstance(value, Decimal) and not value.is_finite()):
             return value
+        if plan.numbers_read:
+            plan = NO_PLAN
         if plan.rule is None and -_SMALLEST_NUMBER < value < _SMALLEST_NUMBER:
             return value
         if plan.rule is None and isinstance(value, int) and not -_LARGEST_NUMBER < value < _LARGEST_NUMBER:
@@ -459,7 +477,7 @@ class _Walk:
     def _bytes(self, plan: KeyPlan, value: bytes | bytearray | memoryview) -> object:
         decoded = bytes(value[: 4 * MAX_TEXT_CHARS]).decode("utf-8", "surrogateescape")
         masked = self._string(plan, decoded)
-        if masked == decoded:
+        if masked == decoded and type(value) in {bytes, bytearray, memoryview}:
             return value
         encoded = masked.encode("utf-8", "surrogateescape")
         return bytearray(encoded) if isinstance(value, bytearray) else encoded
@@ -480,6 +498,7 @@ class _Walk:
         if len(inside) >= MAX_DEPTH:
             return token("depth")
         inside.add(id(value))
+        plan = plan.inner()
         try:
             return self.mapping(value, plan) if isinstance(value, Mapping) else self._items(plan, value)
         finally:
@@ -490,6 +509,8 @@ class _Walk:
         masked: dict[object, object] = {}
         masker = self._masker
         plan_of, clean_names = masker._plan, masker._clean_names  # noqa: SLF001 - one unit in two classes
+        may_be_pair = plan.rule is None and len(value) <= _LARGEST_PAIR and not _PAIR_HOLDERS.isdisjoint(value)
+        named = self._named(value) if may_be_pair else None
         reads_text = not masker._has_own_text_rules  # noqa: SLF001 - as above
         inherits = plan.rule is not None
         for key, item in self._limited(value.items(), len(value)):
@@ -497,9 +518,11 @@ class _Walk:
                 own, shown = plan_of(key), key if key in clean_names else self._key(key)
             else:
                 self.has_other_keys = True
-                own, shown = _NO_PLAN, self._key(key)
-            if inherits and own.rule is None and not (own.numbers_pass or _is_identifier(key)):
-                own = plan
+                own, shown = NO_PLAN, self._key(key)
+            if inherits and own.rule is None:
+                own = masker._book.child(plan, str(key), own)  # noqa: SLF001 - as above
+            elif named is not None:
+                own = named.get(key, own)
             kind = type(item)
             # Most values are left alone by every way below, and those ways are longer.
             if own.rule is not None:
@@ -518,10 +541,24 @@ class _Walk:
             masked["masking"] = token("size")
         return masked
 
+    def _named(self, value: Mapping[object, object] | Mapping[str, object]) -> dict[object, KeyPlan] | None:
+        """Return the plans of a mapping that names its value (``{"name": "authorization", "value": …}``)."""
+        names = {key.lower(): key for key in value if isinstance(key, str)}
+        if value.get(names.get("type", "")) == "Buffer" and "data" in names:
+            return {names["data"]: SECRET_PLAN}
+        holders = [names[name] for name in PAIR_VALUES if name in names]
+        for name in PAIR_NAMES if holders else ():
+            written = value.get(names.get(name, ""))
+            if isinstance(written, (str, bytes)):
+                plan = self._masker._plan(_as_text(written))  # noqa: SLF001 - one unit in two classes
+                if plan.rule is not None:
+                    return {names[name]: NO_PLAN, **dict.fromkeys(holders, plan)}
+        return None
+
     def _key(self, key: object) -> object:
         if isinstance(key, str):
             return self._masker._name(key)  # noqa: SLF001 - one unit in two classes
-        masked = self._planned_or_constant(_NO_PLAN, key)
+        masked = self._planned_or_constant(NO_PLAN, key)
         try:
             hash(masked)
         except TypeError:
@@ -534,7 +571,10 @@ class _Walk:
         return self._planned(plan, value)
 
     def _items(self, plan: KeyPlan, value: Collection[object]) -> object:
-        masked = [self._planned_or_constant(plan, item) for item in self._limited(value, len(value))]
+        if plan.rule is None and isinstance(value, (list, tuple)):
+            masked = self._list(plan, value)
+        else:
+            masked = [self._planned_or_constant(plan, item) for item in self._limited(value, len(value))]
         if len(masked) < len(value):
             masked.append(token("size"))
         if isinstance(value, tuple):
@@ -543,13 +583,32 @@ class _Walk:
             return frozenset(masked) if isinstance(value, frozenset) else set(masked)
         return masked
 
+    def _list(self, plan: KeyPlan, value: list[object] | tuple[object, ...]) -> list[object]:
+        """The items of a list; what follows the name of a secret, or an option that takes one, is masked with it."""
+        masked: list[object] = []
+        last = NO_PLAN
+        for item in self._limited(value, len(value)):
+            masked.append(self._planned_or_constant(plan if last.rule is None else last, item))
+            last = NO_PLAN
+            if isinstance(item, (str, bytes)) and len(item) <= _LONGEST_NAME:
+                name = _as_text(item)
+                if name[:1] == "-" or len(value) == _LARGEST_HEADER:
+                    found = self._masker._plan(name.lstrip("-"))  # noqa: SLF001 - one unit in two classes
+                    last = found if found.rule == "secret" and not found.ambiguous else NO_PLAN
+        return masked
+
     def _limited(self, items: Collection[_Item], size: int) -> Iterable[_Item]:
         allowed = max(0, min(size, self._left))
         self._left -= allowed
         return items if allowed == size else islice(items, allowed)
 
 
-_NO_PLAN: Final = KeyPlan()
+_PLAIN_TYPES: Final = frozenset({date, datetime, time, timedelta, UUID})
+_ID_NUMBER: Final = re.compile(r"[0-9]{1,32}")
+_LARGEST_PAIR: Final = 6
+_PAIR_HOLDERS: Final = frozenset(written for name in PAIR_VALUES for written in (name, name.title(), name.upper()))
+_LARGEST_HEADER: Final = 2
+_LONGEST_NAME: Final = 64
 _SMALLEST_NUMBER: Final = 10_000_000_000
 _LARGEST_NUMBER: Final = 10**20
 
@@ -568,8 +627,18 @@ def _whole(value: float | Decimal) -> str:
         return str(value)
 
 
-def _is_identifier(name: object) -> bool:
-    return isinstance(name, str) and normal_key(name).endswith(("id", "ids", "type", "kind", "status"))
+def _plain_number(value: float | Decimal) -> float | Decimal:
+    """*value* as what is emitted of it: a subclass may show another number than it holds."""
+    kind = type(value)
+    if kind is int or kind is float or kind is Decimal:
+        return value
+    if isinstance(value, int):
+        return int.__pos__(value)
+    return float.__pos__(value) if isinstance(value, float) else Decimal(value)
+
+
+def _as_text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("latin-1")
 
 
 def _like_tuple(original: tuple[object, ...], items: list[object]) -> tuple[object, ...]:

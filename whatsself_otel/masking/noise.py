@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 _ESCAPE: Final = re.compile(
     r"(?:%(?:25)*[0-9A-Fa-f]{2})+"
     r"|(?:\\{1,8}x[0-9A-Fa-f]{2})+"
-    r"|\\{1,8}(?:u[0-9A-Fa-f]{4}|[nrtfv0])"
+    r"|\\{1,8}(?:u[0-9A-Fa-f]{4}|[nrtfv]|0(?![0-9]))"
     r"|&(?:\#(?:[xX][0-9A-Fa-f]{1,6}|[0-9]{1,7})|nbsp|plus|commat|shy|zwj|zwnj|lpar|rpar|period|hyphen|dash|equals|colon);"
 )
 _BYTE: Final = re.compile(r"(?:%(?:25)*|\\{1,8}x)([0-9A-Fa-f]{2})")
@@ -32,6 +32,10 @@ _NAMED: Final = {
     "colon": ":",
 }
 _INVISIBLE: Final = "\0"
+# What a terminal obeys: colours and cursor (CSI), titles, links and the clipboard (OSC), and the rest.
+_SEQUENCE: Final = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]{0,64}[ -/]{0,8}[@-~]|\x1b[\]PX^_][^\x07\x1b]{0,4096}(?:\x07|\x1b\\)|\x1b[ -/]{0,4}[0-Z\\^-~]"
+)
 # Letters with accents (up to U+02AF) are ordinary; controls, and everything beyond, may be look-alikes.
 _UNUSUAL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\xa0\xad\xb2\xb3\xb7\xb9\u02b0-\U0010ffff]")
 _LOOKALIKES: Final = {
@@ -127,9 +131,12 @@ def _byte_characters(escape: str) -> list[tuple[str, tuple[int, int]]]:
 
 
 def _plain(view: View) -> View:
-    if _UNUSUAL.search(view.text) is None:
+    text = view.text
+    if _UNUSUAL.search(text) is None:
         return view
-    return View(_UNUSUAL.sub(lambda found: _plain_character(found[0]), view.text), view.starts, view.ends)
+    if "\x1b" in text or "\x9b" in text:
+        text = _SEQUENCE.sub(lambda found: _INVISIBLE * len(found[0]), text)
+    return View(_UNUSUAL.sub(lambda found: _plain_character(found[0]), text), view.starts, view.ends)
 
 
 @lru_cache(maxsize=8192)

@@ -110,6 +110,13 @@ def is_brazilian_mobile(digits: str) -> bool:
     return _BRAZILIAN_MOBILE.fullmatch(digits) is not None
 
 
+def without_national_zero(digits: str) -> str:
+    """Return an international number without the trunk zero that some write behind its calling code (``+44 (0)20``)."""
+    code = calling_code(digits)
+    national = digits[len(code) :]
+    return code + national[1:] if code and national[:1] == "0" and code not in _KEEP_ZERO else digits
+
+
 def without_trunk(digits: str) -> str:
     """*digits* without the Brazilian trunk zero and carrier code, or an empty string if there is none."""
     for start in _trunks(digits):

@@ -9,6 +9,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from whatsself_otel.masking import message_ref
 from whatsself_otel.viewer.rows import ERROR
 from whatsself_otel.viewer.values import as_text, attributes, cut, time_ns
 
@@ -54,7 +55,8 @@ def recent(store: Store, which: str, limit: int = 50) -> list[dict[str, Any]]:
 
 
 def find(store: Store, value: str) -> list[dict[str, Any]]:
-    """Return the traces of a requestId, contactId, messageId or trace id, newest first."""
+    """Return the traces of a requestId, contactId, messageId or trace id, newest first; a wamid by its reference."""
+    value = message_ref(value)
     if _TRACE_ID.fullmatch(value.lower()):
         rows = store.read(f"{_TRACE} WHERE trace_id = ?", (value.lower(),))
         if rows:

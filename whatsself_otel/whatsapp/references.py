@@ -12,6 +12,7 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Final
 
+from whatsself_otel.masking import message_ref as cloud_ref
 from whatsself_otel.masking import phones
 
 if TYPE_CHECKING:
@@ -21,15 +22,16 @@ _LETTERS: Final = str.maketrans("0123456789abcdef", "ghjkmnpqrsabcdef")
 """Hexadecimal digits as letters: a run of digits would look like a phone or a document."""
 _REFERENCE_CHARS: Final = 24
 _JID: Final = re.compile(r"(?P<user>[^@:_.]{1,64})(?:[._][0-9]{1,3})?(?::[0-9]{1,4})?(?:@(?P<server>[a-z.]{1,24}))?")
-_MESSAGE_REF: Final = re.compile(r"m_[a-z]{24}")
+_MESSAGE_REF: Final = re.compile(r"m_[a-z]{24}|wa[mc]id:[0-9a-f]{24}")
 _PEOPLE: Final = frozenset({"s.whatsapp.net", "c.us", "hosted", None})
 """Servers of addresses that are phones."""
 _PROCESS_KEY: Final = secrets.token_bytes(32)
 
 
 def message_ref(value: str) -> str:
-    """Return the reference of a provider's message id."""
-    return _reference("m_", hashlib.sha256(value.encode(errors="replace")).hexdigest())
+    """Return the reference of a provider's message id: of a Cloud API id the one that masking puts in its place."""
+    masked = cloud_ref(value)
+    return masked if masked != value else _reference("m_", hashlib.sha256(value.encode(errors="replace")).hexdigest())
 
 
 def as_message_ref(value: str) -> str:
