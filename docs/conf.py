@@ -51,7 +51,7 @@ def _hand_over_files(app: Sphinx, name: str, text: list[str]) -> None:
         is_page = (folder / link[1]).resolve().is_relative_to(app.srcdir)
         return link[0] if is_page else f"](path:{link[1]})"
 
-    text[0] = re.sub(r"\]\((\.\./[^)#\s]+\.md)\)", marked, text[0])
+    text[0] = re.sub(r"\]\((\.\./[^)#\s]+\.md)(?:#[^)\s]*)?\)", marked, text[0])
 
 
 def setup(app: Sphinx) -> None:

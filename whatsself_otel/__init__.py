@@ -4,6 +4,9 @@ OpenTelemetry for WhatsApp automation: one call, one collector, every backend, n
     telemetry = setup_telemetry(app=app, engine=engine)
     with message_context(contact_id=contact.id, message_id=message.id):
         telemetry.metrics.message_sent(origin="reply", contact_id=contact.id)
+
+These names, `integrations`, `testing` and `pytest_plugin` are for applications. Every other module may change in any
+release.
 """
 
 from whatsself_otel import _imports  # noqa: F401 - first: what follows imports the SDK, which a variable may stop
