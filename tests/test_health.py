@@ -16,7 +16,7 @@ from otlp_sink import Sink
 
 from whatsself_otel import Telemetry, TelemetryConfig
 from whatsself_otel.export.exporters import Destinations
-from whatsself_otel.export.otlp import SendResult
+from whatsself_otel.export.otlp import ExportResult
 
 Start = Callable[..., Telemetry]
 
@@ -153,8 +153,8 @@ def errors(sink: Sink, component: str) -> Any:
 class Refusing:
     """Refuses every batch for good."""
 
-    def send(self, batch: list[Any]) -> SendResult:
-        return SendResult(error="HTTP 400")
+    def send(self, batch: list[Any]) -> ExportResult:
+        return ExportResult(error="HTTP 400")
 
     def close(self) -> None:
         """Hold nothing."""

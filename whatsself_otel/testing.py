@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.export.exporters import Destinations
-from whatsself_otel.export.otlp import SendResult
+from whatsself_otel.export.otlp import ExportResult
 from whatsself_otel.handle import HANDLE
 from whatsself_otel.masking.audit import Leak, PiiError, assert_no_pii, find_pii
 from whatsself_otel.setup import Telemetry, run
@@ -171,9 +171,9 @@ class _List(Generic[_T]):
     def __init__(self) -> None:
         self.items: list[_T] = []
 
-    def send(self, batch: Sequence[_T]) -> SendResult:
+    def send(self, batch: Sequence[_T]) -> ExportResult:
         self.items.extend(batch)
-        return SendResult()
+        return ExportResult()
 
     def close(self) -> None:
         """Nothing to let go."""
@@ -190,10 +190,10 @@ class _Latest:
         del losses
         return data
 
-    def post(self, encoded: MetricsData, on_retry: Callable[[str], object]) -> SendResult:
+    def post(self, encoded: MetricsData, on_retry: Callable[[str], object]) -> ExportResult:
         del on_retry
         self.latest = encoded
-        return SendResult()
+        return ExportResult()
 
     def close(self) -> None:
         """Nothing to end."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from whatsself_otel.export.batch_queue import BatchQueue, Deadline, QueueLimits
-from whatsself_otel.export.otlp import SendResult
+from whatsself_otel.export.otlp import ExportResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,19 +31,19 @@ class Backend:
         self.gate = threading.Event()
         self.gate.set()
 
-    def send(self, batch: list[int]) -> SendResult:
+    def send(self, batch: list[int]) -> ExportResult:
         self.attempts += 1
         self.gate.wait()
         if self.raises is not None:
             raise self.raises
         if self.fails:
-            return SendResult(error="HTTP 503", retry=True)
+            return ExportResult(error="HTTP 503", retry=True)
         if self.refuses:
-            return SendResult(error="HTTP 401")
+            return ExportResult(error="HTTP 401")
         if len(batch) > self.most_items or self.poison in batch:
-            return SendResult(error="HTTP 413", too_large=True)
+            return ExportResult(error="HTTP 413", too_large=True)
         self.batches.append(batch)
-        return SendResult(rejected=self.rejects)
+        return ExportResult(rejected=self.rejects)
 
     @property
     def items(self) -> list[int]:
@@ -316,7 +316,7 @@ class TestLoss:
             queue.put(item)
         wait_for(lambda: backend.attempts == 1)
 
-        def send(batch: list[int]) -> SendResult:
+        def send(batch: list[int]) -> ExportResult:
             backend.fails = backend.attempts == 1
             return backend.send(batch)
 
@@ -419,7 +419,7 @@ class TestDeadlines:
         queue = make_queue(backend, dropped, batch_items=1)
         send = backend.send
 
-        def send_slowly(batch: list[int]) -> SendResult:
+        def send_slowly(batch: list[int]) -> ExportResult:
             time.sleep(0.1)
             return send(batch)
 

@@ -18,7 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from otlp_sink import Sink
 
 from whatsself_otel import Telemetry
-from whatsself_otel.export.otlp import OtlpHttpClient, SendResult, Target
+from whatsself_otel.export.otlp import ExportResult, OtlpHttpClient, Target
 
 Start = Callable[..., Telemetry]
 Behave = Callable[[socket.socket], None]
@@ -138,7 +138,7 @@ def make_client(url: str, **options: str) -> OtlpHttpClient:
     return OtlpHttpClient(target, ExportTraceServiceResponse)
 
 
-def post(url: str, body: bytes = b"x" * 8_000_000, **options: str) -> tuple[SendResult, float]:
+def post(url: str, body: bytes = b"x" * 8_000_000, **options: str) -> tuple[ExportResult, float]:
     client = make_client(url, **options)
     start_s = time.monotonic()
     try:
@@ -193,7 +193,7 @@ class TestPlain:
             results = [client.post(b"x"), client.post(b"x")]
             client.close()
 
-        assert results == [SendResult(error=WAITING, retry=True), SendResult()]
+        assert results == [ExportResult(error=WAITING, retry=True), ExportResult()]
         assert receiver.connections == 2
 
 
@@ -240,7 +240,7 @@ class TestTls:
             results = [client.post(b"x") for _ in range(3)]
             client.close()
 
-        assert (results, receiver.connections) == ([SendResult()] * 3, 1)
+        assert (results, receiver.connections) == ([ExportResult()] * 3, 1)
 
 
 class TestConnections:
@@ -251,9 +251,9 @@ class TestConnections:
 
         with receiving(behave) as (port, receiver):
             client = make_client(f"http://127.0.0.1:{port}/v1/traces")
-            assert client.post(b"x") == SendResult()
+            assert client.post(b"x") == ExportResult()
             assert receiver.ended.wait(5)
-            assert client.post(b"x") == SendResult()
+            assert client.post(b"x") == ExportResult()
             client.close()
 
         assert receiver.connections == 2
@@ -278,7 +278,7 @@ class TestConnections:
             connection.sendall(OK + b"content-length: 0\r\n\r\n")
 
         with receiving(behave) as (port, _):
-            assert post(f"http://127.0.0.1:{port}/v1/traces?tenant=shop", b"x")[0] == SendResult()
+            assert post(f"http://127.0.0.1:{port}/v1/traces?tenant=shop", b"x")[0] == ExportResult()
 
         assert asked == [b"POST /v1/traces?tenant=shop HTTP/1.1"]
 

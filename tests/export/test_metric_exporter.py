@@ -14,7 +14,7 @@ from otlp_sink import Sink
 
 from whatsself_otel import Telemetry
 from whatsself_otel.export.metric_exporter import GuardedMetricExporter, Preferences
-from whatsself_otel.export.otlp import SendResult
+from whatsself_otel.export.otlp import ExportResult
 from whatsself_otel.masking import Masker
 from whatsself_otel.metrics.metric_masking import Losses, MetricMasker, MetricNames
 
@@ -106,7 +106,7 @@ class Partly:
 
     preferences: Preferences = ({}, {})
 
-    def __init__(self, *results: SendResult) -> None:
+    def __init__(self, *results: ExportResult) -> None:
         self.results = list(results)
         self.posted: list[MetricsData] = []
 
@@ -114,7 +114,7 @@ class Partly:
         del losses
         return data
 
-    def post(self, encoded: MetricsData, on_retry: Callable[[str], object]) -> SendResult:
+    def post(self, encoded: MetricsData, on_retry: Callable[[str], object]) -> ExportResult:
         self.on_retry = on_retry
         self.posted.append(encoded)
         return self.results.pop(0)
@@ -147,7 +147,7 @@ def exporter(sender: Partly) -> tuple[GuardedMetricExporter, list[tuple[str, int
 
 class TestCounting:
     def test_what_a_partial_success_rejects_is_lost_and_the_rest_delivered(self) -> None:
-        made, dropped, _ = exporter(Partly(SendResult(rejected=1)))
+        made, dropped, _ = exporter(Partly(ExportResult(rejected=1)))
         assert made.export(collect("a", "b", "c")) is MetricExportResult.SUCCESS
         assert (made.counts.exported, dropped, made.counts.last_error) == (
             2,
@@ -156,20 +156,20 @@ class TestCounting:
         )
 
     def test_a_second_try_is_counted(self) -> None:
-        sender = Partly(SendResult())
+        sender = Partly(ExportResult())
         made, dropped, retried = exporter(sender)
         assert made.export(collect("a", "b")) is MetricExportResult.SUCCESS
         sender.on_retry("unavailable")
         assert (made.counts.exported, made.counts.retried, dropped, retried) == (2, 1, [], [("unavailable", 2)])
 
     def test_what_is_too_large_is_sent_in_halves(self) -> None:
-        sender = Partly(SendResult(error="HTTP 413", too_large=True), SendResult(), SendResult())
+        sender = Partly(ExportResult(error="HTTP 413", too_large=True), ExportResult(), ExportResult())
         made, dropped, _ = exporter(sender)
         assert made.export(collect("a", "b", "c")) is MetricExportResult.SUCCESS
         assert (made.counts.exported, dropped, len(sender.posted)) == (3, [], 3)
 
     def test_halves_that_are_all_refused_are_no_success(self) -> None:
-        results = [SendResult(error="HTTP 413", too_large=True)] * 3
+        results = [ExportResult(error="HTTP 413", too_large=True)] * 3
         made, dropped, _ = exporter(Partly(*results))
         assert made.export(collect("a", "b")) is MetricExportResult.FAILURE
         assert (made.counts.exported, dropped, made.force_flush()) == (0, [("too_large", 2)], False)
@@ -181,6 +181,6 @@ class TestCounting:
         assert (dropped, made.counts.last_error) == ([("not_encodable", 2)], "not encodable: IndexError")
 
     def test_shutdown_closes_the_sender(self) -> None:
-        sender = Partly(SendResult())
+        sender = Partly(ExportResult())
         exporter(sender)[0].shutdown()
         assert sender.results == []

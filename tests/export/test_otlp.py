@@ -22,9 +22,9 @@ from otlp_sink import Sink, run_sink
 from whatsself_otel import Telemetry
 from whatsself_otel.export.otlp import (
     MAX_RETRY_AFTER_S,
+    ExportResult,
     OtlpHttpClient,
     PatientClient,
-    SendResult,
     Target,
     may_have_arrived,
     parse_retry_after,
@@ -62,7 +62,7 @@ def answering(status: int, body: bytes = b"", **headers: str) -> Iterator[str]:
         thread.join()
 
 
-def post(url: str, timeout_s: float = 2.0) -> SendResult:
+def post(url: str, timeout_s: float = 2.0) -> ExportResult:
     target = Target(url=url, headers={}, timeout_s=timeout_s, compress=True)
     client = OtlpHttpClient(target, ExportTraceServiceResponse)
     try:
@@ -77,7 +77,7 @@ class TestRequest:
         with run_sink() as sink:
             target = Target(url=f"{sink.url}/v1/traces", headers={}, timeout_s=5, compress=compress)
             client = OtlpHttpClient(target, ExportTraceServiceResponse)
-            assert client.post(b"") == SendResult()
+            assert client.post(b"") == ExportResult()
             client.close()
             (received,) = sink.received
 
@@ -88,43 +88,43 @@ class TestRequest:
 class TestAnswers:
     def test_an_empty_success_is_a_success(self) -> None:
         with answering(200) as url:
-            assert post(url) == SendResult()
+            assert post(url) == ExportResult()
 
     def test_a_partial_success_says_how_many_were_rejected(self) -> None:
         partial = ExportTracePartialSuccess(rejected_spans=7, error_message="too old")
         body = ExportTraceServiceResponse(partial_success=partial).SerializeToString()
         with answering(200, body, content_type=PROTOBUF) as url:
-            assert post(url) == SendResult(rejected=7)
+            assert post(url) == ExportResult(rejected=7)
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     def test_a_redirect_is_a_failure_and_is_not_followed(self, status: int) -> None:
         with answering(200) as elsewhere, answering(status, location=elsewhere) as url:
-            assert post(url) == SendResult(error=f"HTTP {status}", retry=True)
+            assert post(url) == ExportResult(error=f"HTTP {status}", retry=True)
 
     def test_a_login_page_is_a_failure(self) -> None:
         with answering(200, b"<html>log in</html>", content_type="text/html") as url:
-            assert post(url) == SendResult(error="the answer is not OTLP: something else listens there", retry=True)
+            assert post(url) == ExportResult(error="the answer is not OTLP: something else listens there", retry=True)
 
     @pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 501])
     def test_these_are_final(self, status: int) -> None:
         with answering(status) as url:
-            assert post(url) == SendResult(error=f"HTTP {status}")
+            assert post(url) == ExportResult(error=f"HTTP {status}")
 
     @pytest.mark.parametrize("status", [429, 502, 503, 504])
     def test_these_may_be_tried_again(self, status: int) -> None:
         with answering(status, retry_after="3") as url:
-            assert post(url) == SendResult(error=f"HTTP {status}", retry=True, retry_after_s=3.0)
+            assert post(url) == ExportResult(error=f"HTTP {status}", retry=True, retry_after_s=3.0)
 
     def test_413_asks_for_less(self) -> None:
         with answering(413) as url:
-            assert post(url) == SendResult(error="HTTP 413", too_large=True)
+            assert post(url) == ExportResult(error="HTTP 413", too_large=True)
 
     def test_a_refusal_names_its_kind_and_not_the_url(self) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             url = f"http://127.0.0.1:{probe.getsockname()[1]}/v1/traces?token=s3cret"
 
-        assert post(url) == SendResult(error="ConnectionRefusedError while connecting", retry=True)
+        assert post(url) == ExportResult(error="ConnectionRefusedError while connecting", retry=True)
 
     def test_silence_ends_at_the_timeout(self) -> None:
         with socket.socket() as silent:
@@ -234,7 +234,7 @@ class TestPause:
             taken = client.post(b"x")
             client.close()
 
-        assert (refused.error, held.error, taken) == ("HTTP 429", "the receiver asked for a pause", SendResult())
+        assert (refused.error, held.error, taken) == ("HTTP 429", "the receiver asked for a pause", ExportResult())
         assert asked[2] - asked[1] >= 3
 
 
@@ -242,7 +242,7 @@ class TestWhatMayHaveArrived:
     """Asked of real sockets: the words of an error are ours, when they come is not."""
 
     @staticmethod
-    def post(url: str) -> SendResult:
+    def post(url: str) -> ExportResult:
         target = Target(url=url, headers={}, timeout_s=0.5, compress=False)
         client = PatientClient(OtlpHttpClient(target, ExportTraceServiceResponse))
         try:

@@ -31,7 +31,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from otlp_sink import run_sink
 from test_http_deadline import Behave, drip, drip_headers, receiving, say_nothing, take_nothing
 
-from whatsself_otel.export.otlp import SendResult, Target
+from whatsself_otel.export.otlp import ExportResult, Target
 from whatsself_otel.export.otlp_grpc import OtlpGrpcClient
 
 Answer = Callable[[bytes, Any], bytes]
@@ -92,7 +92,7 @@ def make_client(url: str, timeout_s: float = 5.0, **options: Any) -> OtlpGrpcCli
     return OtlpGrpcClient(target, "traces", ExportTraceServiceResponse)
 
 
-def post(url: str, body: bytes = b"", timeout_s: float = 5.0, **options: Any) -> SendResult:
+def post(url: str, body: bytes = b"", timeout_s: float = 5.0, **options: Any) -> ExportResult:
     client = make_client(url, timeout_s, **options)
     try:
         return client.post(body)
@@ -100,7 +100,7 @@ def post(url: str, body: bytes = b"", timeout_s: float = 5.0, **options: Any) ->
         client.close()
 
 
-def post_to(headers: dict[str, str]) -> SendResult:
+def post_to(headers: dict[str, str]) -> ExportResult:
     """Post to a receiver that answers with *headers* and nothing else, right or wrong."""
 
     def behave(connection: socket.socket) -> None:
@@ -126,20 +126,20 @@ def status_details(details: list[Any]) -> dict[str, str]:
 class TestAnswers:
     def test_an_empty_success_is_a_success(self) -> None:
         with answering(lambda _body, _context: b"") as url:
-            assert post(url) == SendResult()
+            assert post(url) == ExportResult()
 
     def test_a_partial_success_says_how_many_were_rejected(self) -> None:
         partial = ExportTracePartialSuccess(rejected_spans=7, error_message="too old")
         body = ExportTraceServiceResponse(partial_success=partial).SerializeToString()
         with answering(lambda _body, _context: body) as url:
-            assert post(url) == SendResult(rejected=7)
+            assert post(url) == ExportResult(rejected=7)
 
     @pytest.mark.parametrize(
         "name", ["CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"]
     )
     def test_these_may_be_tried_again(self, name: str) -> None:
         with answering(failing(grpc.StatusCode[name])) as url:
-            assert post(url) == SendResult(error=f"gRPC {name}", retry=True)
+            assert post(url) == ExportResult(error=f"gRPC {name}", retry=True)
 
     @pytest.mark.parametrize(
         "name",
@@ -150,12 +150,12 @@ class TestAnswers:
     )
     def test_these_are_final(self, name: str) -> None:
         with answering(failing(grpc.StatusCode[name])) as url:
-            assert post(url) == SendResult(error=f"gRPC {name}")
+            assert post(url) == ExportResult(error=f"gRPC {name}")
 
     @pytest.mark.parametrize("name", ["UNAVAILABLE", "RESOURCE_EXHAUSTED"])
     def test_a_receiver_may_ask_for_a_pause(self, name: str) -> None:
         with answering(failing(grpc.StatusCode[name], retry_s=1.5)) as url:
-            assert post(url) == SendResult(error=f"gRPC {name}", retry=True, retry_after_s=1.5)
+            assert post(url) == ExportResult(error=f"gRPC {name}", retry=True, retry_after_s=1.5)
 
     def test_a_longer_pause_than_a_minute_is_a_minute(self) -> None:
         with answering(failing(grpc.StatusCode.UNAVAILABLE, retry_s=3600)) as url:
@@ -163,14 +163,14 @@ class TestAnswers:
 
     def test_a_message_that_is_too_large_asks_for_less(self) -> None:
         with answering(lambda _body, _context: b"", ("grpc.max_receive_message_length", 1000)) as url:
-            assert post(url, os.urandom(5000)) == SendResult(error="gRPC RESOURCE_EXHAUSTED", too_large=True)
+            assert post(url, os.urandom(5000)) == ExportResult(error="gRPC RESOURCE_EXHAUSTED", too_large=True)
 
     @pytest.mark.parametrize("compress", [True, False])
     def test_three_megabytes_arrive_whole(self, compress: bool) -> None:  # noqa: FBT001
         seen: list[bytes] = []
         body = os.urandom(3_000_000)
         with answering(lambda got, _context: keep(seen, got)) as url:
-            assert post(url, body, compress=compress) == SendResult()
+            assert post(url, body, compress=compress) == ExportResult()
 
         assert seen == [body]
 
@@ -185,7 +185,7 @@ class TestAnswers:
         with answering(answer) as url:
             client = make_client(url, headers={"Authorization": "Bearer t"})
             for _ in range(3):
-                assert client.post(b"x") == SendResult()
+                assert client.post(b"x") == ExportResult()
             client.close()
 
         assert [token for token, _ in seen] == ["Bearer t"] * 3
@@ -194,7 +194,7 @@ class TestAnswers:
     def test_a_server_that_restarts_is_found_again(self) -> None:
         with answering(lambda _body, _context: b"") as url:
             client = make_client(url)
-            assert client.post(b"x") == SendResult()
+            assert client.post(b"x") == ExportResult()
         failed = client.post(b"x")
 
         assert (failed.error, failed.retry) == ("ConnectionRefusedError while connecting", True)
@@ -207,13 +207,13 @@ class TestAnswers:
         info.retry_delay.FromSeconds(2)
         packed[1].Pack(info)
 
-        assert post_to(status_details(packed)) == SendResult(error="gRPC UNAVAILABLE", retry=True, retry_after_s=2.0)
-        assert post_to(status_details(packed[:1])) == SendResult(error="gRPC UNAVAILABLE", retry=True)
+        assert post_to(status_details(packed)) == ExportResult(error="gRPC UNAVAILABLE", retry=True, retry_after_s=2.0)
+        assert post_to(status_details(packed[:1])) == ExportResult(error="gRPC UNAVAILABLE", retry=True)
 
     def test_details_that_cannot_be_read_ask_for_no_pause(self) -> None:
         answer = {":status": "200", "content-type": "application/grpc", "grpc-status": "14"}
 
-        assert post_to({**answer, "grpc-status-details-bin": "//8="}) == SendResult(
+        assert post_to({**answer, "grpc-status-details-bin": "//8="}) == ExportResult(
             error="gRPC UNAVAILABLE", retry=True
         )
         assert post_to({**answer, "grpc-status-details-bin": "no base64!"}).retry_after_s is None
@@ -221,17 +221,17 @@ class TestAnswers:
     @pytest.mark.parametrize(
         ("status", "expected"),
         [
-            ("503", SendResult(error="HTTP 503", retry=True)),
-            ("429", SendResult(error="HTTP 429", retry=True)),
-            ("413", SendResult(error="HTTP 413", too_large=True)),
-            ("404", SendResult(error="HTTP 404")),
+            ("503", ExportResult(error="HTTP 503", retry=True)),
+            ("429", ExportResult(error="HTTP 429", retry=True)),
+            ("413", ExportResult(error="HTTP 413", too_large=True)),
+            ("404", ExportResult(error="HTTP 404")),
         ],
     )
-    def test_a_proxys_own_answer_is_taken_by_its_status(self, status: str, expected: SendResult) -> None:
+    def test_a_proxys_own_answer_is_taken_by_its_status(self, status: str, expected: ExportResult) -> None:
         assert post_to({":status": status, "content-type": "text/html"}) == expected
 
     def test_a_page_over_http2_is_not_taken_for_a_receivers_answer(self) -> None:
-        assert post_to({":status": "200", "content-type": "text/html"}) == SendResult(
+        assert post_to({":status": "200", "content-type": "text/html"}) == ExportResult(
             error="the answer is not OTLP: something else listens there", retry=True
         )
 
@@ -239,7 +239,7 @@ class TestAnswers:
     def test_a_status_of_no_known_meaning_is_final(self, code: str) -> None:
         answer = {":status": "200", "content-type": "application/grpc+proto", "grpc-status": code}
 
-        assert post_to(answer) == SendResult(error="gRPC UNKNOWN")
+        assert post_to(answer) == ExportResult(error="gRPC UNKNOWN")
 
     @pytest.mark.parametrize("behave", [say_nothing, take_nothing, drip_headers, drip_frames])
     def test_a_call_ends_at_its_timeout(self, behave: Behave) -> None:
@@ -267,7 +267,7 @@ class TestAnswers:
         with run_sink() as sink:
             result = post(sink.url, timeout_s=2)
 
-        assert result == SendResult(error="the answer is not OTLP: something else listens there", retry=True)
+        assert result == ExportResult(error="the answer is not OTLP: something else listens there", retry=True)
 
     def test_a_receiver_that_comes_back_is_found_within_seconds(self) -> None:
         """The library by itself would wait for up to two minutes."""
@@ -304,7 +304,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 class TestTls:
     def test_a_receiver_of_the_named_authority_is_trusted(self, certificates: Certificates) -> None:
         with answering(lambda _body, _context: b"", credentials=server_side(certificates, "localhost")) as url:
-            assert post(url, certificate_file=str(certificates.authority)) == SendResult()
+            assert post(url, certificate_file=str(certificates.authority)) == ExportResult()
 
     @pytest.mark.parametrize(
         ("name", "error"),
@@ -326,7 +326,7 @@ class TestTls:
             "client_key_file": str(certificates.key("localhost")),
         }
         with answering(lambda _body, _context: b"", credentials=credentials) as url:
-            assert post(url, **shown) == SendResult()
+            assert post(url, **shown) == ExportResult()
             assert not post(url, certificate_file=str(certificates.authority)).accepted
 
 

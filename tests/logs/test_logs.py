@@ -15,7 +15,7 @@ import pytest
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from whatsself_otel import ConfigError, Telemetry, message_context
-from whatsself_otel.export.otlp import OtlpHttpClient, SendResult
+from whatsself_otel.export.otlp import ExportResult, OtlpHttpClient
 from whatsself_otel.logs import (
     _MAX_REMEMBERED,
     _MAX_REMEMBERED_CHARS,
@@ -276,7 +276,7 @@ class TestOtlp:
     ) -> None:
         post, logged = OtlpHttpClient.post, []
 
-        def post_and_log(client: OtlpHttpClient, body: bytes) -> SendResult:
+        def post_and_log(client: OtlpHttpClient, body: bytes) -> ExportResult:
             logged.append(threading.current_thread().name)
             logging.getLogger("network").info("on its way")
             return post(client, body)

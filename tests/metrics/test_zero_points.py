@@ -27,7 +27,7 @@ from otlp_sink import run_sink
 from whatsself_otel import TelemetryConfig
 from whatsself_otel.export.exporters import build_metric_sender
 from whatsself_otel.export.metric_exporter import GuardedMetricExporter, Preferences
-from whatsself_otel.export.otlp import SendResult
+from whatsself_otel.export.otlp import ExportResult
 from whatsself_otel.masking import Masker
 from whatsself_otel.metrics.cardinality import BoundedMeterProvider
 from whatsself_otel.metrics.metric_masking import Losses, MetricMasker, MetricNames
@@ -59,17 +59,17 @@ class Recorder:
     def __init__(self, temporality: dict[type, AggregationTemporality] | None = None) -> None:
         self.preferences: Preferences = (temporality or {}, {})
         self.exports: list[MetricsData] = []
-        self.results: list[SendResult] = []
+        self.results: list[ExportResult] = []
         """Of the next posts; then all arrive."""
 
     def encode(self, data: MetricsData, losses: Losses) -> MetricsData:
         del losses
         return data
 
-    def post(self, encoded: MetricsData, on_retry: object) -> SendResult:
+    def post(self, encoded: MetricsData, on_retry: object) -> ExportResult:
         del on_retry
         self.exports.append(encoded)
-        return self.results.pop(0) if self.results else SendResult()
+        return self.results.pop(0) if self.results else ExportResult()
 
     def close(self) -> None:
         """Nothing to close."""
@@ -166,7 +166,7 @@ class TestACounter:
     )
     def test_is_not_born_with_an_export_that_cannot_have_arrived(self, line: Line, error: str) -> None:
         line.meter.create_counter("c").add(3)
-        line.recorder.results = [SendResult(error=error)]
+        line.recorder.results = [ExportResult(error=error)]
         line.export()
         assert [point.value for point in line.export()["c"]] == [0, 3]
         assert [point.value for point in line.export()["c"]] == [3]
@@ -174,22 +174,22 @@ class TestACounter:
     @pytest.mark.parametrize(
         "result",
         [
-            SendResult(rejected=1),
-            SendResult(error="TimeoutError while waiting for the answer"),
-            SendResult(error="RemoteDisconnected while waiting for the answer"),
-            SendResult(error="HTTP 503"),
-            SendResult(error="gRPC DEADLINE_EXCEEDED"),
+            ExportResult(rejected=1),
+            ExportResult(error="TimeoutError while waiting for the answer"),
+            ExportResult(error="RemoteDisconnected while waiting for the answer"),
+            ExportResult(error="HTTP 503"),
+            ExportResult(error="gRPC DEADLINE_EXCEEDED"),
         ],
         ids=lambda result: result.error or "one point rejected",
     )
-    def test_is_born_once_with_an_export_that_may_have_arrived(self, line: Line, result: SendResult) -> None:
+    def test_is_born_once_with_an_export_that_may_have_arrived(self, line: Line, result: ExportResult) -> None:
         line.meter.create_counter("c").add(3)
         line.recorder.results = [result] * 10
         assert [[point.value for point in line.export()["c"]] for _ in range(10)] == [[0, 3]] + 9 * [[3]]
 
     def test_is_born_with_the_first_of_two_tries_that_may_have_arrived(self, line: Line) -> None:
         line.meter.create_counter("c").add(3)
-        refused = SendResult(error="ConnectionRefusedError while connecting", may_have_arrived_before=True)
+        refused = ExportResult(error="ConnectionRefusedError while connecting", may_have_arrived_before=True)
         line.recorder.results = [refused]
         assert [point.value for point in line.export()["c"]] == [0, 3]
         assert [point.value for point in line.export()["c"]] == [3]

@@ -18,7 +18,7 @@ from opentelemetry.context import Context
 
 from whatsself_otel import _sdk
 from whatsself_otel.context import EXPORTING
-from whatsself_otel.export.otlp import SendResult, drop_reason, retry_reason
+from whatsself_otel.export.otlp import ExportResult, drop_reason, retry_reason
 from whatsself_otel.processes.forks import run_in_child
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class BatchQueue(Generic[_T]):
 
     def __init__(
         self,
-        send: Callable[[list[Any]], SendResult],
+        send: Callable[[list[Any]], ExportResult],
         limits: QueueLimits,
         on_dropped: Callable[[str, int], None],
         *,
@@ -358,13 +358,13 @@ class BatchQueue(Generic[_T]):
     def _is_due(self) -> bool:
         return len(self._items) >= self._most_items or self._closed or self._flushing > 0
 
-    def _try_to_send(self, batch: list[Any]) -> SendResult:
+    def _try_to_send(self, batch: list[Any]) -> ExportResult:
         try:
             return self.send(batch)
         except Exception as error:  # noqa: BLE001 - an exporter that raises must not end the sender
-            return SendResult(error=type(error).__name__, retry=True)
+            return ExportResult(error=type(error).__name__, retry=True)
 
-    def _note_accepted(self, batch: list[_Entry], result: SendResult) -> None:
+    def _note_accepted(self, batch: list[_Entry], result: ExportResult) -> None:
         rejected = min(result.rejected, len(batch))
         with self._changed:
             self._in_flight = []
@@ -377,7 +377,7 @@ class BatchQueue(Generic[_T]):
         if rejected:
             self._drop("rejected", rejected)
 
-    def _keep(self, batch: list[_Entry], result: SendResult, *, pause_s: float) -> None:
+    def _keep(self, batch: list[_Entry], result: ExportResult, *, pause_s: float) -> None:
         """Put *batch* back, but for what is too old or finds no room, and wait before the next send."""
         oldest_s = time.monotonic() - self.limits.age_s
         young = [entry for entry in batch if entry[2] > oldest_s]
@@ -391,7 +391,7 @@ class BatchQueue(Generic[_T]):
         if lost:
             self._drop("queue_full", lost)
 
-    def _give_up(self, batch: list[_Entry], result: SendResult) -> None:
+    def _give_up(self, batch: list[_Entry], result: ExportResult) -> None:
         with self._changed:
             self._in_flight = []
             self._failures = 0

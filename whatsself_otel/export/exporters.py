@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from whatsself_otel.export.encoding import Encoder, join
-from whatsself_otel.export.otlp import Client, OtlpHttpClient, SendResult, Target
+from whatsself_otel.export.otlp import Client, ExportResult, OtlpHttpClient, Target
 from whatsself_otel.traces.processors import mask_log, mask_span
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _HELD_BYTES: Final = 200
 class Sender(Protocol):
     """Sends batches of one signal."""
 
-    def send(self, batch: list[Any]) -> SendResult:
+    def send(self, batch: list[Any]) -> ExportResult:
         """Send *batch*, of masked items or of what `OtlpSender.prepare` made of them, and say what became of it."""
 
     def close(self) -> None:
@@ -54,7 +54,7 @@ class OtlpSender(Generic[_T]):
         """Return *item* ready to be sent, after the bytes it takes while it waits; raises what encoding raises."""
         return weigh_written(self._write(item))
 
-    def send(self, batch: list[Written]) -> SendResult:
+    def send(self, batch: list[Written]) -> ExportResult:
         """Post what was prepared."""
         return self._client.post(join(batch))
 
@@ -80,10 +80,10 @@ class ConsoleSender:
     def __init__(self, exporter: Any) -> None:
         self._exporter = exporter
 
-    def send(self, batch: list[Any]) -> SendResult:
+    def send(self, batch: list[Any]) -> ExportResult:
         """Show *batch*."""
         self._exporter.export(batch)
-        return SendResult()
+        return ExportResult()
 
     def close(self) -> None:
         """End the exporter."""

@@ -22,7 +22,7 @@ from opentelemetry.sdk.metrics.view import Aggregation, ExponentialBucketHistogr
 from whatsself_otel.context import EXPORTING
 from whatsself_otel.export.batch_queue import ExportCounts
 from whatsself_otel.export.encoding import Encoder
-from whatsself_otel.export.otlp import PatientClient, SendResult, drop_reason, may_have_arrived
+from whatsself_otel.export.otlp import ExportResult, PatientClient, drop_reason, may_have_arrived
 from whatsself_otel.metrics.metric_masking import Losses, MetricMasker, count_points
 from whatsself_otel.metrics.zero_points import ZeroPoints
 
@@ -49,7 +49,7 @@ class MetricSender(Protocol):
     def encode(self, data: MetricsData, losses: Losses) -> Any:
         """Return *data* ready to be posted; a point that cannot be encoded is left out and added to *losses*."""
 
-    def post(self, encoded: Any, on_retry: Callable[[str], object]) -> SendResult:
+    def post(self, encoded: Any, on_retry: Callable[[str], object]) -> ExportResult:
         """Send what `encode` returned and say what became of it; calls *on_retry* with the reason of a second try."""
 
     def close(self) -> None:
@@ -91,11 +91,11 @@ class ConsoleMetricSender:
         del losses
         return data
 
-    def post(self, encoded: MetricsData, on_retry: Callable[[str], object]) -> SendResult:
+    def post(self, encoded: MetricsData, on_retry: Callable[[str], object]) -> ExportResult:
         """Show *encoded*."""
         del on_retry
         self._exporter.export(encoded)
-        return SendResult()
+        return ExportResult()
 
     def close(self) -> None:
         """End the exporter."""
@@ -146,13 +146,13 @@ class GuardedMetricExporter(MetricExporter):
             result, points = self._export(metrics_data, losses)
         except Exception as error:  # noqa: BLE001 - the SDK would log it, and nobody would count what is lost
             losses.points = points = count_points(metrics_data)
-            result = SendResult(error=f"not encodable: {type(error).__name__}")
+            result = ExportResult(error=f"not encodable: {type(error).__name__}")
         self._zero_points.settle(may_have_arrived=self._may_have_arrived)
         self._count(result, points, losses)
         otel_context.detach(token)
         return MetricExportResult.SUCCESS if self.has_delivered else MetricExportResult.FAILURE
 
-    def _export(self, data: MetricsData, losses: Losses) -> tuple[SendResult, int]:
+    def _export(self, data: MetricsData, losses: Losses) -> tuple[ExportResult, int]:
         """Return what became of *data*, and of how many points that holds."""
         masked = self._masker.mask(data, losses)
         complete = self._zero_points.add(masked)
@@ -169,18 +169,18 @@ class GuardedMetricExporter(MetricExporter):
         del timeout_millis
         self._sender.close()
 
-    def _send(self, data: MetricsData, losses: Losses) -> SendResult:
+    def _send(self, data: MetricsData, losses: Losses) -> ExportResult:
         """Encode and post *data*, in halves if it is too large."""
         encoded = self._sender.encode(data, losses)
         if not encoded:
-            return SendResult(error=f"not encodable: {losses.last}")
+            return ExportResult(error=f"not encodable: {losses.last}")
         result = self._sender.post(encoded, lambda reason: self._count_retried(reason, count_points(data)))
         self._may_have_arrived = self._may_have_arrived or may_have_arrived(result)
         if result.too_large and (halves := _halves(data)):
             return _together([(self._send(half, Losses()), count_points(half)) for half in halves])
         return result
 
-    def _count(self, result: SendResult, points: int, losses: Losses) -> None:
+    def _count(self, result: ExportResult, points: int, losses: Losses) -> None:
         sent = points - losses.points
         refused = min(result.rejected, sent) if result.accepted else sent
         self.has_delivered = result.accepted
@@ -219,12 +219,12 @@ def _single_metrics(data: MetricsData) -> Iterator[ResourceMetrics]:
                 yield ResourceMetrics(resource.resource, [alone], resource.schema_url)
 
 
-def _together(parts: list[tuple[SendResult, int]]) -> SendResult:
+def _together(parts: list[tuple[ExportResult, int]]) -> ExportResult:
     """Return one result for all parts, each with its number of points; the points of a lost part count as rejected."""
     if not any(result.accepted for result, _ in parts):
         return parts[-1][0]
     lost = sum(result.rejected if result.accepted else points for result, points in parts)
-    return SendResult(rejected=lost)
+    return ExportResult(rejected=lost)
 
 
 def build_preferences(temporality: str, histograms: str) -> Preferences:

@@ -190,4 +190,4 @@ _REMEDIES: Final = tuple(
         (r"gaierror", "is the name in {url} right? Nobody knows it."),
     )
 )
-"""What to do about an error of `SendResult`; what nothing fits means that nobody answers."""
+"""What to do about an error of `ExportResult`; what nothing fits means that nobody answers."""

@@ -43,7 +43,7 @@ _OTLP_TYPES: Final = ("application/x-protobuf", "application/json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SendResult:
+class ExportResult:
     """
     What became of one request.
 
@@ -111,7 +111,7 @@ def user_agent() -> str:
 class Client(Protocol):
     """Sends encoded requests of one signal to one receiver."""
 
-    def post(self, body: bytes) -> SendResult:
+    def post(self, body: bytes) -> ExportResult:
         """Send one encoded request; never raises."""
 
     def close(self) -> None:
@@ -137,13 +137,13 @@ class OtlpHttpClient:
         self._connection = Connection(target.url, lambda: build_tls(target))
         run_in_child(self._forget)  # two processes on one connection would mix their requests
 
-    def post(self, body: bytes) -> SendResult:
+    def post(self, body: bytes) -> ExportResult:
         """Send one encoded request; never raises."""
         packed = gzip.compress(body, 3) if self._target.compress else body
         try:
             answer = self._connection.post(packed, self._headers, self._target.timeout_s)
         except (OSError, HTTPException, ValueError) as error:
-            return SendResult(error=describe_error(error, self._connection.deadline.stage), retry=True)
+            return ExportResult(error=describe_error(error, self._connection.deadline.stage), retry=True)
         return self._judge(answer)
 
     def close(self) -> None:
@@ -154,18 +154,18 @@ class OtlpHttpClient:
         """Close this process's side; the parent's stays open."""
         self._connection.close()
 
-    def _judge(self, answer: Answer) -> SendResult:
+    def _judge(self, answer: Answer) -> ExportResult:
         status, headers = answer.status, answer.headers
         if 200 <= status < 300:
             return self._judge_success(headers.get("content-type", ""), answer.body)
         return judge_status(status, headers.get("retry-after"))
 
-    def _judge_success(self, content_type: str, content: bytes) -> SendResult:
+    def _judge_success(self, content_type: str, content: bytes) -> ExportResult:
         if content and not content_type.startswith(_OTLP_TYPES):
-            return SendResult(error=NO_OTLP, retry=True)
+            return ExportResult(error=NO_OTLP, retry=True)
         if not content or not content_type.startswith("application/x-protobuf"):
-            return SendResult()
-        return SendResult(rejected=read_rejected(self._answer, content))
+            return ExportResult()
+        return ExportResult(rejected=read_rejected(self._answer, content))
 
 
 class PatientClient:
@@ -183,7 +183,7 @@ class PatientClient:
         self._resume_s = 0.0
         self.close = client.close
 
-    def post(self, body: bytes, on_retry: Callable[[str], object] = lambda _reason: None) -> SendResult:
+    def post(self, body: bytes, on_retry: Callable[[str], object] = lambda _reason: None) -> ExportResult:
         """
         Send one encoded request; takes a few seconds longer than one try at most, and never raises.
 
@@ -194,7 +194,7 @@ class PatientClient:
         end_s = time.monotonic() + self._patience_s
         left_s = self._resume_s - time.monotonic()
         if left_s > _LONGEST_WAIT_S:
-            return SendResult(error=PAUSED, retry=True, retry_after_s=left_s)
+            return ExportResult(error=PAUSED, retry=True, retry_after_s=left_s)
         time.sleep(max(left_s, 0.0))
         result = self._try(body)
         pause_s = _QUICK_RETRY_S if result.retry_after_s is None else result.retry_after_s
@@ -204,15 +204,15 @@ class PatientClient:
         time.sleep(pause_s)
         return replace(self._try(body), may_have_arrived_before=may_have_arrived(result))
 
-    def _try(self, body: bytes) -> SendResult:
+    def _try(self, body: bytes) -> ExportResult:
         result = self._client.post(body)
         self._resume_s = time.monotonic() + (result.retry_after_s or 0.0)
         return result
 
 
-def judge_status(status: int, retry_after: str | None = None) -> SendResult:
+def judge_status(status: int, retry_after: str | None = None) -> ExportResult:
     """Return what an HTTP *status* other than success means, with the ``Retry-After`` beside it."""
-    return SendResult(
+    return ExportResult(
         error=f"HTTP {status}",
         retry=status in RETRYABLE or 300 <= status < 400,
         retry_after_s=parse_retry_after(retry_after) if status in RETRYABLE else None,
@@ -272,7 +272,7 @@ _RETRY_REASONS: Final = {
 
 
 def retry_reason(error: str | None) -> str:
-    """Return what *error* of a `SendResult` counts as in ``telemetry.retried_items``, a closed set."""
+    """Return what *error* of a `ExportResult` counts as in ``telemetry.retried_items``, a closed set."""
     return _RETRY_REASONS.get((error or "").partition(_WHILE)[0], OTHER)
 
 
@@ -284,7 +284,7 @@ _NEVER_ARRIVED: Final = (
 """Beginnings of the errors of requests that were not sent, or were refused for good."""
 
 
-def may_have_arrived(result: SendResult) -> bool:
+def may_have_arrived(result: ExportResult) -> bool:
     """
     Return whether a backend may hold the request.
 
@@ -297,7 +297,7 @@ def may_have_arrived(result: SendResult) -> bool:
     return not result.error.startswith(_NEVER_ARRIVED) and stage in {"", AWAITING}
 
 
-def drop_reason(result: SendResult) -> str:
+def drop_reason(result: ExportResult) -> str:
     """Return what a lost *result* counts as in ``telemetry.dropped_items``."""
     return "too_large" if result.too_large else "export_failed" if result.retry else "rejected"
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from whatsself_otel.export.otlp import (
     MAX_RETRY_AFTER_S,
     NO_OTLP,
-    SendResult,
+    ExportResult,
     Target,
     build_tls,
     describe_error,
@@ -95,7 +95,7 @@ class OtlpGrpcClient:
         self._metadata = [(name, value.encode() if name.endswith("-bin") else value) for name, value in named]
         self._channel: Any = None
 
-    def post(self, body: bytes) -> SendResult:
+    def post(self, body: bytes) -> ExportResult:
         """Send one encoded request; never raises."""
         if is_forked():
             return _refuse()
@@ -106,8 +106,8 @@ class OtlpGrpcClient:
         except self._grpc.RpcError as error:
             return self._judge(error)
         except (OSError, ValueError) as error:
-            return SendResult(error=describe_error(error), retry=True)
-        return SendResult(rejected=read_rejected(self._answer, answer))
+            return ExportResult(error=describe_error(error), retry=True)
+        return ExportResult(rejected=read_rejected(self._answer, answer))
 
     def close(self) -> None:
         """Close the connection; in a forked child it is the parent's."""
@@ -137,13 +137,13 @@ class OtlpGrpcClient:
         key, certificate = _read(target.client_key_file), _read(target.client_certificate_file)
         return self._grpc.ssl_channel_credentials(roots, key, certificate)
 
-    def _judge(self, error: Any) -> SendResult:
+    def _judge(self, error: Any) -> ExportResult:
         code, details = error.code().name, error.details() or ""
         if status := _HTTP_STATUS.search(details):
             return judge_status(int(status[1] or status[2]))
         pause_s = self._read_retry_info(dict(error.trailing_metadata() or ()))
         said = _find_cause(details) or f"gRPC {code}"
-        return SendResult(
+        return ExportResult(
             error=said,
             retry=code in RETRYABLE or said == NO_OTLP or (code == "RESOURCE_EXHAUSTED" and pause_s is not None),
             retry_after_s=pause_s,
@@ -169,7 +169,7 @@ def is_forked() -> bool:
     return _USE.pid not in {None, os.getpid()}
 
 
-def _refuse() -> SendResult:
+def _refuse() -> ExportResult:
     """Say once that nothing can be sent from here."""
     if _USE.said_pid != os.getpid():
         _USE.said_pid = os.getpid()
@@ -178,7 +178,7 @@ def _refuse() -> SendResult:
             _FORKED,
             os.getpid(),
         )
-    return SendResult(error=_FORKED)
+    return ExportResult(error=_FORKED)
 
 
 def _find_cause(details: str) -> str | None:

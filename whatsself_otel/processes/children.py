@@ -16,7 +16,7 @@ from contextlib import suppress
 from multiprocessing import Pipe
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsself_otel.export.otlp import SendResult
+from whatsself_otel.export.otlp import ExportResult
 from whatsself_otel.processes.forks import hold_while_forking, run_after_fork
 from whatsself_otel.processes.replay import Recorder, RecordingReader
 
@@ -165,9 +165,9 @@ class Outbox:
         """Whether the worker is there, as far as is known."""
         return self.is_of_this_process and not self._is_broken
 
-    def send(self, signal: str, batch: list[Any]) -> SendResult:
+    def send(self, signal: str, batch: list[Any]) -> ExportResult:
         """Hand over a *batch* of encoded items."""
-        return SendResult() if self._put(signal, batch) else SendResult(error="the worker has ended", retry=True)
+        return ExportResult() if self._put(signal, batch) else ExportResult(error="the worker has ended", retry=True)
 
     def send_counts(self) -> bool:
         """Hand over what happened and was counted since the last time; return whether it left."""
