@@ -38,7 +38,7 @@ from opentelemetry.trace import (
 from whatsself_otel import _sdk, message_context
 from whatsself_otel.context import RequestScope, bind_request
 from whatsself_otel.traces.processors import CorrelationProcessor, GuardedProcessors
-from whatsself_otel.traces.spans import SPANS, OwnSpan, SpanMaker, put_clean
+from whatsself_otel.traces.spans import SPANS, OwnSpan, SpanMaker, set_attributes_unchecked
 
 ATTRIBUTES: Mapping[str, str | int] = {"url.path": "/messages/m-1", "server.port": 8000}
 
@@ -190,7 +190,7 @@ def work(span: Any) -> None:
     span.set_attribute("status", 200)
     span.set_attributes({"list": ["a", "b"], "bad": object()})
     if span.is_recording():
-        put_clean(span, {"clean": "yes"})
+        set_attributes_unchecked(span, {"clean": "yes"})
     for number in range(3):
         span.add_event("event", {"number": number, "text": "x"}, timestamp=number)
         span.add_link(SpanContext(9, number + 1, is_remote=False), {"number": number})
@@ -359,7 +359,7 @@ class TestTheLongWayIsTaken:
 class TestLimits:
     def test_more_than_the_limit_is_dropped_and_counted_as_the_sdk_does(self) -> None:
         span = started(provider(max_span_attributes=2))
-        put_clean(span, {"route": "/messages/{id}"})
+        set_attributes_unchecked(span, {"route": "/messages/{id}"})
 
         assert dict(span.attributes) == {"server.port": 8000, "route": "/messages/{id}"}
         assert span.dropped_attributes == 1

@@ -26,7 +26,7 @@ from whatsself_otel.remembered import Remembered
 from whatsself_otel.traces.current_span import is_foreign, span_of_ours, with_span
 from whatsself_otel.traces.failures import error_type, record_exception, set_failed
 from whatsself_otel.traces.propagation import CleanTraceContext
-from whatsself_otel.traces.spans import put_clean
+from whatsself_otel.traces.spans import set_attributes_unchecked
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -171,7 +171,7 @@ class _RecordedExchange(Exchange):
         if not span.is_recording():
             return
         try:
-            put_clean(span, outcome.attributes)
+            set_attributes_unchecked(span, outcome.attributes)
             if outcome.error_type != outcome.failure:
                 span.set_status(Status(StatusCode.ERROR))
         finally:

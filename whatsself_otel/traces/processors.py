@@ -20,7 +20,7 @@ from whatsself_otel.export.batch_queue import Deadline
 from whatsself_otel.export.limits import cut
 from whatsself_otel.logs import MaskedLogRecord, plain
 from whatsself_otel.traces import propagation
-from whatsself_otel.traces.spans import OwnSpan, put_clean
+from whatsself_otel.traces.spans import OwnSpan, set_attributes_unchecked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -121,7 +121,7 @@ class CorrelationProcessor(SpanProcessor):
         """Copy the ids of *parent_context*, or of the current context, to *span*."""
         attributes = current_attributes(parent_context)
         if attributes:
-            put_clean(span, attributes)
+            set_attributes_unchecked(span, attributes)
 
 
 class OpenRequests:

@@ -380,7 +380,7 @@ def _warn(method: str) -> None:
     _logger.warning("%s() was called on a span that has ended; it does nothing", method)
 
 
-def put_clean(span: Any, attributes: Mapping[str, str | int]) -> None:
+def set_attributes_unchecked(span: Any, attributes: Mapping[str, str | int]) -> None:
     """Set *attributes*, clean text and numbers, on *span*; the SDK would validate and lock for each."""
     if type(span) is OwnSpan:
         span.put(attributes)
