@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.id_generator import IdGenerator
 
     from whatsself_otel.config import TelemetryConfig
-    from whatsself_otel.export.encoding import Written
+    from whatsself_otel.export.encoding import EncodedItem
     from whatsself_otel.export.exporters import Destinations, Sender
     from whatsself_otel.export.metric_exporter import MetricSender
     from whatsself_otel.export.obstacles import Obstacle
@@ -188,7 +188,7 @@ class Pipelines:
         if self._metric_exporter is not None:
             self._metric_exporter.is_silent = lambda: outbox.is_of_this_process
 
-    def take_in(self, signal: str, items: list[Written]) -> None:
+    def take_in(self, signal: str, items: list[EncodedItem]) -> None:
         """Queue what a child of this process has encoded, as this process's own."""
         queue, resource = self._encoded[signal], self._encoder.resource(self.tracer_provider.resource)
         for _, scope, item in items:

@@ -56,7 +56,7 @@ _FIXED64: Final = struct.Struct("<cQ")
 _SIGNED64: Final = struct.Struct("<cq")
 _DOUBLE: Final = struct.Struct("<cd")
 _FLAGS: Final = struct.Struct("<I")
-Written: TypeAlias = tuple[bytes, bytes, bytes]
+EncodedItem: TypeAlias = tuple[bytes, bytes, bytes]
 """One item, encoded: its resource, its scope, itself."""
 _SHORT_BYTES: Final = 0x7C
 """Of less, all sizes take one byte."""
@@ -91,12 +91,12 @@ class Encoder:
         }
         """Attributes of series, by the field they are in."""
 
-    def span(self, span: ReadableSpan) -> Written:
+    def span(self, span: ReadableSpan) -> EncodedItem:
         """Return *span* for an ``ExportTraceServiceRequest``."""
         resource, scope = self._source(span.resource, span.instrumentation_scope)
         return resource, scope, self._span(span)
 
-    def log(self, record: ReadableLogRecord) -> Written:
+    def log(self, record: ReadableLogRecord) -> EncodedItem:
         """Return *record*, which is masked already, for an ``ExportLogsServiceRequest``."""
         resource, scope = self._source(record.resource, record.instrumentation_scope)
         return resource, scope, self._log(record)
@@ -411,7 +411,7 @@ def _mask(key: str, value: Any, masker: Masker) -> Any:
     return next(iter(mask_attributes({key: value}, masker).values()))
 
 
-def join(batch: Iterable[Written]) -> bytes:
+def join(batch: Iterable[EncodedItem]) -> bytes:
     """Return the request that carries *batch*, all spans or all log records."""
     groups: dict[bytes, dict[bytes, list[bytes]]] = {}
     for resource, scope, item in batch:

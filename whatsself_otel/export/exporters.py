@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from whatsself_otel.config import TelemetryConfig
-    from whatsself_otel.export.encoding import Written
+    from whatsself_otel.export.encoding import EncodedItem
     from whatsself_otel.export.metric_exporter import MetricSender
     from whatsself_otel.masking import Masker
 
@@ -45,26 +45,26 @@ class OtlpSender(Generic[_T]):
         write: Masks and encodes an item.
     """
 
-    def __init__(self, client: Client, write: Callable[[_T], Written]) -> None:
+    def __init__(self, client: Client, write: Callable[[_T], EncodedItem]) -> None:
         self._client = client
         self._write = write
         self.close = client.close
 
-    def prepare(self, item: _T) -> tuple[int, Written]:
+    def prepare(self, item: _T) -> tuple[int, EncodedItem]:
         """Return *item* ready to be sent, after the bytes it takes while it waits; raises what encoding raises."""
         return weigh_written(self._write(item))
 
-    def send(self, batch: list[Written]) -> ExportResult:
+    def send(self, batch: list[EncodedItem]) -> ExportResult:
         """Post what was prepared."""
         return self._client.post(join(batch))
 
 
-def weigh_written(written: Written) -> tuple[int, Written]:
+def weigh_written(written: EncodedItem) -> tuple[int, EncodedItem]:
     """Return the bytes that *written* takes while it waits, and *written* itself."""
     return _HELD_BYTES + len(written[-1]), written
 
 
-def weigh(item: _T, write: Callable[[_T], Written]) -> tuple[int, _T]:
+def weigh(item: _T, write: Callable[[_T], EncodedItem]) -> tuple[int, _T]:
     """Return the bytes that *item*, masked, takes while it waits, and *item* itself: for senders that do not encode."""
     return _HELD_BYTES + len(write(item)[-1]), item
 
