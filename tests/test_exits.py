@@ -199,7 +199,7 @@ FAILING = [
     "whatsself_otel.export.batch_queue.BatchQueue.put",
     "whatsself_otel.integrations.fastapi.RequestMiddleware._request_id",
     "whatsself_otel.metrics.runtime.EventLoopSampler",
-    "whatsself_otel.context.RequestScope.bind",
+    "whatsself_otel.context.RequestContext.bind",
     "whatsself_otel.masking.Masker.text",
     "whatsself_otel.traces.spans.OwnSpan.put",
     "whatsself_otel.traces.spans.OwnSpan.set_status",

@@ -55,7 +55,7 @@ _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 
 @dataclass(slots=True)
-class RequestScope:
+class RequestContext:
     """
     One HTTP request, from its first byte to the return of its last background task.
 
@@ -86,14 +86,14 @@ def current_attributes(context: Context | None = None) -> Mapping[str, str]:
     return cast("Mapping[str, str]", found or _NOTHING)
 
 
-def current_request(context: Context | None = None) -> RequestScope | None:
+def current_request(context: Context | None = None) -> RequestContext | None:
     """
     Return the HTTP request that is being served here, if any.
 
     Args:
         context: Where to look; default: the current context.
     """
-    return cast("RequestScope | None", (otel_context.get_current() if context is None else context).get(_REQUEST))
+    return cast("RequestContext | None", (otel_context.get_current() if context is None else context).get(_REQUEST))
 
 
 class IdBlock:
@@ -173,7 +173,7 @@ def message_context(
     return IdBlock(bind)
 
 
-def bind_request(request: RequestScope, context: Context | None = None) -> Context:
+def bind_request(request: RequestContext, context: Context | None = None) -> Context:
     """
     Return *context* with *request* and its requestId in it.
 

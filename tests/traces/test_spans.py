@@ -36,7 +36,7 @@ from opentelemetry.trace import (
 )
 
 from whatsself_otel import _sdk, message_context
-from whatsself_otel.context import RequestScope, bind_request
+from whatsself_otel.context import RequestContext, bind_request
 from whatsself_otel.traces.processors import CorrelationProcessor, GuardedProcessors
 from whatsself_otel.traces.spans import SPANS, OwnSpan, SpanMaker, set_attributes_unchecked
 
@@ -135,7 +135,7 @@ def below(**parts: Any) -> Context:
 
 
 def with_ids() -> Context:
-    return bind_request(RequestScope(request_id="r-1"), Context())
+    return bind_request(RequestContext(request_id="r-1"), Context())
 
 
 CONTEXTS: Mapping[str, Callable[[], Context]] = {

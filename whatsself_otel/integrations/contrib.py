@@ -19,7 +19,7 @@ from whatsself_otel import _sdk
 from whatsself_otel._environment import CAPTURED, is_used
 from whatsself_otel._imports import import_safely
 from whatsself_otel.catalogue import REQUEST_ID
-from whatsself_otel.context import RequestScope, bind_request
+from whatsself_otel.context import RequestContext, bind_request
 from whatsself_otel.integrations.exchange import Exchange
 from whatsself_otel.integrations.outcomes import Durations
 from whatsself_otel.integrations.routes import RouteIndex
@@ -97,7 +97,7 @@ class ContribRequests:
         self._outside = stack
         return Serving(self.serve, self._inside)
 
-    def serve(self, scope: Scope, receive: Receive, send: Send, request: RequestScope) -> Awaitable[None]:
+    def serve(self, scope: Scope, receive: Receive, send: Send, request: RequestContext) -> Awaitable[None]:
         """Serve one request."""
         exchange = Exchange(self._options, self._durations, scope, send, request)
         exchange.excluded = self._is_excluded(scope)

@@ -16,7 +16,7 @@ from whatsself_otel.integrations.serving import REQUEST_KEY
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
-    from whatsself_otel.context import RequestScope
+    from whatsself_otel.context import RequestContext
     from whatsself_otel.integrations.serving import ASGIApp, FastAPIOptions, Message, Receive, Scope, Send
 
 _EMPTY: Final = Context()
@@ -53,7 +53,7 @@ class Exchange:
     )
 
     def __init__(
-        self, options: FastAPIOptions, durations: Durations, scope: Scope, send: Send, request: RequestScope
+        self, options: FastAPIOptions, durations: Durations, scope: Scope, send: Send, request: RequestContext
     ) -> None:
         self.request = request
         self.span: Span = INVALID_SPAN

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.trace import ProxyTracer
 
 from whatsself_otel.catalogue import SCHEMA_URL
-from whatsself_otel.context import RequestScope
+from whatsself_otel.context import RequestContext
 from whatsself_otel.integrations.serving import REQUEST_KEY, Serving, wrap_stack
 from whatsself_otel.integrations.threads import keep_context_in_threads
 from whatsself_otel.processes.forks import run_in_child
@@ -158,7 +158,7 @@ class RequestMiddleware:
             return
         scope[_NATIVE] = None
         request_id = self._options.attempt(lambda: self._request_id(scope)) or self._make_id()
-        await self._serving.serve(scope, receive, send, RequestScope(request_id=request_id))
+        await self._serving.serve(scope, receive, send, RequestContext(request_id=request_id))
 
     def _make_id(self) -> str:
         return f"{self._random.getrandbits(128):032x}"

@@ -17,7 +17,7 @@ from opentelemetry.util.http import detect_synthetic_user_agent, sanitize_method
 
 from whatsself_otel import _sdk
 from whatsself_otel.catalogue import REQUEST_ID
-from whatsself_otel.context import RequestScope, bind_request
+from whatsself_otel.context import RequestContext, bind_request
 from whatsself_otel.integrations.exchange import Exchange
 from whatsself_otel.integrations.outcomes import MAX_REMEMBERED, is_short
 from whatsself_otel.integrations.serving import REQUEST_KEY, exclusion
@@ -86,7 +86,7 @@ class Requests:
         self._constant: Remembered[tuple[Any, ...], tuple[str, dict[str, Any]]] = Remembered(MAX_REMEMBERED)
         self._user_agents: Remembered[bytes, Mapping[str, str]] = Remembered(MAX_REMEMBERED)
 
-    def serve(self, scope: Scope, receive: Receive, send: Send, request: RequestScope) -> Awaitable[None]:
+    def serve(self, scope: Scope, receive: Receive, send: Send, request: RequestContext) -> Awaitable[None]:
         """Serve one request by the application, with a span if nothing hinders that."""
         exchange = _RecordedExchange(self.options, self.durations, scope, send, request)
         return exchange.serve(self._app, receive, self._context(scope, exchange))
@@ -120,7 +120,7 @@ class Requests:
         around = current if is_foreign(trace.get_current_span(current)) else parent
         return bind_request(request, with_span(span, around))
 
-    def _describe(self, scope: Scope, headers: _Headers, request: RequestScope) -> tuple[str, dict[str, Any]]:
+    def _describe(self, scope: Scope, headers: _Headers, request: RequestContext) -> tuple[str, dict[str, Any]]:
         key = (scope.get("method", ""), scope.get("scheme"), scope.get("http_version"), request.route, _server(scope))
         known = self._constant.get(key)
         if known is None:

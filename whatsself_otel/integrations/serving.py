@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
     from opentelemetry.trace import TracerProvider
 
-    from whatsself_otel.context import RequestScope
+    from whatsself_otel.context import RequestContext
     from whatsself_otel.masking import Masker
     from whatsself_otel.traces.processors import OpenRequests
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
     ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-    Serve = Callable[[Scope, Receive, Send, RequestScope], Awaitable[None]]
+    Serve = Callable[[Scope, Receive, Send, RequestContext], Awaitable[None]]
 
 REQUEST_KEY: Final = "whatsself_otel.request"
 """Where a scope holds the request that is being served; a mounted application finds it there, and makes none."""

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, SpanProcess
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, Status
 
-from whatsself_otel.context import CORRELATION_KEYS, RequestScope, current_attributes
+from whatsself_otel.context import CORRELATION_KEYS, RequestContext, current_attributes
 from whatsself_otel.export.batch_queue import Deadline
 from whatsself_otel.export.limits import cut
 from whatsself_otel.logs import MaskedLogRecord, plain
@@ -134,7 +134,7 @@ class OpenRequests:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._by_span: dict[int, RequestScope] = {}
+        self._by_span: dict[int, RequestContext] = {}
         self._parked: dict[int, tuple[float, ReadableSpan]] = {}
         self._release: list[Any] = []
         self._timed: asyncio.AbstractEventLoop | None = None
@@ -144,7 +144,7 @@ class OpenRequests:
         """Call *release* with every parked span when its request has finished."""
         self._release.append(release)
 
-    def add(self, request: RequestScope) -> None:
+    def add(self, request: RequestContext) -> None:
         """Register *request* by its server span."""
         with self._lock:
             self._by_span[request.span.get_span_context().span_id] = request
@@ -161,7 +161,7 @@ class OpenRequests:
         self._limit_wait(context.span_id)
         return True
 
-    def finish(self, request: RequestScope) -> None:
+    def finish(self, request: RequestContext) -> None:
         """Let the server span of *request* go, with the ids that were bound late."""
         self._let_go(request.span.get_span_context().span_id)
 
