@@ -324,7 +324,7 @@ class TestMetrics:
     def test_a_missing_extra_is_a_problem_and_not_an_exception(
         self, start: Start, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("whatsself_otel.pipelines.find_spec", lambda _name: None)
+        monkeypatch.setattr("whatsself_otel.providers.find_spec", lambda _name: None)
         telemetry = start(prometheus=True)
 
         assert "pip install 'whatsself-otel[prometheus]'" in telemetry.health().problems[0]

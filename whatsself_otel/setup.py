@@ -46,8 +46,8 @@ from whatsself_otel.masking import Masker
 from whatsself_otel.messages import LOST, OwnLogger
 from whatsself_otel.metrics.recording import WhatsSelfMetrics
 from whatsself_otel.metrics.runtime import RuntimeMetrics
-from whatsself_otel.pipelines import Pipelines
 from whatsself_otel.processes.forks import Termination, is_one_of_several_workers
+from whatsself_otel.providers import Providers
 from whatsself_otel.traces.processors import OpenRequests
 from whatsself_otel.traces.propagation import install_propagator
 from whatsself_otel.whatsapp.observe import WhatsApp
@@ -104,10 +104,10 @@ class Telemetry:
         self._undo: list[Callable[[], object]] = []
         self._requests = OpenRequests()
         self._masker = Masker(config.masking_rules, on_masked=self._count_masked)
-        self._pipelines: Pipelines | None = None
+        self._providers: Providers | None = None
         if config.enabled:
             with hidden_from_the_sdk():
-                self._pipelines = Pipelines(
+                self._providers = Providers(
                     config,
                     self._masker,
                     self._requests,
@@ -124,11 +124,11 @@ class Telemetry:
         self._whatsapp = WhatsApp(self._metrics, config=config.whatsapp, pseudonyms=self._masker.pseudonyms)
         self._runtime = RuntimeMetrics(meter)
         self._pools = PoolMetrics(meter)
-        if self._pipelines is not None:
-            self._pipelines.on_dropped = self._count_dropped
-            self._pipelines.on_retried = self._metrics.retried
-            self._pipelines.on_error = self._count_error
-            self._pipelines.meter_provider.on_overflow = lambda _name: self._metrics.dropped(
+        if self._providers is not None:
+            self._providers.on_dropped = self._count_dropped
+            self._providers.on_retried = self._metrics.retried
+            self._providers.on_error = self._count_error
+            self._providers.meter_provider.on_overflow = lambda _name: self._metrics.dropped(
                 "metrics", "cardinality_limit"
             )
         self._children: Children | None = None
@@ -146,12 +146,12 @@ class Telemetry:
     @property
     def tracer_provider(self) -> TracerProvider:
         """Where tracers come from."""
-        return self._pipelines.tracer_provider if self._pipelines else NoOpTracerProvider()
+        return self._providers.tracer_provider if self._providers else NoOpTracerProvider()
 
     @property
     def meter_provider(self) -> MeterProvider:
         """Where meters come from."""
-        return self._pipelines.meter_provider if self._pipelines else NoOpMeterProvider()
+        return self._providers.meter_provider if self._providers else NoOpMeterProvider()
 
     @property
     def tracer(self) -> Tracer:
@@ -161,11 +161,11 @@ class Telemetry:
     @property
     def children(self) -> Children | None:
         """The way between this process and children that hand over to it, for integrations; None while disabled."""
-        if self._children is None and self._pipelines is not None:
+        if self._children is None and self._providers is not None:
             from whatsself_otel.processes.children import Children
 
             self._children = Children(
-                self._pipelines, self._metrics, self.config.metric_interval_s, lambda: self._count_error("metrics")
+                self._providers, self._metrics, self.config.metric_interval_s, lambda: self._count_error("metrics")
             )
         return self._children
 
@@ -203,7 +203,7 @@ class Telemetry:
         Args:
             app: The ``fastapi.FastAPI`` application.
         """
-        if self._pipelines is None:
+        if self._providers is None:
             return
         options = FastAPIOptions(
             tracer_provider=self.tracer_provider,
@@ -232,7 +232,7 @@ class Telemetry:
             engine: A SQLAlchemy ``Engine`` or ``AsyncEngine``.
             name: What the pool is called in metrics.
         """
-        if self._pipelines is None:
+        if self._providers is None:
             return
         self._say(version_problem())
         self._pools.watch(engine, name)
@@ -252,14 +252,14 @@ class Telemetry:
             self._pools.unwatch(alive)
 
     def _metrics_app(self) -> Any:
-        if self._pipelines is None or self._pipelines.prometheus is None:
+        if self._providers is None or self._providers.prometheus is None:
             return None
         from whatsself_otel.metrics.prometheus import MetricsApp, several_workers_problem
 
         self._say(several_workers_problem())
         file = self.config.prometheus_token_file
         try:
-            return MetricsApp(self._pipelines.prometheus, bearer_token=file.read_text().strip() if file else None)
+            return MetricsApp(self._providers.prometheus, bearer_token=file.read_text().strip() if file else None)
         except (OSError, ValueError) as error:
             self._say(f"/metrics is not answered, for its token file cannot be used ({type(error).__name__}): fill it.")
             return None
@@ -299,13 +299,13 @@ class Telemetry:
 
     def _find_obstacles(self) -> Iterator[Obstacle]:
         """Yield why each signal does not leave, and what keeps our messages from being read."""
-        if self._pipelines is None:
+        if self._providers is None:
             yield from of_everything("Telemetry is disabled.", "Unset OTEL_SDK_DISABLED.", wanted=True)
             return
         if self._closed:
             yield from of_everything("shutdown() was called: nothing leaves any more.", "Call setup_telemetry() again.")
             return
-        yield from self._pipelines.obstacles()
+        yield from self._providers.obstacles()
         if self._logging is not None and self.config.exporter("logs") != "none":
             yield from of_logging(self._logging)
             yield from (Obstacle("logs", problem) for problem in self._look_past_logging())
@@ -330,10 +330,10 @@ class Telemetry:
         Returns:
             Whether everything left in time.
         """
-        if self._closed or self._pipelines is None:
+        if self._closed or self._providers is None:
             return True
         self._requests.finish_all()
-        return self._pipelines.flush(timeout_s)
+        return self._providers.flush(timeout_s)
 
     def shutdown(self, timeout_s: float | None = None) -> bool:
         """
@@ -373,7 +373,7 @@ class Telemetry:
         if self._children is not None:
             self._children.settle()
         self._requests.finish_all()
-        drained = self._pipelines.shutdown(deadline_s) if self._pipelines is not None else True
+        drained = self._providers.shutdown(deadline_s) if self._providers is not None else True
         self._runtime.close()
         for undo in reversed(self._undo):
             with contextlib.suppress(Exception):
@@ -396,7 +396,7 @@ class Telemetry:
             _logger.warning("telemetry was not delivered at the end: %s", lost)
 
     def _signals(self) -> dict[str, dict[str, Any]]:
-        return self._pipelines.status() if self._pipelines is not None else {}
+        return self._providers.status() if self._providers is not None else {}
 
     def __enter__(self) -> Self:
         return self
@@ -408,19 +408,19 @@ class Telemetry:
 
     def _start(self) -> None:
         """Patch the process: logging, globals, exit. Kept apart so that nothing happens if building fails."""
-        if self._pipelines is None:
+        if self._providers is None:
             return
-        self._problems.extend(self._pipelines.problems)
-        self._install_logging(self._pipelines)
+        self._problems.extend(self._providers.problems)
+        self._install_logging(self._providers)
         self._end_with_children()
         atexit.register(self._end_process)
         self._undo.append(lambda: atexit.unregister(self._end_process))
         self._undo.append(install_propagator(self.config, self._masker, self._problems))
         for problem in self._problems:
             _logger.warning(problem)
-        for problem in self._pipelines.install_globals():
+        for problem in self._providers.install_globals():
             self._say(problem)
-        self._undo.append(self._pipelines.restore_globals)
+        self._undo.append(self._providers.restore_globals)
 
     def _end_with_children(self) -> None:
         """Children of ``multiprocessing`` end by ``os._exit``, without atexit, but run their own finalizers."""
@@ -441,7 +441,7 @@ class Telemetry:
         termination.install()
         self.on_shutdown(termination.put_back)
 
-    def _install_logging(self, pipelines: Pipelines) -> None:
+    def _install_logging(self, providers: Providers) -> None:
         settings = LogSettings(
             service=self.config.service_name,
             environment=self.config.environment,
@@ -451,7 +451,7 @@ class Telemetry:
         handler = TelemetryHandler(
             self._masker,
             make_settings(settings, self.config.log_format),
-            pipelines.logger_provider,
+            providers.logger_provider,
             self._count_error,
             log_limits(self.config.limits),
         )
@@ -463,7 +463,7 @@ class Telemetry:
 
     def _look_past_logging(self) -> list[str]:
         """Return which other libraries write to the console by themselves, and warn of each once."""
-        found = list(past_logging()) if self._pipelines is not None else []
+        found = list(past_logging()) if self._providers is not None else []
         for problem in found:
             if problem not in self._warned:
                 self._warned.add(problem)

@@ -39,7 +39,7 @@ from whatsself_otel import Telemetry, TelemetryConfig
 from whatsself_otel._sdk import Globals
 from whatsself_otel.cli.doctor.findings import Finding
 from whatsself_otel.cli.doctor.running import check_application
-from whatsself_otel.pipelines import Pipelines
+from whatsself_otel.providers import Providers
 
 Start = Callable[..., Telemetry]
 
@@ -163,9 +163,9 @@ def break_tls(stage: Stage) -> None:
 def break_sending(stage: Stage) -> None:
     """Send more at once than the system holds for a receiver that does not read."""
     port, _ = stage.closing.enter_context(receiving(take_nothing))
-    limits = Pipelines._limits
+    limits = Providers._limits
     stage.monkeypatch.setattr(
-        Pipelines, "_limits", lambda each, kind: dataclasses.replace(limits(each, kind), batch_bytes=50_000_000)
+        Providers, "_limits", lambda each, kind: dataclasses.replace(limits(each, kind), batch_bytes=50_000_000)
     )
     stage.begin(endpoint=f"http://127.0.0.1:{port}", compression="none", export_timeout_s=0.5, span_delay_s=1)
     for _ in range(600):
@@ -219,14 +219,14 @@ def break_request(stage: Stage) -> None:
 def break_reader(stage: Stage) -> None:
     """End its thread as nothing in Python can end one: there is no other way to see what health says of it."""
     stage.begin()
-    pipelines = stage.telemetry._pipelines
-    assert pipelines is not None
-    assert pipelines._reader is not None
+    providers = stage.telemetry._providers
+    assert providers is not None
+    assert providers._reader is not None
     ended = threading.Thread(target=lambda: None)
     ended.start()
     ended.join()
-    running, pipelines._reader._thread = pipelines._reader._thread, ended
-    stage.closing.callback(setattr, pipelines._reader, "_thread", running)
+    running, providers._reader._thread = providers._reader._thread, ended
+    stage.closing.callback(setattr, providers._reader, "_thread", running)
 
 
 def shut_down_meters(stage: Stage) -> None:

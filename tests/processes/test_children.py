@@ -177,7 +177,7 @@ wait(child(fork_again))
             sink,
             """
 def tear():
-    end = telemetry._pipelines._outbox._to_worker
+    end = telemetry._providers._outbox._to_worker
     end.send(("unknown", []))
     os.write(end.fileno(), b"\\0\\0\\1\\0 no more")
     os._exit(1)

@@ -32,7 +32,7 @@ def work() -> None:
 
 def scrape() -> None:
     while not stop.is_set():
-        telemetry._pipelines.prometheus.render()
+        telemetry._providers.prometheus.render()
 
 def flush() -> None:
     while not stop.is_set():
@@ -48,7 +48,7 @@ for number in range(FORKS):
         with message_context(message_id=f"child-{number}"), telemetry.tracer.start_as_current_span("child"):
             log.info("child")
         telemetry.metrics.flow_started(flow_id=f"child-{number}")
-        telemetry._pipelines.prometheus.render()
+        telemetry._providers.prometheus.render()
         os._exit(0 if telemetry.force_flush(10) else 3)
     end_s = time.monotonic() + 15
     while (done := os.waitpid(child, os.WNOHANG)) == (0, 0):

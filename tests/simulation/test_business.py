@@ -27,9 +27,9 @@ def business(sink: Sink) -> Iterator[Business]:
 
 def count(sink: Sink, business: Business, name: str, **labels: str) -> float:
     """Return what the last export says of a counter, summed over the series that have *labels*."""
-    pipelines = business._pipelines
-    assert pipelines is not None
-    assert pipelines.flush(5)
+    providers = business._providers
+    assert providers is not None
+    assert providers.flush(5)
     last = sink.metrics()[name][-1]
 
     def value(point: Any) -> float:

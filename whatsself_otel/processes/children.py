@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
 
     from whatsself_otel.metrics.recording import WhatsSelfMetrics
-    from whatsself_otel.pipelines import Pipelines
     from whatsself_otel.processes.replay import Recording
+    from whatsself_otel.providers import Providers
 
 _logger: Final = logging.getLogger("whatsself_otel")
 _COUNTS: Final = "counts"
@@ -41,20 +41,20 @@ class Children:
     The worker's side, and in a child the way to its worker.
 
     Args:
-        pipelines: Take in what children hand over.
+        providers: Take in what children hand over.
         metrics: Take in what children note.
         interval_s: Seconds between two parcels of counts from a child, and what one that is killed may lose.
         on_error: Called for each parcel that cannot be taken in; must not raise.
     """
 
     def __init__(
-        self, pipelines: Pipelines, metrics: WhatsSelfMetrics, interval_s: float, on_error: Callable[[], None]
+        self, providers: Providers, metrics: WhatsSelfMetrics, interval_s: float, on_error: Callable[[], None]
     ) -> None:
-        self._pipelines = pipelines
+        self._providers = providers
         self._interval_s = interval_s
         self._metrics = metrics
         self._on_error = on_error
-        self._recorder = Recorder(pipelines.meter_provider)
+        self._recorder = Recorder(providers.meter_provider)
         self._taking_in = threading.RLock()  # recording takes locks of the SDK, which no fork may find taken
         self._ends: tuple[Connection, Connection] | None = None
         self._to_worker: Connection | None = None
@@ -72,8 +72,8 @@ class Children:
         if self._to_worker is not None:
             outbox = Outbox(self._to_worker, self._metrics)
             self._to_worker = None
-            self._pipelines.hand_over(outbox)
-            outbox.start(self._pipelines.meter_provider, self._interval_s)
+            self._providers.hand_over(outbox)
+            outbox.start(self._providers.meter_provider, self._interval_s)
 
     def settle(self, timeout_s: float = 1.0) -> None:
         """Wait until what ended children have handed over is taken in."""
@@ -124,7 +124,7 @@ class Children:
                     self._recorder.record(recordings)
                     self._metrics.take_in(changes, counts)
                 else:
-                    self._pipelines.take_in(kind, content)
+                    self._providers.take_in(kind, content)
         except Exception:  # noqa: BLE001 - one parcel must not stop the others
             self._on_error()
 

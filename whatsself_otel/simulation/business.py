@@ -15,7 +15,7 @@ from whatsself_otel.export.exporters import Destinations
 from whatsself_otel.masking import Masker
 from whatsself_otel.metrics.recording import WhatsSelfMetrics, create_histogram
 from whatsself_otel.metrics.runtime import RuntimeMetrics
-from whatsself_otel.pipelines import Pipelines
+from whatsself_otel.providers import Providers
 from whatsself_otel.traces.processors import OpenRequests
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Business:
         self._contacts = 0
         self._credit = Credit()
         self._connected = True
-        self._pipelines: Pipelines | None = None
+        self._providers: Providers | None = None
 
     @property
     def job(self) -> str:
@@ -124,10 +124,10 @@ class Business:
             export_timeout_s=2,
         )
         masker = Masker(config.masking_rules)
-        self._pipelines = Pipelines(config, masker, OpenRequests(), Destinations.of(config, masker))
-        meter = self._pipelines.meter_provider.get_meter("whatsself_otel")
+        self._providers = Providers(config, masker, OpenRequests(), Destinations.of(config, masker))
+        meter = self._providers.meter_provider.get_meter("whatsself_otel")
         self._observe(meter, masker)
-        self._pipelines.on_dropped = self._metrics.dropped
+        self._providers.on_dropped = self._metrics.dropped
 
     def _observe(self, meter: Meter, masker: Masker) -> None:
         # Timestamps are compared with Prometheus' own clock; windows and waits are of the business's time.
@@ -143,16 +143,16 @@ class Business:
 
     def stop(self) -> None:
         """End, as a crash would: nothing is exported any more."""
-        pipelines, self._pipelines = self._pipelines, None
-        if pipelines is not None:
-            pipelines.shutdown(1.0)
+        providers, self._providers = self._providers, None
+        if providers is not None:
+            providers.shutdown(1.0)
 
     def live(self, until_min: float, phase: Phase) -> None:
         """Live on in *phase* until that minute of its time."""
         while until_min - self._lived_min > 1e-9:
             step_min = min(until_min - self._lived_min, _MAX_STEP_MIN)
             self._lived_min += step_min
-            if self._pipelines is not None:
+            if self._providers is not None:
                 self._step(step_min, phase)
 
     def begin(self, phase: Phase) -> None:

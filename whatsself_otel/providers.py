@@ -74,7 +74,7 @@ _OTHER_PROVIDER: Final = tuple(
 _SDK_PROVIDERS: Final = (TracerProvider, MeterProvider, LoggerProvider)
 
 
-class Pipelines:
+class Providers:
     """
     The providers of one configuration.
 
