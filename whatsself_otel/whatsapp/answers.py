@@ -58,7 +58,8 @@ def _accepted(body: Mapping[str, Any], addresses: Addresses) -> tuple[str | None
     key = mapping(body.get("key"))
     if message_id := text(key.get("id")):
         address = text(key.get("remoteJidAlt")) or text(key.get("remoteJid"))
-        return message_id, address, evolution.PROVIDER if "instanceId" in body else waha.PROVIDER
+        is_evolutions = "instanceId" in body or "messageType" in body
+        return message_id, address, evolution.PROVIDER if is_evolutions else waha.PROVIDER
     if message_id := waha.bare_id(body.get("id")):
         whole = text(at_path(body.get("id"), "_serialized")) or text(body.get("id")) or ""
         parts = whole.split("_")
