@@ -85,7 +85,7 @@ def render() -> str:
                 table(("Field", "Meaning"), _meaning_rows(OtlpConfig)),
                 "## WhatsAppConfig",
                 "The field `whatsapp` takes one; its variables begin with `WHATSSELF_OTEL_WHATSAPP_`.",
-                table(("Field", "Meaning"), _meaning_rows(WhatsAppConfig)),
+                table(("Field", "Variable", "Default", "Rule", "Meaning"), _group_rows(WhatsAppConfig, "whatsapp")),
                 "## LimitsConfig",
                 "The field `limits` takes one.",
                 table(("Field", "Meaning"), _meaning_rows(LimitsConfig)),
@@ -149,6 +149,15 @@ def _setting_row(field: dataclasses.Field[Any], meaning: str) -> Sequence[str]:
 
 def _meaning_rows(kind: type) -> Iterator[Sequence[str]]:
     return ((f"`{name}`", meaning) for name, meaning in field_docs(kind).items())
+
+
+def _group_rows(kind: type, field: str) -> Iterator[Sequence[str]]:
+    """Yield the settings of a group whose variables are this package's own."""
+    meanings = field_docs(kind)
+    for row in rows(TelemetryConfig):
+        if row.path[0] == field:
+            variables = ", ".join(f"`{name}`" for name in row.variables)
+            yield f"`{row.path[1]}`", variables, _default(row.setting.default), row.setting.rule, meanings[row.path[1]]
 
 
 def _standard_rows() -> Iterator[tuple[str, str, str]]:

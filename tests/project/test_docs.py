@@ -18,6 +18,7 @@ import first_steps
 import generate_architecture
 import generate_scale
 import generate_vendors
+import generate_whatsapp
 import pytest
 from imports import Import
 from markdown_pages import (
@@ -81,7 +82,11 @@ TRANSLATED = {
     "docs/metrics.md": "docs/metrics.pt-BR.md",
     **{
         f"docs/{page}.md": f"docs/pt-BR/{page}.md"
-        for page in ("first-steps", "production", "several-processes", "troubleshooting")
+        for page in ("first-steps", "production", "several-processes", "troubleshooting", "whatsapp")
+    },
+    **{
+        f"docs/whatsapp/{page}.md": f"docs/pt-BR/whatsapp/{page}.md"
+        for page in ("cloud-api", "evolution", "waha", "baileys", "error-codes")
     },
     **{page: page.replace("runbooks/", "runbooks/pt-BR/") for page in PAGES if re.match(r"docs/runbooks/\w+\.", page)},
 }
@@ -259,6 +264,11 @@ class TestScale:
         dearer = {signal: replace(row, item_us=2 * row.item_us) for signal, row in measured.items()}
 
         assert generate_scale.cores(1000, dearer) == pytest.approx(2 * generate_scale.cores(1000, measured))
+
+
+class TestWhatsApp:
+    def test_the_pages_are_what_the_fixtures_record(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert generate_whatsapp.main(["--check"]) == 0, capsys.readouterr().out
 
 
 class TestVendors:

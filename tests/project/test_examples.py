@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import postgres_server
@@ -143,6 +149,69 @@ class TestSecondVendor:
                 sink.wait_for(lambda sink: got(sink, "x-backend", "first") == ALL)
             finally:
                 collector.terminate()
+
+
+class Gateway(BaseHTTPRequestHandler):
+    """Answers to each message as Evolution API and WAHA do."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        key = {"remoteJid": "5511900000001@s.whatsapp.net", "fromMe": True, "id": "3EB0EXEMPLO"}
+        body = json.dumps({"key": key, "status": "PENDING"}).encode()
+        self.send_response(201)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def gateway() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def webhook(provider: str, name: str) -> dict[str, Any]:
+    """Return a fixture's payload, written now."""
+    text = (EXAMPLES.parent / f"tests/whatsapp/fixtures/{provider}.json").read_text(encoding="utf-8")
+    text = re.sub(r"17959[0-9]{5}", str(int(time.time())), text)
+    payload: dict[str, Any] = json.loads(text)[name]["payload"]
+    return payload
+
+
+class TestWhatsApp:
+    @pytest.mark.parametrize(
+        ("example", "payload", "variable"),
+        [
+            ("whatsapp_evolution.py", ("evolution", "upsert_text"), "EVOLUTION_URL"),
+            ("whatsapp_waha.py", ("waha", "message_noweb"), "WAHA_URL"),
+        ],
+    )
+    def test_a_message_and_its_answer_are_counted_once(
+        self, sink: Sink, gateway: str, example: str, payload: tuple[str, str], variable: str
+    ) -> None:
+        with served(example, sink, environ={variable: gateway}) as url:
+            for _ in range(2):
+                assert httpx.post(f"{url}/webhook", json=webhook(*payload), trust_env=False).is_success
+        assert sink.total("messages.inbound") == 1
+        assert sink.total("messages.outbound") == 1
+        assert b"5511900000001" not in b"".join(export.body for export in sink.received)
+
+    def test_pywas_webhooks_are_counted(self, sink: Sink) -> None:
+        with served("whatsapp_pywa.py", sink, environ={"WHATSAPP_APP_SECRET": "s"}) as url:
+            for name in ("message_image", "status_delivered"):
+                body = json.dumps(webhook("cloud_api", name)).encode()
+                signature = {"X-Hub-Signature-256": f"sha256={hmac.new(b's', body, hashlib.sha256).hexdigest()}"}
+                posted = httpx.post(f"{url}/webhook", content=body, headers=signature, trust_env=False)
+                assert posted.is_success
+        assert sink.total("messages.inbound") == 1
+        assert sink.total("messages.delivered") == 1
 
 
 class TestOwnTests:

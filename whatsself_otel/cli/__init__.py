@@ -29,6 +29,7 @@ COMMANDS: Final = (
     "collector",
     "vendors",
     "audit",
+    "replay",
     "prove-alerts",
     "simulate",
     "completion",

@@ -31,6 +31,8 @@ class Addresses:
         self._reference = references or ContactReferences()
         self._phones: dict[str, str] = {}
         """Canonical phone by LID or business-scoped user id."""
+        self._alone: set[str] = set()
+        """Addresses by which a contact was named because its phone was not known."""
         self._numbers: dict[str, str] = {}
         """Phone number id of the Cloud API by the number that is shown."""
 
@@ -48,15 +50,15 @@ class Addresses:
         if phone is None:
             phone = next((self._phones[each] for each in known if each in self._phones), None)
         if phone is None:
+            self._note_alone(known[0])
             return self._reference(known[0])
         self._learn(phone, known)
         return self._reference(phone)
 
     def is_news(self, *addresses: object) -> bool:
-        """Return whether *addresses* join a phone and another address whose phone was not known."""
+        """Return whether *addresses* give a phone to a contact that was named by another address so far."""
         known = [canonical_address(found) for address in addresses if (found := text(address))]
-        has_phone = any(each.isdecimal() for each in known)
-        return has_phone and any(each not in self._phones for each in known if not each.isdecimal())
+        return any(each.isdecimal() for each in known) and any(each in self._alone for each in known)
 
     def plain(self, address: object) -> str | None:
         """Return the reference of *address* alone, whatever else is known of its contact."""
@@ -77,12 +79,18 @@ class Addresses:
         found = text(shown)
         return None if found is None else self._numbers.get(canonical_address(found))
 
+    def _note_alone(self, address: str) -> None:
+        if len(self._alone) >= MAX_ALIASES:
+            self._alone.clear()
+        self._alone.add(address)
+
     def _learn(self, phone: str, known: list[str]) -> None:
         for each in known:
             if not each.isdecimal():
                 if len(self._phones) >= MAX_ALIASES:
                     self._phones.clear()
                 self._phones[each] = phone
+                self._alone.discard(each)
 
 
 def chat_of(address: object) -> str:

@@ -84,6 +84,7 @@ class WhatsApp:
         provider: str | None = None,
         origin: str = "reply",
         expects_reply: bool = True,
+        is_verified: bool = False,
     ) -> list[Event]:
         """
         Record what a webhook tells, and return its events.
@@ -95,12 +96,16 @@ class WhatsApp:
             provider: ``cloud_api``, ``evolution``, ``waha`` or ``baileys``; default: as its shape tells.
             origin: What made the application send the messages that are told of: ``reply`` or ``broadcast``.
             expects_reply: False where no reply is due: out of hours, handled by a person.
+            is_verified: True where the caller has checked that the provider sent it.
 
         Returns:
             The events; those that were told before are marked. Empty if the webhook was not read.
         """
         try:
-            return self._observe(payload, headers, body, provider, (origin, expects_reply))
+            if isinstance(payload, bytes | bytearray | str):
+                body, payload = _as_bytes(payload), None
+            checked = None if is_verified else signatures.lower_headers(headers)
+            return self._observe(payload, checked, body, provider, (origin, expects_reply))
         except Exception as error:  # noqa: BLE001 - promise 1: the application never suffers
             self._fail(error)
             return []
@@ -165,14 +170,11 @@ class WhatsApp:
     def _observe(
         self,
         payload: object,
-        headers: Mapping[str, str] | Iterable[tuple[Any, Any]] | None,
+        headers: Mapping[str, str] | None,
         body: bytes | None,
         provider: str | None,
         how: tuple[str, bool],
     ) -> list[Event]:
-        if isinstance(payload, bytes | bytearray | str):
-            body = payload.encode(errors="replace") if isinstance(payload, str) else bytes(payload)
-            payload = None
         if body is not None and len(body) > self.config.max_body_bytes:
             return self._reject("too_large", provider)
         if payload is None:
@@ -182,7 +184,7 @@ class WhatsApp:
         provider = provider if provider in ADAPTERS else detect_provider(payload)
         if provider is None:
             return self._reject("malformed", None)
-        if not self._is_genuine(provider, payload, signatures.lower_headers(headers), body):
+        if headers is not None and not self._is_genuine(provider, payload, headers, body):
             return self._reject("signature", provider)
         events = self._events(provider, payload)
         envelope = _envelope(payload, body)
@@ -217,6 +219,10 @@ class WhatsApp:
     def _fail(self, error: Exception) -> None:
         self._metrics.error("whatsapp")
         _logger.debug("whatsself_otel: a webhook could not be read (%s)", type(error).__name__)
+
+
+def _as_bytes(payload: bytes | bytearray | str) -> bytes:
+    return payload.encode(errors="replace") if isinstance(payload, str) else bytes(payload)
 
 
 def _parse(body: bytes | None) -> object:
