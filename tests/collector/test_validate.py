@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 EVERY_FILE = (*VENDORS, *INPUTS, *OUTPUTS)
 _VALUES = ["redaction/words", "redaction/numbers", "transform/restore"]
 _KEYS = {"traces": "redaction/keys", "metrics": "redaction/keys", "logs": "redaction/log_keys"}
-MASKING = {signal: ["memory_limiter", "transform/expose", keys, *_VALUES] for signal, keys in _KEYS.items()}
+MASKING = {
+    signal: ["memory_limiter", "filter/too_large", "transform/expose", keys, *_VALUES] for signal, keys in _KEYS.items()
+}
 """What every pipeline that receives from outside does first, by signal."""
 FORWARDS = {"traces": "forward/traces", "metrics": "forward/metrics", "logs": "forward/logs"}
 

@@ -40,7 +40,8 @@ class QueueLimits:
         items: Most items held; the oldest go first.
         bytes: Most bytes held, as `prepare` of the queue has them; the oldest go first.
         batch_items: Most items in one export.
-        batch_bytes: Most bytes in one export; a single item may be larger.
+        batch_bytes: Most bytes in one export.
+        item_bytes: Most bytes of one item: no backend takes a larger one, and some refuse what came with it too.
         delay_s: Seconds an item waits at most for its batch to fill.
         age_s: Seconds an item is tried again at most, while there is room for it.
     """
@@ -49,6 +50,7 @@ class QueueLimits:
     bytes: int = 64 * 1024 * 1024
     batch_items: int = 512
     batch_bytes: int = 3 * 1024 * 1024
+    item_bytes: int = 500_000
     delay_s: float = 1.0
     age_s: float = 3600.0
 
@@ -140,7 +142,7 @@ class BatchQueue(Generic[_T]):
         run_in_child(self._reset)  # the parent still holds, and sends, what was queued before the fork
 
     def put(self, item: _T) -> None:
-        """Queue *item*; when the queue is full or closed an item is dropped and counted."""
+        """Queue *item*; when the queue is full or closed, or it is too large, an item is dropped and counted."""
         if self._closed:
             self._drop("shutdown", 1)
             return
@@ -149,6 +151,9 @@ class BatchQueue(Generic[_T]):
             self._drop("not_encodable", 1)
             return
         weight, items, limits = ready[0], self._items, self.limits
+        if weight > limits.item_bytes:
+            self._drop("too_large", 1)
+            return
         with self._lock:  # the condition's own: to enter that costs two calls more
             is_full = len(items) >= limits.items or self._bytes + weight > limits.bytes
             lost = self._make_room(weight) if is_full else 0
