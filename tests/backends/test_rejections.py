@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.parse
 from typing import TYPE_CHECKING
@@ -91,18 +92,22 @@ def test_what_prometheus_finds_too_old_is_counted(tmp_path: Path) -> None:
             assert failed() == 1
 
 
-def test_what_loki_finds_too_large_is_counted(tmp_path: Path) -> None:
+def test_what_loki_finds_too_long_is_cut_and_what_it_finds_too_old_is_counted(tmp_path: Path) -> None:
     with run_shipped_loki(tmp_path) as url:
         environ = {"LOKI_OTLP_ENDPOINT": f"{url}/otlp"}
         with run_collector("local", environ=environ, folder=tmp_path, settings=QUICK) as it:
             for record in (log("before"), log("x" * 300_000), log("too old", age_s=8 * 24 * HOUR_S)):
                 post_otlp(f"{it.http_url}/v1/logs", record)
                 time.sleep(1.5)  # each in a request of its own
-            wait_until(lambda: own_metric(it, "otelcol_exporter_send_failed_log_records") == 2)
+            wait_until(lambda: own_metric(it, "otelcol_exporter_send_failed_log_records") == 1)
             post_otlp(f"{it.http_url}/v1/logs", log("after"))
             wait_until(lambda: "after" in lines(url))
 
-        assert sorted(lines(url, days=20)) == ["after", "before"]
+        whole = [line for line in lines(url, days=20) if len(line) < 10]
+        cut = [len(line) for line in lines(url, days=20) if len(line) >= 10]
+        page = (get(f"{url}/metrics") or b"").decode()
+        counted = re.findall(r"^loki_mutated_samples_total\{.*line_too_long.*\} (\S+)$", page, re.MULTILINE)
+        assert (sorted(whole), cut, counted) == (["after", "before"], [256 * 1024], ["1"])
 
 
 def test_what_victorialogs_finds_too_large_or_too_old_is_seen_at_victorialogs_alone(tmp_path: Path) -> None:

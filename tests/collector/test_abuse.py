@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.collector
 
-BODY_LIMIT_BYTES = 16 << 20
+BODY_LIMIT_BYTES = 4 << 20
 BOMB_BYTES = 1 << 30
 RSS_LIMIT_MIB = 480
 """The collector's own limit (400 MiB of heap) and what a Go program has beside it."""

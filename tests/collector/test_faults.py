@@ -16,6 +16,7 @@ import pytest
 from binaries import COLLECTOR, ROOT, config_arguments, free_ports, need, run_collector, run_once
 from fault_cases import (
     NEEDS_ROOT,
+    QUEUE_FILE,
     corrupt_queue,
     filled_queue,
     full_disk,
@@ -155,6 +156,28 @@ class TestDisk:
 
         assert outcome.failed == outcome.load.batch
         assert (outcome.result.sent, outcome.result.lost) == (250, 0)
+
+    @pytest.mark.parametrize("restarted", [True, False], ids=["at the next start", "while it runs"])
+    def test_a_file_shrinks_when_its_queue_has_been_drained(
+        self, tmp_path: Path, sink: Sink, *, restarted: bool
+    ) -> None:
+        sink.status = 503
+        compaction = "extensions::file_storage/queue::compaction"
+        # Shipped are 32 and 4 MiB, of which a test would need minutes.
+        soon = (f"{compaction}::rebound_needed_threshold_mib: 4", f"{compaction}::rebound_trigger_threshold_mib: 1")
+        settings, environ = (*QUICK, *(() if restarted else soon)), {"OTLP_ENDPOINT": sink.url}
+        load = Load(url="", batch=200, text="x" * 1000)
+        file = tmp_path / "queue" / QUEUE_FILE
+        with run_collector("otlp", environ=environ, folder=tmp_path, settings=settings) as it:
+            load.url = it.http_url
+            while file.stat().st_size < 6_000_000:
+                assert load.attempt()
+            sink.status = 200
+            assert wait_for_all(load, sink).lost == 0
+            wait_until(lambda: restarted or file.stat().st_size < 2_000_000)
+        with run_collector("otlp", environ=environ, folder=tmp_path, settings=settings):
+            assert file.stat().st_size < 100_000
+        assert not [*file.parent.glob("tempdb*")]
 
     def test_a_corrupt_queue_is_set_aside_and_said(self, tmp_path: Path, sink: Sink) -> None:
         outcome = corrupt_queue(tmp_path, sink, batches=10)

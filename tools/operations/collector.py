@@ -139,8 +139,8 @@ COLLECTOR_LOSING: Final = Words(
     en=Page(
         summary="The collector loses {{ $labels.signal }}",
         description=(
-            "In <telemetry.items_window> about {{ $value | humanize }} items were rejected by a backend for good, or "
-            "dropped at the gate of a backend whose queue is full."
+            "In <telemetry.items_window> about {{ $value | humanize }} items were rejected by a backend for good, "
+            "dropped at the gate of a backend whose queue is full, or too large for any backend."
         ),
         impact="They are gone.",
         fix="Read the collector's log for the backend's answer: away, too old, too large, wrong credentials.",
@@ -149,7 +149,7 @@ COLLECTOR_LOSING: Final = Words(
         summary="O collector perde {{ $labels.signal }}",
         description=(
             "Em <telemetry.items_window> cerca de {{ $value | humanize }} itens foram rejeitados em definitivo por um "
-            "backend, ou descartados na porta de um backend com a fila cheia."
+            "backend, descartados na porta de um backend com a fila cheia, ou grandes demais para qualquer um."
         ),
         impact="Estão perdidos.",
         fix="Leia no log do collector a resposta do backend: ausente, velho ou grande demais, credenciais erradas.",
@@ -228,6 +228,8 @@ SET_ASIDE: Final = 'otelcol_receiver_accepted_log_records{receiver="file_log/set
 
 
 TROUBLES: Final = ("receiver_refused", "exporter_send_failed", "exporter_enqueue_failed")
+_TOO_LARGE: Final = {"traces": "spans", "metrics": "datapoints", "logs": "logs"}
+"""How the filter of the base calls them."""
 
 # A gate is tried again and again; its sender is this collector itself.
 SELECTED: Final = {"receiver_refused": '{receiver!~".+_gate"}'}
@@ -276,7 +278,9 @@ def rules(source: Source) -> Group:
                 name="WhatsSelfCollectorLosing",
                 words=COLLECTOR_LOSING,
                 # Who finds a queue full is refused, which is no loss; a gate counts what it drops as failed.
-                expr=f"whatsself:collector_{TROUBLES[1]}:increase{window} > 0",
+                expr="\nor ".join(
+                    f"whatsself:collector_{trouble}:increase{window} > 0" for trouble in (TROUBLES[1], "too_large")
+                ),
                 severity="critical",
                 component="collector",
                 dashboard="collector",
@@ -301,6 +305,12 @@ def _records(window: str) -> Iterator[Record]:
                 labels={"signal": signal},
                 expr=counted(f"otelcol_{trouble}_{items}{SELECTED.get(trouble, '')}", window),
             )
+    for signal, items in _TOO_LARGE.items():
+        yield Record(
+            name=f"whatsself:collector_too_large:increase{window}",
+            labels={"signal": signal},
+            expr=counted(f"otelcol_processor_filter_{items}_filtered", window),
+        )
 
 
 def cases() -> Iterator[Case]:
@@ -310,6 +320,7 @@ def cases() -> Iterator[Case]:
     yield from _items("WhatsSelfCollectorRefusing", ("receiver_refused",), "receiver")
     yield from _gate()
     yield from _items("WhatsSelfCollectorLosing", ("exporter_send_failed",), "exporter")
+    yield from _too_large()
     yield from _set_aside()
 
 
@@ -393,6 +404,24 @@ def _items(rule: str, troubles: tuple[str, ...], label: str) -> Iterator[Case]:
             )
             healthy = {name: flat((80, 0)), other: flat((80, 7))}
             yield Case(rule=rule, kind=HEALTHY, title=f"{signal}: no new {trouble}", series=healthy, at={40: 0})
+
+
+def _too_large() -> Iterator[Case]:
+    rule = "WhatsSelfCollectorLosing"
+    for signal, items in _TOO_LARGE.items():
+        name = f'otelcol_processor_filter_{items}_filtered{{job="otelcol",instance="x",filter="filter/too_large"}}'
+        other = name.replace('"x"', '"y"')
+        once = {name: flat((20, 0), (60, 1)), other: flat((80, 0))}
+        born = {name: flat((20, None), (60, 4)), other: flat((20, None), (60, 5))}
+        record = f'whatsself:collector_too_large:increase10m{{signal="{signal}"}}'
+        yield Case(rule=rule, kind=FIRING, title=f"{signal}: one too large", series=once, at={19: 0, 22: 1, 31: 0})
+        yield Case(
+            rule=rule, kind=VALUE, title=f"{signal}: born too large at two", series=born, values={(record, 22): 9}
+        )
+        two = {name: flat((20, 0), (60, 1)), other: flat((20, 0), (60, 2))}
+        yield Case(rule=rule, kind=VALUE, title=f"{signal}: too large at two", series=two, values={(record, 22): 3})
+        healthy = {name: flat((80, 3)), other: flat((80, 0))}
+        yield Case(rule=rule, kind=HEALTHY, title=f"{signal}: no new too large", series=healthy, at={40: 0})
 
 
 def _gate() -> Iterator[Case]:
