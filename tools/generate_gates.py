@@ -42,15 +42,16 @@ exporters:
     compression: none
     tls: {insecure: true}
     wait_for_ready: true
-    timeout: 1s
-    # What is refused for two seconds is dropped: with 40 consumers of 0.5 MB, up to 10 MB a second.
+    # A full queue refuses at once, a busy machine or a start answers late: that is no reason to drop anything.
+    timeout: 5s
+    # What is refused for so long is dropped: with 64 consumers of 0.5 MB, 5 MB a second.
     sending_queue:
       storage: file_storage/queue
       sizer: bytes
       queue_size: 67108864
-      num_consumers: 40
+      num_consumers: 64
       batch: {flush_timeout: 100ms, min_size: 500000, max_size: 2000000}
-    retry_on_failure: {initial_interval: 200ms, max_interval: 1s, max_elapsed_time: 2s}
+    retry_on_failure: {initial_interval: 500ms, max_interval: 2s, max_elapsed_time: 6s}
 
 service:
   pipelines:
