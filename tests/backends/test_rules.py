@@ -40,6 +40,7 @@ MACHINERY = frozenset({
     "otelcol_exporter_sent_metric_points",
     "otelcol_process_memory_rss",
     "otelcol_processor_incoming_items",
+    *(f"otelcol_processor_filter_{items}_filtered" for items in ("datapoints", "logs", "spans")),
     "otelcol_receiver_accepted_log_records",
     "otelcol_receiver_accepted_metric_points",
     "otelcol_receiver_refused_log_records",

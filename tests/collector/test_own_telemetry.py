@@ -55,8 +55,20 @@ def requests() -> Iterator[tuple[str, object]]:
     yield "logs", logs
 
 
+def too_large() -> Iterator[tuple[str, object]]:
+    """One request of each signal with an item that no backend takes."""
+    text = "x" * 700_000
+    yield "traces", numbered(0, 1, text)
+    metrics, logs = ExportMetricsServiceRequest(), ExportLogsServiceRequest()
+    point = metrics.resource_metrics.add().scope_metrics.add().metrics.add(name="queue.depth").gauge.data_points.add()
+    point.attributes.add(key="note").value.string_value = text
+    yield "metrics", metrics
+    logs.resource_logs.add().scope_logs.add().log_records.add().body.string_value = text
+    yield "logs", logs
+
+
 def send(collector: Collector) -> None:
-    for signal, request in requests():
+    for signal, request in (*requests(), *too_large()):
         with suppress(urllib.error.HTTPError):  # wanted, once a queue is full
             post_otlp(f"{collector.http_url}/v1/{signal}", request)
 
