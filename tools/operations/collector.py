@@ -161,9 +161,9 @@ COLLECTOR_LOSING: Final = Words(
             promql="whatsself:collector_exporter_send_failed:increase10m > 0",
         ),
         Check(
-            en="By backend; a name that ends in _gate dropped it",
-            pt="Por backend; descartou o que termina em _gate",
-            promql="sum by (exporter) (otelcol_exporter_send_failed_spans) > 0",
+            en="Too large for any backend, by signal",
+            pt="Grandes demais para qualquer backend, por sinal",
+            promql="whatsself:collector_too_large:increase10m > 0",
         ),
         Check(
             en="Fill of each queue",
