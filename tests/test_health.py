@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from otlp_sink import Sink
 
 from whatsself_otel import Telemetry, TelemetryConfig
-from whatsself_otel.export.exporters import Destinations
+from whatsself_otel.export.exporters import Exporters
 from whatsself_otel.export.otlp import ExportResult
 
 Start = Callable[..., Telemetry]
@@ -163,7 +163,7 @@ class Refusing:
 class TestEnd:
     def test_what_is_given_up_during_the_last_flush_is_named_as_lost(self, caplog: pytest.LogCaptureFixture) -> None:
         config = TelemetryConfig(shutdown_timeout_s=0.5, environ={})
-        telemetry = Telemetry(config, Destinations(spans=Refusing()))
+        telemetry = Telemetry(config, Exporters(spans=Refusing()))
         telemetry.tracer.start_span("lost").end()
 
         telemetry._flush_at_end()
@@ -174,7 +174,7 @@ class TestEnd:
 
 class TestQueues:
     def test_what_waits_for_a_sender_that_does_not_encode_is_counted_in_bytes_too(self) -> None:
-        telemetry = Telemetry(TelemetryConfig(span_delay_s=60, environ={}), Destinations(spans=Refusing()))
+        telemetry = Telemetry(TelemetryConfig(span_delay_s=60, environ={}), Exporters(spans=Refusing()))
         telemetry.tracer.start_span("long", attributes={"note": "x" * 50_000}).end()
 
         held_bytes = telemetry.health().signals["traces"]["queued_bytes"]

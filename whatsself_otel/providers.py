@@ -20,7 +20,7 @@ from whatsself_otel import _sdk
 from whatsself_otel.export import obstacles
 from whatsself_otel.export.batch_queue import BatchQueue, Deadline, ExportCounts, QueueLimits
 from whatsself_otel.export.encoding import Encoder
-from whatsself_otel.export.exporters import OtlpSender, weigh, weigh_written
+from whatsself_otel.export.exporters import OtlpExporter, weigh, weigh_written
 from whatsself_otel.export.limits import log_limits, span_limits
 from whatsself_otel.export.metric_exporter import GuardedMetricExporter
 from whatsself_otel.export.resource import build_resource
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from whatsself_otel.config import TelemetryConfig
     from whatsself_otel.export.encoding import EncodedItem
-    from whatsself_otel.export.exporters import Destinations, Sender
+    from whatsself_otel.export.exporters import Exporter, Exporters
     from whatsself_otel.export.metric_exporter import MetricSender
     from whatsself_otel.export.obstacles import Obstacle
     from whatsself_otel.masking import Masker
@@ -82,7 +82,7 @@ class Providers:
         config: What to build.
         masker: What every exported item goes through.
         requests: Holds server spans back until their request has finished.
-        destinations: Who takes what is exported.
+        exporters: Who takes what is exported.
         id_generator: Makes trace and span ids; None: at random.
     """
 
@@ -91,7 +91,7 @@ class Providers:
         config: TelemetryConfig,
         masker: Masker,
         requests: OpenRequests,
-        destinations: Destinations,
+        exporters: Exporters,
         id_generator: IdGenerator | None = None,
     ) -> None:
         self.on_dropped: Callable[[str, str, int], None] = lambda _signal, _reason, _count: None
@@ -99,7 +99,7 @@ class Providers:
         self.on_retried: Callable[[str, str, int], None] = lambda _signal, _reason, _count: None
         self._config = config
         self._masker = masker
-        self._senders: list[Sender] = []
+        self._exporters: list[Exporter] = []
         self._encoder, limits = Encoder(), config.limits
         encoder = self._encoder
         self._encoded: dict[str, BatchQueue[Any]] = {}
@@ -108,18 +108,18 @@ class Providers:
         log_length = limits.length(limits.log_attribute_length)
         self._spans = self._queue(
             "traces",
-            destinations.spans,
+            exporters.spans,
             lambda span: weigh(mask_span(span, masker, span_length), encoder.span),
             self._limits("span"),
         )
         self._logs = self._queue(
             "logs",
-            destinations.logs,
+            exporters.logs,
             lambda record: weigh(mask_log(record, masker, log_length), encoder.log),
             self._limits("log"),
         )
         self._metric_names = MetricNames()
-        self._metric_exporter = self._build_metric_exporter(destinations.metrics)
+        self._metric_exporter = self._build_metric_exporter(exporters.metrics)
         self._reader: IntervalReader | None = None
         self._globals: _sdk.Globals | None = None
         self.problems = _sdk.problems(SPANS, RECORDS)
@@ -174,8 +174,8 @@ class Providers:
         if not started:
             self._end_metrics(limit.patience_s)
         drained = [queue.join(limit) for queue in self._queues()]
-        for sender in self._senders:
-            _close(sender)
+        for exporter in self._exporters:
+            _close(exporter)
         if started:
             ender.join(limit.left_s())
         return all(drained) and not (started and ender.is_alive())
@@ -276,21 +276,21 @@ class Providers:
     def _queue(
         self,
         signal: str,
-        sender: Sender | None,
+        exporter: Exporter | None,
         prepare: Callable[[_T], tuple[int, _T]],
         limits: QueueLimits,
     ) -> BatchQueue[_T] | None:
-        if sender is None:
+        if exporter is None:
             return None
-        self._senders.append(sender)
+        self._exporters.append(exporter)
         queue = BatchQueue(
-            sender.send,
+            exporter.send,
             limits,
             lambda reason, count: self.on_dropped(signal, reason, count),
-            prepare=sender.prepare if isinstance(sender, OtlpSender) else prepare,
+            prepare=exporter.prepare if isinstance(exporter, OtlpExporter) else prepare,
             on_retried=lambda reason, count: self.on_retried(signal, reason, count),
         )
-        if isinstance(sender, OtlpSender):
+        if isinstance(exporter, OtlpExporter):
             self._encoded[signal] = queue
         return queue
 
@@ -374,11 +374,11 @@ def _is_ours(provider: object) -> bool:
     return bool(getattr(provider, "_whatsself_otel", False))
 
 
-def _close(sender: Sender) -> None:
+def _close(exporter: Exporter) -> None:
     try:
-        sender.close()
-    except Exception:  # noqa: BLE001 - a sender that cannot end must not stop the application
-        _logger.debug("a sender did not end cleanly")
+        exporter.close()
+    except Exception:  # noqa: BLE001 - an exporter that cannot end must not stop the application
+        _logger.debug("an exporter did not end cleanly")
 
 
 def _start(thread: threading.Thread) -> bool:

@@ -24,7 +24,7 @@ from whatsself_otel._imports import hidden_from_the_sdk
 from whatsself_otel.catalogue import LOG_LEVELS, SCHEMA_URL
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.errors import ConfigError
-from whatsself_otel.export.exporters import Destinations
+from whatsself_otel.export.exporters import Exporters
 from whatsself_otel.export.limits import log_limits
 from whatsself_otel.export.obstacles import SIGNALS, Obstacle, of_errors, of_everything, of_logging
 from whatsself_otel.handle import HANDLE
@@ -81,18 +81,18 @@ class Telemetry:
 
     Args:
         config: Settings.
-        destinations: Who takes what is exported, for tests; default: what *config* says.
+        exporters: Who takes what is exported, for tests; default: what *config* says.
         id_generator: Makes trace and span ids, for tests; default: at random.
     """
 
     def __init__(
         self,
         config: TelemetryConfig,
-        destinations: Destinations | None = None,
+        exporters: Exporters | None = None,
         id_generator: IdGenerator | None = None,
     ) -> None:
         self.config = config
-        self._recording = destinations is not None
+        self._recording = exporters is not None
         self._problems = list(config.problems)
         self._lost_before = LOST.count
         self._warned: set[str] = set()
@@ -111,7 +111,7 @@ class Telemetry:
                     config,
                     self._masker,
                     self._requests,
-                    destinations or Destinations.of(config, self._masker),
+                    exporters or Exporters.of(config, self._masker),
                     id_generator,
                 )
         meter = self.meter_provider.get_meter(_SCOPE, schema_url=SCHEMA_URL)

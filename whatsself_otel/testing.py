@@ -18,7 +18,7 @@ from opentelemetry.sdk.metrics.export import MetricsData
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from whatsself_otel.config import TelemetryConfig
-from whatsself_otel.export.exporters import Destinations
+from whatsself_otel.export.exporters import Exporters
 from whatsself_otel.export.otlp import ExportResult
 from whatsself_otel.handle import HANDLE
 from whatsself_otel.masking.audit import Leak, PiiError, assert_no_pii, find_pii
@@ -158,7 +158,7 @@ def record_telemetry(**settings: Any) -> Generator[RecordedTelemetry, None, None
         raise RuntimeError("Telemetry already runs in this process; call its shutdown() before record_telemetry().")
     items = _Memory()
     config = TelemetryConfig(**{"log_to_stdout": False, "environ": {}, **settings})
-    telemetry = run(Telemetry(config, Destinations(items.spans, items.logs, items.metrics), SequentialIds()))
+    telemetry = run(Telemetry(config, Exporters(items.spans, items.logs, items.metrics), SequentialIds()))
     try:
         yield RecordedTelemetry(telemetry, items)
     finally:

@@ -23,17 +23,17 @@ _HELD_BYTES: Final = 200
 """What an item takes in a queue besides its bytes."""
 
 
-class Sender(Protocol):
+class Exporter(Protocol):
     """Sends batches of one signal."""
 
     def send(self, batch: list[Any]) -> ExportResult:
-        """Send *batch*, of masked items or of what `OtlpSender.prepare` made of them, and say what became of it."""
+        """Send *batch*, of masked items or of what `OtlpExporter.prepare` made of them, and say what became of it."""
 
     def close(self) -> None:
         """Let go of the connections."""
 
 
-class OtlpSender(Generic[_T]):
+class OtlpExporter(Generic[_T]):
     """
     Encodes items as they come, and posts them.
 
@@ -69,7 +69,7 @@ def weigh(item: _T, write: Callable[[_T], EncodedItem]) -> tuple[int, _T]:
     return _HELD_BYTES + len(write(item)[-1]), item
 
 
-class ConsoleSender:
+class ConsoleExporter:
     """
     Shows batches by one of the SDK's exporters to the console, which never fail but by an exception.
 
@@ -91,44 +91,44 @@ class ConsoleSender:
 
 
 @dataclass(frozen=True, slots=True)
-class Destinations:
+class Exporters:
     """Who takes each signal; None: nobody."""
 
-    spans: Sender | None = None
-    logs: Sender | None = None
+    spans: Exporter | None = None
+    logs: Exporter | None = None
     metrics: MetricSender | None = None
 
     @classmethod
-    def of(cls, config: TelemetryConfig, masker: Masker) -> Destinations:
-        """Return the destinations that *config* asks for; what masks while it encodes does so by *masker*."""
-        return cls(build_span_sender(config, masker), build_log_sender(config, masker), build_metric_sender(config))
+    def of(cls, config: TelemetryConfig, masker: Masker) -> Exporters:
+        """Return the exporters that *config* asks for; what masks while it encodes does so by *masker*."""
+        return cls(build_span_exporter(config, masker), build_log_exporter(config, masker), build_metric_sender(config))
 
 
-def build_span_sender(config: TelemetryConfig, masker: Masker) -> Sender | None:
+def build_span_exporter(config: TelemetryConfig, masker: Masker) -> Exporter | None:
     """Return what sends spans as *config* asks for, or None."""
     if config.exporter("traces") == "none":
         return None
     if config.exporter("traces") == "console":
         from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
-        return ConsoleSender(ConsoleSpanExporter())
+        return ConsoleExporter(ConsoleSpanExporter())
     client, length = build_client(config, "traces"), config.limits.length(config.limits.span_attribute_length)
     if length is None:
-        return OtlpSender(client, Encoder(masker).span)
+        return OtlpExporter(client, Encoder(masker).span)
     encoder = Encoder()
-    return OtlpSender(client, lambda span: encoder.span(mask_span(span, masker, length)))
+    return OtlpExporter(client, lambda span: encoder.span(mask_span(span, masker, length)))
 
 
-def build_log_sender(config: TelemetryConfig, masker: Masker) -> Sender | None:
+def build_log_exporter(config: TelemetryConfig, masker: Masker) -> Exporter | None:
     """Return what sends log records as *config* asks for, or None."""
     if config.exporter("logs") == "none":
         return None
     if config.exporter("logs") == "console":
         from opentelemetry.sdk._logs.export import ConsoleLogRecordExporter
 
-        return ConsoleSender(ConsoleLogRecordExporter())
+        return ConsoleExporter(ConsoleLogRecordExporter())
     encoder, length = Encoder(), config.limits.length(config.limits.log_attribute_length)
-    return OtlpSender(build_client(config, "logs"), lambda record: encoder.log(mask_log(record, masker, length)))
+    return OtlpExporter(build_client(config, "logs"), lambda record: encoder.log(mask_log(record, masker, length)))
 
 
 def build_metric_sender(config: TelemetryConfig) -> MetricSender | None:

@@ -11,7 +11,7 @@ from whatsself_otel import catalogue
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.demo.breaker import BreakerBoard, BreakerState
 from whatsself_otel.demo.settings import BreakerConfig, PaceConfig
-from whatsself_otel.export.exporters import Destinations
+from whatsself_otel.export.exporters import Exporters
 from whatsself_otel.masking import Masker
 from whatsself_otel.metrics.recording import WhatsSelfMetrics, create_histogram
 from whatsself_otel.metrics.runtime import RuntimeMetrics
@@ -124,7 +124,7 @@ class Business:
             export_timeout_s=2,
         )
         masker = Masker(config.masking_rules)
-        self._providers = Providers(config, masker, OpenRequests(), Destinations.of(config, masker))
+        self._providers = Providers(config, masker, OpenRequests(), Exporters.of(config, masker))
         meter = self._providers.meter_provider.get_meter("whatsself_otel")
         self._observe(meter, masker)
         self._providers.on_dropped = self._metrics.dropped
