@@ -14,7 +14,7 @@ from whatsself_otel.metrics.state import DAY_S, MINUTE_S, MetricsConfig, Metrics
 from whatsself_otel.metrics.tracking import BREAKER_VALUES, CONNECTED, Session
 
 if TYPE_CHECKING:
-    from whatsself_otel.metrics.observers import Observer
+    from whatsself_otel.metrics.safe_callbacks import SafeCallback
 
 Reading = Callable[[], Iterable[Observation]]
 
@@ -45,7 +45,7 @@ class Gauges:
         self._config = config
         self._label = label
         self._on_error = on_error
-        self.observers: dict[tuple[str, str | None], Observer] = {}
+        self.callbacks: dict[tuple[str, str | None], SafeCallback] = {}
         """What reads each queue, by metric and session; None: the queue that all sessions share."""
 
     def register(self, meter: Meter) -> None:
@@ -145,7 +145,7 @@ class Gauges:
             return [Observation(read(session), {SESSION: name}) for name, session in state.sessions.items()]
 
     def _observed(self, spec: MetricSpec) -> Iterable[Observation]:
-        for (name, session), observer in list(self.observers.items()):
-            value = observer.read() if name == spec.name else None
+        for (name, session), callback in list(self.callbacks.items()):
+            value = callback.read() if name == spec.name else None
             if value is not None:
                 yield Observation(value, {} if session is None else {SESSION: session})

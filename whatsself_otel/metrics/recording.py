@@ -15,7 +15,7 @@ from whatsself_otel.masking import Masker
 from whatsself_otel.messages import OwnLogger
 from whatsself_otel.metrics.closed_counters import MAIN, ClosedCounter, FailureCounter, create_counter
 from whatsself_otel.metrics.gauges import Gauges
-from whatsself_otel.metrics.observers import Observer
+from whatsself_otel.metrics.safe_callbacks import SafeCallback
 from whatsself_otel.metrics.state import Journal, MetricsConfig, MetricsState
 from whatsself_otel.metrics.tally import Tally
 from whatsself_otel.metrics.tracking import BREAKER_VALUES, QR_PENDING
@@ -489,7 +489,7 @@ class WhatsSelfMetrics:
         name = None if session is None else self._label(session)
         for spec, callback in ((catalogue.QUEUE_DEPTH, depth), (catalogue.QUEUE_OLDEST_AGE, oldest_age)):
             if callback is not None:
-                self._gauges.observers[spec.name, name] = self.observer(callback)
+                self._gauges.callbacks[spec.name, name] = self.safe_callback(callback)
 
     @_guarded
     def breaker_state(self, state: str, *, contact_id: str | None = None) -> None:
@@ -543,9 +543,9 @@ class WhatsSelfMetrics:
         except Exception:  # noqa: BLE001 - the last line of defence has nobody left to tell
             return
 
-    def observer(self, callback: Callable[[], float]) -> Observer:
+    def safe_callback(self, callback: Callable[[], float]) -> SafeCallback:
         """Wrap an application's callback so that it can neither block nor break a collection."""
-        return Observer(
+        return SafeCallback(
             callback, timeout_s=self.config.callback_timeout_s, on_error=functools.partial(self.error, "callback")
         )
 
@@ -556,7 +556,7 @@ class WhatsSelfMetrics:
         Args:
             on_change: Called after each change; must not raise.
         """
-        self._gauges.observers.clear()  # the worker reads the queue
+        self._gauges.callbacks.clear()  # the worker reads the queue
         journal = Journal(self._state, on_change)
         self._state = cast("MetricsState", journal)
         return journal

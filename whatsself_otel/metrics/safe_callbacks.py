@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Observer:
+class SafeCallback:
     """
     Reads one number from the application's callback, in a thread of its own and for a limited time.
 
