@@ -15,9 +15,9 @@ from whatsself_otel.masking import Masker
 from whatsself_otel.messages import OwnLogger
 from whatsself_otel.metrics.closed_counters import MAIN, ClosedCounter, FailureCounter, create_counter
 from whatsself_otel.metrics.gauges import Gauges
+from whatsself_otel.metrics.observable_totals import ObservableTotals
 from whatsself_otel.metrics.safe_callbacks import SafeCallback
 from whatsself_otel.metrics.state import Journal, MetricsConfig, MetricsState
-from whatsself_otel.metrics.tally import Tally
 from whatsself_otel.metrics.tracking import BREAKER_VALUES, QR_PENDING
 from whatsself_otel.processes.forks import run_in_child
 from whatsself_otel.whatsapp.instruments import ProviderInstruments
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import Histogram, Meter
 
+    from whatsself_otel.metrics.observable_totals import Totals
     from whatsself_otel.metrics.state import JournalEntry
-    from whatsself_otel.metrics.tally import TallyCounts
     from whatsself_otel.metrics.tracking import Change
 
 _logger: Final = OwnLogger(__name__)
@@ -561,12 +561,12 @@ class WhatsSelfMetrics:
         self._state = cast("MetricsState", journal)
         return journal
 
-    def take_counts(self) -> list[TallyCounts]:
-        """Return what each tally has counted since the last call."""
-        return [tally.take() for tally in self._tallies]
+    def take_counts(self) -> list[Totals]:
+        """Return what has been counted since the last call."""
+        return [totals.take() for totals in self._totals]
 
-    def take_in(self, changes: Iterable[JournalEntry], counts: Iterable[TallyCounts]) -> None:
-        """Make the changes that a child noted, and add the counts that its tallies had."""
+    def take_in(self, changes: Iterable[JournalEntry], counts: Iterable[Totals]) -> None:
+        """Make the changes that a child noted, and add what it has counted."""
         for name, args, kwargs in changes:
             outcome = getattr(self._state, name)(*args, **kwargs)
             if name in _TAKEN_IN:
@@ -575,9 +575,9 @@ class WhatsSelfMetrics:
                 self._note_session(outcome, args[0])
             else:
                 self._note_tracked(outcome)
-        for tally, of_child in zip(self._tallies, counts, strict=True):
+        for totals, of_child in zip(self._totals, counts, strict=True):
             for values, count in of_child:
-                tally.add(count, *values)
+                totals.add(count, *values)
 
     def _create_counters(self, meter: Meter) -> None:
         sessions = self.config.tracked_sessions
@@ -596,11 +596,11 @@ class WhatsSelfMetrics:
         self._flow_step_completed = create_counter(meter, catalogue.FLOW_STEP_COMPLETED)
         self._disconnects = create_counter(meter, catalogue.WHATSAPP_SESSION_DISCONNECTS)
         self._recovery = create_histogram(meter, catalogue.WHATSAPP_SESSION_RECOVERY)
-        self._dropped = Tally(meter, catalogue.TELEMETRY_DROPPED)
-        self._retried = Tally(meter, catalogue.TELEMETRY_RETRIED)
-        self._masked = Tally(meter, catalogue.TELEMETRY_MASKED)
-        self._errors = Tally(meter, catalogue.TELEMETRY_ERRORS)
-        self._tallies = (self._dropped, self._retried, self._masked, self._errors)
+        self._dropped = ObservableTotals(meter, catalogue.TELEMETRY_DROPPED)
+        self._retried = ObservableTotals(meter, catalogue.TELEMETRY_RETRIED)
+        self._masked = ObservableTotals(meter, catalogue.TELEMETRY_MASKED)
+        self._errors = ObservableTotals(meter, catalogue.TELEMETRY_ERRORS)
+        self._totals = (self._dropped, self._retried, self._masked, self._errors)
 
     def _add_zeros(self) -> None:
         """Let every attribute set known beforehand exist at 0, so that Prometheus sees its first increase."""
@@ -719,8 +719,8 @@ class WhatsSelfMetrics:
     def _restart(self) -> None:
         self._state = MetricsState(self.config, self._steady_clock)
         self.provider.forget()
-        for tally in self._tallies:
-            tally.clear()
+        for totals in self._totals:
+            totals.clear()
         self._add_zeros()
 
 

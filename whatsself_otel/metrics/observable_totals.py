@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions, Meter
 
 _OVERFLOW_KEY: Final = (OVERFLOW,)
-TallyCounts: TypeAlias = list[tuple[tuple[str, ...], int]]
+Totals: TypeAlias = list[tuple[tuple[str, ...], int]]
 """Counts by the values of their attributes."""
 
 
-class Tally:
+class ObservableTotals:
     """
     A counter that costs one dictionary update a call and is read at export.
 
@@ -49,7 +49,7 @@ class Tally:
         self._lock = threading.RLock()
         self._counts = {}
 
-    def take(self) -> TallyCounts:
+    def take(self) -> Totals:
         """Return the counts since the last call, and begin again at nothing."""
         with self._lock:
             counts, self._counts = self._counts, {}
