@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 TESTS = (
     "test_sdk_wall",
     "traces/test_spans",
-    "metrics/test_series",
+    "metrics/test_bound_instruments",
     "metrics/test_cardinality",
     "metrics/test_zero_points",
     "export/test_encoding",

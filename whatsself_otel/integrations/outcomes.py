@@ -9,8 +9,8 @@ from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocketDisconnect
 
 from whatsself_otel.catalogue import HTTP_SERVER_REQUEST_DURATION, PROTOCOL_VERSION
+from whatsself_otel.metrics.bound_instruments import BoundInstrument
 from whatsself_otel.metrics.recording import create_histogram
-from whatsself_otel.metrics.series import Series
 from whatsself_otel.remembered import Remembered
 from whatsself_otel.traces.failures import error_type
 
@@ -108,7 +108,7 @@ class Durations:
 
     def __init__(self, meter: Meter) -> None:
         self._histogram = create_histogram(meter, HTTP_SERVER_REQUEST_DURATION)
-        self.series: Remembered[tuple[Any, ...], Series] = Remembered(MAX_REMEMBERED)
+        self.series: Remembered[tuple[Any, ...], BoundInstrument] = Remembered(MAX_REMEMBERED)
 
     def record(
         self, request: tuple[Any, ...], route: str | None, outcome: Outcome, elapsed_s: float, context: Context
@@ -126,7 +126,7 @@ class Durations:
         key = (request, route, outcome.status, outcome.error_type)
         series = self.series.get(key)
         if series is None:
-            series = Series(self._histogram, _attributes(request, route) | outcome.attributes)
+            series = BoundInstrument(self._histogram, _attributes(request, route) | outcome.attributes)
             if is_short(request[0]):
                 self.series.keep(key, series)
         series.record(elapsed_s, context)

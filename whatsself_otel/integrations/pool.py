@@ -12,8 +12,8 @@ from opentelemetry.metrics import Observation
 from whatsself_otel.catalogue import DB_POOL_IN_USE, DB_POOL_MAX, DB_POOL_OVERFLOW, DB_POOL_WAIT, POOL, MetricSpec
 from whatsself_otel.integrations.sqlalchemy import root_of
 from whatsself_otel.messages import OwnLogger
+from whatsself_otel.metrics.bound_instruments import BoundInstrument
 from whatsself_otel.metrics.recording import create_histogram
-from whatsself_otel.metrics.series import Series
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -73,7 +73,7 @@ class PoolMetrics:
 
     def _new_watched(self, name: str) -> _WatchedPool:
         free = self._free_name(name)
-        return _WatchedPool(free, Series(self._wait, {POOL.name: free}).record, self._clock, self._move)
+        return _WatchedPool(free, BoundInstrument(self._wait, {POOL.name: free}).record, self._clock, self._move)
 
     def _move(self, pool: Any, renewed: Any) -> None:
         """Go on with the pool that takes the place of another."""

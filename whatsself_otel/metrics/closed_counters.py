@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsself_otel.catalogue import FAILURE_FAULT, FAILURE_STAGE, OTHER, SESSION, AttributeSpec, MetricSpec
-from whatsself_otel.metrics.series import Series
+from whatsself_otel.metrics.bound_instruments import BoundInstrument
 from whatsself_otel.whatsapp.error_codes import FAULTS
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class ClosedCounter:
         self._known = known
         self._most = most_sessions
         self._series = self._make(MAIN)
-        self._sessions: dict[str, dict[Any, Series]] = {MAIN: self._series}
+        self._sessions: dict[str, dict[Any, BoundInstrument]] = {MAIN: self._series}
 
     def add(self, value: str) -> None:
         """Count one of *value*, of the session `main`."""
@@ -62,7 +62,7 @@ class ClosedCounter:
             for series in found.values():
                 series.record(0)
 
-    def _of(self, session: str) -> dict[Any, Series]:
+    def _of(self, session: str) -> dict[Any, BoundInstrument]:
         found = self._sessions.get(session)
         if found is not None:
             return found
@@ -73,9 +73,9 @@ class ClosedCounter:
             series.record(0)
         return found
 
-    def _make(self, session: str) -> dict[Any, Series]:
+    def _make(self, session: str) -> dict[Any, BoundInstrument]:
         return {
-            value: Series(self._counter, self._labels({self._attribute.name: value}, session))
+            value: BoundInstrument(self._counter, self._labels({self._attribute.name: value}, session))
             for value in self._attribute.values
         }
 
@@ -100,17 +100,17 @@ class FailureCounter(ClosedCounter):
             series = found[key] = self._one(known, fault, stage, session)
         series.record(1)
 
-    def _make(self, session: str) -> dict[Any, Series]:
+    def _make(self, session: str) -> dict[Any, BoundInstrument]:
         return {
             (reason, FAULTS[reason], stage): self._one(reason, FAULTS[reason], stage, session)
             for reason in self._attribute.values
             for stage in FAILURE_STAGE.values
         }
 
-    def _one(self, reason: str, fault: str, stage: str, session: str) -> Series:
+    def _one(self, reason: str, fault: str, stage: str, session: str) -> BoundInstrument:
         labels: dict[str, str | int] = {
             self._attribute.name: reason,
             FAILURE_FAULT.name: fault,
             FAILURE_STAGE.name: stage,
         }
-        return Series(self._counter, self._labels(labels, session))
+        return BoundInstrument(self._counter, self._labels(labels, session))

@@ -17,8 +17,8 @@ from opentelemetry.trace import set_span_in_context
 from readings import labels, read_points, read_values
 
 from whatsself_otel.catalogue import OVERFLOW
+from whatsself_otel.metrics.bound_instruments import BoundInstrument
 from whatsself_otel.metrics.cardinality import BoundedMeterProvider
-from whatsself_otel.metrics.series import Series
 
 KIND = {"kind": "text"}
 
@@ -56,7 +56,7 @@ def test_a_series_records_what_the_instrument_would_record(
     around = set_span_in_context(tracer.start_span("around"))
     by_series, by_instrument = Bench(), Bench()
     histograms = [bench.meter.create_histogram("h") for bench in (by_series, by_instrument)]
-    series = {kind: Series(histograms[0], {"kind": kind}) for kind in ("text", "audio")}
+    series = {kind: BoundInstrument(histograms[0], {"kind": kind}) for kind in ("text", "audio")}
     seen: list[list[Any]] = [[], []]
     for number, (kind, value) in enumerate(measured):
         series[kind].record(value, around)
@@ -73,7 +73,7 @@ class TestCounters:
     def test_are_counted_on(self) -> None:
         bench = Bench()
         counter = bench.meter.create_counter("c")
-        series = Series(counter, KIND)
+        series = BoundInstrument(counter, KIND)
         for _ in range(3):
             series.record(1)
         counter.add(4, KIND)
@@ -83,7 +83,7 @@ class TestCounters:
     @pytest.mark.parametrize("value", [-1, math.inf, -math.inf, math.nan])
     def test_refuse_what_the_sdk_refuses(self, value: float, caplog: pytest.LogCaptureFixture) -> None:
         bench = Bench()
-        series = Series(bench.meter.create_counter("c"), KIND)
+        series = BoundInstrument(bench.meter.create_counter("c"), KIND)
         series.record(1)
         with caplog.at_level(logging.WARNING):
             series.record(value)
@@ -92,13 +92,13 @@ class TestCounters:
         assert len(caplog.records) == 1
 
     def test_without_telemetry_are_nothing(self) -> None:
-        Series(NoOpMeter("m").create_counter("c"), KIND).record(1)
+        BoundInstrument(NoOpMeter("m").create_counter("c"), KIND).record(1)
 
 
 class TestWhatIsFoundIsFoundAgain:
     def test_in_a_forked_child_which_begins_at_zero(self) -> None:
         bench = Bench()
-        series = Series(bench.meter.create_counter("c"), KIND)
+        series = BoundInstrument(bench.meter.create_counter("c"), KIND)
         series.record(5)
         bench.provider._begin_at_zero()
         series.record(1)
@@ -108,7 +108,7 @@ class TestWhatIsFoundIsFoundAgain:
 
     def test_for_a_reader_that_comes_later(self) -> None:
         bench, late = Bench(), InMemoryMetricReader()
-        series = Series(bench.meter.create_counter("c"), KIND)
+        series = BoundInstrument(bench.meter.create_counter("c"), KIND)
         series.record(1)
         bench.provider.add_metric_reader(late)
         series.record(1)
@@ -124,7 +124,7 @@ class TestTheLimitOfSeries:
         bench = Bench(cardinality_limit=3)
         bench.provider.on_overflow = told.append
         counter = bench.meter.create_counter("c")
-        series = [Series(counter, {"k": number}) for number in range(5)]
+        series = [BoundInstrument(counter, {"k": number}) for number in range(5)]
         for _ in range(2):
             for each in series:
                 each.record(1)
@@ -145,7 +145,7 @@ class TestTheLimitOfSeries:
 )
 def test_views_hold(view: View, expected: dict[str, Any]) -> None:
     bench = Bench(views=[view])
-    series = Series(bench.meter.create_counter("c"), KIND)
+    series = BoundInstrument(bench.meter.create_counter("c"), KIND)
     series.record(1)
     series.record(1)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
 
-class Series:
+class BoundInstrument:
     """
     Records on one series of a counter or histogram.
 
