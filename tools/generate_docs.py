@@ -18,7 +18,7 @@ from whatsself_otel.catalogue import (
     LOG_FIELDS,
     METRICS,
     OTHER,
-    Across,
+    Aggregation,
     AttributeSpec,
     Kind,
     MetricSpec,
@@ -47,7 +47,7 @@ class Language:
     metrics_heading: str
     metric_columns: tuple[str, ...]
     kinds: dict[Kind, str]
-    across: dict[Across, str]
+    aggregation: dict[Aggregation, str]
     buckets_heading: str
     bucket_columns: tuple[str, ...]
     attributes_heading: str
@@ -85,7 +85,12 @@ ENGLISH: Final = Language(
     metrics_heading="Metrics",
     metric_columns=("Prometheus name", "OpenTelemetry name", "Kind", "Unit", "Attributes", "Across workers", "Meaning"),
     kinds={Kind.COUNTER: "counter", Kind.GAUGE: "gauge", Kind.HISTOGRAM: "histogram"},
-    across={Across.SUM: "sum", Across.MAX: "max", Across.MIN: "min", Across.RECOMPUTE: "recompute"},
+    aggregation={
+        Aggregation.SUM: "sum",
+        Aggregation.MAX: "max",
+        Aggregation.MIN: "min",
+        Aggregation.RECOMPUTE: "recompute",
+    },
     buckets_heading="Buckets",
     bucket_columns=("Histogram", "Upper bounds"),
     attributes_heading="Attributes",
@@ -132,7 +137,12 @@ PORTUGUESE: Final = Language(
         "Significado",
     ),
     kinds={Kind.COUNTER: "contador", Kind.GAUGE: "gauge", Kind.HISTOGRAM: "histograma"},
-    across={Across.SUM: "soma", Across.MAX: "máximo", Across.MIN: "mínimo", Across.RECOMPUTE: "recalcular"},
+    aggregation={
+        Aggregation.SUM: "soma",
+        Aggregation.MAX: "máximo",
+        Aggregation.MIN: "mínimo",
+        Aggregation.RECOMPUTE: "recalcular",
+    },
     buckets_heading="Faixas",
     bucket_columns=("Histograma", "Limites superiores"),
     attributes_heading="Atributos",
@@ -172,7 +182,7 @@ def _metric_row(spec: MetricSpec, language: Language) -> Sequence[str]:
         language.kinds[spec.kind],
         f"`{spec.unit}`" if spec.unit else "",
         ", ".join(f"`{prometheus_label(attribute.name)}`" for attribute in spec.attributes),
-        language.across[spec.across],
+        language.aggregation[spec.aggregation],
         language.read(spec.description),
     )
 

@@ -44,7 +44,7 @@ class Pii(StrEnum):
     CONTENT = "content"
 
 
-class Across(StrEnum):
+class Aggregation(StrEnum):
     """The one right way to bring several workers' series together."""
 
     SUM = "sum"
@@ -88,7 +88,7 @@ class MetricSpec:
     unit: str
     """UCUM; ``s`` adds ``_seconds`` in Prometheus, ``{...}`` and the empty unit add nothing, ``1`` is never used."""
     description: Text
-    across: Across
+    aggregation: Aggregation
     attributes: tuple[AttributeSpec, ...] = ()
     buckets: tuple[float, ...] = ()
 
@@ -124,15 +124,20 @@ def _attribute(name: str, en: str, pt: str, *, values: tuple[str, ...] = (), pii
 
 def _counter(name: str, unit: str, en: str, pt: str, *attributes: AttributeSpec) -> MetricSpec:
     return MetricSpec(
-        name=name, kind=Kind.COUNTER, unit=unit, description=_text(en, pt), across=Across.SUM, attributes=attributes
+        name=name,
+        kind=Kind.COUNTER,
+        unit=unit,
+        description=_text(en, pt),
+        aggregation=Aggregation.SUM,
+        attributes=attributes,
     )
 
 
 def _gauge(
-    name: str, unit: str, en: str, pt: str, *attributes: AttributeSpec, across: Across = Across.MAX
+    name: str, unit: str, en: str, pt: str, *attributes: AttributeSpec, aggregation: Aggregation = Aggregation.MAX
 ) -> MetricSpec:
     return MetricSpec(
-        name=name, kind=Kind.GAUGE, unit=unit, description=_text(en, pt), across=across, attributes=attributes
+        name=name, kind=Kind.GAUGE, unit=unit, description=_text(en, pt), aggregation=aggregation, attributes=attributes
     )
 
 
@@ -142,7 +147,7 @@ def _histogram(name: str, en: str, pt: str, *attributes: AttributeSpec, buckets:
         kind=Kind.HISTOGRAM,
         unit="s",
         description=_text(en, pt),
-        across=Across.SUM,
+        aggregation=Aggregation.SUM,
         attributes=attributes,
         buckets=buckets,
     )
@@ -306,7 +311,7 @@ MESSAGES_BILLABLE: Final = _counter("messages.billable", "{message}",
 DELIVERY_SUCCESS_RATIO: Final = _gauge("delivery.success_ratio", "",
     "1 - failed / outbound over the last 24 hours of this process; absent without attempts.",
     "1 - falhas / envios nas últimas 24 horas deste processo; ausente sem tentativas.",
-    across=Across.RECOMPUTE)
+    aggregation=Aggregation.RECOMPUTE)
 FIRST_RESPONSE_LATENCY: Final = _histogram("first_response.latency",
     "Time from a contact's first unanswered message to the first reply, late ones included. Within the objective = "
     "bucket le 120 / (bucket le 120 + unanswered).",
@@ -328,7 +333,7 @@ QUEUE_OLDEST_AGE: Final = _gauge("queue.oldest_age", "s",
     SESSION_NAME)
 RATE_GLOBAL: Final = _gauge("rate.global_per_min", "{message}",
     "Finished attempts in the last 60 s.", "Tentativas concluídas nos últimos 60 s.",
-    across=Across.SUM)
+    aggregation=Aggregation.SUM)
 RATE_PER_CONTACT: Final = _gauge("rate.per_contact_per_5min", "{message}",
     "Finished attempts in the last 300 s to the contact that has most of them.",
     "Tentativas concluídas nos últimos 300 s para o contato que mais as tem.")
@@ -421,23 +426,23 @@ CALLS: Final = _counter("calls", "{call}",
     CALL_DIRECTION, CALL_OUTCOME)
 PROCESS_UPTIME: Final = _gauge("process.uptime", "s",
     "Age of the process.", "Idade do processo.",
-    across=Across.MIN)
+    aggregation=Aggregation.MIN)
 EVENT_LOOP_LAG: Final = _gauge("event_loop.lag", "s",
     "Longest delay of the event loop since the last export, a delay still under way included.",
     "Maior atraso do event loop desde a última exportação, inclusive um atraso em curso.")
 DB_POOL_IN_USE: Final = _gauge("db.pool.in_use", "{connection}",
     "Connections checked out.", "Conexões em uso.",
     POOL,
-    across=Across.SUM)
+    aggregation=Aggregation.SUM)
 DB_POOL_MAX: Final = _gauge("db.pool.max", "{connection}",
     "Connections the pool may open, overflow included; absent where there is no limit.",
     "Conexões que o pool pode abrir, com o excedente; ausente onde não há limite.",
     POOL,
-    across=Across.SUM)
+    aggregation=Aggregation.SUM)
 DB_POOL_OVERFLOW: Final = _gauge("db.pool.overflow", "{connection}",
     "Connections open beyond the pool's size.", "Conexões abertas além do tamanho do pool.",
     POOL,
-    across=Across.SUM)
+    aggregation=Aggregation.SUM)
 DB_POOL_WAIT: Final = _histogram("db.pool.wait",
     "Time to obtain a connection from the pool, a new connection's set-up included.",
     "Tempo para obter uma conexão do pool, com a abertura de uma nova.",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from whatsself_otel.catalogue import METRICS, Across, Kind
+from whatsself_otel.catalogue import METRICS, Aggregation, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -98,14 +98,14 @@ def _metric(
     groups: dict[str, list[Series]] = defaultdict(list)
     for series in found:
         groups[json.dumps(series.labels)].append(series)
-    across = spec.across if spec else (Across.MAX if first.kind == Kind.GAUGE else Across.SUM)
-    rows = [_row(group, across, now_s, window_s) for group in groups.values()]
+    aggregation = spec.aggregation if spec else (Aggregation.MAX if first.kind == Kind.GAUGE else Aggregation.SUM)
+    rows = [_row(group, aggregation, now_s, window_s) for group in groups.values()]
     rows.sort(key=lambda row: (-row["now"], str(row["labels"])))
     return {
         "name": name,
         "kind": first.kind,
         "unit": first.unit,
-        "across": across if across is not Across.RECOMPUTE else Across.MAX,
+        "across": aggregation if aggregation is not Aggregation.RECOMPUTE else Aggregation.MAX,
         "description": {"en": spec.description.en, "pt": spec.description.pt} if spec else None,
         "series": rows[:_SHOWN_SERIES],
         "more": max(0, len(rows) - _SHOWN_SERIES),
@@ -113,13 +113,13 @@ def _metric(
     }
 
 
-def _row(group: list[Series], across: Across, now_s: float, window_s: float) -> dict[str, Any]:
+def _row(group: list[Series], aggregation: Aggregation, now_s: float, window_s: float) -> dict[str, Any]:
     is_gauge = group[0].kind == Kind.GAUGE
     bins = [_binned(series, now_s, window_s, is_gauge=is_gauge) for series in group]
-    merged = [_merge((each[number] for each in bins), across) for number in range(_BINS)]
+    merged = [_merge((each[number] for each in bins), aggregation) for number in range(_BINS)]
     last = [series.points[-1] for series in group if now_s - series.points[-1].time_s < window_s]
     row: dict[str, Any] = {"labels": group[0].labels, "bins": merged}
-    row["now"] = _merge((point.value for point in last), across) or 0.0
+    row["now"] = _merge((point.value for point in last), aggregation) or 0.0
     if group[0].kind == Kind.HISTOGRAM:
         row["sum"] = sum(point.total or 0.0 for point in last)
     return row
@@ -142,13 +142,13 @@ def _binned(series: Series, now_s: float, window_s: float, *, is_gauge: bool) ->
     return bins
 
 
-def _merge(values: Iterable[float | None], across: Across) -> float | None:
+def _merge(values: Iterable[float | None], aggregation: Aggregation) -> float | None:
     there = [value for value in values if value is not None]
     if not there:
         return None
-    if across is Across.SUM:
+    if aggregation is Aggregation.SUM:
         return sum(there)
-    return min(there) if across is Across.MIN else max(there)
+    return min(there) if aggregation is Aggregation.MIN else max(there)
 
 
 def exemplars(store: Store) -> dict[int, list[str]]:
