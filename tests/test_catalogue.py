@@ -14,11 +14,11 @@ from whatsself_otel.catalogue import (
     LOG_FIELDS,
     METRICS,
     OTHER,
+    Exposition,
     Kind,
     MetricSpec,
     Pii,
     Text,
-    Way,
     bucket_label,
 )
 
@@ -107,7 +107,7 @@ class TestBuckets:
         ("bound", "otlp", "scrape"), [(120, "120", "120.0"), (0.005, "0.005", "0.005"), (float("inf"), "+Inf", "+Inf")]
     )
     def test_are_spelled_as_each_way_spells_them(self, bound: float, otlp: str, scrape: str) -> None:
-        assert (otlp, scrape) == (bucket_label(bound, Way.OTLP), bucket_label(bound, Way.SCRAPE))
+        assert (otlp, scrape) == (bucket_label(bound, Exposition.OTLP), bucket_label(bound, Exposition.SCRAPE))
 
     def test_objectives_lie_on_a_bound(self) -> None:
         assert {120, 300} <= set(catalogue.FIRST_RESPONSE_LATENCY.buckets)

@@ -20,11 +20,11 @@ from whatsself_otel.catalogue import (
     OTHER,
     Aggregation,
     AttributeSpec,
+    Exposition,
     Kind,
     MetricSpec,
     Pii,
     Text,
-    Way,
     bucket_label,
 )
 from whatsself_otel.metrics.prometheus_names import prometheus_label
@@ -190,7 +190,7 @@ def _metric_row(spec: MetricSpec, language: Language) -> Sequence[str]:
 def _bucket_rows() -> Iterator[Sequence[str]]:
     for spec in METRICS:
         if spec.buckets:
-            yield f"`{spec.prometheus_name}`", " ".join(bucket_label(bound, Way.OTLP) for bound in spec.buckets)
+            yield f"`{spec.prometheus_name}`", " ".join(bucket_label(bound, Exposition.OTLP) for bound in spec.buckets)
 
 
 def _attribute_rows(language: Language) -> Iterator[Sequence[str]]:

@@ -53,7 +53,7 @@ class Aggregation(StrEnum):
     RECOMPUTE = "recompute"
 
 
-class Way(StrEnum):
+class Exposition(StrEnum):
     """How a metric reaches Prometheus: pushed by OTLP, or scraped from ``/metrics``."""
 
     OTLP = "otlp"
@@ -107,11 +107,11 @@ class LogField:
     pii: Pii = Pii.NONE
 
 
-def bucket_label(bound: float, way: Way) -> str:
+def bucket_label(bound: float, exposition: Exposition) -> str:
     """Spell a histogram bound as its ``le`` label: ``120`` by OTLP, ``120.0`` by scrape (rules match both)."""
     if math.isinf(bound):
         return "+Inf"
-    return f"{bound:f}".rstrip("0").rstrip(".") if way is Way.OTLP else repr(float(bound))
+    return f"{bound:f}".rstrip("0").rstrip(".") if exposition is Exposition.OTLP else repr(float(bound))
 
 
 def _text(en: str, pt: str) -> Text:

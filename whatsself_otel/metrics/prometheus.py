@@ -28,7 +28,7 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.metrics.export import Histogram as HistogramData
 
-from whatsself_otel.catalogue import Kind, Way, bucket_label
+from whatsself_otel.catalogue import Exposition, Kind, bucket_label
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.messages import OwnLogger
 from whatsself_otel.metrics.metric_masking import TARGET_INFO, Losses, kind_of, sample_names
@@ -299,7 +299,7 @@ class _FamilyBuilder:
         self._add_totals(point, labels)
 
     def _add_bucket(self, bound: float, count: int, labels: dict[str, str], exemplar: Any) -> None:
-        bucket_labels = {**labels, "le": bucket_label(bound, Way.SCRAPE)}
+        bucket_labels = {**labels, "le": bucket_label(bound, Exposition.SCRAPE)}
         self.family.add_sample(f"{self._name}_bucket", bucket_labels, count, exemplar=exemplar)
 
     def _add_totals(self, point: HistogramDataPoint | ExponentialHistogramDataPoint, labels: dict[str, str]) -> None:
