@@ -104,7 +104,7 @@ class Middleware(RequestMiddleware):
     def __init__(self, app: Any, *_: Any, **arguments: Any) -> None:
         given = options(arguments)
         spans = SpanMaker(given.tracer_provider, "opentelemetry.instrumentation.asgi", "0", SCHEMA_URL)
-        requests = lean_fastapi.Requests(app, given, spans, Durations(given.meter), RouteIndex(self))
+        requests = lean_fastapi.ServerSpanMiddleware(app, given, spans, Durations(given.meter), RouteIndex(self))
         super().__init__(app, given, Serving(requests.serve, app))
 
 

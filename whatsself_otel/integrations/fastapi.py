@@ -64,7 +64,7 @@ def _build_lean(app: Any, options: FastAPIOptions, undos: list[Callable[[], None
     def build(stack: Any) -> Serving:
         if hasattr(stack, "app"):
             stack.app = lean_fastapi.Recorder(stack.app)
-        return Serving(lean_fastapi.Requests(stack, options, spans, durations, routes).serve, stack)
+        return Serving(lean_fastapi.ServerSpanMiddleware(stack, options, spans, durations, routes).serve, stack)
 
     return build
 

@@ -61,7 +61,7 @@ class Recorder:
             raise
 
 
-class Requests:
+class ServerSpanMiddleware:
     """
     Starts and ends the server span of each request, binds its ids and measures it.
 
