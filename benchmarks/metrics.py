@@ -5,7 +5,7 @@ What the instruments cost, and what 100,000 contacts do to them.
     python benchmarks/metrics.py --costs       the cost of one call alone, as JSON, for compare.py
 
 Prints the cost of one `message_sent`, windows included, as a ratio to one `add` of a bare SDK counter measured in the
-same run; series and memory after 100,000 distinct ids went through every verb; and the series that 10,000 requests of
+same run; series and memory after 100,000 distinct ids went through every method; and the series that 10,000 requests of
 random hosts, methods, paths and user agents leave behind.
 """
 
@@ -112,7 +112,7 @@ def measure_flood() -> None:
         for scope in resource.scope_metrics
         for metric in scope.metrics
     }
-    print(f"\n{CONTACTS} distinct ids through every verb: {sum(series.values())} series in {len(series)} instruments")
+    print(f"\n{CONTACTS} distinct ids through every method: {sum(series.values())} series in {len(series)} instruments")
     for name, count in sorted(series.items(), key=lambda item: -item[1])[:8]:
         print(f"  {name:32} {count}")
     print(f"memory held {(after - before) / MEBIBYTE:.1f} MiB, at peak {(peak - before) / MEBIBYTE:.1f} MiB")

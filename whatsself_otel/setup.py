@@ -135,7 +135,7 @@ class Telemetry:
 
     @property
     def metrics(self) -> WhatsSelfMetrics:
-        """The WhatsSelf instruments: domain verbs such as ``message_sent``."""
+        """The WhatsSelf instruments: recording methods such as ``message_sent``."""
         return self._metrics
 
     @property

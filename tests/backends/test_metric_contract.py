@@ -1,5 +1,5 @@
 """
-The contract: what each catalogue entry's verb records is what the real Prometheus shows, by OTLP through the real
+The contract: what each catalogue entry's method records is what the real Prometheus shows, by OTLP through the real
 collector and from ``/metrics`` alike.
 """
 
@@ -50,7 +50,7 @@ POSITIVE = object()
 @dataclass(frozen=True, slots=True)
 class Expected:
     """
-    One series after the verbs were driven; a histogram's value is its count.
+    One series after the recording methods were called; a histogram's value is its count.
 
     The names are spelled by hand, so that a slip in the catalogue shows here.
     """
@@ -75,7 +75,7 @@ class Expected:
 
 
 def drive(telemetry: Telemetry, app: FastAPI) -> None:
-    """Call every verb of the catalogue once, as an application would."""
+    """Call every recording method of the catalogue once, as an application would."""
     metrics = telemetry.metrics
     metrics.message_inbound(kind="image", contact_id="c1")
     metrics.message_sent(origin="reply", contact_id="c1")

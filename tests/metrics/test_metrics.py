@@ -1,4 +1,4 @@
-"""The domain's verbs: what each records, and that none ever hurts its caller."""
+"""The domain's recording methods: what each records, and that none ever hurts its caller."""
 
 from __future__ import annotations
 

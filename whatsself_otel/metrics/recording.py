@@ -1,4 +1,4 @@
-"""The WhatsSelf instruments: verbs of the domain in, the catalogue's metrics out."""
+"""The WhatsSelf instruments: recording methods of the domain in, the catalogue's metrics out."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ _P = ParamSpec("_P")
 
 
 def _guarded(
-    verb: Callable[Concatenate[WhatsSelfMetrics, _P], None],
+    method: Callable[Concatenate[WhatsSelfMetrics, _P], None],
 ) -> Callable[Concatenate[WhatsSelfMetrics, _P], None]:
-    """Keep whatever *verb* raises, a wrong call included, away from the application; count it and say it once."""
+    """Keep whatever *method* raises, a wrong call included, away from the application; count it and say it once."""
 
-    @functools.wraps(verb)
+    @functools.wraps(method)
     def guarded(self: WhatsSelfMetrics, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
         try:
-            verb(self, *args, **kwargs)
+            method(self, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - promise 1: the application never suffers
-            self._fail(verb.__name__, error)
+            self._fail(method.__name__, error)
 
     return guarded
 
@@ -68,7 +68,7 @@ def create_histogram(meter: Meter, spec: MetricSpec) -> Histogram:
 
 class WhatsSelfMetrics:
     """
-    The domain's verbs, each safe to call from anywhere: none raises, none blocks on I/O.
+    The domain's recording methods, each safe to call from anywhere: none raises, none blocks on I/O.
 
     A value outside its closed set becomes ``other`` and is counted in ``telemetry.errors``.
 
@@ -707,9 +707,9 @@ class WhatsSelfMetrics:
         if tracked is False:
             self.dropped("metrics", "tracking_limit")
 
-    def _fail(self, verb: str, error: Exception) -> None:
+    def _fail(self, method: str, error: Exception) -> None:
         self.error("metrics")
-        self._say_once(verb, type(error).__name__, "the event was not recorded; call it as documented")
+        self._say_once(method, type(error).__name__, "the event was not recorded; call it as documented")
 
     def _say_once(self, subject: str, problem: str, remedy: str) -> None:
         if (subject, problem) not in self._said:

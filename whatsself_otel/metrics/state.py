@@ -126,7 +126,7 @@ class MetricsState:
 
     def __init__(self, config: MetricsConfig, steady_clock: Callable[[], float]) -> None:
         self._config = config
-        self.lock = threading.RLock()  # a finalizer may call a verb while this thread holds it
+        self.lock = threading.RLock()  # a finalizer may record while this thread holds it
         self.now_s = SteadyClock(steady_clock)
         self.attempts = EventLog(horizon_s=DAY_S)
         self.failures = EventLog(horizon_s=DAY_S)

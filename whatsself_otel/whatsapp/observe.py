@@ -68,7 +68,7 @@ class WhatsApp:
 
     def contact_ref(self, address: str) -> str:
         """
-        Return the reference under which events name a contact, for verbs that are called beside `observe`.
+        Return the reference under which events name a contact, for recording methods that are called beside `observe`.
 
         Args:
             address: The contact's phone, JID, LID or user id.
