@@ -644,6 +644,10 @@ class WhatsSelfMetrics:
         """Return whether the event was told before."""
         return not self._repeats.add([event_id])[0]
 
+    def name_of(self, value: str) -> str:
+        """Return *value* in the form that may leave the process: a pseudonym or mask where it is a phone."""
+        return self._label(value)
+
     def are_new(self, event_ids: list[str]) -> list[bool]:
         """Remember *event_ids* as told, in one go; return for each whether it is new."""
         return self._repeats.add(event_ids)

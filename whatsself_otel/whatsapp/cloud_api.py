@@ -7,6 +7,7 @@ Source: developers.facebook.com, "WhatsApp Business Platform, Webhooks", its ref
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsself_otel.whatsapp import error_codes
@@ -111,6 +112,8 @@ TEMPLATE_STATES: Final = {
     "pending_deletion": "deleted",
     "archived": "deleted",
 }
+_TEMPLATE_NAME: Final = re.compile(r"[a-z0-9_]{1,100}")
+_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?:_[A-Z]{2,3})?")
 _RATINGS: Final = {
     "green": "green",
     "high": "green",
@@ -150,7 +153,7 @@ def parse(payload: Mapping[str, Any], addresses: Addresses) -> Iterator[Event]:
     for entry in objects(payload.get("entry")):
         for change in objects(entry.get("changes")):
             field = word(change.get("field"))
-            common: dict[str, Any] = {"provider": PROVIDER, "name": field, "account": text(entry.get("id"))}
+            common: dict[str, Any] = {"provider": PROVIDER, "name": field, "account": _account_id(entry.get("id"))}
             value = mapping(change.get("value"))
             reader = _FIELDS.get(field)
             if reader is not None:
@@ -441,6 +444,11 @@ NAMES: Final = frozenset({*_FIELDS, *_NOTICES, "statuses", "errors"})
 """Names of webhooks that this adapter knows."""
 
 
+def _account_id(value: object) -> str | None:
+    found = text(value)
+    return found if found is not None and found.isdecimal() and len(found) <= 20 else None
+
+
 def _code(value: object) -> int | None:
     found = number(value)
     return int(found) if found is not None and 0 <= found < 10_000_000 and found == int(found) else None
@@ -459,7 +467,10 @@ def _limit(value: object) -> float | None:
 
 def _template(value: Mapping[str, Any]) -> str:
     name, language = text(value.get("message_template_name")), text(value.get("message_template_language"))
-    return "/".join(each for each in (name, language) if each)[:120] or "unknown"
+    known = name is not None and _TEMPLATE_NAME.fullmatch(name) is not None
+    if name is None or not known:
+        return "unknown"
+    return f"{name}/{language}" if language is not None and _LANGUAGE.fullmatch(language) else name
 
 
 def _category(value: object) -> str | None:

@@ -91,9 +91,11 @@ class Recorder:
 
     def _named(self, event: Event, index: int, envelope: str | None) -> Event:
         changes: dict[str, Any] = {}
+        if event.account is not None:
+            changes["account"] = self._metrics.name_of(event.account)
         if event.session is not None:
-            changes["session"] = self._sessions.get(event.session, event.session)
-            self._learn(event.account, changes["session"])
+            changes["session"] = self._sessions.get(event.session) or self._metrics.name_of(event.session)
+            self._learn(changes.get("account"), changes["session"])
         if event.event_id is None and envelope is not None and not isinstance(event, ProviderNotice):
             changes["event_id"] = f"{envelope}.{index}"
         return replace(event, **changes) if changes else event
