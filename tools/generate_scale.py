@@ -113,12 +113,20 @@ table are needed in each. Each collector may use `OTELCOL_MEMORY_LIMIT_MIB` (400
 | File | Does |
 | --- | --- |
 | `collector/scale/agent.yaml` | sends to gateways, the spans of a trace to the same one; the official image only |
+| `collector/scale/agent-delta.yaml` | beside `agent.yaml`, where the vendor takes deltas |
 | `collector/scale/gateway.yaml` | takes from agents that show a certificate |
 | `collector/scale/kafka-producer.yaml` | sends to Kafka, the spans of a trace to one partition |
 | `collector/scale/kafka-consumer.yaml` | reads as a member of a group, marks what every queue on disk has |
 
 Each is one word of the command line, `whatsself-otel collector run --scale kafka-consumer --vendor local`, which asks
 for its variables; without it, one more `--config`.
+
+What needs to see a whole runs where the whole comes by. Spans are counted by agents, and sampled by gateways, to which
+all spans of a trace come. Increases (delta) are made by agents: of three gateways each saw a part of a series, and the
+vendor added up more than the 300 that were counted; with `agent-delta.yaml` it is 300 with one gateway and with
+three (`tests/collector/test_gateways.py`). The gateways then need `OTELCOL_AGENT_TEMPORALITY=delta`, and vendors that
+take cumulative metrics, Prometheus among them, gateways of their own. `collector run` refuses what cannot be right
+together, with the reason. Without the command line nothing does.
 
 A consumer syncs each Kafka message to its disk before it is marked, and each trace is a message of its own: its disk is
 the limit before its CPU. Give topics many partitions, which are read side by side, and watch the group's lag. More

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli.progress import busy
-from whatsself_otel.stack import gates, queue_folder, vendor_files
+from whatsself_otel.stack import gates, queue_folder, soundness, vendor_files
 from whatsself_otel.stack.errors import FAILED, MISSING, WRONG_USE, CommandError
 from whatsself_otel.stack.files import shipped
 from whatsself_otel.stack.native import COLLECTOR, find_binary, need_binary
@@ -119,6 +119,9 @@ def _vendors(arguments: argparse.Namespace) -> list[Vendor]:
     overlays = {"secure": arguments.secure, "sampling": arguments.sampling, "own-log": arguments.own_log}
     vendors += [vendor_files.overlay(name) for name, wanted in overlays.items() if wanted]
     vendor_files.check(vendors)
+    wrong = list(soundness.contradictions(vendors, arguments.scale, sampling=arguments.sampling))
+    if wrong:
+        raise CommandError("The collector was not started:\n  " + "\n  ".join(wrong), status=WRONG_USE)
     return vendors
 
 
