@@ -97,7 +97,7 @@ class TestTaking:
         telemetry.shutdown()
 
         found = {metric["name"]: metric["series"] for metric in client.get("/api/metrics")["metrics"]}
-        assert [row["now"] for row in found["messages_inbound_total"] if row["labels"] == {"kind": "text"}] == [1]
+        assert [row["now"] for row in found["messages_inbound_total"] if row["labels"]["kind"] == "text"] == [1]
 
 
 def _otlp_json(request: Any) -> Any:
