@@ -26,6 +26,8 @@ from whatsself_otel import (
     OtlpConfig,
     Telemetry,
     TelemetryConfig,
+    WhatsApp,
+    WhatsAppConfig,
     WhatsSelfMetrics,
     WhatsSelfOtelError,
     capture_context,
@@ -36,6 +38,7 @@ from whatsself_otel import (
 )
 from whatsself_otel.integrations import finish, run_job
 from whatsself_otel.testing import RecordedTelemetry, record_telemetry
+from whatsself_otel.whatsapp import Event
 
 
 def test_of_every_public_name() -> None:
@@ -138,6 +141,17 @@ def test_of_context_over_a_queue() -> None:
 
     with resume_context(carrier):
         assert_type(current_attributes(), Mapping[str, str])
+
+
+def test_of_whatsapp(recorded: RecordedTelemetry) -> None:
+    whatsapp = assert_type(recorded.telemetry.whatsapp, WhatsApp)
+
+    assert_type(recorded.telemetry.config.whatsapp, WhatsAppConfig)
+    assert_type(whatsapp.observe(b"{}"), list[Event])
+    assert_type(whatsapp.observe_send({}, origin="reply"), Event | None)
+    assert_type(whatsapp.contact_ref("5511987654321@c.us"), str)
+    with pytest.raises(TypeError):
+        whatsapp.observe({}, orgin="reply")  # type: ignore[call-arg]
 
 
 def test_of_masking() -> None:
