@@ -40,11 +40,12 @@ A vendor that is away costs the others nothing. Its queue takes what comes, 256 
 is full, what comes is dropped for this vendor alone, counted and alerted on. `local` makes its sender wait instead. In
 each file's header it is `full: drop` or `full: refuse`; [how](../collector/README.md).
 
-In containers it is `OTELCOL_VENDOR`, beside Prometheus, Loki and Tempo, here or in `.env` with the variables of the
-file: `OTELCOL_VENDOR=honeycomb HONEYCOMB_API_KEY=... docker compose up`. Those that need an extension (`aws`,
-`azure-monitor`, `google-cloud`) want it named as well, for example `OTELCOL_EXTENSIONS=[health_check,
-file_storage/queue, googleclientauth/google-cloud]`. `docker compose up otelcol` starts no backend of its own: what is
-meant for them waits.
+In containers they stand beside Prometheus, Loki and Tempo: `OTELCOL_VENDORS=honeycomb,datadog`, here or in `.env`, with
+the variables of their files. A secret may lie in a file of the folder `OTELCOL_SECRETS_DIR`, which user 10001 must be
+able to read: `HONEYCOMB_API_KEY_FILE=/run/secrets/otelcol/honeycomb`. `OTELCOL_SAMPLING=true`, `OTELCOL_SECURE=true`
+and `OTELCOL_OWN_LOG=false` are the switches of the command line. A variable that is missing stops the start: `docker
+compose logs otelcol-config` names it. `stack up --docker --vendor honeycomb` does the same, with files of this machine.
+`docker compose up otelcol` starts no backend of its own: what is meant for them waits.
 
 A required variable may also stand in a file: `NAME_FILE=path` instead of `NAME=value`. One that is missing, empty or
 still a placeholder is named before anything starts. Vendors' own servers [were not tried](unproven.md). A backend

@@ -54,6 +54,7 @@ run again.
 | Program | Version |
 | --- | --- |
 {versions}
+{differences}
 
 ## The run
 
@@ -174,6 +175,7 @@ def page(junit: ET.Element, output: str) -> str:
     counts = Counter(str(case.get("classname")).split(".test_")[0].replace(".", "/") for case in passed)
     head = _HEAD.format(
         versions=_rows({name.capitalize(): version for name, version in versions().items()}),
+        differences=differences({name: _said_by(name) for name in FOUND}),
         date=datetime.now(UTC).date(),
         passed=len(passed),
         skipped=_skipped(cases),
@@ -181,6 +183,17 @@ def page(junit: ET.Element, output: str) -> str:
         found="\n".join(line for line in output.splitlines() if line.startswith("e2e ")),
     )
     return head + "\n".join(row(place, *found) for place, found in digests().items()) + "\n"
+
+
+def differences(run: Mapping[str, str]) -> str:
+    """Return a sentence for each of *run*, by name and version, that docker-compose.yml takes another version of."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
+    pinned = {name: services[name]["image"].rpartition(":")[2] for name in run}
+    return "".join(
+        f"\nThe containers take {name.capitalize()} {pinned[name]}: this run is of {version}."
+        for name, version in run.items()
+        if pinned[name] != version
+    )
 
 
 def _rows(cells: Mapping[str, str]) -> str:

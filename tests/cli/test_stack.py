@@ -95,7 +95,6 @@ class TestWay:
             ("--loki",),
             ("--jaeger",),
             ("--tempo",),
-            ("--vendor", "debug"),
         ],
     )
     def test_what_only_the_native_stack_has_means_native(self, flags: tuple[str, ...], nothing_built: Path) -> None:
@@ -157,6 +156,25 @@ class TestDocker:
         assert main(["stack", *argv]) == 0
         assert (tmp_path / "asked").read_text("utf-8").splitlines()[-1] == f"compose --file {compose_file} {wanted}"
 
+    def test_vendors_and_their_secrets_from_files_reach_the_containers(
+        self, nothing_built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "key").write_text("hcaik_01j\n", "utf-8")
+        monkeypatch.setenv("HONEYCOMB_API_KEY_FILE", str(tmp_path / "key"))
+        told = '"$OTELCOL_VENDORS $HONEYCOMB_API_KEY [$HONEYCOMB_API_KEY_FILE]"'
+        _stand_in(nothing_built, "docker", f"echo {told} > {tmp_path}/told")
+
+        assert main(["stack", "up", "--docker", "--vendor", "honeycomb", "--vendor", "debug"]) == 0
+        assert (tmp_path / "told").read_text("utf-8") == "honeycomb,debug hcaik_01j []\n"
+
+    def test_a_vendor_without_its_variable_stops_the_start_by_name(
+        self, nothing_built: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        _stand_in(nothing_built, "docker", "exit 0")
+
+        assert main(["stack", "up", "--docker", "--vendor", "honeycomb"]) == 2
+        assert "honeycomb: HONEYCOMB_API_KEY is not set." in capsys.readouterr().err
+
     def test_composes_exit_status_is_passed_on(self, nothing_built: Path) -> None:
         _stand_in(nothing_built, "docker", "exit 17")
 
@@ -188,6 +206,25 @@ class TestInterruptedCompose:
             assert up.stdout is not None
             assert up.stdout.readline() == b"up\n"
             os.killpg(up.pid, signal.SIGINT)
+
+        assert up.returncode == 0
+        assert (tmp_path / "containers").read_text("utf-8") == "stopped\n"
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+    def test_what_ends_this_process_alone_ends_compose_too(
+        self, nothing_built: Path, tmp_path: Path, number: signal.Signals
+    ) -> None:
+        # It ends its own sleep, as Compose ends containers.
+        ended = f"trap 'kill $!; echo stopped > {tmp_path}/containers; exit 0' TERM"
+        _stand_in(nothing_built, "docker", f"sleep 60 & {ended}; echo up; wait")
+        environment = {**os.environ, "PATH": f"{nothing_built}:/usr/bin:/bin"}
+        with subprocess.Popen(
+            [sys.executable, "-c", COMPOSE], env=environment, stdout=subprocess.PIPE, start_new_session=True
+        ) as up:
+            assert up.stdout is not None
+            assert up.stdout.readline() == b"up\n"
+            up.send_signal(number)
+            up.wait(timeout=20)
 
         assert up.returncode == 0
         assert (tmp_path / "containers").read_text("utf-8") == "stopped\n"

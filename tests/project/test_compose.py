@@ -14,11 +14,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from alert_variables import alert_variables
-from binaries import ROOT, need, run_once
+from binaries import ROOT, Program, free_ports, need, post_otlp, run_once, running
+from fault_rig import numbered
 from vendor_files import VENDORS, header, listed
+
+from whatsself_otel.stack import gates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from otlp_sink import Sink
 
 Document = dict[str, Any]
 IMAGES = {
@@ -174,6 +179,20 @@ class TestFile:
 
         assert wanted - environment == set()
 
+    def test_a_secret_of_every_vendor_may_lie_in_a_file(self) -> None:
+        environment = services(read())["otelcol-config"]["environment"].keys()
+        required = {name for vendor in VENDORS for name in listed(header(vendor)["requires"])}
+
+        assert {f"{name}_FILE" for name in required} - environment == set()
+
+    def test_every_variable_of_what_changes_the_base_reaches_it(self) -> None:
+        environment = services(read())["otelcol-config"]["environment"].keys()
+        texts = [(ROOT / f"collector/{name}.yaml").read_text("utf-8") for name in ("config", "secure", "sampling")]
+        wanted = {name for text in texts for name in re.findall(r"\$\{env:(\w+)", text)}
+        fixed = {name for name in wanted if name.endswith("_PORT")} | {"OTELCOL_MEMORY_SPIKE_MIB"}
+
+        assert wanted - fixed - environment == set()
+
     def test_the_lists_of_what_may_name_itself_reach_the_collector(self) -> None:
         base = (ROOT / "collector" / "config.yaml").read_text("utf-8")
         lists = set(re.findall(r"not IsMatch\(.*env:(\w+)", base))
@@ -184,7 +203,7 @@ class TestFile:
     def test_every_volume_is_named_and_used(self) -> None:
         document = read()
         mounts = [str(mount) for service in services(document).values() for mount in service.get("volumes", [])]
-        named = {mount.split(":")[0] for mount in mounts if not mount.startswith((".", "/"))}
+        named = {mount.split(":")[0] for mount in mounts if not mount.startswith((".", "/", "$"))}
 
         assert named == document["volumes"].keys()
 
@@ -310,6 +329,129 @@ class TestAlerting:
         assert [name for name in sorted(named) if f"\n#{name}=\n" not in example] == []
 
 
+class TestCollectorConfig:
+    """The container that writes the collector's configuration, its program run as the file says."""
+
+    def run(self, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run it with *variables*."""
+        module = services(read())["otelcol-config"]["command"][2]
+        command = [sys.executable, "-m", module, str(folder)]
+        return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+
+    def written(self, folder: Path, **variables: str) -> Document:
+        """Return what it writes."""
+        done = self.run(folder, **variables)
+        assert (done.returncode, done.stderr) == (0, "")
+        document: Document = yaml.safe_load((folder / "otelcol.json").read_text("utf-8"))
+        return document
+
+    def test_without_variables_it_is_the_local_backend_and_its_own_log(self, tmp_path: Path) -> None:
+        written = self.written(tmp_path)
+
+        assert {name for name in written["service"]["pipelines"] if name.startswith("traces/")} == {
+            *("traces/in", "traces/keep", "traces/sink", "traces/tempo")
+        }
+        assert "processors" in written["service"]["telemetry"]["logs"]
+
+    def test_takes_any_number_of_vendors_each_behind_its_gate(self, tmp_path: Path) -> None:
+        written = self.written(tmp_path, OTELCOL_VENDORS="datadog, honeycomb", DD_API_KEY="k1", HONEYCOMB_API_KEY="k2")
+
+        pipelines = written["service"]["pipelines"]
+        for name in ("datadog", "honeycomb"):
+            assert pipelines[f"traces/{name}"]["receivers"] == [f"otlp/{name}_gate"]
+        assert pipelines["traces/tempo"]["receivers"] == ["forward/traces"]
+
+    @pytest.mark.parametrize(
+        ("variables", "said"),
+        [
+            ({"OTELCOL_VENDORS": "datadog"}, "datadog: DD_API_KEY is not set."),
+            ({"OTELCOL_VENDOR": "datadog"}, "datadog: DD_API_KEY is not set."),
+            ({"OTELCOL_VENDORS": "datadog", "DD_API_KEY": ""}, "datadog: DD_API_KEY is empty."),
+            ({"OTELCOL_VENDORS": "honeycom"}, "Did you mean honeycomb?"),
+            ({"OTELCOL_SECURE": "true"}, "secure: OTELCOL_TOKEN_FILE is not set."),
+            ({"OTELCOL_SAMPLING": "yes"}, "OTELCOL_SAMPLING is neither true nor false."),
+            ({"OTELCOL_SECURE": "true", "OTELCOL_OWN_LOG": "true"}, "do not go together"),
+        ],
+    )
+    def test_stops_the_start_by_name(self, tmp_path: Path, variables: dict[str, str], said: str) -> None:
+        done = self.run(tmp_path / "otelcol", **variables)
+
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert not (tmp_path / "otelcol").exists()
+
+    @pytest.mark.collector
+    def test_the_collector_takes_sampling_security_and_an_extension_more(self, tmp_path: Path) -> None:
+        files = {name: str(tmp_path / name) for name in ("OTELCOL_TLS_CERT_FILE", "OTELCOL_TLS_KEY_FILE")}
+        files["OTELCOL_TOKEN_FILE"] = str(tmp_path / "token")
+        for path in files.values():
+            Path(path).write_text("x", "utf-8")
+        variables = {**files, "OTELCOL_SECURE": "true", "OTELCOL_SAMPLING": "true", "OTELCOL_VENDORS": "debug"}
+
+        written = self.written(tmp_path, **variables)
+        environ = {**files, "OTELCOL_QUEUE_DIR": str(tmp_path / "queue")}
+        done = run_once([need("otelcol-whatsself"), "validate", f"--config={tmp_path / 'otelcol.json'}"], environ)
+
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "bearertokenauth/otlp" in written["service"]["extensions"]
+        assert written["service"]["pipelines"]["traces/keep"]["processors"] == ["tail_sampling"]
+
+    @pytest.mark.collector
+    def test_a_secret_in_a_file_arrives_as_it_is_and_stands_nowhere_else(self, tmp_path: Path, sink: Sink) -> None:
+        (tmp_path / "key").write_text("hcaik_01j\n", "utf-8")
+        variables = {"OTELCOL_VENDORS": "honeycomb", "HONEYCOMB_API_KEY_FILE": str(tmp_path / "key")}
+        self.written(tmp_path, **variables)
+        grpc, http, health, metrics = (str(port) for port in free_ports(4))
+        environ = {
+            "HONEYCOMB_ENDPOINT": sink.url,
+            "OTELCOL_GRPC_PORT": grpc,
+            "OTELCOL_HTTP_PORT": http,
+            "OTELCOL_HEALTH_PORT": health,
+            "OTELCOL_METRICS_PORT": metrics,
+            "OTELCOL_QUEUE_DIR": str(tmp_path / "queue"),
+            "OTELCOL_GATE_DIR": str(gates.folder(tmp_path)),
+        }
+        gates.clear(gates.folder(tmp_path))
+        program = Program(
+            command=[need("otelcol-whatsself"), f"--config={tmp_path / 'otelcol.json'}"],
+            ready_url=f"http://127.0.0.1:{health}/",
+            environ=environ,
+            log=tmp_path / "log",
+        )
+        with running(program):
+            post_otlp(f"http://127.0.0.1:{http}/v1/traces", numbered(0, 1))
+            sink.wait_for(lambda sink: sink.spans(), 30)
+        shutil.rmtree(gates.folder(tmp_path))
+
+        sent = next(each for each in sink.received if each.path == "/v1/traces")
+        assert sent.headers["x-honeycomb-team"] == "hcaik_01j"
+        assert "hcaik_01j" not in (tmp_path / "otelcol.json").read_text("utf-8")
+        assert (tmp_path / "secrets" / "HONEYCOMB_API_KEY").stat().st_mode & 0o077 == 0
+
+    @pytest.mark.collector
+    def test_a_secret_with_dollars_is_not_expanded(self, tmp_path: Path) -> None:
+        (tmp_path / "key").write_text("a$b${c}$$d\n", "utf-8")
+        self.written(tmp_path, OTELCOL_VENDORS="otlp", OTLP_ENDPOINT_FILE=str(tmp_path / "key"))
+
+        configuration = f"--config={tmp_path / 'otelcol.json'}"
+        printed = run_once(
+            [need("otelcol-whatsself"), "print-config", configuration], {"OTELCOL_QUEUE_DIR": str(tmp_path / "queue")}
+        )
+
+        assert yaml.safe_load(printed.stdout)["exporters"]["otlp_http/otlp"]["endpoint"] == "a$b${c}$$d"
+
+    def test_the_collector_waits_for_it_and_reads_what_it_writes(self) -> None:
+        writes, reads = (services(read())[name] for name in ("otelcol-config", "otelcol"))
+
+        assert reads["depends_on"] == {"otelcol-config": {"condition": "service_completed_successfully"}}
+        assert f"otelcol-config:{writes['command'][3]}" in writes["volumes"]
+        assert "otelcol-config:/etc/otelcol:ro" in reads["volumes"]
+        assert reads["command"] == ["--config=/etc/otelcol/otelcol.json"]
+        assert writes["command"][4] == "--seen-as=/etc/otelcol"
+        assert (writes["environment"], writes["user"]) == (reads["environment"], reads["user"])
+        assert {each for each in writes["volumes"] if "secrets" in each} <= {*reads["volumes"]}
+
+
 def compose(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run ``docker compose`` on the file, without the developer's own .env."""
     command = ["docker", "compose", "--env-file", os.devnull, "--file", str(ROOT / "docker-compose.yml"), *arguments]
@@ -342,5 +484,5 @@ class TestDockerCompose:
     def test_adds_the_vendor_that_is_chosen(self) -> None:
         done = compose("config", GF_SECURITY_ADMIN_PASSWORD="chosen", OTELCOL_VENDOR="datadog", DD_API_KEY="k")  # noqa: S106
 
-        assert "--config=/etc/otelcol/vendors/datadog.yaml" in done.stdout
+        assert "OTELCOL_VENDOR: datadog" in done.stdout
         assert "DD_API_KEY: k" in done.stdout

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsself_otel.cli.progress import busy
-from whatsself_otel.stack import docker, native
+from whatsself_otel.stack import collector_config, docker, native, vendor_files
 from whatsself_otel.stack.addresses import HOST, Addresses
 from whatsself_otel.stack.errors import FAILED, MISSING, WRONG_USE, CommandError
 from whatsself_otel.stack.links import links, table
@@ -24,7 +24,7 @@ from whatsself_otel.stack.paths import data_dir, locked
 from whatsself_otel.stack.supervisor import Limits, answers, tail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import FrameType
 
 _EXAMPLES: Final = """\
@@ -162,7 +162,7 @@ def use_docker(arguments: argparse.Namespace) -> bool:
     Raises:
         CommandError: The way asked for, or every way, is closed on this machine; the message says how to open it.
     """
-    only_native = arguments.native or _store_flags(arguments) or arguments.data or arguments.vendor
+    only_native = arguments.native or _store_flags(arguments) or arguments.data
     if only_native and not arguments.docker:
         return False
     why_not = docker.problem()
@@ -208,7 +208,9 @@ def _up(arguments: argparse.Namespace) -> int:
 def _up_docker(arguments: argparse.Namespace) -> int:
     if arguments.json and not arguments.detach:
         raise CommandError("--json needs --detach with containers, whose output it would mix with.", status=WRONG_USE)
-    status = docker.compose("up", *(("--detach", "--wait") if arguments.detach else ()))
+    status = docker.compose(
+        "up", *(("--detach", "--wait") if arguments.detach else ()), environ=_compose_variables(arguments.vendor)
+    )
     if status == 0 and arguments.json:
         return docker.compose("ps", "--format", "json")
     if arguments.detach and status == 0:
@@ -216,6 +218,17 @@ def _up_docker(arguments: argparse.Namespace) -> int:
         _say(table(addresses, links(addresses, ("tempo", "loki", "prometheus", "alertmanager"))))
         _say(f"  all      http://{HOST}:{os.environ.get('GRAFANA_PORT') or 3000}  (grafana)")
     return status
+
+
+def _compose_variables(names: Sequence[str]) -> dict[str, str]:
+    """Return what tells the containers their vendors: what stands in a file of this machine is read here."""
+    vendors = [vendor_files.load(name) for name in names]
+    vendor_files.check(vendors)
+    wanted = {name for vendor in vendors for name in vendor.requires if not name.endswith("_FILE")}
+    values = {name: vendor_files.value_of(name) for name in wanted}
+    found = {name: value for name, value in values.items() if value is not None}
+    files = {f"{name}_FILE": "" for name in found if f"{name}_FILE" in os.environ}
+    return {**found, **files, **({collector_config.VENDORS: ",".join(names)} if names else {})}
 
 
 def _up_here(arguments: argparse.Namespace, data: Path) -> int:

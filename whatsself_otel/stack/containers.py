@@ -15,6 +15,7 @@ _ASK_S: Final = 20.0
 _SERVICES: Final = {
     "OTELCOL_HTTP_PORT": ("otelcol", 4318),
     "OTELCOL_GRPC_PORT": ("otelcol", 4317),
+    "OTELCOL_METRICS_PORT": ("otelcol", 8888),
     "PROMETHEUS_PORT": ("prometheus", 9090),
     "LOKI_HTTP_PORT": ("loki", 3100),
     "TEMPO_HTTP_PORT": ("tempo", 3200),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,8 @@ from whatsself_otel.stack.errors import CommandError
 from whatsself_otel.stack.files import shipped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from types import FrameType
 
 _ASK_S: Final = 10.0
 
@@ -39,19 +41,39 @@ def _succeeds(*command: str) -> bool:
         return False
 
 
-def compose(*arguments: str) -> int:
-    """Run ``docker compose`` on the shipped file and return its exit status; Ctrl-C is left to Compose."""
+def compose(*arguments: str, environ: Mapping[str, str] | None = None) -> int:
+    """
+    Run ``docker compose`` on the shipped file and return its exit status; who ends this process ends Compose.
+
+    Args:
+        arguments: Of Compose.
+        environ: Variables beside this process's own.
+    """
     command = ("docker", "compose", "--file", str(shipped("docker-compose.yml")), *arguments)
-    with _interrupts_left_to_child():
-        return subprocess.run(command, check=False).returncode  # noqa: S603
+    with (
+        subprocess.Popen(command, env={**os.environ, **(environ or {})}) as child,  # noqa: S603
+        _signals_left_to(child),
+    ):
+        return child.wait()
 
 
 @contextmanager
-def _interrupts_left_to_child() -> Iterator[None]:
-    # subprocess.run kills its child 0.25 s after Ctrl-C; Compose needs longer to stop containers. A handler, unlike
-    # SIG_IGN, is not inherited by the child.
-    before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
+def _signals_left_to(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """
+    Let Compose end the containers and itself, which takes longer than Python waits.
+
+    Ctrl-C reaches it from the terminal; what is sent to this process alone is handed on. A handler, unlike SIG_IGN, is
+    not inherited by the child.
+    """
+
+    def hand_on(number: int, _frame: FrameType | None) -> None:
+        if number != signal.SIGINT:
+            child.terminate()
+
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, hand_on) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
