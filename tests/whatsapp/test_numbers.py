@@ -330,6 +330,12 @@ class TestWhatIsNoTraffic:
         assert bench.total("messages.delivered", status="read") == 1
         assert bench.total("messages.outbound") == 1
 
+    def test_a_message_to_a_group_answers_nobody_in_it(self, bench: Bench) -> None:
+        bench.observe(message(1, who=3))
+        bench.observe(fixture("evolution", "update_group"))
+        bench.now_s += 121
+        assert bench.total("first_response.unanswered") == 1
+
     def test_a_backlog_of_three_hours_inflates_no_rate(self, bench: Bench) -> None:
         for number in range(180):
             bench.observe(message(number, at=T0 - 10_800 + 60 * number))

@@ -652,6 +652,10 @@ class WhatsSelfMetrics:
         """Remember *event_ids* as told, in one go; return for each whether it is new."""
         return self._repeats.add(event_ids)
 
+    def forget(self, event_id: str) -> None:
+        """Let *event_id* be new again."""
+        self._repeats.forget(event_id)
+
     def session_state_of(self, session: str) -> str | None:
         """Return the state that was last reported of the session, None if none was."""
         return self._state.sessions.state_of(self._label(session))

@@ -135,6 +135,7 @@ class Recorder:
     def _record_outbound(self, event: Event, origin: str, contact: str | None) -> None:
         if event.chat not in _CONVERSATIONS:
             return
+        contact = None if event.chat == "group" else contact  # a message to a group answers nobody in it
         if isinstance(event, MessageRejected):
             self._metrics.message_failed(
                 reason=event.reason,
@@ -179,7 +180,7 @@ class Recorder:
         if self._metrics.are_new([accepted])[0]:
             self._metrics.note_accepted(
                 origin=origin,
-                contact_id=None if event.status == "failed" else event.contact_ref,
+                contact_id=None if event.status == "failed" or event.chat == "group" else event.contact_ref,
                 session=session,
                 message_id=event.message_ref if event.status == "sent" else None,
                 at=event.at,
@@ -197,7 +198,11 @@ class Recorder:
         present = self._metrics.session_state_of(session)
         # A code to scan, or a restart at the end of a login, is a loss only to a session that was connected.
         is_loss = present == "connected" or (present is None and state not in {"qr_pending", "starting"})
-        if reason is not None and is_loss:
+        # Processes that share the window of events share the loss too: each hears of some attempts to reconnect only.
+        loss = f"l_{session}"
+        if state == "connected":
+            self._metrics.forget(loss)
+        if reason is not None and is_loss and self._metrics.are_new([loss])[0]:
             self._metrics.session_disconnected(session=session, reason=reason, state=state, at=at)
         else:
             self._metrics.session_state(session=session, state=state, at=at)

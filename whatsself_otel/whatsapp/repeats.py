@@ -29,6 +29,9 @@ class Window(Protocol):
     def has(self, event_id: str) -> bool:
         """Return whether *event_id* is remembered."""
 
+    def forget(self, event_id: str) -> None:
+        """Let *event_id* be new again."""
+
 
 class ProcessWindow:
     """
@@ -54,6 +57,11 @@ class ProcessWindow:
     def has(self, event_id: str) -> bool:
         """Return whether *event_id* is remembered."""
         return event_id in self._seen
+
+    def forget(self, event_id: str) -> None:
+        """Let *event_id* be new again."""
+        with self._lock:
+            self._seen.pop(event_id, None)
 
     def _add(self, event_id: str) -> bool:
         if event_id in self._seen:
@@ -101,6 +109,14 @@ class RedisWindow:
         except Exception as error:  # noqa: BLE001 - as above
             self._fail(error)
             return self._own.has(event_id)
+
+    def forget(self, event_id: str) -> None:
+        """Let *event_id* be new again."""
+        self._own.forget(event_id)
+        try:
+            self._redis.delete(_PREFIX + event_id)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(error)
 
     def _fail(self, error: Exception) -> None:
         self._on_error()
