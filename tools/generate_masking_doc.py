@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from pages import table, write_or_check
 
 from whatsself_otel.masking import MAX_DEPTH, MAX_ITEMS, MAX_TEXT_CHARS, Masker
+from whatsself_otel.masking.audit import ALLOWED
 from whatsself_otel.masking.detectors import DETECTOR_RULES, MAX_ANCHORS
 from whatsself_otel.masking.keys import (
     CONTENT_KEYS,
@@ -85,7 +86,9 @@ even there: `messaging.message.body`. Headers are read by their own name (`http.
 
 def page() -> str:
     """The whole page."""
-    return "\n".join((_INTRODUCTION, *_detectors(), "", _KEYS, *_key_rules(), "", _DOTTED, *_vocabularies(), ""))
+    return "\n".join(
+        (_INTRODUCTION, *_detectors(), "", _KEYS, *_key_rules(), "", _DOTTED, *_vocabularies(), *_allowed(), "")
+    )
 
 
 def _detectors() -> Iterable[str]:
@@ -120,6 +123,17 @@ def _key_row(rule: KeyRule) -> tuple[str, ...]:
         _names(rule.outside_telemetry),
         _names(rule.phrases),
     )
+
+
+def _allowed() -> Iterable[str]:
+    yield "\n## What an audit allows\n"
+    yield (
+        "`whatsself-otel audit` and `assert_no_pii` apply the rules above and look with stricter eyes at what these "
+        "leave: eight\ndigits in a row, base64 around them, a given name. They print kind and place only, and say how "
+        "much was read; what\ncannot be read has its own exit status, 4. Of what the stricter eyes see these are "
+        "allowed:\n"
+    )
+    yield from (f"- {name}" for name, _ in ALLOWED)
 
 
 def _names(names: Iterable[str]) -> str:

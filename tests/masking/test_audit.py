@@ -10,12 +10,14 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from masking_records import kept, records
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from whatsself_otel.cli import main
+from whatsself_otel.masking import Masker
 from whatsself_otel.masking.audit import PiiError, assert_no_pii, find_pii
 
 if TYPE_CHECKING:
@@ -142,7 +144,8 @@ class TestCommand:
         assert main(["audit", str(file), "--json"]) == 1
         report = json.loads(capsys.readouterr().out)
         assert report["by_rule"] == {"phone": 1, "body": 1, "name": 1}
-        assert {"rule", "place", "masked"} == set(report["leaks"][0])
+        assert {"rule", "place"} == set(report["leaks"][0])
+        assert report["read"]["texts"] > 3
 
     def test_exits_0_when_clean(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         file = tmp_path / "app.log"
@@ -167,3 +170,59 @@ class TestCommand:
 
         assert done.returncode == 2
         assert "cannot read" in done.stderr
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"\n\n", b"PK\x03\x04\x14\x00" + bytes(range(256)), b"\xff\xfe\xfd", b"\x1f\x8b\x08\x00cut"]
+    )
+    def test_what_cannot_be_read_is_never_clean(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+    ) -> None:
+        file = tmp_path / "app.log"
+        file.write_bytes(content)
+
+        assert main(["audit", str(file)]) == 4
+        assert "cannot be read" in capsys.readouterr().out
+        with pytest.raises(PiiError, match="unreadable"):
+            assert_no_pii(file)
+
+    def test_says_how_much_it_has_read(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        file = tmp_path / "app.log"
+        file.write_text("one line\nand another\n", encoding="utf-8")
+
+        assert main(["audit", str(file)]) == 0
+        assert "2 texts of 19 characters read" in capsys.readouterr().out
+
+    def test_shows_nothing_of_what_stands_around(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        file = tmp_path / "app.log"
+        file.write_text(f"Genoveva of Vinhedo wrote from {PHONE}\n", encoding="utf-8")
+
+        main(["audit", str(file)])
+        assert "Genoveva" not in capsys.readouterr().out
+
+
+class TestStricterEyes:
+    @pytest.mark.parametrize(
+        ("text", "rule"),
+        [
+            ("reference 98765432", "digits"),
+            ("left +55********8765-4321", "phone"),
+            ("from NTUxMTk4NzY1NDMyMQ==", "base64"),
+            ("Mariana wrote", "name"),
+            ('{"text": {"v": "oi"}}', "body"),
+            ('{"headers": [["authorization", "x1"]]}', "secret"),
+            ("sent to +290\n51234", "phone"),
+        ],
+    )
+    def test_see_what_masking_could_leave(self, text: str, rule: str) -> None:
+        assert rule in {leak.rule for leak in find_pii(text)}
+
+    def test_pass_on_what_masking_has_masked(self) -> None:
+        masker = Masker()
+        masked = [masker.text(record.given) for record in records()[::9] if isinstance(record.given, str)]
+
+        assert [(text, find_pii(text)) for text in masked if find_pii(text)] == []
+
+    def test_pass_on_what_is_harmless(self) -> None:
+        given = [case.given if case.key is None else {case.key: case.given} for case in kept()[::3]]
+
+        assert [(each, find_pii(each)) for each in given if find_pii(each)] == []

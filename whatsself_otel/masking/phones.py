@@ -114,7 +114,7 @@ def without_national_zero(digits: str) -> str:
     """Return an international number without the trunk zero that some write behind its calling code (``+44 (0)20``)."""
     code = calling_code(digits)
     national = digits[len(code) :]
-    return code + national[1:] if code and national[:1] == "0" and code not in _KEEP_ZERO else digits
+    return code + national[1:] if code and national[:1] == "0" else digits
 
 
 def without_trunk(digits: str) -> str:
