@@ -183,3 +183,26 @@ class TestPaint:
 
     def test_colours_end_where_they_began(self) -> None:
         assert Paint(is_on=True).red("x") == "\x1b[31mx\x1b[0m"
+
+
+class TestTerminal:
+    """What somebody logged is shown, never obeyed."""
+
+    HOSTILE = "a\x1b]52;c;aGk=\x07b\x1b[2Jc\n  12:00:00.000 info  forged\u202ed\x9b1m"
+
+    def test_no_text_of_telemetry_reaches_it_as_a_command(self) -> None:
+        span = make_span(self.HOSTILE, 1, contactId=self.HOSTILE)
+        span.status.CopyFrom(Status(code=Status.STATUS_CODE_ERROR, message=self.HOSTILE))
+        log = LogRecord(trace_id=TRACE, severity_text=self.HOSTILE, attributes=attributes(messageId=self.HOSTILE))
+        log.body.string_value = self.HOSTILE
+        metric = Metric(name=self.HOSTILE)
+        metric.sum.data_points.add(as_int=2).attributes.extend(attributes(reason=self.HOSTILE))
+
+        shown = render(tell(TRACE.hex(), [span], [log], [metric]), PLAIN)
+
+        assert not any(char in shown for char in "\x1b\x07\x9b\u202e")
+        assert not any(line.lstrip().startswith("12:00:00.000") for line in shown.splitlines())
+        assert "\\x1b]52" in shown
+
+    def test_what_people_write_stays_readable(self) -> None:
+        assert "ção ✓ 👍" in render(tell(TRACE.hex(), [make_span("ção ✓ 👍", 1)], [], []), PLAIN)

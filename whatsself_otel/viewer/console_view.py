@@ -30,6 +30,15 @@ _ERROR: Final = 2
 _KINDS: Final = {"sum": Kind.COUNTER, "gauge": Kind.GAUGE, "histogram": Kind.HISTOGRAM}
 
 
+# What a terminal obeys, or shows elsewhere than it stands: controls, line ends, marks of direction.
+_CONTROL: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff]")
+
+
+def inert(text: str) -> str:
+    """Return *text* with every character that a terminal would obey written out as Python escapes it."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paint:
     """Colours, or none where nobody would see them."""
@@ -148,7 +157,7 @@ def render(story: MessageStory, paint: Paint) -> str:
 
 def render_ids(story: MessageStory, paint: Paint) -> list[str]:
     """Return the trace id, and the ids it can be found by."""
-    ids = (f"  {key:<10} {paint.cyan(', '.join(values))}" for key, values in story.ids.items())
+    ids = (f"  {key:<10} {paint.cyan(inert(', '.join(values)))}" for key, values in story.ids.items())
     return [_heading("Trace", story.trace_id, paint), *ids]
 
 
@@ -194,9 +203,9 @@ class _Tree:
     def _line(self, span: Span, branch: str, news: Mapping[str, Any]) -> str:
         start_ms = (span.start_time_unix_nano - self.origin_ns) / 1e6
         took_ms = (span.end_time_unix_nano - span.start_time_unix_nano) / 1e6
-        name = span_title(span)
-        shown = self.paint.red(f"{name} {span.status.message}") if span.status.code == _ERROR else name
-        ids = "".join(f"  {self.paint.cyan(f'{key}={value}')}" for key, value in news.items())
+        name = inert(span_title(span))
+        shown = self.paint.red(f"{name} {inert(span.status.message)}") if span.status.code == _ERROR else name
+        ids = "".join(f"  {self.paint.cyan(inert(f'{key}={value}'))}" for key, value in news.items())
         return f"{start_ms:>8.1f}ms {took_ms:>8.1f}ms  {branch}{shown}  {self.paint.dim(span.span_id.hex())}{ids}"
 
 
@@ -251,17 +260,17 @@ def _heading(title: str, text: str, paint: Paint) -> str:
 
 
 def _log_line(log: LogRecord, paint: Paint) -> str:
-    level = f"{log.severity_text:<5}"
+    level = inert(f"{log.severity_text:<5}")
     shown = paint.red(level) if log.severity_text in {"error", "fatal"} else level
     ids = _attributes(log.attributes)
     marks = " ".join(f"{key}={ids[key]}" for key in (*_IDS, "reason") if key in ids)
-    where = paint.dim(f"{marks} span={log.span_id.hex()}")
-    return f"  {_clock(log.time_unix_nano)} {shown} {log.body.string_value}  {where}"
+    where = paint.dim(f"{inert(marks)} span={log.span_id.hex()}")
+    return f"  {_clock(log.time_unix_nano)} {shown} {inert(log.body.string_value)}  {where}"
 
 
 def _point_line(point: MetricPoint, trace_id: str, paint: Paint) -> str:
     labels = ",".join(f'{key}="{value}"' for key, value in point.labels.items())
-    series = f"{point.name}{{{labels}}}" if labels else point.name
+    series = inert(f"{point.name}{{{labels}}}" if labels else point.name)
     value = f"{point.value:g}" if point.sum is None else f"{point.value:g} times, {point.sum:.3f} s in all"
     mark = f"  {paint.green('<- ' + trace_id)}" if trace_id in point.trace_ids else ""
     return f"  {series} {paint.bold(value)}{mark}"

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
+from whatsself_otel.masking import Masker
 from whatsself_otel.viewer import otlp, rows
+from whatsself_otel.viewer.foreign import mask_foreign
 from whatsself_otel.viewer.otlp import RefusedError
 from whatsself_otel.viewer.store import FullError
 
@@ -55,11 +57,13 @@ class Receiver:
         self.rejected: Counter[str] = Counter()
         """By signal: items that were not taken out of payloads that were."""
         self._store = store
+        self._masker = Masker()
         self._lock = threading.Lock()
         self._at_once = asyncio.Semaphore(_AT_ONCE)
 
     def keep(self, signal: str, request: Any) -> Any:
         """Put one decoded export request into the store and return the response to its sender."""
+        mask_foreign(request, self._masker)
         batch = _ROWS[signal](request)
         rejected = batch.rejected + self._store.add(batch)
         with self._lock:
