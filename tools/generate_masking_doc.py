@@ -13,6 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from pages import table, write_or_check
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "masking"))
+
+from masking_records import kept, records
+from score_masking import Score, package, precision, recall
+
 from whatsself_otel.masking import MAX_DEPTH, MAX_ITEMS, MAX_TEXT_CHARS, Masker
 from whatsself_otel.masking.audit import ALLOWED
 from whatsself_otel.masking.detectors import DETECTOR_RULES, MAX_ANCHORS
@@ -86,9 +91,8 @@ even there: `messaging.message.body`. Headers are read by their own name (`http.
 
 def page() -> str:
     """The whole page."""
-    return "\n".join(
-        (_INTRODUCTION, *_detectors(), "", _KEYS, *_key_rules(), "", _DOTTED, *_vocabularies(), *_allowed(), "")
-    )
+    rules = (_INTRODUCTION, *_detectors(), "", _KEYS, *_key_rules(), "", _DOTTED, *_vocabularies())
+    return "\n".join((*rules, *_measured(), *_differences(), *_allowed(), ""))
 
 
 def _detectors() -> Iterable[str]:
@@ -123,6 +127,58 @@ def _key_row(rule: KeyRule) -> tuple[str, ...]:
         _names(rule.outside_telemetry),
         _names(rule.phrases),
     )
+
+
+_DIFFERENCES: Final = (
+    ("names", "a word anywhere in a name, unless it ends harmlessly", "at the end of a name: RE2 has no look-ahead"),
+    (
+        "`name`, `names`, `message`, `messages`, `input`, `prompt`, `notify`, and names that one technical word frees",
+        "masked as whole names",
+        "read by the detectors: other senders put their own text there",
+    ),
+    ("plural names of secrets and texts (`tokens`)", "texts masked, numbers stay", "not blocked: they count things"),
+    ("technical values under ambiguous names (`to=queued`)", "stay", "masked with the name"),
+    ("values below a name that has a rule", "inherit it", "a map or list under the name is replaced whole"),
+    ("objects of WhatsApp", "what is inside is content", "only by the names inside"),
+    ("text that is data", "read as data", "names with a text or number in JSON, by a short list"),
+    ("what becomes of a find", "a token that names the rule, a masked phone", "`****`"),
+    ("number plans, check digits", "of every country; CPF, CNPJ, cards", "shapes of eleven digits and more"),
+    ("a Cloud API id, percent-encoded or deep in a map", "its reference", "masked by what surrounds it, or left"),
+    ("bytes", "read as text", "not looked into at depth"),
+    ("links", "masked", "dropped, unless this package sent them"),
+)
+"""What masks, in the package and in the collector, where RE2 and OTTL cannot do the same."""
+
+
+def _differences() -> Iterable[str]:
+    yield "\n## What the collector does otherwise\n"
+    yield (
+        "The collector masks once more whatever reaches it. Its rules of names are generated from the table above "
+        "(tools/generate_collector_masking.py).\nWhere its languages cannot do what Python does, it does this:\n"
+    )
+    yield table(("Matter", "The package", "The collector"), _DIFFERENCES)
+
+
+def _measured() -> Iterable[str]:
+    yield "\n## What it finds\n"
+    yield (
+        "Measured on invented records (tests/masking/masking_records.py, by tools/score_masking.py): a record counts "
+        "as found\nwhen nothing of it that must go can be read. The rules were written with these records in "
+        "sight: they show\nwhich kinds are known, and say nothing about those that are not.\n"
+    )
+    scrub = package()
+    yield table(("Must go", "Records", "Found"), _shares(recall(scrub, records())))
+    yield ""
+    yield table(("Must stay", "Records", "Untouched"), _shares(precision(scrub, kept())))
+
+
+def _shares(score: Score) -> list[tuple[str, str, str]]:
+    groups: dict[str, list[str]] = {}
+    for cls in score.total:
+        groups.setdefault(cls.partition("/")[0], []).append(cls)
+    totals = {name: sum(score.total[cls] for cls in classes) for name, classes in groups.items()}
+    failed = {name: sum(score.failed[cls] for cls in classes) for name, classes in groups.items()}
+    return [(name, f"{total:,}", f"{total - failed[name]:,}") for name, total in totals.items()]
 
 
 def _allowed() -> Iterable[str]:
