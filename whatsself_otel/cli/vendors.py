@@ -47,6 +47,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action.set_defaults(run=run)
 
 
+_FULL: Final = {
+    "drop": "drops what comes, beside other backends; alone, the sender waits",
+    "refuse": "the sender waits",
+}
+
+
 def _as_dict(vendor: Vendor) -> dict[str, object]:
     return {
         "name": vendor.name,
@@ -56,6 +62,7 @@ def _as_dict(vendor: Vendor) -> dict[str, object]:
         "optional": dict(vendor.optional),
         "extensions": vendor.extensions,
         "lacking": vendor.lacking,
+        "full": vendor.full,
         **vendor.facts,
     }
 
@@ -79,6 +86,7 @@ def _show(arguments: argparse.Namespace) -> int:
     lines += [f"  required     {vendor_files.problem(name) or f'{name} is set'}" for name in vendor.requires]
     lines += [f"  optional     {name} (default: {default or 'none'})" for name, default in vendor.optional.items()]
     lines += [f"  {fact:<12} {value}" for fact, value in vendor.facts.items()]
+    lines.append(f"  queue full   {_FULL[vendor.full]}")
     lines += [f"  program      {vendor_files.OFFICIAL.format(', '.join(vendor.lacking))}"] if vendor.lacking else []
     lines += [f"  file         {vendor.path}", *vendor.notes]
     lines.append(f"  run it       whatsself-otel collector run --vendor {vendor.name}")

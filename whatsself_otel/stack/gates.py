@@ -37,7 +37,9 @@ def files(vendors: Sequence[Vendor]) -> list[Path]:
 
 
 def gated(vendors: Sequence[Vendor]) -> list[Vendor]:
-    """Return those that stand behind a gate: none where there is only one backend, which harms no other."""
+    """Return those that stand behind a gate: none where there is only one backend, and none on Windows."""
+    if sys.platform == "win32":
+        return []  # sockets that are files were not tried there, and a collector that does not start is worse
     backends = [vendor for vendor in vendors if vendor.is_backend]
     return [vendor for vendor in backends if vendor.full == "drop" and len(backends) > 1]
 
