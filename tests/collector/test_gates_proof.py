@@ -51,14 +51,16 @@ def test_ten_minutes_of_a_full_queue_cost_the_other_vendors_nothing(
 
 @pytest.mark.parametrize("status", [200, 503], ids=["all take", "the second is full"])
 def test_twenty_kills_with_gates_lose_nothing_that_was_taken(tmp_path: Path, status: int) -> None:
-    load = Load(url="http://127.0.0.1:9", text="x" * 500)
+    load, alive_s = Load(url="http://127.0.0.1:9", text="x" * 500), 0.0
     with three(tmp_path) as vendors:
         vendors.second.status = status
         with load.going_on():
             for _ in range(KILLS):
                 with vendors.collector() as collector:
                     load.url = collector.http_url
-                    time.sleep(random.uniform(0.5, 2.5))
+                    life_s = random.uniform(0.5, 2.5)
+                    time.sleep(life_s)
+                    alive_s += life_s
                     collector.process.kill()
         with vendors.collector():
             sinks = [vendors.first, vendors.third] + [vendors.second] * (status == 200)
@@ -66,7 +68,9 @@ def test_twenty_kills_with_gates_lose_nothing_that_was_taken(tmp_path: Path, sta
 
     what = "all take" if status == 200 else "the second is full"
     for name, result in zip(("first", "third", "second"), results, strict=False):
-        note(f"collector with gates killed {KILLS} times, {what}: the {name}", result, "behind a gate")
+        repeated = f"{result.duplicated / KILLS:.0f} a kill"
+        note(f"collector with gates killed {KILLS} times, {what}: the {name}", result, repeated)
     assert load.accepted > KILLS * load.batch
     assert [result.lost for result in results] == [0] * len(results)
-    assert max(result.duplicated / result.sent for result in results) < 0.05
+    # An exporter holds what came within a second until its batch is sent.
+    assert max(result.duplicated for result in results) < KILLS * 1.2 * load.accepted / alive_s

@@ -92,6 +92,16 @@ def test_goes_alone_in_every_position_and_is_counted(
     assert own_metric(collector, f"otelcol_processor_filter_{COUNTERS[signal]}_filtered") == 1
 
 
+def test_a_record_without_a_body_is_not_too_large(collector: Collector, sink: Sink) -> None:
+    request = ExportLogsServiceRequest()
+    request.resource_logs.add().scope_logs.add().log_records.add(event_name="connected")
+
+    post_otlp(f"{collector.http_url}/v1/logs", request)
+
+    wait_until(lambda: len(sink.logs()) == 1)
+    assert "error" not in collector.log.read_text("utf-8")
+
+
 def test_a_resource_that_no_backend_takes_goes_alone(collector: Collector, sink: Sink) -> None:
     request = spans(-1)
     request.resource_spans.add().CopyFrom(request.resource_spans[0])
