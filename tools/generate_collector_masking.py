@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 CONFIG: Final = Path(__file__).resolve().parent.parent / "collector" / "config.yaml"
 _BEGIN: Final = "      # From the package's table, by tools/generate_collector_masking.py:\n"
 _END: Final = "      # (end of what is generated)\n"
+_TEXT_BEGIN: Final = "      # Known names inside text that is JSON, by tools/generate_collector_masking.py.\n"
+_TEXT_VALUE: Final = r'\\{1,7}"[^"]*"|"([^"\\]|\\.)*"|-?[0-9.]+|\[[^\]]*\]|\{[^}]*\}'
+_LONG_NAME: Final = 5
 TECHNICAL_ELSEWHERE: Final = frozenset({"name", "names", "message", "messages", "input", "prompt", "notify"})
 """Whole names that other senders give to their own text: the detectors read what stands there."""
 
@@ -64,8 +67,27 @@ def _block() -> str:
     return f"{_BEGIN}{''.join(rows)}{_END}"
 
 
+def text_pattern() -> str:
+    """
+    The expression of a name and its value in JSON inside a text, and in JSON in a string of it.
+
+    A long name may have words before it; a short one (``lid``) would end other words (``valid``).
+    """
+    found = {name for name, _ in names()}
+    long = _alternatives(name for name in found if len(name) >= _LONG_NAME)
+    short = _alternatives(name for name in found if len(name) < _LONG_NAME)
+    return rf'(?i)"([a-z0-9_.-]{{0,40}}({long})|{short})\\{{0,7}}"\s*:\s*({_TEXT_VALUE})'
+
+
+def _alternatives(found: Iterable[str]) -> str:
+    return "|".join(sorted(name.replace("_", "[._-]?") for name in found))
+
+
 def config(text: str) -> str:
     """*text*, the configuration, with its rules of names written again."""
+    text = re.sub(
+        re.escape(_TEXT_BEGIN) + r"[^\n]*\n", lambda _: f"{_TEXT_BEGIN}      - '{text_pattern()}'\n", text, count=1
+    )
     return re.sub(re.escape(_BEGIN) + r"[\s\S]*?" + re.escape(_END), lambda _: _block(), text, count=1)
 
 

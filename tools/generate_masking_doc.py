@@ -140,7 +140,11 @@ _DIFFERENCES: Final = (
     ("technical values under ambiguous names (`to=queued`)", "stay", "masked with the name"),
     ("values below a name that has a rule", "inherit it", "a map or list under the name is replaced whole"),
     ("objects of WhatsApp", "what is inside is content", "only by the names inside"),
-    ("text that is data", "read as data", "names with a text or number in JSON, by a short list"),
+    (
+        "text that is data",
+        "read as data",
+        "names with their values in JSON, and in JSON in a string of it, to the first bracket",
+    ),
     ("what becomes of a find", "a token that names the rule, a masked phone", "`****`"),
     ("number plans, check digits", "of every country; CPF, CNPJ, cards", "shapes of eleven digits and more"),
     ("a Cloud API id, percent-encoded or deep in a map", "its reference", "masked by what surrounds it, or left"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CLOUD_ID = "wamid.HBgNNTUxMTk4NzY1NDMyMRUCABIYFjNFQjBDNzY3RDI2QTFCMkM0RAA="
 BLOCKED = read(None)["processors"]["redaction/keys"]["blocked_key_patterns"]
 PATTERNS = [re.compile(each.replace("$$", "$")) for each in BLOCKED]
+IN_TEXT = re.compile(read(None)["processors"]["redaction/words"]["blocked_values"][0])
 TECHNICAL = (
     *("author", "bodysize", "body_size", "message_type", "http.request.method", "service.name", "tokenType", "phoneid"),
     *("gen_ai.usage.input_tokens", "order_id", "description", "host.name", "messaging.message.id", "url.path"),
@@ -50,6 +51,27 @@ def test_blocks_it_behind_another_word() -> None:
 @pytest.mark.parametrize("name", TECHNICAL)
 def test_leaves_technical_names(name: str) -> None:
     assert not is_blocked(name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"KEY": "Ofelia"}',
+        '{"a": 1, "KEY" : ["Ofelia", "x"]}',
+        '{"KEY": {"v": "Ofelia"}}',
+        '{"raw": "{\\"KEY\\": \\"Ofelia\\"}"}',
+    ],
+)
+@pytest.mark.parametrize("name", ["push_name", "pushName", "mensagem", "text", "adv_secret_key", "observacao", "lid"])
+def test_blocks_a_name_in_json_inside_a_text(text: str, name: str) -> None:
+    assert "Ofelia" not in IN_TEXT.sub("****", text.replace("KEY", name))
+
+
+@pytest.mark.parametrize(
+    "text", ['{"valid": "yes"}', '{"state": "open"}', '{"order_id": "x"}', '{"message_type": "x"}']
+)
+def test_leaves_technical_names_in_json_inside_a_text(text: str) -> None:
+    assert IN_TEXT.sub("****", text) == text
 
 
 def test_is_written_from_the_table() -> None:
