@@ -1,7 +1,7 @@
 """
 What masking finds and what it damages, by class of record.
 
-    python tools/score_masking.py                                  # the records of tests/masking_records.py
+    python tools/score_masking.py                                  # the records of tests/masking/masking_records.py
     python tools/score_masking.py --cases FILE.jsonl ... --misses  # cases of your own, and what was missed of them
 
 A case is a line of JSON: ``cls`` and ``input``, with ``leaked`` (texts that must go) or ``keep`` (texts that must stay)

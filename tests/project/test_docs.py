@@ -371,6 +371,24 @@ def named(node: ast.stmt) -> Iterator[str]:
         yield from (f"{node.name}.{each.name}" for each in inner if isinstance(each, ast.FunctionDef))
 
 
+class TestPaths:
+    def test_every_file_of_ours_that_is_named_anywhere_exists(self) -> None:
+        listed = subprocess.run(["git", "ls-files", ":!tests"], cwd=ROOT, capture_output=True, text=True, check=True)
+        texts = {name: (ROOT / name).read_text("utf-8", errors="replace") for name in listed.stdout.split()}
+
+        assert {"tools/pages.py", "docs/requirements.md"} <= texts.keys()
+        assert [(name, path) for name, text in texts.items() for path in gone(text)] == []
+
+    def test_one_that_was_moved_is_seen(self) -> None:
+        assert gone("see tests/test_nothing.py and `tests/test_setup.py`") == ["tests/test_nothing.py"]
+
+
+def gone(text: str) -> list[str]:
+    """The files of the package and of its tests that *text* names and that do not exist."""
+    named = re.findall(r"(?<![\w/.-])(?:whatsself_otel|tests)(?:/\w+)+\.py\b", text)
+    return [path for path in named if not (ROOT / path).exists()]
+
+
 class TestDecisions:
     def test_the_list_names_each_record(self) -> None:
         records = {path.name for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md")}
