@@ -8,13 +8,16 @@ import time
 
 import pytest
 from masking_records import Keep, Record, kept, records
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from score_masking import package, precision, recall
 
 from whatsself_otel import Masker
 from whatsself_otel.masking.data import MAX_NESTED
+from whatsself_otel.traces.processors import mask_scope
 
 MASKER = Masker()
 WHAT = "oi, Ofelia"
+PHONE = "5521976543210"
 
 
 @pytest.fixture(scope="module")
@@ -256,3 +259,17 @@ class TestTypes:
             "n": 3,
         }
         assert MASKER.value("location", "/api/send") == "/api/send"
+
+
+class TestScopes:
+    def test_every_text_of_a_scope_is_masked(self) -> None:
+        scope = InstrumentationScope("shop", f"1.2 {PHONE}", f"https://x.example/{PHONE}", {"a": 1})
+        masked = mask_scope(scope, MASKER)
+
+        assert PHONE not in f"{masked.version} {masked.schema_url}"
+        assert (masked.name, masked.attributes) == ("shop", {"a": 1})
+
+    def test_a_clean_one_stays_the_same(self) -> None:
+        scope = InstrumentationScope("shop", "1.2.3", "https://opentelemetry.io/schemas/1.40.0")
+
+        assert mask_scope(scope, MASKER) is scope

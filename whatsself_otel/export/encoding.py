@@ -127,7 +127,7 @@ class Encoder:
         known = self._resources.get(id(resource))
         if known is None:
             attributes = self._unmasked.write(b"\x0a", resource.attributes)
-            known = resource, _field(b"\x0a", attributes) + _text(b"\x1a", resource.schema_url)
+            known = resource, _field(b"\x0a", attributes) + self._masked_text(b"\x1a", resource.schema_url)
             self._resources.keep(id(resource), known)
         return known[1]
 
@@ -139,7 +139,7 @@ class Encoder:
             masked = scope if self._masker is None else mask_scope(scope, self._masker)
             attributes = self._unmasked.write(b"\x1a", masked.attributes)
             body = _field(b"\x0a", _text(b"\x0a", masked.name), _text(b"\x12", masked.version), attributes)
-            known = scope, body + _text(b"\x1a", scope.schema_url)
+            known = scope, body + _text(b"\x1a", masked.schema_url)
             self._scopes.keep(id(scope), known)
         return known[1]
 

@@ -142,6 +142,7 @@ class MetricMasker:
     """
 
     def __init__(self, masker: Masker, names: MetricNames) -> None:
+        self._masker = masker
         self._resources: ByIdentity[Resource, Resource] = ByIdentity(_safe_resource)
         self._scopes = ByIdentity[Any, _Scope](lambda scope: _Scope(scope, masker, names))
 
@@ -153,7 +154,9 @@ class MetricMasker:
 
     def _resource(self, original: ResourceMetrics, losses: Losses) -> ResourceMetrics:
         scopes = [masked for each in original.scope_metrics if (masked := self._scope(each, losses)) is not None]
-        return ResourceMetrics(self._resources.get(original.resource), scopes, original.schema_url)
+        return ResourceMetrics(
+            self._resources.get(original.resource), scopes, self._masker.text(original.schema_url or "")
+        )
 
     def _scope(self, original: ScopeMetrics, losses: Losses) -> ScopeMetrics | None:
         try:
@@ -162,7 +165,7 @@ class MetricMasker:
             points = sum(len(metric.data.data_points) for metric in original.metrics)
             losses.add(error, "a meter", points=points)
             return None
-        return ScopeMetrics(known.scope, known.mask(original.metrics, losses), original.schema_url)
+        return ScopeMetrics(known.scope, known.mask(original.metrics, losses), known.scope.schema_url or "")
 
 
 class _Scope:
@@ -193,9 +196,10 @@ class _Scope:
         family = self._families.get(key)
         if family is None:
             name = safe_metric(self._masker.text(metric.name))
-            identity = MetricIdentity(self.scope, name, metric.unit or "", key[2])
+            unit = self._masker.text(metric.unit or "")
+            identity = MetricIdentity(self.scope, name, unit, key[2])
             description = self._masker.text(metric.description or "")
-            family = _Family(name, description, self._masker, self._names.claim(identity))
+            family = _Family((name, description, unit), self._masker, self._names.claim(identity))
             self._families[key] = family
         return family
 
@@ -210,9 +214,8 @@ class _Series(NamedTuple):
 class _Family:
     """The series of one metric."""
 
-    def __init__(self, name: str, description: str, masker: Masker, distinction: Mapping[str, str]) -> None:
-        self._name = name
-        self._description = description
+    def __init__(self, texts: tuple[str, str, str], masker: Masker, distinction: Mapping[str, str]) -> None:
+        self._name, self._description, self._unit = texts
         self._masker = masker
         self._distinction = distinction
         self._series: ByIdentity[Any, _Series] = ByIdentity(self._clean)
@@ -239,7 +242,7 @@ class _Family:
         is_whole = len(clean) == len(original) and all(map(operator.is_, clean, original))
         if is_whole and self._name == metric.name and self._description == (metric.description or ""):
             return metric
-        return Metric(self._name, self._description, metric.unit, with_points(metric.data, clean))
+        return Metric(self._name, self._description, self._unit, with_points(metric.data, clean))
 
     def _clean(self, attributes: Mapping[str, Any] | None) -> _Series:
         masked: Mapping[str, Any] = _safe_names(mask_attributes(attributes, self._masker))

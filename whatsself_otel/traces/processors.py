@@ -317,12 +317,13 @@ def mask_attributes(attributes: Mapping[str, Any] | None, masker: Masker) -> dic
 
 
 def mask_scope(scope: InstrumentationScope, masker: Masker) -> InstrumentationScope:
-    """Return *scope* itself if its name and attributes are clean, as they are unless somebody names a logger so."""
-    name: str = masker.text(scope.name)
+    """Return *scope* itself if all of it is clean, as it is unless somebody names a logger so."""
+    texts = scope.name, scope.version, scope.schema_url
+    name, version, schema_url = (text and masker.text(text) for text in texts)
     attributes: Any = masker.attributes(scope.attributes)
-    if name == scope.name and attributes == dict(scope.attributes or {}):
+    if (name, version, schema_url) == texts and attributes == dict(scope.attributes or {}):
         return scope
-    return InstrumentationScope(name, scope.version, scope.schema_url, attributes)
+    return InstrumentationScope(name or "", version, schema_url, attributes)
 
 
 def _copy(span: ReadableSpan, **changes: Any) -> ReadableSpan:
