@@ -149,7 +149,7 @@ def rules(source: Source) -> Group:
     return Group(
         name="whatsself-sending",
         rules=(
-            Record(name="whatsself:delivery_success:ratio_1d", expr=f"1 - {ratio(*day)}"),
+            Record(name="whatsself:delivery_success:ratio_1d", expr=f"clamp_min(1 - {ratio(*day)}, 0)"),
             Alert(
                 name="WhatsSelfSendFailureHigh",
                 words=SEND_FAILURE_HIGH,
@@ -273,6 +273,17 @@ def cases() -> Iterator[Case]:
             ("whatsself:delivery_success:ratio_1d", 1440): 0.75,
             ("whatsself:delivery_success:ratio_1d", 2400): 5 / 6,
         },
+        step_s=day,
+    )
+    yield Case(
+        rule=high,
+        kind=VALUE,
+        title="success of a day in which more failed than were sent: they were accepted the day before",
+        series={
+            named(SENT, 'origin="reply"'): ramp((2880, 1), step_s=day),
+            named(FAILED, 'reason="undeliverable",stage="delivery"'): ramp((2880, 2), step_s=day),
+        },
+        values={("whatsself:delivery_success:ratio_1d", 2400): 0},
         step_s=day,
     )
     state, other = named("cb_state_global"), named("cb_state_global", instance="b")

@@ -234,6 +234,22 @@ def _values(source: Source, slo: str, window: str) -> Iterator[Case]:
         },
         step_s=step_s,
     )
+    if slo == FIRST_RESPONSE:
+        share = {"first_response_failed_total": 0.25, 'first_response_latency_seconds_bucket{le="120"}': 1.0}
+        yield Case(
+            rule=rule,
+            kind=VALUE,
+            title=f"a quarter of the replies of {window} failed after they were recorded, and no wait was in vain",
+            series={
+                _of(name, "a"): ramp((1.5 * span, PER_MINUTE * part), step_s=step_s) for name, part in share.items()
+            },
+            values={
+                (f"slo:error_ratio:{window}{match}", span): 0.25,
+                (f"slo:bad_events:{window}{match} / {0.25 * span * PER_MINUTE:g}", span): 1,
+                **_all(source, slo, window),
+            },
+            step_s=step_s,
+        )
     if slo in (FIRST_RESPONSE, RECOVERY):
         yield Case(
             rule=rule,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from operations.model import Alert, Check, Group, Inhibition, Page, Record, Words
 from operations.promql import ANSWERED, UP, increase, ratio
 from whatsself_otel.catalogue import (
+    FIRST_RESPONSE_FAILED,
     FIRST_RESPONSE_LATENCY,
     FIRST_RESPONSE_UNANSWERED,
     HTTP_SERVER_REQUEST_DURATION,
@@ -158,7 +159,9 @@ def _events(source: Source, slo: str, window: str) -> tuple[str, str]:
     if slo == FIRST_RESPONSE:
         # A wait past the deadline is counted when it passes; a late reply is in the histogram and must not count twice.
         late = increase(source, FIRST_RESPONSE_UNANSWERED, window)
-        return late, _sum(late, _within(source, slo, FIRST_RESPONSE_LATENCY, window))
+        # A reply that failed after it was recorded stays in the histogram, which takes nothing back.
+        failed = increase(source, FIRST_RESPONSE_FAILED, window)
+        return _sum(late, failed), _sum(late, _within(source, slo, FIRST_RESPONSE_LATENCY, window))
     total = increase(source, WHATSAPP_SESSION_RECOVERY, window, suffix="_count")
     within = _within(source, slo, WHATSAPP_SESSION_RECOVERY, window)
     return f"({total} - ({within} or 0 * {total}))", total
