@@ -314,9 +314,9 @@ DELIVERY_SUCCESS_RATIO: Final = _gauge("delivery.success_ratio", "",
     aggregation=Aggregation.RECOMPUTE)
 FIRST_RESPONSE_LATENCY: Final = _histogram("first_response.latency",
     "Time from a contact's first unanswered message to the first reply, late ones included. Within the objective = "
-    "bucket le 120 / (bucket le 120 + unanswered).",
+    "(bucket le 120 - failed) / (bucket le 120 + unanswered).",
     "Tempo da primeira mensagem sem resposta de um contato até a primeira resposta, inclusive as tardias. Dentro "
-    "do objetivo = faixa le 120 / (faixa le 120 + sem resposta).",
+    "do objetivo = (faixa le 120 - falhas) / (faixa le 120 + sem resposta).",
     buckets=(1, 2, 5, 10, 20, 30, 60, 90, 120, 180, 300, 600, 1800, 3600))
 FIRST_RESPONSE_UNANSWERED: Final = _counter("first_response.unanswered", "{contact}",
     "Contacts that waited over 120 s without a reply, counted once per wait; a late reply does not take it back.",
