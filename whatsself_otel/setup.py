@@ -443,8 +443,8 @@ class Telemetry:
 
     def _install_logging(self, providers: Providers) -> None:
         settings = LogSettings(
-            service=self.config.service_name,
-            environment=self.config.environment,
+            service=self._masker.text(self.config.service_name),
+            environment=self._masker.text(self.config.environment),
             silent=not self.config.log_to_stdout,
             sdk_level=LEVEL_NUMBERS[self.config.sdk_log_level],
         )

@@ -430,3 +430,14 @@ class TestLimits:
 
         assert telemetry.force_flush(30)
         assert len(sink.logs()[0].attributes) == 2
+
+
+def test_what_the_service_is_called_is_masked_on_every_line(
+    start: Callable[..., Telemetry], capsys: pytest.CaptureFixture[str]
+) -> None:
+    start(service_name="shop of 5521976543210", environment="test 5521976543210", log_to_stdout=True)
+    logging.getLogger("shop").warning("hello")
+
+    (line,) = (each for each in capsys.readouterr().out.splitlines() if '"hello"' in each)
+    assert "97654" not in line
+    assert json.loads(line)["service"] == "shop of +55********3210"

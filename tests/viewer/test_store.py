@@ -14,6 +14,7 @@ from whatsself_otel.viewer import queries, rows
 from whatsself_otel.viewer.objectives import measured
 from whatsself_otel.viewer.series import load
 from whatsself_otel.viewer.store import FullError, Retention, Store
+from whatsself_otel.whatsapp.references import as_message_ref
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -182,8 +183,11 @@ class TestObjectives:
 class TestFind:
     def test_a_message_is_found_by_the_id_that_the_provider_gave_it(self, open_store: Callable[..., Store]) -> None:
         store = open_store()
-        provider = "wamid.HBgNNTUxMTk4NzY1NDMyMRUCABIYFjNFQjBDNzY3RDI2QTFCMkM0RAA="
-        store.add(rows.traces(spans(1, messageId=message_ref(provider))))
+        wamid = "wamid.HBgNNTUxMTk4NzY1NDMyMRUCABIYFjNFQjBDNzY3RDI2QTFCMkM0RAA="
+        serial = "false_5511987654321@c.us_3EB0C767D26A1B2C"
+        store.add(rows.traces(spans(1, messageId=message_ref(wamid))))
+        store.add(rows.traces(spans(2, messageId=as_message_ref(serial))))
         store.sweep()
 
-        assert [trace["traceId"] for trace in queries.find(store, provider)] == [trace_id(1)]
+        assert [trace["traceId"] for trace in queries.find(store, wamid)] == [trace_id(1)]
+        assert [trace["traceId"] for trace in queries.find(store, serial)] == [trace_id(2)]

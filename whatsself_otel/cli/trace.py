@@ -18,6 +18,7 @@ from whatsself_otel.stack.log_stores import LogStores, Loki, VictoriaLogs
 from whatsself_otel.stack.paths import data_dir
 from whatsself_otel.stack.store_http import SourceError
 from whatsself_otel.viewer.console_view import MessageStory, Paint, render_ids, render_logs, render_tree
+from whatsself_otel.whatsapp.references import as_message_ref
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError("--url needs --from, which says what listens there.", status=WRONG_USE)
     with busy("Asking the stores"):
         name, stories = _ask(list(_sources(arguments)), wanted, everything=arguments.all)
+        if not stories:  # a provider's own id: telemetry holds its reference
+            name, stories = _ask(list(_sources(arguments)), as_message_ref(wanted), everything=arguments.all)
     if not stories:
         raise CommandError(
             f"Nothing has the id {wanted}. It may not have arrived yet, or be older than what is kept.", status=FAILED

@@ -9,9 +9,9 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from whatsself_otel.masking import message_ref
 from whatsself_otel.viewer.rows import ERROR
 from whatsself_otel.viewer.values import as_text, attributes, cut, time_ns
+from whatsself_otel.whatsapp.references import as_message_ref
 
 if TYPE_CHECKING:
     import sqlite3
@@ -55,16 +55,15 @@ def recent(store: Store, which: str, limit: int = 50) -> list[dict[str, Any]]:
 
 
 def find(store: Store, value: str) -> list[dict[str, Any]]:
-    """Return the traces of a requestId, contactId, messageId or trace id, newest first; a wamid by its reference."""
-    value = message_ref(value)
+    """Return the traces of a requestId, contactId, messageId (a provider's too) or trace id, newest first."""
     if _TRACE_ID.fullmatch(value.lower()):
         rows = store.read(f"{_TRACE} WHERE trace_id = ?", (value.lower(),))
         if rows:
             return [dict(row) for row in rows]
     rows = store.read(
-        f"{_TRACE} WHERE trace_id IN (SELECT trace_id FROM ids WHERE value = ?)"  # noqa: S608 - a constant
+        f"{_TRACE} WHERE trace_id IN (SELECT trace_id FROM ids WHERE value IN (?, ?))"  # noqa: S608 - a constant
         " ORDER BY start_ns DESC LIMIT ?",
-        (value, LISTED),
+        (value, as_message_ref(value), LISTED),
     )
     return [dict(row) for row in rows]
 
