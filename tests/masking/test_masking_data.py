@@ -139,6 +139,8 @@ class TestPairs:
             ("password => abcd", "password => [masked:secret]"),
             ("privKey: <Buffer 05 1a>, n: 1", "privKey: [masked:secret], n: 1"),
             ("thread name=worker-1", "thread name=worker-1"),
+            ("UPDATE m SET body = $1, status = $2 WHERE id = $3", "UPDATE m SET body = $1, status = $2 WHERE id = $3"),
+            ("INSERT text=%s, name=%(name)s", "INSERT text=%s, name=%(name)s"),
             ("auth=oauth2 prompt=yes", "auth=oauth2 prompt=yes"),
         ],
     )

@@ -36,6 +36,8 @@ _WHOLE_JID: Final = re.compile(
     r"(?:status|[0-9]{3,24}(?:-[0-9]{4,16})?(?:[._][0-9]{1,3})?(?::[0-9]{1,4})?)@[a-z.]{3,15}"
 )
 _AFTER_QUOTED: Final = re.compile(r"\s*\Z|\s{0,8}[,;)\]}>|&]|[ \t]{0,8}\n|[ \t]{1,8}[\w.-]{1,40}[=:]|:\s|\\")
+_PLACEHOLDER: Final = re.compile(r"[ \t]{0,2}(?:\$[0-9]{1,4}|%s|%\(\w{1,64}\)s)(?=[\s,;:)]|\Z)")
+"""What stands for a value that is bound to a statement or put into a text later."""
 _TRAILING: Final = ".,:!)"
 _BRACKETS: Final = frozenset("{[(")
 _MAX_QUOTES: Final = 64
@@ -123,10 +125,11 @@ def _parameter(reading: Reading, at: int) -> tuple[int, int] | None:
 
 def _written(reading: Reading, at: int, quote: str, plan: KeyPlan) -> tuple[int, int] | None:
     text = reading.text
-    if text[at] == ":" and not quote and plan.ambiguous:
-        return None
     link = _LINK.match(text, at)
     after = at + 1 if link is None else link.end()
+    is_prose = text[at] == ":" and not quote and plan.ambiguous
+    if is_prose or _PLACEHOLDER.match(text, after):
+        return None
     opening = _QUOTED.match(text, after)
     if opening is not None:
         return _quoted(text, opening, is_data=bool(quote))
