@@ -35,7 +35,7 @@ class ClosedCounter:
         most_sessions: Sessions told apart, `main` aside; more are counted as ``other``.
     """
 
-    __slots__ = ("_attribute", "_counter", "_has_session", "_known", "_most", "_series", "_sessions")
+    __slots__ = ("_attribute", "_counter", "_has_session", "_known", "_most", "_records", "_series", "_sessions")
 
     def __init__(self, meter: Meter, spec: MetricSpec, known: Known, most_sessions: int = 50) -> None:
         self._attribute = spec.attributes[0]
@@ -44,12 +44,16 @@ class ClosedCounter:
         self._known = known
         self._most = most_sessions
         self._series = self._make(MAIN)
+        # What is called most often is looked up bound already.
+        self._records = {key: series.record for key, series in self._series.items()}
         self._sessions: dict[str, dict[Any, BoundInstrument]] = {MAIN: self._series}
 
     def add(self, value: str) -> None:
         """Count one of *value*, of the session `main`."""
-        series = self._series.get(value) or self._series[self._known(self._attribute, value)]
-        series.record(1)
+        record = self._records.get(value)
+        if record is None:
+            record = self._records[self._known(self._attribute, value)]
+        record(1)
 
     def add_in(self, session: str, value: str) -> None:
         """Count one of *value*, of *session*."""

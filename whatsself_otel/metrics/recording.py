@@ -187,7 +187,7 @@ class WhatsSelfMetrics:
             return
         self._outbound.add(origin)
         contact = None if contact_id is None else str(contact_id)
-        names = self._names_elsewhere(contact) if contact is not None and self._state.resumes else ()
+        names = self._names_elsewhere(contact) if contact is not None and self._state.waiting.resumes else ()
         tracked, latency_s = self._state.send(contact, answers=origin != "broadcast", names=names)
         if latency_s is not None:
             self._first_response.record(latency_s)
