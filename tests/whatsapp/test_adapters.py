@@ -67,7 +67,8 @@ class TestPrivacy:
     def test_no_event_holds_a_phone_a_text_or_an_address(self) -> None:
         for found in ALL:
             for event in events_of(found.payload, found.provider):
-                shown = {**dataclasses.asdict(event), "session": None}
+                # Meta's ids of numbers and accounts are digits and nobody's; an operator names them by `sessions`.
+                shown = {**dataclasses.asdict(event), "session": None, "account": None}
                 shown.pop("template", None)
                 shown.pop("account", None)  # the business's own number of an account, which is an id
                 assert not PERSONAL.search(repr(shown)), found.name

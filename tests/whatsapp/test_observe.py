@@ -296,7 +296,8 @@ class TestWebhooks:
 
 class TestTelemetry:
     def test_has_it_ready_and_lets_nothing_personal_out(self) -> None:
-        with record_telemetry() as recorded:
+        named = WhatsAppConfig(sessions={"100000000000111": "main", "100000000000222": "main"})
+        with record_telemetry(whatsapp=named) as recorded:
             for found in ALL:
                 for event in recorded.telemetry.whatsapp.observe(found.payload):
                     with event.message_context:
