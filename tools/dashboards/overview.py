@@ -316,8 +316,8 @@ def _process(source: Source) -> tuple[Panel, ...]:
                 f"Risco de banimento, 0 a 100 (alerta a partir de {score})",
             ),
             both(
-                "Made of pace, contact concentration, failures, opt-outs and disconnects.",
-                "Feito de ritmo, concentração em contatos, falhas, recusas e quedas.",
+                "Made of pace, contact concentration, failures, opt-outs, disconnects and WhatsApp's own rating.",
+                "Feito de ritmo, concentração em contatos, falhas, recusas, quedas e a nota do próprio WhatsApp.",
             ),
             Query(expr=f"max({recorded('whatsself:ban_risk:score')})", legend=both("score", "pontuação")),
             limits=((score, ORANGE),),

@@ -12,7 +12,9 @@ from whatsself_otel.catalogue import (
     MESSAGES_OUTBOUND,
     MESSAGES_OUTBOUND_FAILED,
     RATE_PER_CONTACT,
+    WHATSAPP_QUALITY_RATING,
     WHATSAPP_SESSION_DISCONNECTS,
+    WHATSAPP_SESSION_STATE,
 )
 
 if TYPE_CHECKING:
@@ -27,7 +29,8 @@ BAN_RISK_HIGH: Final = Words(
     en=Page(
         summary="Ban risk is {{ $value | humanize }} of 100",
         description=(
-            "Pace, load on one contact, failures, opt-outs and disconnects together reached <ban_risk.score> or more."
+            "Pace, load on one contact, failures, opt-outs, disconnects and WhatsApp's own rating together reached "
+            "<ban_risk.score> or more."
         ),
         impact="WhatsApp may restrict or ban the number.",
         fix=(
@@ -37,7 +40,10 @@ BAN_RISK_HIGH: Final = Words(
     ),
     pt=Page(
         summary="O risco de banimento é {{ $value | humanize }} de 100",
-        description="Ritmo, carga em um contato, falhas, recusas e quedas somaram <ban_risk.score> ou mais.",
+        description=(
+            "Ritmo, carga em um contato, falhas, recusas, quedas e a nota do próprio WhatsApp somaram "
+            "<ban_risk.score> ou mais."
+        ),
         impact="O WhatsApp pode restringir ou banir o número.",
         fix=(
             "Veja qual sinal é o maior e reduza-o: menos de <limits.per_minute> por minuto, no máximo "
@@ -64,7 +70,7 @@ BAN_RISK_HIGH: Final = Words(
 )
 
 
-BAN_SIGNALS = ("pace", "contact", "failures", "opt_outs", "disconnects")
+BAN_SIGNALS = ("pace", "contact", "failures", "opt_outs", "disconnects", "rating")
 
 
 WEIGHTED = "whatsself:ban_risk:weighted"
@@ -86,6 +92,7 @@ def rules(source: Source) -> Group:
         "failures": f"(({failed} or 0 * {attempts}) / ({attempts} >= {fails['min'] - 0.5}))",
         "opt_outs": f"(({left} >= {outs['min'] - 0.5}) / clamp_min({or_zero(sent, source)}, 1))",
         "disconnects": f"({or_zero(lost, source)} + 3 * {or_zero(banned, source)})",
+        "rating": " + ".join(_told(source)),
     }
     return Group(
         name="whatsself-ban-risk",
@@ -104,6 +111,17 @@ def rules(source: Source) -> Group:
             ),
         ),
     )
+
+
+def _told(source: Source) -> Iterator[str]:
+    """What WhatsApp itself says of the number: a yellow rating counts 1, a red one and a restriction 2 each."""
+    for factor, spec, told in (
+        (1, WHATSAPP_QUALITY_RATING, 'rating="yellow"'),
+        (2, WHATSAPP_QUALITY_RATING, 'rating="red"'),
+        (2, WHATSAPP_SESSION_STATE, 'state="restricted"'),
+    ):
+        times = "" if factor == 1 else f"{factor} * "
+        yield f"{times}{or_zero(f'max by (job) ({series(source, spec, told)})', source)}"
 
 
 def _weighted(source: Source, name: str, expr: str) -> Record:
@@ -203,6 +221,7 @@ def cases() -> Iterator[Case]:
         step_s=600,
     )
     yield from _saturated(rule, base)
+    yield from _told_cases(rule, score, base)
     yield Case(
         rule=rule,
         kind=VALUE,
@@ -236,6 +255,30 @@ def cases() -> Iterator[Case]:
     }
     yield Case(rule=rule, kind=FIRING, title="logged out and replaced", series=again, at={30: 1})
     yield Case(rule=rule, kind=BOUNDARY, title="for ten minutes", series=again, at={19: 0, 21: 1})
+
+
+def _told_cases(rule: str, score: str, base: dict[str, str]) -> Iterator[Case]:
+    """WhatsApp's own word: a red rating or a restriction alone is enough, a yellow rating is not."""
+    rating, state = "whatsapp_quality_rating", "whatsapp_session_state"
+    for title, kind, name, value in (
+        ("a green rating", HEALTHY, named(rating, 'session="main",rating="green"'), 0),
+        ("a yellow rating", HEALTHY, named(rating, 'session="main",rating="yellow"'), 30),
+        ("a red rating of one of two numbers", FIRING, named(rating, 'session="two",rating="red"'), 60),
+        ("a restricted account", FIRING, named(state, 'session="main",state="restricted"'), 60),
+    ):
+        yield Case(
+            rule=rule,
+            kind=kind,
+            title=title,
+            series={
+                **base,
+                named(rating, 'session="main",rating="red"'): flat((100, 0)),
+                named(rating, 'session="main",rating="yellow"', instance="b"): flat((100, 0)),
+                name: flat((100, 1)),
+            },
+            at={30: int(kind == FIRING)},
+            values={(score, 30): value},
+        )
 
 
 def _saturated(rule: str, base: dict[str, str]) -> Iterator[Case]:
