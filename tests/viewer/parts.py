@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from whatsself_otel.viewer.server import Viewer
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
-SCRIPT = "<script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">"
+SCRIPT = '<script>window.broken=true</script><img src=x onerror="window.broken=true">'
 
 
 def trace_id(number: int) -> str:

@@ -340,3 +340,28 @@ class TestTelemetry:
         for thread in threads:
             thread.join()
         assert bench.total("messages.inbound") == 50
+
+
+class TestAPhoneInPlaceOfANumber:
+    """Whatever a field should hold: what is read of it as a number may be somebody's phone."""
+
+    PHONE = 5511900000777
+
+    def test_is_no_limit(self, bench: Bench) -> None:
+        value = {"max_daily_conversation_per_phone": self.PHONE}
+        change = {"field": "business_capability_update", "value": value}
+        events = bench.observe({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [change]}]})
+
+        assert len(events) == 1
+        assert str(self.PHONE) not in repr(events)
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            {"error": {"code": PHONE, "message": "no"}},
+            {"statusCode": PHONE, "message": "no"},
+            {"status": PHONE, "response": {"message": ["no"]}},
+        ],
+    )
+    def test_is_no_code_of_an_error(self, bench: Bench, answer: dict[str, Any]) -> None:
+        assert str(self.PHONE) not in repr(bench.whatsapp.observe_send(answer))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from whatsself_otel.whatsapp import cloud_api, error_codes, evolution, waha
 from whatsself_otel.whatsapp.addresses import chat_of
 from whatsself_otel.whatsapp.events import Event, MessageAccepted, MessageRejected
-from whatsself_otel.whatsapp.reading import at_path, flag, mapping, number, objects, text
+from whatsself_otel.whatsapp.reading import at_path, error_code, flag, mapping, objects, text
 from whatsself_otel.whatsapp.references import accepted_id, message_ref
 
 if TYPE_CHECKING:
@@ -70,17 +70,17 @@ def _accepted(body: Mapping[str, Any], addresses: Addresses) -> tuple[str | None
 def _refusal(answer: object, status: int | None, body: Mapping[str, Any]) -> tuple[str, str, str, str]:
     """Return code, reason, fault and provider of a refusal."""
     graph = body.get("error")
-    code = number(at_path(graph, "code")) if isinstance(graph, dict) else None
+    code = error_code(at_path(graph, "code")) if isinstance(graph, dict) else None
     if code is None and status is not None and _is_pywa(answer):
-        code = number(getattr(answer, "code", None))
+        code = error_code(getattr(answer, "code", None))
     if code is not None:
-        meaning = error_codes.explain("cloud_api", int(code))
-        return str(int(code)), meaning.reason, meaning.fault, cloud_api.PROVIDER
+        meaning = error_codes.explain("cloud_api", code)
+        return str(code), meaning.reason, meaning.fault, cloud_api.PROVIDER
     provider = evolution.PROVIDER if "response" in body else waha.PROVIDER if "statusCode" in body else "other"
     if _is_not_on_whatsapp(body):
         return "not_on_whatsapp", "not_on_whatsapp", error_codes.RECIPIENT, provider
-    status = status if status is not None else _whole(body.get("statusCode") or body.get("status"))
-    if status is not None and status >= 400:
+    status = status if status is not None else error_code(body.get("statusCode") or body.get("status"))
+    if status is not None and 400 <= status < 1000:
         meaning = error_codes.explain("http", status)
         return str(status), meaning.reason, meaning.fault, provider
     return *_of_exception(answer), provider
@@ -143,8 +143,3 @@ def _json(content: bytes | str) -> Mapping[str, Any]:
         return mapping(json.loads(content[:1_000_000]))
     except (ValueError, RecursionError):
         return {}
-
-
-def _whole(value: object) -> int | None:
-    found = number(value)
-    return None if found is None else int(found)

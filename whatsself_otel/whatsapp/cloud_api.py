@@ -30,7 +30,18 @@ from whatsself_otel.whatsapp.events import (
     TemplateStatusChanged,
     WebhookUnknown,
 )
-from whatsself_otel.whatsapp.reading import at_path, event_name, flag, mapping, number, objects, text, unix_time, word
+from whatsself_otel.whatsapp.reading import (
+    at_path,
+    error_code,
+    event_name,
+    flag,
+    mapping,
+    number,
+    objects,
+    text,
+    unix_time,
+    word,
+)
 from whatsself_otel.whatsapp.references import accepted_id, event_ref, message_ref
 
 if TYPE_CHECKING:
@@ -122,6 +133,8 @@ _RATINGS: Final = {
     "red": "red",
     "low": "red",
 }
+_MAX_LIMIT: Final = 10_000_000
+"""Contacts a day; the highest tier with a number is 100,000. What is more has the form of a phone."""
 _TIERS: Final = {
     "tier_50": 50,
     "tier_250": 250,
@@ -227,7 +240,7 @@ def _system(system: Mapping[str, Any], common: dict[str, Any], addresses: Addres
 def _status(status: Mapping[str, Any], common: dict[str, Any], addresses: Addresses) -> Event:
     message_id, found = text(status.get("id")), _STATUSES.get(word(status.get("status")))
     error = next(objects(status.get("errors")), None)
-    code = _code(at_path(error, "code"))
+    code = error_code(at_path(error, "code"))
     is_group = word(status.get("recipient_type")) == "group"
     recipient = (
         (status.get("recipient_participant_id"), status.get("recipient_participant_user_id"))
@@ -449,20 +462,15 @@ def _account_id(value: object) -> str | None:
     return found if found is not None and found.isdecimal() and len(found) <= 20 else None
 
 
-def _code(value: object) -> int | None:
-    found = number(value)
-    return int(found) if found is not None and 0 <= found < 10_000_000 and found == int(found) else None
-
-
 def _code_text(value: object) -> str | None:
-    code = _code(value)
+    code = error_code(value)
     return None if code is None else str(code)
 
 
 def _limit(value: object) -> float | None:
     tier = _TIERS.get(word(value))
     found = tier if tier is not None else number(value)
-    return float(found) if found is not None and (found >= 0 or found == -1) else None
+    return float(found) if found is not None and (0 <= found <= _MAX_LIMIT or found == -1) else None
 
 
 def _template(value: Mapping[str, Any]) -> str:

@@ -16,6 +16,8 @@ MAX_ITEMS: Final = 20_000
 """Items read of one list; a history of 10,000 messages comes in one."""
 MAX_TEXT: Final = 512
 """Longest text that is read: longer is no id, time or name."""
+MAX_CODE: Final = 10_000_000
+"""One more than the greatest code that counts; every code of the four providers is less."""
 _MILLISECONDS: Final = 100_000_000_000
 """A greater number of seconds lies past the year 5000: it is milliseconds."""
 _LAST_SECOND: Final = 4_102_444_800
@@ -72,6 +74,12 @@ def number(value: object) -> float | None:
     except (ValueError, OverflowError):
         return None
     return found if math.isfinite(found) else None
+
+
+def error_code(value: object) -> int | None:
+    """Return a provider's code of an error; a number with as many digits as a phone is none."""
+    found = number(value)
+    return int(found) if found is not None and 0 <= found < MAX_CODE and found == int(found) else None
 
 
 def flag(value: object) -> bool | None:
