@@ -345,9 +345,7 @@ class Telemetry:
         Returns:
             Whether everything left in time.
         """
-        if self._closed:
-            return True
-        drained = self._end(timeout_s)
+        drained = True if self._closed else self._end(timeout_s)
         if self._logging is not None:
             self._logging.uninstall()
         return drained

@@ -81,6 +81,16 @@ def test_logging_and_hooks_are_as_they_were(start: Start, name: str) -> None:
     assert state() == before
 
 
+def test_shutdown_gives_back_too_when_the_end_of_the_process_came_first(start: Start) -> None:
+    before = state()
+    telemetry = start()
+    telemetry._end_process()
+
+    telemetry.shutdown()
+
+    assert state() == before
+
+
 def test_warnings_that_were_captured_before_stay_captured(start: Start) -> None:
     with warnings.catch_warnings():
         logging.captureWarnings(capture=True)
