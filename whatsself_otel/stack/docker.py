@@ -13,7 +13,7 @@ from whatsself_otel.stack.errors import CommandError
 from whatsself_otel.stack.files import shipped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import FrameType
 
 _ASK_S: Final = 10.0
@@ -50,30 +50,38 @@ def compose(*arguments: str, environ: Mapping[str, str] | None = None) -> int:
         environ: Variables beside this process's own.
     """
     command = ("docker", "compose", "--file", str(shipped("docker-compose.yml")), *arguments)
-    with (
-        subprocess.Popen(command, env={**os.environ, **(environ or {})}) as child,  # noqa: S603
-        _signals_left_to(child),
-    ):
+    with _signals_left_to_child() as start, start(command, {**os.environ, **(environ or {})}) as child:
         return child.wait()
 
 
 @contextmanager
-def _signals_left_to(child: subprocess.Popen[bytes]) -> Iterator[None]:
+def _signals_left_to_child() -> Iterator[Callable[[Sequence[str], Mapping[str, str]], subprocess.Popen[bytes]]]:
     """
-    Let Compose end the containers and itself, which takes longer than Python waits.
+    Let Compose end the containers and itself, which takes longer than Python waits; yield what starts it.
 
-    Ctrl-C reaches it from the terminal; what is sent to this process alone is handed on. A handler, unlike SIG_IGN, is
-    not inherited by the child.
+    Ctrl-C reaches it from the terminal; what is sent to this process alone is handed on, also what came before the
+    start was over. A handler, unlike SIG_IGN, is not inherited by the child.
     """
+    children: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
 
     def hand_on(number: int, _frame: FrameType | None) -> None:
-        if number != signal.SIGINT:
+        if not children:
+            early.append(number)
+        elif number != signal.SIGINT:
+            children[0].terminate()
+
+    def start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        child = subprocess.Popen(command, env=environment)  # noqa: S603
+        children.append(child)
+        if early:
             child.terminate()
+        return child
 
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {number: signal.signal(number, hand_on) for number in numbers}
     try:
-        yield
+        yield start
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
