@@ -189,6 +189,19 @@ docker.shipped = lambda name: Path(name)
 sys.exit(docker.compose("up"))
 """
 
+EARLY = """
+import os, signal, subprocess
+
+class Popen(subprocess.Popen):
+    def __init__(self, command, **options):
+        super().__init__(command, stdout=subprocess.PIPE, **options)
+        self.stdout.readline()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+subprocess.Popen = Popen
+"""
+"""The signal comes when Compose runs, and before anybody here knows that it does."""
+
 
 @pytest.mark.skipif(sys.platform == "win32", reason="shell scripts stand in for Docker")
 class TestInterruptedCompose:
@@ -227,6 +240,14 @@ class TestInterruptedCompose:
             up.wait(timeout=20)
 
         assert up.returncode == 0
+        assert (tmp_path / "containers").read_text("utf-8") == "stopped\n"
+
+    def test_what_ends_this_process_while_compose_starts_ends_it_too(self, nothing_built: Path, tmp_path: Path) -> None:
+        ended = f"trap 'kill $!; echo stopped > {tmp_path}/containers; exit 0' TERM"
+        _stand_in(nothing_built, "docker", f"sleep 60 & {ended}; echo up; wait")
+        environment = {**os.environ, "PATH": f"{nothing_built}:/usr/bin:/bin"}
+        subprocess.run([sys.executable, "-c", EARLY + COMPOSE], env=environment, check=True, timeout=20)
+
         assert (tmp_path / "containers").read_text("utf-8") == "stopped\n"
 
 
