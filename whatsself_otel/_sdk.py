@@ -304,30 +304,27 @@ class FoundSeries:
         attributes: Clean text, numbers and truth values.
     """
 
-    __slots__ = ("_aggregations", "_attributes", "_consumer", "_instrument", "_searched", "_should_sample", "_storages")
+    __slots__ = ("_aggregations", "_attributes", "_consumer", "_instrument", "_should_sample", "_storages")
 
     def __init__(self, instrument: Any, attributes: dict[str, Any]) -> None:
         self._instrument = instrument
         self._attributes = attributes
         self._consumer = instrument._measurement_consumer
         self._should_sample = self._consumer._sdk_config.exemplar_filter.should_sample
-        self._searched: Any = None
         self._storages: Any = None
         self._aggregations: list[Any] = []
 
     def find(self) -> None:
         """Look the series up, after a measurement made it; one that found no room below the limit is not found."""
         storages = self._consumer._reader_storages
-        if storages is self._searched:
+        if storages is self._storages:
             return
         matches = [
             match for each in storages.values() for match in each._get_or_init_view_instrument_match(self._instrument)
         ]
         found = [match._attributes_aggregation.get(_key(match, self._attributes)) for match in matches]
-        self._searched = storages
-        if all(found):
-            self._aggregations = [each.aggregate for each in found]
-            self._storages = storages
+        self._aggregations = [each.aggregate for each in found] if all(found) else []
+        self._storages = storages
 
     def record(self, value: float, context: Context | None) -> bool:
         """
@@ -338,7 +335,7 @@ class FoundSeries:
             so at first, and after a reader came or a child was forked.
         """
         instrument, attributes = self._instrument, self._attributes
-        is_known = self._storages is self._consumer._reader_storages
+        is_known = self._aggregations and self._storages is self._consumer._reader_storages
         if not is_known or not 0 <= value < math.inf or not instrument._is_enabled():
             return False
         now_ns, around = time_ns(), context or otel_context.get_current()

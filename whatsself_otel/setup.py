@@ -125,13 +125,14 @@ class Telemetry:
         self._runtime = RuntimeMetrics(meter)
         self._pools = PoolMetrics(meter)
         if self._providers is not None:
-            self._providers.on_dropped = self._count_dropped
-            self._providers.on_retried = self._metrics.retried
-            self._providers.on_error = self._count_error
-            self._providers.meter_provider.on_overflow = lambda _name: self._metrics.dropped(
-                "metrics", "cardinality_limit"
-            )
+            self._count_losses_of(self._providers)
         self._children: Children | None = None
+
+    def _count_losses_of(self, providers: Providers) -> None:
+        providers.on_dropped = self._count_dropped
+        providers.on_retried = self._metrics.retried
+        providers.on_error = self._count_error
+        providers.meter_provider.on_overflow = lambda _name: self._metrics.dropped("metrics", "cardinality_limit")
 
     @property
     def metrics(self) -> WhatsSelfMetrics:
