@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-FIXTURES: Final = ROOT / "tests" / "whatsapp" / "fixtures"
+FIXTURES: Final = ROOT / "registry" / "vectors" / "payloads"
 _ALWAYS: Final = ("webhook_events_total", "webhook_lag_seconds", "webhook_duplicates_total", "rate_", "cb_fail_rate")
 _ALWAYS_TOO: Final = ("contact_inbound_max_5m", "delivery_success_ratio", "telemetry_", "first_response_unanswered")
 _FAILED: Final = "messages_outbound_failed_total"

@@ -179,7 +179,7 @@ def gateway() -> Iterator[str]:
 
 def webhook(provider: str, name: str) -> dict[str, Any]:
     """Return a fixture's payload, written now."""
-    text = (EXAMPLES.parent / f"tests/whatsapp/fixtures/{provider}.json").read_text(encoding="utf-8")
+    text = (EXAMPLES.parent / f"registry/vectors/payloads/{provider}.json").read_text(encoding="utf-8")
     text = re.sub(r"17959[0-9]{5}", str(int(time.time())), text)
     payload: dict[str, Any] = json.loads(text)[name]["payload"]
     return payload

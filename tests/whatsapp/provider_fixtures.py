@@ -25,7 +25,7 @@ from whatsself_otel.whatsapp import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FOLDER = Path(__file__).parent / "fixtures"
+FOLDER = Path(__file__).parents[2] / "registry" / "vectors" / "payloads"
 PROVIDERS = ("cloud_api", "evolution", "waha", "baileys")
 
 
