@@ -54,10 +54,12 @@ class Replay:
 
     Args:
         masker: What hides whatever may be personal.
+        received_at_s: Unix time at which webhooks without a time of their own came; default: now.
     """
 
-    def __init__(self, masker: Masker | None = None) -> None:
+    def __init__(self, masker: Masker | None = None, *, received_at_s: float | None = None) -> None:
         self._masker = masker or Masker()
+        self._received_at_s = received_at_s
         self._now_s = 0.0
         self._reader = InMemoryMetricReader()
         self._provider = MeterProvider([self._reader], shutdown_on_exit=False)
@@ -78,7 +80,8 @@ class Replay:
             return Explanation(provider=None, events=(), recorded={}, unplaced=())
         read: set[str] = set()
         events = self._whatsapp.parse(_Watched(payload, "", read), found)
-        self._now_s = max(self._now_s, max((event.at or 0.0 for event in events), default=0.0) or time.time())
+        told_at = max((event.at or 0.0 for event in events), default=0.0)
+        self._now_s = max(self._now_s, told_at or self._received_at_s or time.time())
         told = self._whatsapp.observe(payload, provider=found)
         after = self._read()
         moved = {name: after[name] - self._before.get(name, 0.0) for name in after}
