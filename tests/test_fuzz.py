@@ -77,7 +77,7 @@ class Pair:
         return self.runner.run(talk(app, scope, body))
 
 
-@pytest.fixture(params=["contrib", "lean"])
+@pytest.fixture(params=["contrib", "own"])
 def pair(
     request: pytest.FixtureRequest,
     start: Callable[..., Telemetry],

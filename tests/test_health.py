@@ -124,7 +124,7 @@ class TestErrors:
         ("instrumentation", "broken"),
         [
             ("contrib", "opentelemetry.instrumentation.asgi.collect_request_attributes"),
-            ("lean", "whatsself_otel.integrations.lean_fastapi.ServerSpanMiddleware._enter"),
+            ("own", "whatsself_otel.integrations.own_fastapi.ServerSpanMiddleware._enter"),
         ],
     )
     async def test_a_request_that_cannot_be_traced_is_served_and_counted(

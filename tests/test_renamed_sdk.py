@@ -38,7 +38,7 @@ def runs() -> Any:
     program = str(Path(__file__).parent / "support" / "renamed_sdk.py")
     with run_sink() as sink:
         command = [sys.executable, program, sink.url]
-        command += [f"{name}=lean" + ("+contrib" if name in BY_CONTRIB else "") for name in (CONTROL, *NAMES)]
+        command += [f"{name}=own" + ("+contrib" if name in BY_CONTRIB else "") for name in (CONTROL, *NAMES)]
         done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=600, check=True)
         yield {line["name"]: line["report"] for line in map(json.loads, done.stdout.splitlines())}, sink
 

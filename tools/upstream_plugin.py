@@ -30,7 +30,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from whatsself_otel import Masker, _sdk
 from whatsself_otel.catalogue import SCHEMA_URL
 from whatsself_otel.export.encoding import Encoder, join
-from whatsself_otel.integrations import lean_fastapi
+from whatsself_otel.integrations import own_fastapi
 from whatsself_otel.integrations.contrib_statements import StatementTracer
 from whatsself_otel.integrations.fastapi import RequestMiddleware, instrument_app, uninstrument_app
 from whatsself_otel.integrations.outcomes import Durations
@@ -60,7 +60,7 @@ def options(arguments: dict[str, Any]) -> FastAPIOptions:
         requests=OpenRequests(),
         masker=Masker(),
         excluded_urls=tuple(filter(None, excluded.split(","))),
-        lean=IS_OURS,
+        own=IS_OURS,
     )
 
 
@@ -104,7 +104,7 @@ class Middleware(RequestMiddleware):
     def __init__(self, app: Any, *_: Any, **arguments: Any) -> None:
         given = options(arguments)
         spans = SpanMaker(given.tracer_provider, "opentelemetry.instrumentation.asgi", "0", SCHEMA_URL)
-        requests = lean_fastapi.ServerSpanMiddleware(app, given, spans, Durations(given.meter), RouteIndex(self))
+        requests = own_fastapi.ServerSpanMiddleware(app, given, spans, Durations(given.meter), RouteIndex(self))
         super().__init__(app, given, Serving(requests.serve, app))
 
 
@@ -129,7 +129,7 @@ class EngineTracer(their_engine.EngineTracer):
             os.environ.pop(_OPT_IN, None)
             _sdk.use_stable_conventions()
             if IS_OURS:
-                instrument_engine(engine, _Tracers(tracer), lean=True)  # type: ignore[arg-type]
+                instrument_engine(engine, _Tracers(tracer), own=True)  # type: ignore[arg-type]
                 self._engines.add(engine)
             else:
                 StatementTracer(tracer, engine, *arguments, **options)

@@ -47,7 +47,7 @@ SIGNALS: Final = ("traces", "metrics", "logs")
 EXPORTERS: Final = ("otlp", "console", "none")
 PROTOCOLS: Final = ("http/protobuf", "grpc")
 LOG_FORMATS: Final = ("auto", "json", "pretty")
-INSTRUMENTATIONS: Final = ("contrib", "lean")
+INSTRUMENTATIONS: Final = ("contrib", "own")
 TEMPORALITIES: Final = ("cumulative", "delta", "lowmemory")
 HISTOGRAMS: Final = ("explicit_bucket_histogram", "base2_exponential_bucket_histogram")
 EXEMPLAR_FILTERS: Final = ("trace_based", "always_on", "always_off")
@@ -411,8 +411,8 @@ class TelemetryConfig:
         "OTEL_PYTHON_EXCLUDED_URLS",
     )
     """More requests without spans and duration metrics: those whose URL one of these is found in."""
-    instrumentation: str = choice("lean", INSTRUMENTATIONS, "WHATSSELF_OTEL_INSTRUMENTATION")
-    """Whose code observes FastAPI and SQLAlchemy: lean is our own, contrib OpenTelemetry's."""
+    instrumentation: str = choice("own", INSTRUMENTATIONS, "WHATSSELF_OTEL_INSTRUMENTATION")
+    """Whose code observes FastAPI and SQLAlchemy: own is this package, contrib OpenTelemetry's."""
     return_trace_id: bool = switch(True, "WHATSSELF_OTEL_RETURN_TRACE_ID", stricter=operator.and_)
     """Answer with ``traceresponse`` and ``Server-Timing`` headers that name the trace."""
 

@@ -20,7 +20,7 @@ from whatsself_otel import _sdk
 from whatsself_otel.export import obstacles
 from whatsself_otel.export.batch_queue import BatchQueue, Deadline, ExportCounts, QueueLimits
 from whatsself_otel.export.encoding import Encoder
-from whatsself_otel.export.exporters import OtlpExporter, weigh, weigh_written
+from whatsself_otel.export.exporters import OtlpExporter, size_of, size_of_encoded
 from whatsself_otel.export.limits import log_limits, span_limits
 from whatsself_otel.export.metric_exporter import GuardedMetricExporter
 from whatsself_otel.export.resource import build_resource
@@ -109,13 +109,13 @@ class Providers:
         self._spans = self._queue(
             "traces",
             exporters.spans,
-            lambda span: weigh(mask_span(span, masker, span_length), encoder.span),
+            lambda span: size_of(mask_span(span, masker, span_length), encoder.span),
             self._limits("span"),
         )
         self._logs = self._queue(
             "logs",
             exporters.logs,
-            lambda record: weigh(mask_log(record, masker, log_length), encoder.log),
+            lambda record: size_of(mask_log(record, masker, log_length), encoder.log),
             self._limits("log"),
         )
         self._metric_names = MetricNames()
@@ -192,7 +192,7 @@ class Providers:
         """Queue what a child of this process has encoded, as this process's own."""
         queue, resource = self._encoded[signal], self._encoder.resource(self.tracer_provider.resource)
         for _, scope, item in items:
-            queue.take_in(*weigh_written((resource, scope, item)))
+            queue.take_in(*size_of_encoded((resource, scope, item)))
 
     def status(self) -> dict[str, dict[str, Any]]:
         """Return what became of each signal's items, for `Telemetry.health`."""

@@ -218,9 +218,9 @@ class Telemetry:
             on_shutdown=self._flush_at_end,
             metrics_app=self._metrics_app(),
             on_error=self._count_error,
-            lean=self._is_lean(),
+            own=self._is_own(),
         )
-        if not options.lean:
+        if not options.own:
             self._say(_sdk.CONVENTIONS.problem())
         if instrument_app(app, options):
             self._undo.append(lambda: uninstrument_app(app))
@@ -237,15 +237,15 @@ class Telemetry:
             return
         self._say(version_problem())
         self._pools.watch(engine, name)
-        if instrument_engine(engine, self.tracer_provider, lean=self._is_lean()):
+        if instrument_engine(engine, self.tracer_provider, own=self._is_own()):
             traced = weakref.ref(root_of(engine))
             self._undo.append(functools.partial(self._release_engine, traced))
             for problem in contrib_problems(engine):
                 self._say(problem)
 
-    def _is_lean(self) -> bool:
+    def _is_own(self) -> bool:
         """Contrib serves what only contrib knows: conventions and headers that its own variables ask for."""
-        return self.config.instrumentation == "lean" and not wants_contrib(os.environ)
+        return self.config.instrumentation == "own" and not wants_contrib(os.environ)
 
     def _release_engine(self, engine: weakref.ref[Any]) -> None:
         if (alive := engine()) is not None:

@@ -40,7 +40,7 @@ def test_no_canary_is_in_any_backend(
         need(program)
     since_s = time.time()
     with Stack(StackConfig(data=tmp_path, addresses=Addresses.free())) as stack:
-        run = TaintRun(Sink(url=stack.addresses.otlp_http), capfd, "lean")
+        run = TaintRun(Sink(url=stack.addresses.otlp_http), capfd, "own")
         monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", f"host.owner=+{run.canary('resource')}")
         assert run.leaks() == set()
         with ExitStack() as stores:

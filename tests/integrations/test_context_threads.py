@@ -197,7 +197,7 @@ def build_app() -> FastAPI:
 
 class TestADependencyInAThread:
     @pytest.mark.parametrize("path", ["/sync", "/async", "/fails"])
-    @pytest.mark.parametrize("way", ["contrib", "lean"])
+    @pytest.mark.parametrize("way", ["contrib", "own"])
     def test_binds_for_its_endpoint_and_says_nothing(
         self, path: str, way: str, start: Start, sink: Sink, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -216,7 +216,7 @@ class TestADependencyInAThread:
 
 
 class TestAStreamInAThread:
-    @pytest.mark.parametrize("way", ["contrib", "lean"])
+    @pytest.mark.parametrize("way", ["contrib", "own"])
     def test_binds_for_all_its_parts_and_says_nothing(
         self, way: str, start: Start, sink: Sink, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -162,9 +162,9 @@ def _end(telemetry: Telemetry, sink: Sink) -> Seen:
     return seen
 
 
-def assert_same(lean: Seen, contrib: Seen) -> None:
+def assert_same(own: Seen, contrib: Seen) -> None:
     """Compare item by item: a difference is found where it is."""
-    for ours, theirs in ((lean.spans, contrib.spans), (lean.logs, contrib.logs), (lean.points, contrib.points)):
+    for ours, theirs in ((own.spans, contrib.spans), (own.logs, contrib.logs), (own.points, contrib.points)):
         for our_item, their_item in zip(ours, theirs, strict=True):
             assert our_item == their_item
 
@@ -172,22 +172,22 @@ def assert_same(lean: Seen, contrib: Seen) -> None:
 PARTS = ("name", "kind", "attributes", "status code", "status", "parent", "events")
 
 
-def differences(lean: Seen, contrib: Seen) -> set[str]:
+def differences(own: Seen, contrib: Seen) -> set[str]:
     """Return what is not the same, as ``place: theirs -> ours``; logs have to be equal."""
-    assert lean.logs == contrib.logs
+    assert own.logs == contrib.logs
     found = set()
-    for ours, theirs in zip(lean.spans, contrib.spans, strict=True):
+    for ours, theirs in zip(own.spans, contrib.spans, strict=True):
         flat = [{**dict(zip(PARTS, each, strict=True)), "attributes": "", **each[2]} for each in (ours, theirs)]
         found |= {f"{key}: {theirs} -> {ours}" for key, ours, theirs in _unequal(*flat)}
-    ours, theirs = ([item for item in one.points if item not in other.points] for one, other in _both(lean, contrib))
+    ours, theirs = ([item for item in one.points if item not in other.points] for one, other in _both(own, contrib))
     for one, other in zip(ours, theirs, strict=True):
         pairs = _unequal(dict([*one[0], ("count", one[1])]), dict([*other[0], ("count", other[1])]))
         found |= {f"point, {key}: {theirs} -> {ours}" for key, ours, theirs in pairs}
     return found
 
 
-def _both(lean: Seen, contrib: Seen) -> tuple[tuple[Seen, Seen], tuple[Seen, Seen]]:
-    return (lean, contrib), (contrib, lean)
+def _both(own: Seen, contrib: Seen) -> tuple[tuple[Seen, Seen], tuple[Seen, Seen]]:
+    return (own, contrib), (contrib, own)
 
 
 def _unequal(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
@@ -227,9 +227,9 @@ class TestRequests:
     def test_of_an_ordinary_application_are_recorded_the_same(self, start: Start, sink: Sink) -> None:
         body: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
         scopes = [(scope, body) for scope in ORDINARY.values()]
-        contrib, lean = (record(start, sink, way, build_app(), scopes) for way in ("contrib", "lean"))
+        contrib, own = (record(start, sink, way, build_app(), scopes) for way in ("contrib", "own"))
 
-        assert_same(lean, contrib)
+        assert_same(own, contrib)
         assert sum(kind == SERVER for _, kind, *_ in contrib.spans) == len(ORDINARY) - 1
         assert len(contrib.logs) == sum(scope["path"].startswith("/contacts") for scope in ORDINARY.values())
 
@@ -237,9 +237,9 @@ class TestRequests:
     def test_that_are_hostile_are_recorded_the_same(self, start: Start, sink: Sink, name: str) -> None:
         body: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
         scopes = [HOSTILE[name], (http(), body)]
-        contrib, lean = (record(start, sink, way, build_hostile_app(), scopes) for way in ("contrib", "lean"))
+        contrib, own = (record(start, sink, way, build_hostile_app(), scopes) for way in ("contrib", "own"))
 
-        assert differences(lean, contrib) == DELIBERATE.get(name, set())
+        assert differences(own, contrib) == DELIBERATE.get(name, set())
 
     def test_a_change_of_any_one_thing_is_noticed(self, start: Start, sink: Sink) -> None:
         body: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
@@ -277,10 +277,10 @@ def without(attributes: dict[str, Any], key: str) -> dict[str, Any]:
 
 class TestStatements:
     def test_are_recorded_the_same(self, start: Start, sink: Sink) -> None:
-        contrib, lean = (self._run(start, sink, way) for way in ("contrib", "lean"))
+        contrib, own = (self._run(start, sink, way) for way in ("contrib", "own"))
 
-        assert [_without_error_type(span) for span in lean] == contrib
-        assert {span[2]["error.type"] for span in lean if span[3] == FAILED} == {"OperationalError", "IntegrityError"}
+        assert [_without_error_type(span) for span in own] == contrib
+        assert {span[2]["error.type"] for span in own if span[3] == FAILED} == {"OperationalError", "IntegrityError"}
         assert len(contrib) > 2 * len(STATEMENTS)
 
     def _run(self, start: Start, sink: Sink, way: str) -> list[Any]:
@@ -308,9 +308,9 @@ class TestStatements:
         return [_shown(span, names) for span in spans]
 
     def test_of_an_async_engine_are_recorded_the_same(self, start: Start, sink: Sink, tmp_path: Path) -> None:
-        contrib, lean = (self._run_async(start, sink, way, tmp_path / f"{way}.db") for way in ("contrib", "lean"))
+        contrib, own = (self._run_async(start, sink, way, tmp_path / f"{way}.db") for way in ("contrib", "own"))
 
-        assert [_without_error_type(span) for span in lean] == contrib
+        assert [_without_error_type(span) for span in own] == contrib
         assert contrib
 
     def _run_async(self, start: Start, sink: Sink, way: str, database: Path) -> list[Any]:

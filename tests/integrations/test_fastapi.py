@@ -26,7 +26,7 @@ Start = Callable[..., Telemetry]
 log = logging.getLogger("shop")
 
 
-@pytest.fixture(params=["contrib", "lean"], autouse=True)
+@pytest.fixture(params=["contrib", "own"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test holds for both ways of instrumenting."""
     monkeypatch.setenv("WHATSSELF_OTEL_INSTRUMENTATION", request.param)
@@ -429,7 +429,7 @@ class TestMemory:
     async def test_what_a_client_sends_is_not_remembered_at_any_length(
         self, start: Start, sink: Sink, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv("WHATSSELF_OTEL_INSTRUMENTATION", "lean")  # contrib remembers nothing
+        monkeypatch.setenv("WHATSSELF_OTEL_INSTRUMENTATION", "own")  # contrib remembers nothing
         app = FastAPI()
         start(app=app)
         async with client_of(app) as client:

@@ -19,7 +19,7 @@ from whatsself_otel.integrations.fastapi import _REQUEST_ID
 Start = Callable[..., Telemetry]
 
 
-@pytest.fixture(params=["contrib", "lean"], autouse=True)
+@pytest.fixture(params=["contrib", "own"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test holds for both ways of instrumenting."""
     monkeypatch.setenv("WHATSSELF_OTEL_INSTRUMENTATION", request.param)

@@ -23,7 +23,7 @@ Start = Callable[..., Telemetry]
 SERVER = 2
 
 
-@pytest.fixture(params=["contrib", "lean"], autouse=True)
+@pytest.fixture(params=["contrib", "own"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test holds for both ways of instrumenting."""
     monkeypatch.setenv("WHATSSELF_OTEL_INSTRUMENTATION", request.param)
@@ -175,7 +175,7 @@ class TestAnApplicationAndItsMountedChild:
         assert span.attributes["requestId"] == dict(sent[0]["headers"])[b"x-request-id"].decode()
 
     async def test_record_an_exception_once(self, start: Start, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("WHATSSELF_OTEL_INSTRUMENTATION", "lean")  # contrib never records one of a mounted child
+        monkeypatch.setenv("WHATSSELF_OTEL_INSTRUMENTATION", "own")  # contrib never records one of a mounted child
         app, child = FastAPI(openapi_url=None), shop()
         app.mount("/sub", child)
         telemetry = start(app)

@@ -27,7 +27,7 @@ from otlp_sink import Sink
 Start = Callable[..., Telemetry]
 
 
-@pytest.fixture(params=["contrib", "lean"], autouse=True)
+@pytest.fixture(params=["contrib", "own"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test holds for both ways of instrumenting."""
     monkeypatch.setenv("WHATSSELF_OTEL_INSTRUMENTATION", request.param)
@@ -254,9 +254,9 @@ class TestTheLeanWay:
     """What only it could do wrong: it shadows methods of the dialect instead of listening to events."""
 
     @pytest.fixture(autouse=True)
-    def lean(self, way: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def own(self, way: None, monkeypatch: pytest.MonkeyPatch) -> None:
         del way
-        monkeypatch.setenv("WHATSSELF_OTEL_INSTRUMENTATION", "lean")
+        monkeypatch.setenv("WHATSSELF_OTEL_INSTRUMENTATION", "own")
 
     def test_leaves_an_engine_without_listeners_which_each_connection_would_pay_for(self, start: Start) -> None:
         engine = create_engine("sqlite://")
@@ -285,7 +285,7 @@ class TestTheLeanWay:
         def fail(_: str) -> str:
             raise ValueError
 
-        monkeypatch.setattr("whatsself_otel.integrations.lean_sqlalchemy.operation_of", fail)
+        monkeypatch.setattr("whatsself_otel.integrations.own_sqlalchemy.operation_of", fail)
         engine = create_engine("sqlite://")
         telemetry = start(engine=engine)
         with engine.connect() as connection:

@@ -52,19 +52,19 @@ class OtlpExporter(Generic[_T]):
 
     def prepare(self, item: _T) -> tuple[int, EncodedItem]:
         """Return *item* ready to be sent, after the bytes it takes while it waits; raises what encoding raises."""
-        return weigh_written(self._write(item))
+        return size_of_encoded(self._write(item))
 
     def send(self, batch: list[EncodedItem]) -> ExportResult:
         """Post what was prepared."""
         return self._client.post(join(batch))
 
 
-def weigh_written(written: EncodedItem) -> tuple[int, EncodedItem]:
+def size_of_encoded(written: EncodedItem) -> tuple[int, EncodedItem]:
     """Return the bytes that *written* takes while it waits, and *written* itself."""
     return _HELD_BYTES + len(written[-1]), written
 
 
-def weigh(item: _T, write: Callable[[_T], EncodedItem]) -> tuple[int, _T]:
+def size_of(item: _T, write: Callable[[_T], EncodedItem]) -> tuple[int, _T]:
     """Return the bytes that *item*, masked, takes while it waits, and *item* itself: for senders that do not encode."""
     return _HELD_BYTES + len(write(item)[-1]), item
 

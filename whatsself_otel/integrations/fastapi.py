@@ -40,7 +40,7 @@ def instrument_app(app: Any, options: FastAPIOptions) -> bool:
     if getattr(app, _MARK, False):
         return False
     undos = [keep_context_in_threads()]
-    build = _build_lean(app, options, undos) if options.lean else _build_on_contrib(app, options, undos)
+    build = _build_own(app, options, undos) if options.own else _build_on_contrib(app, options, undos)
     if options.metrics_app is not None:
         app.add_route("/metrics", options.metrics_app, include_in_schema=False)
     undos.append(wrap_stack(app, lambda stack: _put_ours(stack, options, build)))
@@ -50,8 +50,8 @@ def instrument_app(app: Any, options: FastAPIOptions) -> bool:
     return True
 
 
-def _build_lean(app: Any, options: FastAPIOptions, undos: list[Callable[[], None]]) -> Callable[[Any], Serving]:
-    from whatsself_otel.integrations import lean_fastapi
+def _build_own(app: Any, options: FastAPIOptions, undos: list[Callable[[], None]]) -> Callable[[Any], Serving]:
+    from whatsself_otel.integrations import own_fastapi
     from whatsself_otel.integrations.background_tasks import trace_background_tasks
     from whatsself_otel.integrations.outcomes import Durations
     from whatsself_otel.integrations.routes import RouteIndex
@@ -63,8 +63,8 @@ def _build_lean(app: Any, options: FastAPIOptions, undos: list[Callable[[], None
 
     def build(stack: Any) -> Serving:
         if hasattr(stack, "app"):
-            stack.app = lean_fastapi.Recorder(stack.app)
-        return Serving(lean_fastapi.ServerSpanMiddleware(stack, options, spans, durations, routes).serve, stack)
+            stack.app = own_fastapi.Recorder(stack.app)
+        return Serving(own_fastapi.ServerSpanMiddleware(stack, options, spans, durations, routes).serve, stack)
 
     return build
 
@@ -106,7 +106,7 @@ def _put_ours(stack: Any, options: FastAPIOptions, build: Callable[[Any], Servin
     place = stack
     while place is not None and not _is_of_others(place, options.tracer_provider):
         place = getattr(place, "app", None)
-    if place is None or not options.lean:
+    if place is None or not options.own:
         return RequestMiddleware(stack, options, build(stack))
     place.app = RequestMiddleware(place.app, options, build(place.app))
     return stack

@@ -63,7 +63,7 @@ class FastAPIOptions:
         on_shutdown: Called, in a thread, when the server ends the application.
         metrics_app: Answers ``/metrics``; None: nobody does.
         on_error: Told that a part of the telemetry failed.
-        lean: By our own middleware instead of contrib's, where it records the same.
+        own: By our own middleware instead of contrib's, where it records the same.
     """
 
     tracer_provider: TracerProvider
@@ -76,7 +76,7 @@ class FastAPIOptions:
     on_start: Callable[[], object] = lambda: None
     on_shutdown: Callable[[], object] = lambda: None
     metrics_app: Any = None
-    lean: bool = False
+    own: bool = False
     on_error: Callable[[str], object] = lambda _component: None
 
     def attempt(self, step: Callable[[], Any]) -> Any:

@@ -47,29 +47,29 @@ def root_of(engine: Any) -> Any:
     return owner
 
 
-def instrument_engine(engine: Any, tracer_provider: TracerProvider, *, lean: bool = False) -> bool:
+def instrument_engine(engine: Any, tracer_provider: TracerProvider, *, own: bool = False) -> bool:
     """
     Trace the statements of one engine; return False if it already is traced, by whichever of its handles.
 
     Args:
         engine: A SQLAlchemy ``Engine`` or ``AsyncEngine``.
         tracer_provider: Where the spans come from.
-        lean: Around the dialect's calls instead of by contrib's listeners, where both record the same.
+        own: Around the dialect's calls instead of by contrib's listeners, where both record the same.
     """
     owner = root_of(engine)
     if owner in _ENGINES:
         return False
     spans = SpanMaker(tracer_provider, "opentelemetry.instrumentation.sqlalchemy", _contrib_version(), SCHEMA_URL)
-    _ENGINES[owner] = _trace_lean(owner, spans) if lean else _trace_by_contrib(owner, spans.tracer)
+    _ENGINES[owner] = _trace_own(owner, spans) if own else _trace_by_contrib(owner, spans.tracer)
     return True
 
 
-def _trace_lean(engine: Any, spans: SpanMaker) -> Any:
-    from whatsself_otel.integrations import lean_sqlalchemy
+def _trace_own(engine: Any, spans: SpanMaker) -> Any:
+    from whatsself_otel.integrations import own_sqlalchemy
 
     return (
-        lean_sqlalchemy.StatementSpans(engine, spans)
-        if lean_sqlalchemy.knows(engine)
+        own_sqlalchemy.StatementSpans(engine, spans)
+        if own_sqlalchemy.knows(engine)
         else _trace_by_contrib(engine, spans.tracer)
     )
 
