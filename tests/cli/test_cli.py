@@ -65,7 +65,7 @@ class TestMain:
 
     @pytest.mark.parametrize("argv", [(), ("nonsense",), ("stack",), ("stack", "up", "--native", "--docker")])
     def test_wrong_use_is_status_2(self, argv: tuple[str, ...]) -> None:
-        assert _exit_status(*argv) == 2
+        assert main(argv) == 2
 
     def test_a_command_error_is_one_line_on_stderr_and_its_status(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

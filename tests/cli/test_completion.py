@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from json_output import content
 
 from whatsself_otel.cli import COMMANDS, completion, main
 from whatsself_otel.cli.completion import SHELLS
@@ -88,7 +88,7 @@ def test_each_shell_gets_a_script_that_names_the_program(shell: str, capsys: pyt
     assert "whatsself-otel" in script
 
     assert main(["completion", shell, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"shell": shell, "script": script.removesuffix("\n")}
+    assert content(capsys.readouterr().out) == {"shell": shell, "script": script.removesuffix("\n")}
 
 
 def test_without_the_library_the_command_names_the_extra(

@@ -144,7 +144,7 @@ class TestArguments:
         done = run("--stack", "python", "--messages", "0")
 
         assert (done.returncode, done.stdout) == (2, "")
-        assert "--messages must be 1 or more, got 0." in done.stderr
+        assert "--messages: must be a whole number of 1 or more, got '0'." in done.stderr
 
 
 class TestChoose:

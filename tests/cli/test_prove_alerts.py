@@ -104,7 +104,7 @@ def test_a_missing_text_is_noticed(backends: Path, word: str) -> None:
 
 
 def test_an_unknown_alert_is_refused(backends: Path) -> None:
-    with pytest.raises(CommandError, match="No alert is called Nonsense"):
+    with pytest.raises(CommandError, match="No alert is called 'Nonsense'"):
         prove(["Nonsense"], backends)
 
 
@@ -116,7 +116,7 @@ def test_shows_a_table(capsys: pytest.CaptureFixture[str]) -> None:
 def test_speaks_to_machines(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prove-alerts", ALERT, "--json"]) == 0
 
-    (proof,) = json.loads(capsys.readouterr().out)
+    (proof,) = json.loads(capsys.readouterr().out)["proofs"]
 
     assert proof["rule"] == ALERT
     assert proof["receiver"] == "warning"

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from json_output import content
 
 from whatsself_otel.cli import main, stack
 from whatsself_otel.stack import docker
@@ -190,13 +191,13 @@ sys.exit(docker.compose("up"))
 """
 
 EARLY = """
-import os, signal, subprocess
+import os, signal, subprocess, sys
 
 class Popen(subprocess.Popen):
     def __init__(self, command, **options):
         super().__init__(command, stdout=subprocess.PIPE, **options)
         self.stdout.readline()
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), int(sys.argv[1]))
 
 subprocess.Popen = Popen
 """
@@ -242,11 +243,15 @@ class TestInterruptedCompose:
         assert up.returncode == 0
         assert (tmp_path / "containers").read_text("utf-8") == "stopped\n"
 
-    def test_what_ends_this_process_while_compose_starts_ends_it_too(self, nothing_built: Path, tmp_path: Path) -> None:
-        ended = f"trap 'kill $!; echo stopped > {tmp_path}/containers; exit 0' TERM"
+    @pytest.mark.parametrize(("number", "trap"), [(signal.SIGTERM, "TERM"), (signal.SIGINT, "INT")])
+    def test_what_ends_this_process_while_compose_starts_ends_it_too(
+        self, nothing_built: Path, tmp_path: Path, number: signal.Signals, trap: str
+    ) -> None:
+        ended = f"trap 'kill $!; echo stopped > {tmp_path}/containers; exit 0' {trap}"
         _stand_in(nothing_built, "docker", f"sleep 60 & {ended}; echo up; wait")
         environment = {**os.environ, "PATH": f"{nothing_built}:/usr/bin:/bin"}
-        subprocess.run([sys.executable, "-c", EARLY + COMPOSE], env=environment, check=True, timeout=20)
+        command = [sys.executable, "-c", EARLY + COMPOSE, str(int(number))]
+        subprocess.run(command, env=environment, check=True, timeout=20)
 
         assert (tmp_path / "containers").read_text("utf-8") == "stopped\n"
 
@@ -316,7 +321,7 @@ class TestForPrograms:
 
     def _asked(self, capsys: pytest.CaptureFixture[str], tmp_path: Path, *words: str) -> tuple[int, Any]:
         status = main(["stack", *words, "--data", str(tmp_path), "--json"])
-        return status, json.loads(capsys.readouterr().out)
+        return status, content(capsys.readouterr().out)
 
     def test_status_says_of_each_program_whether_it_is_ready(
         self,
@@ -390,7 +395,7 @@ class TestForPrograms:
         (tmp_path / "logs" / "jaeger.log").write_text("three\n", "utf-8")
 
         assert main(["stack", "logs", "--data", str(tmp_path), "--json"]) == 0
-        assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
+        assert [content(line) for line in capsys.readouterr().out.splitlines()] == [
             {"program": "jaeger", "line": "three"},
             {"program": "loki", "line": 'said "one"'},
             {"program": "loki", "line": "two"},
@@ -425,7 +430,7 @@ class TestForPrograms:
 
         assert main(["stack", "up", "--json"]) == 2
         said = capsys.readouterr()
-        assert said.out == ""
+        assert "--json needs --detach with containers" in json.loads(said.out)["message"]
         assert "--json needs --detach with containers" in said.err
 
     @pytest.mark.usefixtures("compose_file")
@@ -670,7 +675,7 @@ class TestRealBackends:
         assert "Where to look further:" in demo.stdout
         assert "Ctrl-C" not in demo.stdout
         assert status.returncode == 0
-        assert (down.returncode, json.loads(down.stdout)) == (0, {"stopped": True})
+        assert (down.returncode, content(down.stdout)) == (0, {"stopped": True})
         assert left_running() == []
 
     def test_in_the_foreground_a_program_reads_one_object_and_people_the_rest(

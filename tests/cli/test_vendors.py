@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from json_output import content
 
 from whatsself_otel.cli import main
 from whatsself_otel.stack import vendor_files
@@ -131,7 +132,7 @@ class TestCommand:
 
     def test_list_as_json_says_what_each_needs(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["vendors", "list", "--json"]) == 0
-        listed = {vendor["name"]: vendor["requires"] for vendor in json.loads(capsys.readouterr().out)}
+        listed = {vendor["name"]: vendor["requires"] for vendor in json.loads(capsys.readouterr().out)["vendors"]}
         assert listed["honeycomb"] == ["HONEYCOMB_API_KEY"]
 
     def test_show_tells_whether_variables_are_set_and_never_their_values(
@@ -170,7 +171,7 @@ class TestCommand:
         monkeypatch.setenv("HONEYCOMB_API_KEY", "hcaik_01j")
 
         assert main(["vendors", "check", "honeycomb", "local", "--json"]) == 0
-        assert json.loads(capsys.readouterr().out) == {"problems": [], "validated": True}
+        assert content(capsys.readouterr().out) == {"problems": [], "validated": True}
 
     @needs_collector
     @pytest.mark.collector

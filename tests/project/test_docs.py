@@ -40,6 +40,7 @@ from page_commands import CHECKED, NOT_RUN, TIED, proven
 from whatsself_otel import __version__
 from whatsself_otel.cli import parser
 from whatsself_otel.stack import vendor_files
+from whatsself_otel.stack.errors import CommandError
 
 PACKAGE = ROOT / "whatsself_otel"
 PAGES = tracked_pages()
@@ -135,9 +136,11 @@ class TestSnippets:
 
 def is_taken(command: str) -> bool:
     """Whether the command line accepts it; a subcommand alone counts too."""
-    words = shlex.split(command)[1:]
+    words = ["http://localhost" if word == "URL" else word for word in shlex.split(command)[1:]]
     try:
         parser().parse_args(words)
+    except CommandError:
+        return is_a_command_group(words)
     except SystemExit as stop:
         return stop.code == 0 or is_a_command_group(words)
     return True

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from whatsself_otel import __version__
 from whatsself_otel.cli import completion
 from whatsself_otel.cli.arguments import STATUSES, Parser
+from whatsself_otel.cli.terminal import make_printable, print_json
 from whatsself_otel.stack.errors import FAILED, INTERRUPTED, CommandError
 
 if TYPE_CHECKING:
@@ -64,13 +65,17 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    top = parser()
-    completion.answer_shell(top)
-    arguments = top.parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    make_printable()
     try:
+        top = parser()
+        completion.answer_shell(top)
+        arguments = top.parse_args(words)
         status: int = arguments.run(arguments)
     except CommandError as error:
         print(f"whatsself-otel: {error}", file=sys.stderr)
+        if "--json" in words:
+            print_json("error", message=str(error), status=error.status)
         return error.status
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -1,13 +1,19 @@
-"""What every command's parser has in common: help in colour on a terminal, and what each exit status means."""
+"""What every command's parser has in common: help in colour, checked values, and one line for what is wrong."""
 
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final, NoReturn
+from urllib.parse import urlsplit
 
+from whatsself_otel.stack.errors import WRONG_USE, CommandError, did_you_mean
 from whatsself_otel.viewer.console_view import Paint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 STATUSES: Final = """\
 exit status:
@@ -19,6 +25,8 @@ exit status:
 """
 _HEADING: Final = re.compile(r"^(\w[\w ]*):", re.MULTILINE)
 _OPTION: Final = re.compile(r"(?<=[\s\[])--?[a-z][a-z-]*")
+_CHOICE: Final = re.compile(r"argument (?P<argument>[^:]+): invalid choice: '(?P<got>.*)' \(choose from (?P<all>.*)\)")
+_UNKNOWN: Final = re.compile(r"unrecognized arguments: (?P<got>\S+)")
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,6 +39,86 @@ class Parser(argparse.ArgumentParser):
             text = f"{text}\n{STATUSES}"
         # Newer versions of Python colour by themselves.
         return text if "\x1b" in text else coloured(text, Paint.for_stream(sys.stdout))
+
+    def error(self, message: str) -> NoReturn:
+        """
+        End with one line that names the remedy.
+
+        Raises:
+            CommandError: Always, with status 2.
+        """
+        raise CommandError(f"{self._remedy(message)} See {self.prog} --help.", status=WRONG_USE)
+
+    def _remedy(self, message: str) -> str:
+        if found := _CHOICE.fullmatch(message):
+            known, got = re.findall(r"[\w.-]+", found["all"]), found["got"]
+            return f"{found['argument']} must be one of {', '.join(known)}, got {got!r}.{did_you_mean(got, known)}"
+        if found := _UNKNOWN.match(message):
+            return f"No option is called {found['got']}.{did_you_mean(found['got'].partition('=')[0], options(self))}"
+        missing = message.removeprefix("the following arguments are required: ")
+        if missing != message:
+            return f"{missing} is missing."
+        return f"{message.removeprefix('argument ')}."
+
+
+def options(parser: argparse.ArgumentParser) -> list[str]:
+    """Return the options of *parser* and of its commands."""
+    return [option for action in actions(parser) for option in action.option_strings]
+
+
+def actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Yield each argument of *parser* and of its commands."""
+    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to read what was added
+        yield action
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            for command in action.choices.values():
+                yield from actions(command)
+
+
+def whole(least: int, most: float = math.inf) -> Callable[[str], int]:
+    """Return the type of a whole number from *least* to *most*."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"-?[0-9]{1,15}", text) or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"must be a whole number{_range(least, most)}, got {text!r}")
+        return int(text)
+
+    return read
+
+
+def number(least: float, most: float = math.inf) -> Callable[[str], float]:
+    """Return the type of a number from *least* to *most*."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most or math.isinf(value):
+            raise argparse.ArgumentTypeError(f"must be a number{_range(least, most)}, got {text!r}")
+        return value
+
+    return read
+
+
+port = whole(0, 65535)
+"""Type of a TCP port; 0 takes a free one."""
+
+
+def url(text: str) -> str:
+    """Return *text*, the address of an HTTP server, as the type of an argument."""
+    try:
+        parts = urlsplit(text)
+        is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_url = False
+    if not is_url:
+        raise argparse.ArgumentTypeError(f"must be a URL such as http://127.0.0.1:9090, got {text!r}")
+    return text
+
+
+def _range(least: float, most: float) -> str:
+    return f" of {least:g} or more" if math.isinf(most) else f" from {least:g} to {most:g}"
 
 
 def coloured(text: str, paint: Paint) -> str:

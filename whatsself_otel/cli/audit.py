@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli.progress import busy
+from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.masking.audit import Leak, Report, audit
 from whatsself_otel.stack.errors import CommandError
 
@@ -46,7 +46,10 @@ def run(args: argparse.Namespace) -> int:
         content = _content(args.file)
         report = audit(content)
     unreadable = report.unreadable or ([] if report.texts else ["nothing in it"])
-    print(_as_json(report, unreadable) if args.json else _as_lines(args.file, report, unreadable))
+    if args.json:
+        _print_json(report, unreadable)
+    else:
+        print(_as_lines(args.file, report, unreadable))
     if report.leaks:
         return 1
     return UNREADABLE if unreadable else 0
@@ -63,15 +66,15 @@ def _content(file: str) -> bytes:
         ) from error
 
 
-def _as_json(report: Report, unreadable: Sequence[str]) -> str:
-    shown = {
-        "found": len(report.leaks),
-        "by_rule": dict(_by_rule(report.leaks)),
-        "leaks": [{"rule": leak.rule, "place": leak.place} for leak in report.leaks],
-        "read": {"texts": report.texts, "characters": report.characters},
-        "unreadable": list(unreadable),
-    }
-    return json.dumps(shown, ensure_ascii=True)
+def _print_json(report: Report, unreadable: Sequence[str]) -> None:
+    print_json(
+        "audit",
+        found=len(report.leaks),
+        by_rule=dict(_by_rule(report.leaks)),
+        leaks=[{"rule": leak.rule, "place": leak.place} for leak in report.leaks],
+        read={"texts": report.texts, "characters": report.characters},
+        unreadable=list(unreadable),
+    )
 
 
 def _as_lines(file: str, report: Report, unreadable: Sequence[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli.progress import busy
+from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.stack import gates, queue_folder, soundness, vendor_files
 from whatsself_otel.stack.errors import FAILED, MISSING, WRONG_USE, CommandError
 from whatsself_otel.stack.files import shipped
@@ -197,7 +197,7 @@ def _validate(arguments: argparse.Namespace) -> int:
         )
     if arguments.json:
         problems = asked.stderr.strip().splitlines() if asked.returncode else []
-        print(json.dumps({"valid": not asked.returncode, "problems": problems}, indent=2))
+        print_json("collector-validate", valid=not asked.returncode, problems=problems)
     else:
         sys.stderr.write(asked.stderr)
         print("" if asked.returncode else "The configuration is valid.\n", end="")
@@ -221,7 +221,10 @@ def _run(arguments: argparse.Namespace) -> int:
     command = _command(arguments, vendors)
     names = [vendor.name for vendor in vendors]
     text = f"Collector: base, {', '.join(names) or 'no vendor'}. Ctrl-C stops it."
-    print(json.dumps({"files": names, "command": command}) if arguments.json else text, flush=True)
+    if arguments.json:
+        print_json("collector-run", files=names, command=command)
+    else:
+        print(text, flush=True)
     environment = _environment(vendors)
     queue_folder.check_free(Path(environment[_QUEUE_DIR]))
     gates.clear(Path(environment[gates.VARIABLE]))

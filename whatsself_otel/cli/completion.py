@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from whatsself_otel.cli.arguments import actions
+from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.stack import vendor_files
 from whatsself_otel.stack.errors import MISSING, CommandError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 SHELLS: Final = ("bash", "fish", "powershell", "tcsh", "zsh")
 _ASKED: Final = "_ARGCOMPLETE"
@@ -54,7 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
     from argcomplete.shell_integration import shellcode
 
     script = shellcode(["whatsself-otel"], shell=arguments.shell)
-    print(json.dumps({"shell": arguments.shell, "script": script}) if arguments.json else script)
+    if arguments.json:
+        print_json("completion", shell=arguments.shell, script=script)
+    else:
+        print(script)
     return 0
 
 
@@ -64,18 +68,9 @@ def answer_shell(parser: argparse.ArgumentParser) -> None:
         return
     import argcomplete
 
-    for action in _actions(parser):
-        action.completer = _completer(action)
+    for action in actions(parser):
+        action.completer = _completer(action)  # type: ignore[attr-defined]  # argcomplete reads it there
     argcomplete.autocomplete(parser)
-
-
-def _actions(parser: argparse.ArgumentParser) -> Iterator[Any]:
-    """Yield each argument of *parser* and of its commands."""
-    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to read what was added
-        yield action
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            for command in action.choices.values():
-                yield from _actions(command)
 
 
 def _completer(action: argparse.Action) -> Any:

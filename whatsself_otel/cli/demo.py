@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from whatsself_otel.cli.arguments import whole
 from whatsself_otel.cli.demo_app import demo_app, send
 from whatsself_otel.cli.stack import Running
+from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.cli.termination import terminating
 from whatsself_otel.stack import containers, native
 from whatsself_otel.stack.errors import MISSING, CommandError
@@ -48,7 +49,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "Takes Docker if an engine answers, else the native stack if it is built, else Python alone.",
     )
     parser.add_argument("--stack", choices=STACKS, help="where telemetry goes (default: the best that is there)")
-    parser.add_argument("--messages", type=int, default=1, help="messages to send; the first is shown (default: 1)")
+    parser.add_argument("--messages", type=whole(1), default=1, help="messages to send; the first is shown")
     parser.add_argument("--json", action="store_true", help="print one JSON object, for programs")
     parser.set_defaults(run=run)
 
@@ -117,7 +118,7 @@ def _run_python(arguments: argparse.Namespace) -> int:
             journal = send(app, arguments.messages)
         story = tell(viewer.store, journal.entries[0].trace_id or "")
         if arguments.json:
-            print(json.dumps({"stack": "python", **story.as_json()}, ensure_ascii=False))
+            print_json("demo", stack="python", **story.as_json())
             return 0
         print("One message was sent over HTTP, answered from the queue, and read. This is what left the application:\n")
         print(render(story, Paint.for_stream(sys.stdout)))

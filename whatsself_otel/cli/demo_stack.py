@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 import time
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import httpx
 from whatsself_otel.cli.demo_app import demo_app, send
 from whatsself_otel.cli.progress import busy
 from whatsself_otel.cli.stack import Running
+from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.stack import containers
 from whatsself_otel.stack.addresses import Addresses
 from whatsself_otel.stack.errors import FAILED
@@ -91,7 +91,7 @@ def run_stack(arguments: argparse.Namespace, choice: Choice) -> int:
         with busy("Waiting until every backend has it"):
             replies = ask(stack, [each.trace_id or "" for each in journal.entries], since=started)
         if arguments.json:
-            print(json.dumps({"stack": choice.stack, **_ids(entry), "answers": [reply.as_json() for reply in replies]}))
+            print_json("demo", stack=choice.stack, **_ids(entry), answers=[reply.as_json() for reply in replies])
         else:
             _show(stack, entry, replies)
             _hold(stack)

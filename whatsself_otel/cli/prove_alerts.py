@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import re
 import subprocess
 import tempfile
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree as ET
 
 from whatsself_otel.cli.progress import busy
-from whatsself_otel.stack.errors import FAILED, MISSING, CommandError
+from whatsself_otel.cli.terminal import print_json
+from whatsself_otel.stack.errors import FAILED, MISSING, CommandError, unknown_name
 from whatsself_otel.stack.files import shipped
 from whatsself_otel.stack.native import need_binary
 
@@ -79,7 +79,7 @@ def _run(arguments: argparse.Namespace) -> int:
     with busy("Running the tests of the alerts"):
         proofs = prove(arguments.alert)
     if arguments.json:
-        print(json.dumps([asdict(proof) for proof in proofs], indent=2))
+        print_json("prove-alerts", proofs=[asdict(proof) for proof in proofs])
     else:
         print("\n".join(table(proofs)))
     return FAILED if any(proof.missing for proof in proofs) else 0
@@ -99,7 +99,7 @@ def prove(names: Collection[str] = (), backends: Path | None = None) -> list[Pro
     root = backends or shipped("backends")
     every = list(alert_rules(root / "prometheus" / "rules"))
     if unknown := set(names) - {rule["alert"] for rule in every}:
-        raise CommandError(f"No alert is called {', '.join(sorted(unknown))}. See backends/prometheus/rules.")
+        raise unknown_name("alert", min(unknown), {str(rule["alert"]) for rule in every})
     rules = [rule for rule in every if not names or rule["alert"] in names]
     config = root / "alertmanager" / "alertmanager.yml"
     results = run_tests(root / "prometheus" / "tests", [str(rule["alert"]) for rule in rules])

@@ -6,9 +6,11 @@ import argparse
 import json
 import sys
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.stack.errors import FAILED, WRONG_USE, CommandError
 from whatsself_otel.whatsapp.detect import PROVIDERS
 
@@ -60,7 +62,10 @@ def run(arguments: argparse.Namespace) -> int:
         for number, payload in enumerate(_webhooks(file), start=1):
             found = replay.explain(payload, arguments.provider)
             unknown = unknown or found.provider is None or any(map(is_unknown, found.events))
-            print(_as_json(number, found) if arguments.json else _as_lines(number, found))
+            if arguments.json:
+                print_json("replay", webhook=number, **asdict(found))
+            else:
+                print(_as_lines(number, found))
     replay.close()
     return FAILED if unknown else 0
 
@@ -86,18 +91,6 @@ def _line(line: str) -> Any:
         return json.loads(line)
     except (ValueError, RecursionError):
         return None
-
-
-def _as_json(number: int, found: Explanation) -> str:
-    return json.dumps(
-        {
-            "webhook": number,
-            "provider": found.provider,
-            "events": found.events,
-            "recorded": found.recorded,
-            "unplaced": found.unplaced,
-        }
-    )
 
 
 def _as_lines(number: int, found: Explanation) -> str:

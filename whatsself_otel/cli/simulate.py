@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from whatsself_otel.cli.arguments import number
+from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.cli.termination import terminating
-from whatsself_otel.stack.errors import FAILED, MISSING, WRONG_USE, CommandError
+from whatsself_otel.stack.errors import FAILED, MISSING, WRONG_USE, CommandError, unknown_name
 from whatsself_otel.stack.native import missing, remedy
 
 if TYPE_CHECKING:
@@ -46,7 +47,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("scenario", nargs="?", help="name of a scenario; see --list")
     parser.add_argument("--list", action="store_true", help="name every scenario")
     parser.add_argument(
-        "--speed", type=float, default=DEFAULT_SPEED, help="minutes played in one of yours, 1 to 120 (default: 60)"
+        "--speed",
+        type=number(1, 120),
+        default=DEFAULT_SPEED,
+        help="minutes played in one of yours (default: 60)",
     )
     parser.add_argument("--no-wait", action="store_true", help="do not wait until every alert has ended")
     parser.add_argument("--json", action="store_true", help="for machines")
@@ -57,16 +61,19 @@ def _run(arguments: argparse.Namespace) -> int:
     from whatsself_otel.simulation.scenarios import SCENARIOS
 
     if arguments.list:
-        print(_as_json([_about(each) for each in SCENARIOS.values()]) if arguments.json else _list(SCENARIOS.values()))
+        if arguments.json:
+            print_json("simulate-list", scenarios=[_about(each) for each in SCENARIOS.values()])
+        else:
+            print(_list(SCENARIOS.values()))
         return 0
+    if arguments.scenario is None:
+        raise CommandError("SCENARIO is missing. See whatsself-otel simulate --list.", status=WRONG_USE)
     if arguments.scenario not in SCENARIOS:
-        raise CommandError(
-            f"SCENARIO must be one of {', '.join(SCENARIOS)}, got {arguments.scenario!r}.", status=WRONG_USE
-        )
+        raise unknown_name("scenario", arguments.scenario, SCENARIOS)
     outcome = _play(SCENARIOS[arguments.scenario], arguments)
     problems = list(outcome.problems())
     if arguments.json:
-        print(_as_json({**_about(outcome.scenario), **_found(outcome), "problems": problems}))
+        print_json("simulate", **_about(outcome.scenario), **_found(outcome), problems=problems)
     else:
         print("\n".join(_shown(outcome, problems)))
     return FAILED if problems else 0
@@ -110,10 +117,6 @@ def _found(outcome: Outcome) -> dict[str, Any]:
         "told": [dataclasses.asdict(each) for each in outcome.told],
         "waited": outcome.waited,
     }
-
-
-def _as_json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _shown(outcome: Outcome, problems: list[str]) -> Iterator[str]:

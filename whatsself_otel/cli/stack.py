@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from whatsself_otel.cli.arguments import whole
 from whatsself_otel.cli.progress import busy
+from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.stack import collector_config, docker, native, vendor_files
 from whatsself_otel.stack.addresses import HOST, Addresses
 from whatsself_otel.stack.errors import FAILED, MISSING, WRONG_USE, CommandError
@@ -61,7 +63,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     show = actions.add_parser("logs", help="what the programs say", description="What the programs say.")
     show.add_argument("name", nargs="*", help="program; all when none is given")
     show.add_argument("--follow", "-f", action="store_true", help="go on until Ctrl-C")
-    show.add_argument("--lines", "-n", type=int, default=40, help="lines of each program (default: 40)")
+    show.add_argument("--lines", "-n", type=whole(0), default=40, help="lines of each program (default: 40)")
     for action, run in ((down, _down), (status, _status), (show, _logs)):
         action.add_argument("--data", type=Path, help="data folder of the native stack")
         action.add_argument("--json", action="store_true", help="for machines; of logs, one object a line")
@@ -112,9 +114,9 @@ class Running:
             return None
         return cls(**json.loads(_state_file(data).read_text("utf-8")))
 
-    def as_json(self, data: Path, ready: dict[str, bool]) -> str:
-        """Return it for programs, with what is *ready*."""
-        return json.dumps({"running": True, "ready": ready, "data": str(data), **dataclasses.asdict(self)}, indent=2)
+    def print_json(self, data: Path, ready: dict[str, bool]) -> None:
+        """Print it for programs, with what is *ready*."""
+        print_json("stack-status", running=True, ready=ready, data=str(data), **dataclasses.asdict(self))
 
     def guide(self) -> str:
         """Return where to send and where to look."""
@@ -152,7 +154,10 @@ def _say_aside(line: str) -> None:
 
 def _tell(arguments: argparse.Namespace, running: Running, data: Path, text: str) -> None:
     """Show that everything is ready: *text* for people, one object for programs."""
-    _say(running.as_json(data, dict.fromkeys(running.ready_urls, True)) if arguments.json else text)
+    if arguments.json:
+        running.print_json(data, dict.fromkeys(running.ready_urls, True))
+    else:
+        _say(text)
 
 
 def use_docker(arguments: argparse.Namespace) -> bool:
@@ -308,12 +313,18 @@ def _down(arguments: argparse.Namespace) -> int:
     if not _is_locked(data):
         if docker.problem() is None and not arguments.data:
             return docker.compose("down")
-        _say(json.dumps({"stopped": False}) if arguments.json else "Nothing runs.")
-        return 0
+        return _tell_stopped(arguments, "Nothing runs.", stopped=False)
     _stop_file(data).touch()
     with busy("Stopping the stack"):
         _await_stopped(data)
-    _say(json.dumps({"stopped": True}) if arguments.json else "Stopped; nothing is left running.")
+    return _tell_stopped(arguments, "Stopped; nothing is left running.", stopped=True)
+
+
+def _tell_stopped(arguments: argparse.Namespace, text: str, *, stopped: bool) -> int:
+    if arguments.json:
+        print_json("stack-down", stopped=stopped)
+    else:
+        _say(text)
     return 0
 
 
@@ -331,9 +342,10 @@ def _status(arguments: argparse.Namespace) -> int:
     if running is None and docker.problem() is None and not arguments.data:
         return docker.compose("ps", *(("--format", "json") if arguments.json else ()))
     ready = {name: answers(url) for name, url in running.ready_urls.items()} if running else {}
-    if arguments.json:
-        nothing = json.dumps({"running": False, "ready": {}, "data": str(data)}, indent=2)
-        _say(running.as_json(data, ready) if running else nothing)
+    if arguments.json and running:
+        running.print_json(data, ready)
+    elif arguments.json:
+        print_json("stack-status", running=False, ready={}, data=str(data))
     elif running is None:
         _say("Nothing runs. Start it with `whatsself-otel stack up`.")
     else:
@@ -371,7 +383,7 @@ def _show(name: str, text: str) -> None:
 
 def _show_json(name: str, text: str) -> None:
     for line in text.splitlines():
-        _say(json.dumps({"program": name, "line": line}))
+        print_json("stack-logs", program=name, line=line)
 
 
 def _show_new(name: str, path: Path, seen: int, show: Callable[[str, str], None]) -> int:

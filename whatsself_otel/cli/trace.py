@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import TYPE_CHECKING, Final
 
+from whatsself_otel.cli.arguments import url
 from whatsself_otel.cli.progress import busy
 from whatsself_otel.cli.stack import Running
+from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.cli.trace_sources import Jaeger, Tempo, ViewerSource
 from whatsself_otel.masking import message_ref
 from whatsself_otel.stack import containers
@@ -50,10 +51,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("id", metavar="ID", help="requestId, contactId, messageId (a wamid too) or trace id")
     parser.add_argument("--from", dest="source", choices=SOURCES, help="where to look (default: whatever runs)")
-    parser.add_argument("--url", help="address of the store that --from names, if it is not the usual one")
+    parser.add_argument("--url", type=url, help="address of the store that --from names, if it is not the usual one")
     logs = parser.add_mutually_exclusive_group()
-    logs.add_argument("--loki", metavar="URL", help="take the log lines from this Loki only")
-    logs.add_argument("--victorialogs", metavar="URL", help="take the log lines from this VictoriaLogs only")
+    logs.add_argument("--loki", type=url, metavar="URL", help="take the log lines from this Loki only")
+    logs.add_argument("--victorialogs", type=url, metavar="URL", help="take the log lines from this VictoriaLogs only")
     parser.add_argument("--token", help="the viewer's token, if the viewer belongs to somebody else")
     parser.add_argument(
         "--all",
@@ -131,7 +132,7 @@ def _addresses() -> Addresses:
 def _show(name: str, wanted: str, stories: list[MessageStory], arguments: argparse.Namespace) -> None:
     if arguments.json:
         traces = [story.as_json() for story in stories]
-        print(json.dumps({"id": wanted, "from": name, "traces": traces}, ensure_ascii=False))
+        print_json("trace", **{"id": wanted, "from": name, "traces": traces})
         return
     paint = Paint.for_stream(sys.stdout)
     for story in stories:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli.collector import unbuilt, validation
 from whatsself_otel.cli.progress import busy
+from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.stack import vendor_files
 from whatsself_otel.stack.errors import WRONG_USE
 from whatsself_otel.stack.native import COLLECTOR, find_binary
@@ -70,7 +70,7 @@ def _as_dict(vendor: Vendor) -> dict[str, object]:
 def _list(arguments: argparse.Namespace) -> int:
     vendors = [vendor_files.load(name) for name in vendor_files.names()]
     if arguments.json:
-        print(json.dumps([_as_dict(vendor) for vendor in vendors], indent=2))
+        print_json("vendors-list", vendors=[_as_dict(vendor) for vendor in vendors])
     else:
         for vendor in vendors:
             print(f"{vendor.name:<18} {', '.join(vendor.signals):<22} {', '.join(vendor.requires) or '-'}")
@@ -80,7 +80,7 @@ def _list(arguments: argparse.Namespace) -> int:
 def _show(arguments: argparse.Namespace) -> int:
     vendor = vendor_files.load(arguments.name)
     if arguments.json:
-        print(json.dumps(_as_dict(vendor), indent=2))
+        print_json("vendors-show", **_as_dict(vendor))
         return 0
     lines = [vendor.summary, f"  signals      {', '.join(vendor.signals)}"]
     lines += [f"  required     {vendor_files.problem(name) or f'{name} is set'}" for name in vendor.requires]
@@ -103,7 +103,7 @@ def _check(arguments: argparse.Namespace) -> int:
         with busy("The collector is checking the files"):
             found = validation(vendors)
     if arguments.json:
-        print(json.dumps({"problems": found, "validated": validated}, indent=2))
+        print_json("vendors-check", problems=found, validated=validated)
     else:
         why = unbuilt(vendors) or "its program is not on this machine"
         unasked = "" if validated else f" (not validated by the collector: {why})"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import sys
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from whatsself_otel.cli.arguments import number, port, whole
+from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.cli.termination import terminating
 from whatsself_otel.stack.errors import MISSING, WRONG_USE, CommandError
 from whatsself_otel.viewer.note import note_file
@@ -40,13 +41,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--port", type=int, default=4318, help="of page and OTLP/HTTP; 0 for any (default: 4318)")
-    parser.add_argument("--grpc-port", type=int, default=4317, help="of OTLP/gRPC (default: 4317)")
+    parser.add_argument("--port", type=port, default=4318, help="of page and OTLP/HTTP; 0 for any (default: 4318)")
+    parser.add_argument("--grpc-port", type=port, default=4317, help="of OTLP/gRPC (default: 4317)")
     parser.add_argument("--no-grpc", action="store_true", help="no OTLP over gRPC")
     parser.add_argument("--store", type=Path, help="file to keep (default: a temporary one)")
-    parser.add_argument("--max-size", type=int, default=256, metavar="MIB", help="size of the store (default: 256)")
-    parser.add_argument("--max-spans", type=int, default=200_000, help="spans, and log lines (default: 200000)")
-    parser.add_argument("--max-age", type=float, default=24.0, metavar="HOURS", help="how long (default: 24)")
+    parser.add_argument("--max-size", type=whole(4), default=256, metavar="MIB", help="size (default: 256)")
+    parser.add_argument("--max-spans", type=whole(1), default=200_000, help="spans, and log lines (default: 200000)")
+    parser.add_argument("--max-age", type=number(0.01), default=24.0, metavar="HOURS", help="how long (default: 24)")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     parser.add_argument("--json", action="store_true", help="print one JSON object with the addresses, for programs")
     parser.set_defaults(run=run)
@@ -86,8 +87,8 @@ def _config(arguments: argparse.Namespace) -> ViewerConfig:
     from whatsself_otel.viewer.server import ViewerConfig
     from whatsself_otel.viewer.store import Retention
 
-    if arguments.max_size < 4 or arguments.max_spans < 1 or arguments.max_age <= 0:
-        raise CommandError("--max-size must be 4 or more, --max-spans and --max-age above 0.", status=WRONG_USE)
+    if arguments.store is not None and not arguments.store.parent.is_dir():
+        raise CommandError(f"--store needs a folder that exists, got {arguments.store}.", status=WRONG_USE)
     retention = Retention(
         spans=arguments.max_spans,
         logs=arguments.max_spans,
@@ -105,7 +106,7 @@ def _config(arguments: argparse.Namespace) -> ViewerConfig:
 
 def _tell(viewer: Viewer, arguments: argparse.Namespace) -> None:
     if arguments.json:
-        print(json.dumps({"page": viewer.page, "endpoint": viewer.url, "token": viewer.token}), flush=True)
+        print_json("view", page=viewer.page, endpoint=viewer.url, token=viewer.token)
     else:
         print(f"Open       {viewer.page}")
         print(f"Send to    OTEL_EXPORTER_OTLP_ENDPOINT={viewer.url}")

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -74,8 +75,8 @@ def _signals_left_to_child() -> Iterator[Callable[[Sequence[str], Mapping[str, s
     def start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         child = subprocess.Popen(command, env=environment)  # noqa: S603
         children.append(child)
-        if early:
-            child.terminate()
+        for number in early:
+            child.send_signal(signal.SIGTERM if number != signal.SIGINT or sys.platform == "win32" else signal.SIGINT)
         return child
 
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+import difflib
+from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.errors import WhatsSelfOtelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 FAILED: Final = 1
 WRONG_USE: Final = 2
@@ -24,3 +28,16 @@ class CommandError(WhatsSelfOtelError):
     def __init__(self, message: str, *, status: int = FAILED) -> None:
         super().__init__(message)
         self.status = status
+
+
+def did_you_mean(got: str, known: Iterable[str]) -> str:
+    """Return the question for the word that was meant, empty if none of *known* is near."""
+    found = difflib.get_close_matches(got, list(known), n=1)
+    return f" Did you mean {found[0]}?" if found else ""
+
+
+def unknown_name(kind: str, got: str, known: Iterable[str]) -> CommandError:
+    """Return the error for a *kind* of thing that nobody knows by the name *got*."""
+    every = sorted(known)
+    question = did_you_mean(got, every)
+    return CommandError(f"No {kind} is called {got!r}.{question} There are: {', '.join(every)}.", status=WRONG_USE)

@@ -7,7 +7,6 @@ notes. They are read as text, because YAML is not among the base dependencies; t
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from whatsself_otel.stack.errors import WRONG_USE, CommandError
+from whatsself_otel.stack.errors import WRONG_USE, CommandError, unknown_name
 from whatsself_otel.stack.files import shipped
 
 if TYPE_CHECKING:
@@ -75,9 +74,7 @@ def load(name: str) -> Vendor:
     """
     known = names()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {near[0]}? " if near else ""
-        raise CommandError(f"No vendor is called {name!r}. {hint}There are: {', '.join(known)}.", status=WRONG_USE)
+        raise unknown_name("vendor", name, known)
     return read(shipped(f"collector/vendors/{name}.yaml"))
 
 
@@ -94,11 +91,11 @@ def part(kind: str, name: str) -> Vendor:
     Return the file *name* of one *kind* (``source`` or ``scale``), whose header reads like a vendor's.
 
     Raises:
-        CommandError: There is no such file; the message lists those there are.
+        CommandError: There is no such file; the message names the nearest.
     """
     known = part_names(kind)
     if name not in known:
-        raise CommandError(f"No {kind} is called {name!r}. There are: {', '.join(known)}.", status=WRONG_USE)
+        raise unknown_name(kind, name, known)
     return read(shipped(f"{_FOLDERS[kind]}/{name}.yaml"))
 
 

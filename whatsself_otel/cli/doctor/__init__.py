@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from whatsself_otel.cli.arguments import number, url, whole
 from whatsself_otel.cli.doctor import local, places, probe, queues, receiver, running
 from whatsself_otel.cli.doctor.findings import SIGNALS, Finding, is_proven, is_well, skipped
 from whatsself_otel.cli.doctor.places import QueryAddresses
 from whatsself_otel.cli.progress import each
+from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.export.exporters import target_of
 from whatsself_otel.stack.addresses import Addresses
@@ -55,11 +56,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--json", action="store_true", help="for machines")
     parser.add_argument("--no-probe", action="store_true", help="send nothing")
-    parser.add_argument("--health-url", metavar="URL", help="where a running application answers with its health")
-    parser.add_argument("--traces-url", action="append", metavar="URL", help="where to read the trace; repeatable")
-    parser.add_argument("--logs-url", metavar="URL", help="where to read the log line, with the API of Loki")
-    parser.add_argument("--victorialogs-url", metavar="URL", help="where to read the log line, in VictoriaLogs")
-    parser.add_argument("--metrics-url", metavar="URL", help="where to read the metric")
+    parser.add_argument("--health-url", type=url, metavar="URL", help="where an application answers with its health")
+    parser.add_argument(
+        "--traces-url", action="append", type=url, metavar="URL", help="where the trace is read; repeatable"
+    )
+    parser.add_argument("--logs-url", type=url, metavar="URL", help="where the log line is read, with the API of Loki")
+    parser.add_argument(
+        "--victorialogs-url", type=url, metavar="URL", help="where the log line is read, in VictoriaLogs"
+    )
+    parser.add_argument("--metrics-url", type=url, metavar="URL", help="where the metric is read")
     parser.add_argument(
         "--query-header",
         action="append",
@@ -68,10 +73,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="header for reading, its value from a file",
     )
     parser.add_argument(
-        "--patience", type=float, default=30.0, metavar="S", help="seconds to wait for the backends (default: 30)"
+        "--patience", type=number(0), default=30.0, metavar="S", help="seconds to wait for the backends (default: 30)"
     )
     parser.add_argument(
-        "--least-free", type=int, default=1000, metavar="MB", help="disk that has to be free (default: 1000)"
+        "--least-free", type=whole(0), default=1000, metavar="MB", help="disk that has to be free (default: 1000)"
     )
     parser.add_argument("--data", type=Path, help="data folder of the native stack")
     parser.set_defaults(run=run)
@@ -87,8 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
             _tell(finding, paint)
     well, proven = is_well(findings), is_proven(findings)
     if arguments.json:
-        told = {"ok": well, "proven": proven, "findings": [finding.as_json() for finding in findings]}
-        print(json.dumps(told, indent=2))
+        print_json("doctor", ok=well, proven=proven, findings=[finding.as_json() for finding in findings])
     else:
         print(f"\n{_summary(findings, paint)}")
     return 0 if well else FAILED
