@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from binaries import ROOT, need
+from json_output import content
 
 from whatsself_otel.cli import main
 from whatsself_otel.cli.prove_alerts import Proof, prove
@@ -116,7 +116,7 @@ def test_shows_a_table(capsys: pytest.CaptureFixture[str]) -> None:
 def test_speaks_to_machines(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prove-alerts", ALERT, "--json"]) == 0
 
-    (proof,) = json.loads(capsys.readouterr().out)["proofs"]
+    (proof,) = content(capsys.readouterr().out)["proofs"]
 
     assert proof["rule"] == ALERT
     assert proof["receiver"] == "warning"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from json_output import content
 
 from whatsself_otel.cli import main, simulate
 from whatsself_otel.simulation.receivers import Told
@@ -28,7 +28,7 @@ def test_lists_every_scenario_with_what_it_fires(capsys: pytest.CaptureFixture[s
 def test_lists_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["simulate", "--list", "--json"]) == 0
 
-    assert [each["scenario"] for each in json.loads(capsys.readouterr().out)["scenarios"]] == list(SCENARIOS)
+    assert [each["scenario"] for each in content(capsys.readouterr().out)["scenarios"]] == list(SCENARIOS)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ class TestOutcome:
         outcome = played(told=())
 
         assert main(["simulate", "session-lost", "--json"]) == 1
-        said = json.loads(capsys.readouterr().out)
+        said = content(capsys.readouterr().out)
         assert said["scenario"] == "session-lost"
         assert [each["alert"] for each in said["fired"]] == [each.alert for each in outcome.fired]
         assert said["problems"] == list(outcome.problems()) != []

@@ -1,13 +1,28 @@
-"""What a command printed for programs."""
+"""What a command printed for programs, which must be as docs/command-line.schema.json says."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+import generate_command_line
+import jsonschema_rs
+
+SCHEMA: dict[str, Any] = json.loads(generate_command_line.SCHEMA.read_text(encoding="utf-8"))
+KINDS = {each["$ref"].rpartition("/")[2] for each in SCHEMA["oneOf"]}
+
 
 def content(text: str) -> dict[str, Any]:
-    """Return the one JSON object that *text* is, without the name of its schema."""
+    """Return the one JSON object that *text* is, without the name of its form, which it must have."""
     found: dict[str, Any] = json.loads(text)
-    assert found.pop("schema").startswith("whatsself-otel/")
+    kind_of(text)
+    del found["schema"]
     return found
+
+
+def kind_of(text: str) -> str:
+    """Return which form *text* says it has, which must be right."""
+    found = json.loads(text)
+    kind: str = found["schema"].split("/")[1]
+    jsonschema_rs.validate({**SCHEMA, "oneOf": [{"$ref": f"#/$defs/{kind}"}]}, found)
+    return kind
