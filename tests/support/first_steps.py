@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PAGE = "docs/first-steps.md"
 FOUND_WITHIN_S = 30.0
+BEFORE = ("python3 -m venv .venv", ". .venv/bin/activate", 'pip install ".[demo]"', "whatsself-otel demo")
 
 
 def walk(folder: Path, programs: Path) -> list[dict[str, Any]]:
@@ -33,7 +34,8 @@ def walk(folder: Path, programs: Path) -> list[dict[str, Any]]:
         folder: Where the newcomer works.
         programs: Where the installation has put ``python`` and ``whatsself-otel``.
     """
-    _, view, serve, send = commands(PAGE)
+    # The installation and the demo before it: tests/project/test_first_block.py.
+    view, serve, send = (line for line in commands(PAGE) if line not in BEFORE)
     (port,) = free_ports(1)
     name = re.findall(r"`(\w+\.py)`", read(PAGE))[0]
     (folder / name).write_text(fences(PAGE, "python")[0].text, encoding="utf-8")

@@ -21,6 +21,7 @@ RUN_HERE = {
 
 _FIRST_STEPS = "tests/project/test_docs.py::TestFirstSteps::test_lead_to_ones_own_message_on_the_page"
 _WHEEL = "tests/project/test_packaging.py::TestInstalled::test_first_steps_lead_from_the_wheel_to_ones_own_message"
+_FIRST_BLOCK = "tests/project/test_first_block.py::test_the_first_block_works_where_there_is_no_python_by_that_name"
 _RUN_ONE = "tests/collector/test_vendor_switch.py::TestSaasVendor::test_gets_all_signals_with_its_headers"
 
 TIED = {
@@ -47,7 +48,7 @@ TIED = {
     "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318": _FIRST_STEPS,
     'python -c "import httpx; httpx.post('
     "'http://127.0.0.1:8000/messages/message-1?contact_id=contact-1').raise_for_status()\"": _FIRST_STEPS,
-    'python -m pip install ".[demo]"': _WHEEL,
+    **dict.fromkeys(("python3 -m venv .venv", ". .venv/bin/activate", 'pip install ".[demo]"'), _FIRST_BLOCK),
     'python -m pip install --upgrade ".[prometheus]"': _WHEEL,
     "python -m pytest examples/test_reply.py": (
         "tests/project/test_examples.py::TestOwnTests::test_the_fixture_serves_the_tests_of_an_application"
@@ -70,6 +71,7 @@ CHECKED = {
 """Commands that run the tests themselves, or what a test compares with another command."""
 
 NOT_RUN = {
+    **dict.fromkeys(("py -m venv .venv", r".venv\Scripts\Activate.ps1"), "Windows was not run: docs/unproven.md"),
     "make coverage": "an hour of tests, run by hand; its report by tests/project/test_docs.py::TestCoverageReport",
 }
 """What no test runs, and why."""

@@ -12,10 +12,12 @@ from whatsself_otel.cli.demo_app import demo_app, send
 from whatsself_otel.cli.stack import Running
 from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.cli.termination import terminating
+from whatsself_otel.cli.trace_sources import ViewerSource
 from whatsself_otel.stack import containers, native
 from whatsself_otel.stack.errors import MISSING, CommandError
 from whatsself_otel.stack.paths import data_dir
-from whatsself_otel.viewer.console_view import Paint, render
+from whatsself_otel.stack.store_http import SourceError
+from whatsself_otel.viewer.console_view import Paint, render, render_tree
 from whatsself_otel.viewer.note import note_file
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from whatsself_otel.viewer.server import Viewer
 
-STACKS: Final = ("docker", "native", "python")
+STACKS: Final = ("docker", "native", "viewer", "python")
 _FULL_STACK: Final = (
     "For the real backends: `whatsself-otel stack up` (Docker, or built natively with Go), then this command again."
 )
@@ -46,7 +48,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "demo",
         help="send one WhatsApp-like message and show its trace, logs and metrics",
         description="Runs a small WhatsSelf, sends it a message and shows what telemetry tells about that message. "
-        "Takes Docker if an engine answers, else the native stack if it is built, else Python alone.",
+        "Takes a stack or a viewer that runs, else Docker if an engine answers, else the native stack if it is "
+        "built, else Python alone.",
     )
     parser.add_argument("--stack", choices=STACKS, help="where telemetry goes (default: the best that is there)")
     parser.add_argument("--messages", type=whole(1), default=1, help="messages to send; the first is shown")
@@ -60,14 +63,14 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(
             f"The demo needs {', '.join(absent)}. Run: pip install 'whatsself-otel[demo]'", status=MISSING
         )
-    if arguments.messages < 1:
-        raise CommandError(f"--messages must be 1 or more, got {arguments.messages}.", status=2)
     choice = choose(arguments.stack)
     if not arguments.json:
         print(f"Stack: {choice.stack}, because {choice.why}", flush=True)
     with terminating():
         if choice.stack == "python":
             return _run_python(arguments)
+        if choice.stack == "viewer":
+            return _run_viewer(arguments)
         from whatsself_otel.cli.demo_stack import run_stack
 
         return run_stack(arguments, choice)
@@ -83,15 +86,14 @@ def choose(wanted: str | None) -> Choice:
     Raises:
         CommandError: What was wanted is not there.
     """
-    if wanted == "python":
-        return Choice(stack="python", why="it was asked for")
     if wanted is not None:
-        problem = containers.problem() if wanted == "docker" else _native_problem()
-        if problem:
+        if wanted != "python" and (problem := _problem(wanted)):
             raise CommandError(f"The {wanted} stack cannot be used. {problem} Or: --stack python.", status=MISSING)
         return Choice(stack=wanted, why="it was asked for")
     if Running.read(data_dir()) is not None:
         return Choice(stack="native", why="it runs already")
+    if _running_viewer():
+        return Choice(stack="viewer", why="it runs already")
     no_docker = containers.problem()
     if no_docker is None:
         return Choice(stack="docker", why="a Docker engine with Compose answers")
@@ -101,11 +103,44 @@ def choose(wanted: str | None) -> Choice:
     return Choice(stack="python", why=f"the others are not there.\n  Docker: {no_docker}\n  Native: {no_native}")
 
 
+def _problem(stack: str) -> str | None:
+    if stack == "viewer":
+        return None if _running_viewer() else "No viewer runs here: whatsself-otel view starts one."
+    return containers.problem() if stack == "docker" else _native_problem()
+
+
 def _native_problem() -> str | None:
     if Running.read(data_dir()) is not None:
         return None
     absent = native.missing()
     return f"Not on this machine: {', '.join(absent)}. {native.remedy(absent[0])}" if absent else None
+
+
+def _running_viewer() -> ViewerSource | None:
+    found = ViewerSource.find_running(url=None, token=None)
+    try:
+        return found if found and found.find("anybody") == [] else None
+    except SourceError:
+        return None
+
+
+def _run_viewer(arguments: argparse.Namespace) -> int:
+    viewer = _running_viewer()
+    if viewer is None:
+        raise CommandError("The viewer has ended meanwhile. Start it again: whatsself-otel view.")
+    with demo_app(viewer.url) as app:
+        journal = send(app, arguments.messages)
+    trace_id = journal.entries[0].trace_id or ""
+    story = viewer.story(trace_id)
+    if arguments.json:
+        print_json("demo", stack="viewer", **story.as_json())
+        return 0
+    paint = Paint.for_stream(sys.stdout)
+    print("One message was sent over HTTP, answered from the queue, and read. This is its trace:\n")
+    print("\n".join(render_tree(story.spans, paint)))
+    print(f"\n{paint.bold('The same on the page that is open')}  search for {trace_id}")
+    print(f"\n{_FULL_STACK}", flush=True)
+    return 0
 
 
 def _run_python(arguments: argparse.Namespace) -> int:
