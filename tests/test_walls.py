@@ -16,14 +16,15 @@ MODULES = modules_of(PACKAGE)
 IMPORTS = frozenset(imports_of(PACKAGE))
 
 SIGNALS = {"traces", "logs", "metrics"}
-PROGRAMS = {"cli", "viewer", "demo", "simulation", "stack"}
+PROGRAMS = {"bridge", "cli", "viewer", "demo", "simulation", "stack"}
 WALLS = {
     **dict.fromkeys(("", *SIGNALS, "export", "integrations", "processes", "whatsapp"), PROGRAMS),
     "masking": PROGRAMS | SIGNALS | {"export", "integrations", "processes", "whatsapp"},
-    "stack": {"cli", "viewer", "demo", "simulation"},
-    "viewer": {"cli", "demo", "simulation"},
-    "demo": {"cli", "viewer", "simulation", "stack"},
-    "simulation": {"cli", "viewer"},
+    "bridge": PROGRAMS - {"bridge"},
+    "stack": {"bridge", "cli", "viewer", "demo", "simulation"},
+    "viewer": {"bridge", "cli", "demo", "simulation"},
+    "demo": {"bridge", "cli", "viewer", "simulation", "stack"},
+    "simulation": {"bridge", "cli", "viewer"},
 }
 """What no module of a folder imports, not even for the type checker; the root of the package has no name."""
 

@@ -218,7 +218,7 @@ QUALITY_RATING: Final = _attribute("rating",
     values=("green", "yellow", "red", "unknown", OTHER))
 PROVIDER: Final = _attribute("provider",
     "Where the webhook comes from.", "De onde vem o webhook.",
-    values=("cloud_api", "evolution", "waha", "baileys", OTHER))
+    values=("cloud_api", "evolution", "waha", "baileys", "zapi", "wppconnect", "twilio", OTHER))
 WEBHOOK_EVENT: Final = _attribute("event",
     "The provider's name of the event; of unknown ones 20 names, the rest is other.",
     "O nome do evento no provedor; dos desconhecidos 20 nomes, o resto vira other.")
@@ -232,6 +232,18 @@ CALL_OUTCOME: Final = _attribute("outcome",
     "What became of the call; offered counts every call, the others what is told of it later.",
     "O que foi da chamada; offered conta toda chamada, os demais o que se soube depois.",
     values=("offered", "accepted", "rejected", "missed", "completed", "failed", OTHER))
+BRIDGE_OUTCOME: Final = _attribute("outcome",
+    "What became of the request: forwarded, queued, answered by the bridge itself, refused by the target, failed "
+    "because the target was away, unauthorized, too_large, or busy because the bridge could take no more.",
+    "O que foi da requisição: forwarded, encaminhada; queued, na fila; answered, respondida pela própria bridge; "
+    "refused, recusada pelo destino; failed, destino fora do ar; unauthorized, sem permissão; too_large, grande "
+    "demais; busy, a bridge não podia receber mais.",
+    values=("forwarded", "queued", "answered", "refused", "failed", "unauthorized", "too_large", "busy", OTHER))
+BRIDGE_SETTLED: Final = _attribute("outcome",
+    "Why the request left the queue: delivered, refused by the target for good, expired, or unreadable.",
+    "Por que a requisição saiu da fila: delivered, entregue; refused, recusada de vez pelo destino; expired, velha "
+    "demais; unreadable, arquivo ilegível.",
+    values=("delivered", "refused", "expired", "unreadable", OTHER))
 BREAKER_CONTACT: Final = _attribute(CONTACT_ID,
     "A contact whose breaker is not closed; the only identifier among metric attributes, capped.",
     "Um contato cujo disjuntor não está fechado; o único identificador entre os atributos de métricas, limitado.",
@@ -424,6 +436,22 @@ WEBHOOK_LAG: Final = _histogram("webhook.lag",
 CALLS: Final = _counter("calls", "{call}",
     "Calls, once for each outcome that is told.", "Chamadas, uma vez por desfecho informado.",
     CALL_DIRECTION, CALL_OUTCOME)
+BRIDGE_REQUESTS: Final = _counter("bridge.requests", "{request}",
+    "Requests that the bridge answered.", "Requisições que a bridge respondeu.",
+    PROVIDER, BRIDGE_OUTCOME)
+BRIDGE_FORWARD_DURATION: Final = _histogram("bridge.forward.duration",
+    "Time that the target took to answer, or to fail.", "Tempo que o destino levou para responder, ou para falhar.",
+    PROVIDER,
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30))
+BRIDGE_QUEUE_DEPTH: Final = _gauge("bridge.queue.depth", "{request}",
+    "Requests that wait for their target.", "Requisições à espera do destino.",
+    aggregation=Aggregation.SUM)
+BRIDGE_QUEUE_OLDEST_AGE: Final = _gauge("bridge.queue.oldest_age", "s",
+    "Age of the oldest request that waits; 0 if none does.",
+    "Idade da requisição mais antiga à espera; 0 se nenhuma espera.")
+BRIDGE_QUEUE_SETTLED: Final = _counter("bridge.queue.settled", "{request}",
+    "Requests that left the queue.", "Requisições que saíram da fila.",
+    BRIDGE_SETTLED)
 PROCESS_UPTIME: Final = _gauge("process.uptime", "s",
     "Age of the process.", "Idade do processo.",
     aggregation=Aggregation.MIN)

@@ -21,7 +21,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import QueuePool
 
 from whatsself_otel import Telemetry, TelemetryConfig, setup_telemetry
-from whatsself_otel.catalogue import METRICS, Kind, MetricSpec
+from whatsself_otel.bridge.instruments import BridgeInstruments
+from whatsself_otel.catalogue import METRICS, SCHEMA_URL, Kind, MetricSpec
 from whatsself_otel.metrics.prometheus_names import prometheus_label
 
 if TYPE_CHECKING:
@@ -95,6 +96,11 @@ def drive(telemetry: Telemetry, app: FastAPI) -> None:
     metrics.provider.count_rejected("evolution", "signature")
     metrics.provider.record_lag("waha", 3)
     metrics.provider.count_call("inbound", "missed")
+    bridge = BridgeInstruments(telemetry.meter_provider.get_meter("whatsself_otel", schema_url=SCHEMA_URL))
+    bridge.count_request("waha", "queued")
+    bridge.record_forward("waha", 0.1)
+    bridge.count_settled("expired")
+    bridge.observe_queue(lambda: 4, lambda: 2.5)
     metrics.first_response(120)
     metrics.first_response(300)
     metrics.first_response_unanswered()
@@ -147,6 +153,11 @@ EXPECTED = [
     Expected("webhook_rejected_total", 1, {"provider": "evolution", "reason": "signature"}),
     Expected("webhook_lag_seconds", 1, {"provider": "waha"}),
     Expected("calls_total", 1, {"direction": "inbound", "outcome": "missed"}),
+    Expected("bridge_requests_total", 1, {"provider": "waha", "outcome": "queued"}),
+    Expected("bridge_forward_duration_seconds", 1, {"provider": "waha"}),
+    Expected("bridge_queue_settled_total", 1, {"outcome": "expired"}),
+    Expected("bridge_queue_depth", 4),
+    Expected("bridge_queue_oldest_age_seconds", 2.5),
     Expected("delivery_success_ratio", 0.4),
     Expected("first_response_latency_seconds", 3),
     Expected("first_response_unanswered_total", 1),

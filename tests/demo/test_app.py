@@ -286,6 +286,9 @@ UNMOVED = {
     catalogue.TELEMETRY_RETRIED.name: "the receiver takes everything at once in a good run",
     catalogue.TELEMETRY_ERRORS.name: "nothing fails in a good run",
     catalogue.DB_POOL_OVERFLOW.name: "one worker never needs more connections than the pool has",
+    **{
+        spec.name: "the bridge is a process of its own" for spec in catalogue.METRICS if spec.name.startswith("bridge.")
+    },
 }
 
 

@@ -31,6 +31,7 @@ COMMANDS: Final = (
     "vendors",
     "audit",
     "replay",
+    "bridge",
     "prove-alerts",
     "simulate",
     "completion",

@@ -26,6 +26,8 @@ class WhatsAppConfig:
     """
     How `Telemetry.whatsapp` reads webhooks.
 
+    A file of secrets may hold several, one a line: the old one and the new one, or those of several accounts.
+
     Raises:
         ConfigError: If any argument breaks its rule; it lists all of them.
     """
@@ -36,6 +38,8 @@ class WhatsAppConfig:
     """File with the HMAC key of WAHA's webhooks: one that it has not signed is not read."""
     evolution_api_key_file: Path | None = file("EVOLUTION_API_KEY_FILE")
     """File with Evolution's API key: a webhook whose body does not hold it is not read."""
+    twilio_auth_token_file: Path | None = file("TWILIO_AUTH_TOKEN_FILE")
+    """File with the auth token of the Twilio account: a webhook that it has not signed is not read."""
     max_body_bytes: int = count(4_194_304, 1024, 67_108_864, "MAX_BODY_BYTES")
     """Bytes of a webhook that are read; a longer one is counted as too large and read no further."""
     repeats_url: str | None = setting(

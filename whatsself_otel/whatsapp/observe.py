@@ -17,7 +17,7 @@ from whatsself_otel.whatsapp.addresses import Addresses
 from whatsself_otel.whatsapp.answers import read_answer
 from whatsself_otel.whatsapp.config import WhatsAppConfig
 from whatsself_otel.whatsapp.detect import ADAPTERS, detect_provider
-from whatsself_otel.whatsapp.reading import MAX_ITEMS, text
+from whatsself_otel.whatsapp.reading import MAX_ITEMS, mapping, read_form, text
 from whatsself_otel.whatsapp.recording import Recorder
 from whatsself_otel.whatsapp.references import ContactReferences
 from whatsself_otel.whatsapp.webhook import WebhookMiddleware
@@ -29,12 +29,18 @@ if TYPE_CHECKING:
     from whatsself_otel.metrics.recording import WhatsSelfMetrics
     from whatsself_otel.whatsapp.events import Event
 
+    _Sent = tuple[Mapping[str, str] | None, bytes | None, str | None]
+    """Headers, body and address of a request."""
+
 _logger: Final = OwnLogger(__name__)
 _SECRETS: Final = {
     "cloud_api": "app_secret_file",
     "waha": "waha_hmac_key_file",
     "evolution": "evolution_api_key_file",
+    "twilio": "twilio_auth_token_file",
 }
+_KEY_INSIDE: Final = frozenset({"evolution", "twilio"})
+"""Providers that are told from the payload, not from its bytes alone."""
 
 
 _NOBODYS: Final = secrets.token_bytes(32)
@@ -85,18 +91,20 @@ class WhatsApp:
         origin: str = "reply",
         expects_reply: bool = True,
         is_verified: bool = False,
+        url: str | None = None,
     ) -> list[Event]:
         """
         Record what a webhook tells, and return its events.
 
         Args:
-            payload: Its JSON, parsed or as text or bytes; default: what *body* holds.
+            payload: Its JSON or form, parsed or as text or bytes; default: what *body* holds.
             headers: Of its request; needed where the provider signs.
             body: As it came, byte for byte; needed where the provider signs.
-            provider: ``cloud_api``, ``evolution``, ``waha`` or ``baileys``; default: as its shape tells.
+            provider: One of `detect.PROVIDERS`; default: as its shape tells.
             origin: What made the application send the messages that are told of: ``reply`` or ``broadcast``.
             expects_reply: False where no reply is due: out of hours, handled by a person.
             is_verified: True where the caller has checked that the provider sent it.
+            url: Under which the provider has called, as it knows it; needed for Twilio, which signs it.
 
         Returns:
             The events; those that were told before are marked. Empty if the webhook was not read.
@@ -105,7 +113,7 @@ class WhatsApp:
             if isinstance(payload, bytes | bytearray | str):
                 body, payload = _as_bytes(payload), None
             checked = None if is_verified else signatures.lower_headers(headers)
-            return self._observe(payload, checked, body, provider, (origin, expects_reply))
+            return self._observe(payload, (checked, body, url), provider, (origin, expects_reply))
         except Exception as error:  # noqa: BLE001 - promise 1: the application never suffers
             self._fail(error)
             return []
@@ -163,6 +171,40 @@ class WhatsApp:
             return []
         return self._events(found, payload)
 
+    def provider_of(self, body: bytes) -> str | None:
+        """Return whose webhook *body* is, None if nobody's that is known."""
+        return detect_provider(_parse(body))
+
+    def has_secret(self, provider: str) -> bool:
+        """Return whether there is a secret to check the webhooks of *provider* by."""
+        return self._secrets.get(provider) is not None
+
+    def is_genuine(
+        self,
+        provider: str,
+        *,
+        headers: Mapping[str, str] | Iterable[tuple[Any, Any]] | None,
+        body: bytes,
+        url: str | None = None,
+    ) -> bool | None:
+        """
+        Return whether the provider has sent a webhook, by its signature or key; None without a secret to check it by.
+
+        Args:
+            provider: Whose it claims to be.
+            headers: Of its request.
+            body: As it came, byte for byte.
+            url: Under which the provider has called; needed where it signs that.
+        """
+        if not self.has_secret(provider):
+            return None
+        try:
+            payload = _parse(body) if provider in _KEY_INSIDE else None
+            return self._is_genuine(provider, mapping(payload), (signatures.lower_headers(headers), body, url))
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(error)
+            return False
+
     def count_rejected(self, reason: str, provider: str | None = None) -> None:
         """Count a webhook that was not read: ``signature``, ``malformed`` or ``too_large``."""
         self._metrics.provider.count_rejected(provider, reason)
@@ -170,11 +212,11 @@ class WhatsApp:
     def _observe(
         self,
         payload: object,
-        headers: Mapping[str, str] | None,
-        body: bytes | None,
+        sent: _Sent,
         provider: str | None,
         how: tuple[str, bool],
     ) -> list[Event]:
+        headers, body, _ = sent
         if body is not None and len(body) > self.config.max_body_bytes:
             return self._reject("too_large", provider)
         if payload is None:
@@ -184,7 +226,7 @@ class WhatsApp:
         provider = provider if provider in ADAPTERS else detect_provider(payload)
         if provider is None:
             return self._reject("malformed", None)
-        if headers is not None and not self._is_genuine(provider, payload, headers, body):
+        if headers is not None and not self._is_genuine(provider, payload, sent):
             return self._reject("signature", provider)
         events = self._events(provider, payload)
         envelope = _envelope(payload, body)
@@ -199,18 +241,20 @@ class WhatsApp:
             self._fail(error)
         return found
 
-    def _is_genuine(
-        self, provider: str, payload: Mapping[str, Any], headers: Mapping[str, str], body: bytes | None
-    ) -> bool:
-        secret = self._secrets.get(provider)
-        if secret is None:
-            return True
+    def _is_genuine(self, provider: str, payload: Mapping[str, Any], sent: _Sent) -> bool:
+        keys = self._secrets.get(provider)
+        return keys is None or any(self._is_made_with(key, provider, payload, sent) for key in keys)
+
+    def _is_made_with(self, key: bytes, provider: str, payload: Mapping[str, Any], sent: _Sent) -> bool:
+        headers, body, url = sent
         if provider == "evolution":
-            return signatures.has_evolution_key(payload, secret)
+            return signatures.has_evolution_key(payload, key)
+        if provider == "twilio":
+            return signatures.is_signed_by_twilio(payload, headers or {}, key, url or "")
         if body is None:
             return False
         check = signatures.is_signed_by_meta if provider == "cloud_api" else signatures.is_signed_by_waha
-        return check(body, headers, secret)
+        return check(body, headers or {}, key)
 
     def _reject(self, reason: str, provider: str | None) -> list[Event]:
         self._metrics.provider.count_rejected(provider, reason)
@@ -229,7 +273,7 @@ def _parse(body: bytes | None) -> object:
     try:
         return None if body is None else json.loads(body)
     except (ValueError, RecursionError):
-        return None
+        return read_form(body or b"")
 
 
 def _envelope(payload: Mapping[str, Any], body: bytes | None) -> str | None:
@@ -240,14 +284,14 @@ def _envelope(payload: Mapping[str, Any], body: bytes | None) -> str | None:
     return None if named is None else f"w_{hashlib.sha256(named.encode(errors='replace')).hexdigest()[:32]}"
 
 
-def _read(path: Path | None) -> bytes | None:
-    """Return the secret of a file; one that cannot be read lets nothing through."""
+def _read(path: Path | None) -> tuple[bytes, ...] | None:
+    """Return the secrets of a file, one a line: the old one and the new one, or those of several accounts."""
     if path is None:
         return None
     try:
-        return path.read_bytes().strip() or _NOBODYS
+        return tuple(filter(None, map(bytes.strip, path.read_bytes().splitlines()))) or (_NOBODYS,)
     except OSError:
-        return _NOBODYS
+        return (_NOBODYS,)
 
 
 def _with(event: Event, **fields: Any) -> Event:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,11 +25,23 @@ _LAST_SECOND: Final = 4_102_444_800
 """The end of 2099: no event comes from later."""
 _NAME: Final = re.compile(r"[a-z]+(?:[._-][a-z]+){1,4}")
 _NOTHING: Final[Mapping[str, Any]] = {}
+_FORM: Final = re.compile(rb"[A-Za-z]\w*=[\w.+%~*&=-]*", re.ASCII)
+_MAX_FIELDS: Final = 200
 
 
 def mapping(value: object) -> Mapping[str, Any]:
     """Return *value* if it is a JSON object, else an empty one."""
     return value if isinstance(value, Mapping) else _NOTHING
+
+
+def read_form(body: bytes) -> Mapping[str, str] | None:
+    """Return the fields of a form, as a browser or Twilio posts it; None if *body* is none."""
+    if _FORM.fullmatch(body) is None:
+        return None
+    try:
+        return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MAX_FIELDS))
+    except ValueError:
+        return None
 
 
 def at_path(value: object, *names: str) -> Any:

@@ -2,11 +2,13 @@
 Whether a webhook comes from its provider: each signs, or sends a key, in a way of its own.
 
 Meta signs the raw body with SHA-256 (``X-Hub-Signature-256``), WAHA with SHA-512 (``X-Webhook-Hmac``). Evolution API
-signs nothing and puts its key into the body. Each is compared in constant time.
+signs nothing and puts its key into the body. Twilio signs its own address and the form with SHA-1
+(``X-Twilio-Signature``). Each is compared in constant time.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 META_HEADER: Final = "x-hub-signature-256"
 WAHA_HEADER: Final = "x-webhook-hmac"
+TWILIO_HEADER: Final = "x-twilio-signature"
 WAHA_ALGORITHM_HEADER: Final = "x-webhook-hmac-algorithm"
 _WAHA_ALGORITHMS: Final = {"sha512": hashlib.sha512, "sha256": hashlib.sha256}
 
@@ -61,6 +64,21 @@ def is_signed_by_waha(body: bytes, headers: Mapping[str, str], secret: bytes) ->
 def has_evolution_key(payload: Mapping[str, Any], secret: bytes) -> bool:
     """Return whether the webhook holds Evolution's key."""
     return _is_same(text(payload.get("apikey")) or "", secret.decode(errors="replace"))
+
+
+def is_signed_by_twilio(form: Mapping[str, Any], headers: Mapping[str, str], secret: bytes, url: str) -> bool:
+    """
+    Return whether Twilio has signed *form*.
+
+    Args:
+        form: The fields of the body.
+        headers: With lower-case names.
+        secret: The account's auth token.
+        url: That Twilio has called, with its query.
+    """
+    fields = "".join(f"{name}{form[name]}" for name in sorted(form))
+    digest = hmac.new(secret, f"{url}{fields}".encode(), hashlib.sha1).digest()
+    return _is_same(headers.get(TWILIO_HEADER, ""), base64.b64encode(digest).decode())
 
 
 def _is_same(given: str, expected: str) -> bool:

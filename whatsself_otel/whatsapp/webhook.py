@@ -58,6 +58,7 @@ class _Copy:
         self._receive = receive
         self._whatsapp = whatsapp
         self._headers = scope["headers"]
+        self._url = _url_of(scope)
         self._options = options
         self._body = bytearray()
         self._is_done = False
@@ -78,8 +79,17 @@ class _Copy:
     async def _observe(self) -> None:
         self._is_done = True
         body, self._body = bytes(self._body), bytearray()
-        arguments = {"headers": self._headers, "body": body, **self._options}
+        arguments = {"headers": self._headers, "body": body, "url": self._url, **self._options}
         if len(body) > _IN_THREAD_BYTES:
             await asyncio.to_thread(self._whatsapp.observe, **arguments)
         else:
             self._whatsapp.observe(**arguments)
+
+
+def _url_of(scope: Scope) -> str:
+    """Return the address that was called, as far as the server knows it."""
+    headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    scheme = headers.get(b"x-forwarded-proto") or scope.get("scheme", "http")
+    path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
+    query = scope.get("query_string", b"").decode("latin-1")
+    return f"{scheme}://{headers.get(b'host', '')}{path}{'?' if query else ''}{query}"

@@ -57,6 +57,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--json", action="store_true", help="for machines")
     parser.add_argument("--no-probe", action="store_true", help="send nothing")
     parser.add_argument("--health-url", type=url, metavar="URL", help="where an application answers with its health")
+    parser.add_argument("--bridge-url", type=url, metavar="URL", help="where a bridge listens")
     parser.add_argument(
         "--traces-url", action="append", type=url, metavar="URL", help="where the trace is read; repeatable"
     )
@@ -121,6 +122,8 @@ def examine(arguments: argparse.Namespace) -> Iterator[Finding]:
     yield from local.check_disk(arguments.data or data_dir(), arguments.least_free * 1_000_000)
     if arguments.health_url:
         yield from running.check_application(arguments.health_url, config)
+    if arguments.bridge_url:
+        yield from running.check_bridge(arguments.bridge_url, config)
     if not config.enabled:
         return
     reached = list(receiver.check_receiver(config))

@@ -40,3 +40,28 @@ def _silences(signal: str, status: dict[str, Any], problems: list[str]) -> Itera
     for text in status.get("not_leaving", ()):
         if text not in problems:
             yield warning("application", text, f"Nothing, if {signal} are not wanted.")
+
+
+def check_bridge(url: str, config: TelemetryConfig) -> Iterator[Finding]:
+    """Report what a bridge answers about itself at *url*: its target, its queue and its telemetry."""
+    try:
+        health = json.loads(request("GET", f"{url.rstrip('/')}/-/health", config).data)
+        problems, queue = list(health["telemetry"]["problems"]), health["queue"] or {}
+    except urllib3.exceptions.HTTPError as error:
+        yield fault("bridge", f"{url} does not answer ({type(error).__name__}).", "Start: whatsself-otel bridge")
+        return
+    except (ValueError, KeyError, TypeError):
+        yield fault("bridge", f"What answers at {url} is not a bridge.", "Give the address that it listens on.")
+        return
+    for problem in problems:
+        yield fault("bridge", problem, "See docs/troubleshooting.md.")
+    if queue.get("target_away"):
+        waiting = f"{queue['requests']} requests wait, the oldest for {queue['oldest_age_s']:.0f} s"
+        yield fault(
+            "bridge", f"The target does not take webhooks: {waiting}.", "Start it, or mend the URL of --forward."
+        )
+    if queue.get("orphans"):
+        cause = f"{queue['orphans']} requests in the queue belong to a route that is gone."
+        yield fault("bridge", cause, "Start the bridge with that route, or delete the folder's files.")
+    if health.get("ok"):
+        yield ok("bridge", f"The bridge is well; {queue.get('requests', 0)} requests wait.")

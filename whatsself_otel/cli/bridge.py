@@ -1,0 +1,158 @@
+"""``whatsself-otel bridge``: a gateway's webhooks, observed and passed on as they came."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import importlib.util
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from whatsself_otel.errors import ConfigError
+from whatsself_otel.stack.errors import MISSING, WRONG_USE, CommandError
+from whatsself_otel.stack.paths import locked
+from whatsself_otel.whatsapp.detect import PROVIDERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from whatsself_otel.bridge.config import BridgeConfig
+
+SERVICE_NAME: Final = "whatsself-bridge"
+LOCK_NAME: Final = "bridge.lock"
+_MIB: Final = 1024 * 1024
+_EXAMPLES: Final = """\
+A route is PATH=PROVIDER or PATH=PROVIDER@URL; the longest path that fits takes a request. The path of the request is
+kept, and added to that of the target's URL. Health: GET /-/health. Telemetry leaves as the OTEL_* and WHATSSELF_OTEL_*
+variables say; secrets of providers are WHATSSELF_OTEL_WHATSAPP_*_FILE.
+
+examples:
+  whatsself-otel bridge --provider evolution
+  whatsself-otel bridge --provider evolution --forward http://127.0.0.1:5678 --queue queue
+  whatsself-otel bridge --route /webhook/waha=waha@http://127.0.0.1:5678 --route /meta=cloud_api
+  whatsself-otel bridge --listen 0.0.0.0:8085 --provider waha --token-file bridge-token.txt
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``bridge``."""
+    parser = subparsers.add_parser(
+        "bridge",
+        help="metrics, traces and logs from a gateway's webhooks, without any code",
+        description="Takes the webhooks of WhatsApp gateways, records what they tell, and passes them on unchanged.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--listen", default="127.0.0.1:8085", metavar="HOST:PORT", help="default: 127.0.0.1:8085")
+    parser.add_argument("--provider", choices=PROVIDERS, help="whose webhooks come; default: as their shape tells")
+    parser.add_argument("--forward", metavar="URL", help="where they go on to; default: the bridge answers itself")
+    parser.add_argument("--route", action="append", default=[], metavar="ROUTE", help="one path; repeatable")
+    parser.add_argument("--queue", type=Path, metavar="DIR", help="keep what the target cannot take, and deliver later")
+    parser.add_argument("--queue-max-size", type=int, default=1024, metavar="MIB", help="of the queue (default: 1024)")
+    parser.add_argument("--queue-max-age", type=float, default=72.0, metavar="HOURS", help="then give up (default: 72)")
+    parser.add_argument("--token-file", type=Path, help="gateways show what it holds, in X-Bridge-Token or the path")
+    parser.add_argument("--verify-token-file", type=Path, help="what Meta shows when the webhook is registered")
+    parser.add_argument("--public-url", metavar="URL", help="under which providers reach the bridge, for Twilio")
+    parser.add_argument("--max-body", type=int, default=64, metavar="MIB", help="longest body (default: 64)")
+    parser.add_argument("--timeout", type=float, default=10.0, metavar="S", help="for the target (default: 10)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the bridge until it is told to end."""
+    if importlib.util.find_spec("aiohttp") is None:
+        raise CommandError("The bridge needs aiohttp. Run: pip install 'whatsself-otel[bridge]'", status=MISSING)
+    try:
+        config = _config(arguments)
+        with _only_one(config.queue):
+            asyncio.run(_serve(config))
+    except ConfigError as error:
+        raise CommandError(str(error), status=WRONG_USE) from error
+    except OSError as error:
+        raise CommandError(f"The bridge cannot start: {error}. Is another one running?") from error
+    return 0
+
+
+@contextlib.contextmanager
+def _only_one(queue: Path | None) -> Iterator[None]:
+    """Keep another bridge from the queue: it would deliver everything twice."""
+    if queue is None:
+        yield
+        return
+    with locked(queue / LOCK_NAME) as is_ours:
+        if not is_ours:
+            raise CommandError(f"Another bridge uses the queue {queue}: give each a folder of its own.")
+        yield
+
+
+async def _serve(config: BridgeConfig) -> None:
+    from whatsself_otel.bridge.server import Bridge
+    from whatsself_otel.setup import setup_telemetry
+
+    with setup_telemetry(config=_telemetry_config()) as telemetry, _stop_event() as stop:
+        async with Bridge(config, telemetry) as bridge:
+            print(f"Listening http://{config.host}:{bridge.port}", file=sys.stderr, flush=True)
+            await stop.wait()
+
+
+@contextlib.contextmanager
+def _stop_event() -> Iterator[asyncio.Event]:
+    """Yield an event that is set when the process is told to end, so that requests under way are answered first."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def end(_number: int, _frame: object) -> None:
+        loop.call_soon_threadsafe(stop.set)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _telemetry_config() -> Any:
+    from whatsself_otel.config import TelemetryConfig
+
+    is_named = "OTEL_SERVICE_NAME" in os.environ or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    return TelemetryConfig() if is_named else TelemetryConfig(service_name=SERVICE_NAME)
+
+
+def _config(arguments: argparse.Namespace) -> BridgeConfig:
+    from whatsself_otel.bridge.config import ANY, BridgeConfig, Route
+
+    host, _, port = arguments.listen.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ConfigError([f"--listen must be HOST:PORT, got {arguments.listen!r}."])
+    routes = [Route.parse(text) for text in arguments.route]
+    if arguments.provider or arguments.forward or not routes:
+        routes.append(Route(provider=arguments.provider or ANY, forward=arguments.forward))
+    return BridgeConfig(
+        host=host.strip("[]"),
+        port=int(port),
+        routes=tuple(routes),
+        queue=arguments.queue,
+        queue_max_bytes=arguments.queue_max_size * _MIB,
+        queue_max_age_s=arguments.queue_max_age * 3600,
+        token=_secret(arguments.token_file, "--token-file"),
+        verify_token=_secret(arguments.verify_token_file, "--verify-token-file"),
+        public_url=arguments.public_url,
+        max_body_bytes=arguments.max_body * _MIB,
+        forward_timeout_s=arguments.timeout,
+    )
+
+
+def _secret(path: Path | None, option: str) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        found = path.read_bytes().strip()
+    except OSError as error:
+        raise ConfigError([f"the file of {option} cannot be read ({error.strerror})."]) from error
+    if not found:
+        raise ConfigError([f"the file of {option} is empty: write a long random text into it."])
+    return found
