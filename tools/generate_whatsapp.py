@@ -183,6 +183,64 @@ PAGES: Final = {
             ),
         ),
     ),
+    "zapi": Page(
+        "zapi",
+        "Z-API",
+        (
+            _text(
+                "Z-API signs nothing and calls only HTTPS addresses: behind a proxy, give "
+                "[the bridge](../bridge.md) a token and make it the first part of the path. The session is the "
+                "instance; name it by `WHATSSELF_OTEL_WHATSAPP_SESSIONS`.",
+                "A Z-API não assina nada e só chama endereços HTTPS: atrás de um proxy, dê um token à "
+                "[bridge](../bridge.md) e faça dele a primeira parte do caminho. A sessão é a instância; dê um nome a "
+                "ela com `WHATSSELF_OTEL_WHATSAPP_SESSIONS`.",
+            ),
+            _text(
+                "A message of yours is told by `DeliveryCallback`, by `MessageStatusCallback` and, where that is "
+                "switched on, by `ReceivedCallback`: it counts once. `READ_BY_ME` is your own reading.",
+                "Uma mensagem sua chega por `DeliveryCallback`, por `MessageStatusCallback` e, se isso está ligado, "
+                "por `ReceivedCallback`: ela conta uma vez. `READ_BY_ME` é a sua própria leitura.",
+            ),
+        ),
+    ),
+    "wppconnect": Page(
+        "wppconnect",
+        "WPPConnect",
+        (
+            _text(
+                "WPPConnect server signs nothing: off this machine, give [the bridge](../bridge.md) a token as the "
+                "first part of the path. `onack` needs `listenAcks`, messages of your own need `onSelfMessage`.",
+                "O servidor WPPConnect não assina nada: fora desta máquina, dê um token à [bridge](../bridge.md) como "
+                "primeira parte do caminho. `onack` precisa de `listenAcks`, mensagens suas de `onSelfMessage`.",
+            ),
+            _text(
+                "An `onack` has the time of the message, not its own: it has no place in `webhook_lag_seconds`.",
+                "Um `onack` traz a hora da mensagem, não a sua: ele não entra em `webhook_lag_seconds`.",
+            ),
+        ),
+    ),
+    "twilio": Page(
+        "twilio",
+        "Twilio",
+        (
+            _text(
+                "Twilio posts forms and signs its own address with them: put the account's auth token into a file and "
+                "its path into `WHATSSELF_OTEL_WHATSAPP_TWILIO_AUTH_TOKEN_FILE`. Behind a proxy that changes host or "
+                "scheme, `observe` takes the address as `url=`, and the bridge as `--public-url`.",
+                "A Twilio envia formulários e assina com eles o endereço que chamou: ponha o auth token da conta em um "
+                "arquivo e o caminho em `WHATSSELF_OTEL_WHATSAPP_TWILIO_AUTH_TOKEN_FILE`. Atrás de um proxy que troca "
+                "o host ou o esquema, `observe` recebe o endereço em `url=`, e a bridge em `--public-url`.",
+            ),
+            _text(
+                "The session is the business's own number, under a pseudonym unless "
+                "`WHATSSELF_OTEL_WHATSAPP_SESSIONS` names it. Twilio gives no times, so nothing moves "
+                "`webhook_lag_seconds`. A message by SMS moves nothing.",
+                "A sessão é o próprio número da empresa, sob um pseudônimo, a menos que "
+                "`WHATSSELF_OTEL_WHATSAPP_SESSIONS` lhe dê um nome. A Twilio não informa horas, por isso nada altera "
+                "`webhook_lag_seconds`. Uma mensagem por SMS não altera nada.",
+            ),
+        ),
+    ),
 }
 
 _CODES_TITLE: Final = _text("Error codes of WhatsApp", "Códigos de erro do WhatsApp")
@@ -199,6 +257,7 @@ _TABLES: Final = {
     "baileys": _text(
         "Linked devices: Baileys, Evolution API, WAHA", "Aparelhos conectados: Baileys, Evolution API, WAHA"
     ),
+    "twilio": _text("Twilio: `ErrorCode`", "Twilio: `ErrorCode`"),
     "http": _text("Answers of a gateway that say no more", "Respostas de um gateway que não dizem mais"),
 }
 

@@ -87,7 +87,6 @@ def test_evolutions_key_stands_in_the_body(
         assert send(bridge.port, post("/", json.dumps(webhook).encode()))[0] == status
 
 
-@pytest.mark.skip(reason="its adapter comes next")
 def test_twilio_signs_its_address_and_the_form(start: Callable[..., Telemetry], key_file: Path) -> None:
     telemetry = start(whatsapp=WhatsAppConfig(twilio_auth_token_file=key_file))
     form = b"To=whatsapp%3A%2B5511900000999&AccountSid=AC0&MessageSid=SM0&MessageStatus=sent"

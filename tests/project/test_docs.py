@@ -87,7 +87,7 @@ TRANSLATED = {
     },
     **{
         f"docs/whatsapp/{page}.md": f"docs/pt-BR/whatsapp/{page}.md"
-        for page in ("cloud-api", "evolution", "waha", "baileys", "error-codes")
+        for page in ("cloud-api", "evolution", "waha", "baileys", "zapi", "wppconnect", "twilio", "error-codes")
     },
     **{page: page.replace("runbooks/", "runbooks/pt-BR/") for page in PAGES if re.match(r"docs/runbooks/\w+\.", page)},
 }

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FOLDER = Path(__file__).parents[2] / "registry" / "vectors" / "payloads"
-PROVIDERS = ("cloud_api", "evolution", "waha", "baileys")
+PROVIDERS = ("cloud_api", "evolution", "waha", "baileys", "zapi", "wppconnect", "twilio")
 
 
 @dataclass(frozen=True, slots=True)

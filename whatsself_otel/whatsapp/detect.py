@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsself_otel.whatsapp import baileys, cloud_api, evolution, waha
+from whatsself_otel.whatsapp import baileys, cloud_api, evolution, twilio, waha, wppconnect, zapi
 from whatsself_otel.whatsapp.reading import word
 
 if TYPE_CHECKING:
@@ -21,12 +21,18 @@ ADAPTERS: Final[Mapping[str, Adapter]] = {
     evolution.PROVIDER: evolution.parse,
     waha.PROVIDER: waha.parse,
     baileys.PROVIDER: baileys.parse,
+    zapi.PROVIDER: zapi.parse,
+    wppconnect.PROVIDER: wppconnect.parse,
+    twilio.PROVIDER: twilio.parse,
 }
 NAMES: Final[Mapping[str, frozenset[str]]] = {
     cloud_api.PROVIDER: cloud_api.NAMES,
     evolution.PROVIDER: evolution.NAMES,
     waha.PROVIDER: waha.NAMES,
     baileys.PROVIDER: baileys.NAMES,
+    zapi.PROVIDER: zapi.NAMES,
+    wppconnect.PROVIDER: wppconnect.NAMES,
+    twilio.PROVIDER: twilio.NAMES,
 }
 """Names of events by provider: the bounded set of the attribute ``event``."""
 PROVIDERS: Final = tuple(ADAPTERS)
@@ -63,9 +69,24 @@ def _is_baileys(payload: Mapping[str, Any]) -> bool:
     return any(name in payload for name in baileys.NAMES) or word(payload.get("msg")) in baileys.NAMES
 
 
+def _is_zapi(payload: Mapping[str, Any]) -> bool:
+    return "instanceId" in payload and word(payload.get("type")) in zapi.NAMES
+
+
+def _is_wppconnect(payload: Mapping[str, Any]) -> bool:
+    return "session" in payload and word(payload.get("event")) in wppconnect.NAMES
+
+
+def _is_twilio(payload: Mapping[str, Any]) -> bool:
+    return "AccountSid" in payload and ("MessageSid" in payload or "SmsSid" in payload)
+
+
 _SHAPES: Final = (
     (cloud_api.PROVIDER, _is_cloud_api),
     (evolution.PROVIDER, _is_evolution),
+    (wppconnect.PROVIDER, _is_wppconnect),
     (waha.PROVIDER, _is_waha),
+    (zapi.PROVIDER, _is_zapi),
+    (twilio.PROVIDER, _is_twilio),
     (baileys.PROVIDER, _is_baileys),
 )

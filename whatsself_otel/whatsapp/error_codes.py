@@ -5,7 +5,8 @@ Each provider's error codes: the reason they stand for, and whose fault that is.
 with the person who was written to. docs/whatsapp/error-codes.md is generated from this table.
 
 Sources, read on 2026-11-30: Meta's page "WhatsApp error codes" (updated 2026-06-18) and the classes of pywa 4.5.0 for
-the Cloud API; Baileys at 78e7e4e2cf for statuses of a socket and of a refused message; HTTP for answers of gateways.
+the Cloud API; Twilio's error and warning dictionary; Baileys at 78e7e4e2cf for statuses of a socket and of a refused
+message; HTTP for answers of gateways.
 """
 
 from __future__ import annotations
@@ -131,6 +132,26 @@ Why WhatsApp refused a message of a linked device: ``messageStubParameters`` of 
 Evolution API and WAHA (NOWEB) pass these on.
 """
 
+TWILIO: Final[Mapping[int, ErrorCode]] = _table(
+    ((20003, 63001, 63002), "auth"),
+    ((20429, 63018, 63038), "rate_limited"),
+    ((21211, 63003, 63015, 63024), "not_on_whatsapp"),
+    ((21610,), "opted_out"),
+    ((63004, 63009, 63012, 63026), "provider_error"),
+    ((63005, 63013, 63021, 63030, 63031, 63035), "invalid_request"),
+    ((63007, 63008, 63020, 63022), "registration"),
+    ((63010, 63017), "provider_error"),
+    ((63014, 63033), "blocked"),
+    ((63016,), "outside_window"),
+    ((63019, 63029), "media"),
+    ((63027, 63028, 63040, 63041, 63042), "template"),
+    ((63032,), "experiment"),
+    ((63036,), "undeliverable"),
+    ((63049,), "marketing_limit"),
+    ((63051,), "account_restricted"),
+)
+"""``ErrorCode`` of Twilio, where its channel is WhatsApp."""
+
 HTTP: Final[Mapping[int, ErrorCode]] = _table(
     ((400, 404, 405, 409, 411, 415, 422), "invalid_request"),
     ((401, 403, 407), "auth"),
@@ -145,6 +166,7 @@ HTTP: Final[Mapping[int, ErrorCode]] = _table(
 TABLES: Final[Mapping[str, Mapping[int, ErrorCode]]] = {
     "cloud_api": CLOUD_API,
     "baileys": BAILEYS,
+    "twilio": TWILIO,
     "http": HTTP,
 }
 

@@ -45,7 +45,7 @@ _NOTICES: Final = frozenset(
         *("event.response.failed", "engine.event"),
     }
 )
-_ACKS: Final = {-1: "failed", 1: "sent", 2: "delivered", 3: "read", 4: "played"}
+ACKS: Final = {-1: "failed", 1: "sent", 2: "delivered", 3: "read", 4: "played"}
 _SESSIONS: Final[Mapping[str, tuple[str, str | None]]] = {
     "stopped": ("disconnected", "restart"),
     "starting": ("starting", None),
@@ -64,7 +64,7 @@ _STATES: Final[Mapping[str, tuple[str, str]]] = {
     "smb_tos_block": ("banned", "banned"),
 }
 """``state.change`` of the engine (whatsapp-web.js, WAState), where it is a loss."""
-_WEBJS_CONTENTS: Final = {
+WEBJS_CONTENTS: Final = {
     "chat": "text",
     "image": "image",
     "video": "video",
@@ -82,7 +82,7 @@ _WEBJS_CONTENTS: Final = {
     "order": "other",
     "product": "other",
 }
-_WEBJS_SILENT: Final = frozenset(
+WEBJS_SILENT: Final = frozenset(
     {
         *("e2e_notification", "notification", "notification_template", "group_notification", "gp2", "call_log"),
         *("protocol", "ciphertext", "revoked", "broadcast_notification", "debug"),
@@ -164,10 +164,10 @@ def _message(data: Any, common: dict[str, Any], addresses: Addresses) -> Iterato
 def _content(message: Mapping[str, Any]) -> str | None:
     """Return the kind of content, None if nobody wrote it."""
     kind = word(at_path(message, "_data", "type"))
-    if kind in _WEBJS_SILENT:
+    if kind in WEBJS_SILENT:
         return None
-    if kind in _WEBJS_CONTENTS:
-        return _WEBJS_CONTENTS[kind]
+    if kind in WEBJS_CONTENTS:
+        return WEBJS_CONTENTS[kind]
     inner = mapping(at_path(message, "_data", "message") or at_path(message, "_data", "Message"))
     found = next((BAILEYS_CONTENTS[name] for name in inner if name in BAILEYS_CONTENTS), None)
     if found is not None:
@@ -191,7 +191,7 @@ def _ack(data: Any, common: dict[str, Any], addresses: Addresses) -> Iterator[Ev
     message = mapping(data)
     ack = number(message.get("ack"))
     found = _common(message, {**common}, addresses)
-    status = None if ack is None else _ACKS.get(int(ack))
+    status = None if ack is None else ACKS.get(int(ack))
     if status is None or found["direction"] != "outbound":  # of a message to us it says that we have read it
         yield ProviderNotice(**found)
         return
