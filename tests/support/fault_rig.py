@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from otlp_sink import Sink
 
@@ -131,11 +132,11 @@ def own_metric(collector: Collector, name: str, **labels: str) -> float:
     return sum(float(value) for shown, value in lines if all(each in shown for each in wanted))
 
 
-def note(proof: str, result: Tally, remark: str) -> None:
+def note(proof: str, result: Tally, remark: str, page: Path = PAGE) -> None:
     """Write the dated result of *proof* into the page of the proofs, in place of the one before."""
     today = dt.datetime.now(dt.UTC).date()
     row = f"| {proof} | {today} | {result.sent} | {result.received} | {result.duplicated} | {result.lost} | {remark} |"
-    head, *lines = PAGE.read_text("utf-8").partition("| --- | --- | ---: | ---: | ---: | ---: | --- |\n")
+    head, *lines = page.read_text("utf-8").partition("| --- | --- | ---: | ---: | ---: | ---: | --- |\n")
     rows = {line.split(" | ")[0]: line for line in lines[1].splitlines() if line.startswith("| ")}
     rows[f"| {proof}"] = row
-    PAGE.write_text(head + lines[0] + "\n".join(rows[key] for key in sorted(rows)) + "\n", "utf-8")
+    page.write_text(head + lines[0] + "\n".join(rows[key] for key in sorted(rows)) + "\n", "utf-8")
