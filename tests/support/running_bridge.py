@@ -16,16 +16,17 @@ from whatsself_otel.bridge.config import BridgeConfig
 from whatsself_otel.bridge.server import Bridge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from whatsself_otel import Telemetry
+    from whatsself_otel.bridge.polling import Poll
 
 
 @contextmanager
-def running_bridge(telemetry: Telemetry, **settings: Any) -> Iterator[Bridge]:
+def running_bridge(telemetry: Telemetry, *, polls: Iterable[Poll] = (), **settings: Any) -> Iterator[Bridge]:
     """Run a bridge on a free port until the block ends."""
-    bridge = Bridge(BridgeConfig(**{"port": 0, **settings}), telemetry)
+    bridge = Bridge(BridgeConfig(**{"port": 0, **settings}), telemetry, polls)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()

@@ -55,7 +55,7 @@ class Route:
         if self.provider not in {*PROVIDERS, ANY}:
             yield f"the provider of a route must be one of {', '.join((*PROVIDERS, ANY))}, got {self.provider!r}."
         if self.forward is not None:
-            yield from _problems_of_url(self.forward)
+            yield from problems_of_url(self.forward)
 
     def takes(self, path: str) -> bool:
         """Return whether a request to *path* is its own."""
@@ -135,7 +135,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _problems_of_url(url: str) -> Iterator[str]:
+def problems_of_url(url: str) -> Iterator[str]:
+    """Yield what is wrong with the URL of a target or gateway."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         yield "a target must be a URL that begins with http:// or https://."

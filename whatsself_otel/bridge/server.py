@@ -16,15 +16,19 @@ from whatsself_otel.bridge.gate import Gate
 from whatsself_otel.bridge.instruments import BridgeInstruments
 from whatsself_otel.bridge.observing import IN_THREAD_BYTES, Observer, set_outcome
 from whatsself_otel.bridge.own_answers import own_answer, refusal
+from whatsself_otel.bridge.polling import Poller
 from whatsself_otel.bridge.request_queue import QueueFullError, RequestQueue
 from whatsself_otel.bridge.requests import Answer, WebhookRequest, end_to_end
 from whatsself_otel.catalogue import SCHEMA_URL
 from whatsself_otel.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from opentelemetry.metrics import Meter
 
     from whatsself_otel.bridge.config import BridgeConfig, Route
+    from whatsself_otel.bridge.polling import Poll
     from whatsself_otel.setup import Telemetry
 
 HEALTH_PATH: Final = "/-/health"
@@ -57,13 +61,14 @@ class Bridge:
     Args:
         config: How it runs.
         telemetry: What it records on.
+        polls: Gateways that it asks for the state of their sessions.
 
     Raises:
         ConfigError: A route is open to everybody.
         OSError: The port is taken, or the queue's folder cannot be used.
     """
 
-    def __init__(self, config: BridgeConfig, telemetry: Telemetry) -> None:
+    def __init__(self, config: BridgeConfig, telemetry: Telemetry, polls: Iterable[Poll] = ()) -> None:
         self.config = config
         self._telemetry = telemetry
         self._gate = Gate(config, telemetry.whatsapp)
@@ -76,6 +81,7 @@ class Bridge:
         if self._queue is not None:
             self._instruments.observe_queue(self._queue.__len__, self._oldest_age_s)
         self._deliveries: list[Delivery] = []
+        self._pollers = [Poller(poll, telemetry.whatsapp) for poll in polls]
         self._held_bytes = 0
         self._opened = contextlib.AsyncExitStack()
 
@@ -90,6 +96,8 @@ class Bridge:
             await opened.enter_async_context(self._forwarder)
             for route in self.config.routes:
                 self._begin_delivery(route, opened)
+            for poller in self._pollers:
+                opened.push_async_callback(_end, asyncio.create_task(poller.run(), name="bridge poll"))
             server = web.Server(
                 self._answer,
                 auto_decompress=False,
@@ -112,8 +120,9 @@ class Bridge:
         queue, telemetry = self._queue, self._telemetry.health()
         orphans = 0 if queue is None else queue.count_orphans([route.path for route in self.config.routes])
         is_away = any(delivery.is_target_away for delivery in self._deliveries)
+        is_answered = all(poller.is_answered for poller in self._pollers)
         return {
-            "ok": telemetry.ok and not is_away and not orphans,
+            "ok": telemetry.ok and not is_away and not orphans and is_answered,
             "routes": [
                 {"provider": route.provider, "forwards": route.forward is not None} for route in self.config.routes
             ],
@@ -125,6 +134,7 @@ class Bridge:
                 "orphans": orphans,
                 "target_away": is_away,
             },
+            "polls": {"gateways": len(self._pollers), "ok": is_answered},
             "telemetry": {"ok": telemetry.ok, "problems": list(telemetry.problems)},
         }
 

@@ -18,22 +18,25 @@ from whatsself_otel.stack.paths import locked
 from whatsself_otel.whatsapp.detect import PROVIDERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from whatsself_otel.bridge.config import BridgeConfig
+    from whatsself_otel.bridge.polling import Poll
 
 SERVICE_NAME: Final = "whatsself-bridge"
 LOCK_NAME: Final = "bridge.lock"
 _MIB: Final = 1024 * 1024
 _EXAMPLES: Final = """\
 A route is PATH=PROVIDER or PATH=PROVIDER@URL; the longest path that fits takes a request. The path of the request is
-kept, and added to that of the target's URL. Health: GET /-/health. Telemetry leaves as the OTEL_* and WHATSSELF_OTEL_*
-variables say; secrets of providers are WHATSSELF_OTEL_WHATSAPP_*_FILE.
+kept, and added to that of the target's URL. A gateway to ask is PROVIDER=URL or PROVIDER=URL,KEY_FILE. Health:
+GET /-/health. Telemetry leaves as the OTEL_* and WHATSSELF_OTEL_* variables say; secrets of providers are
+WHATSSELF_OTEL_WHATSAPP_*_FILE.
 
 examples:
   whatsself-otel bridge --provider evolution
   whatsself-otel bridge --provider evolution --forward http://127.0.0.1:5678 --queue queue
   whatsself-otel bridge --route /webhook/waha=waha@http://127.0.0.1:5678 --route /meta=cloud_api
+  whatsself-otel bridge --poll waha=http://127.0.0.1:3000,waha-key.txt
   whatsself-otel bridge --listen 0.0.0.0:8085 --provider waha --token-file bridge-token.txt
 """
 
@@ -57,6 +60,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--token-file", type=Path, help="gateways show what it holds, in X-Bridge-Token or the path")
     parser.add_argument("--verify-token-file", type=Path, help="what Meta shows when the webhook is registered")
     parser.add_argument("--public-url", metavar="URL", help="under which providers reach the bridge, for Twilio")
+    parser.add_argument("--poll", action="append", default=[], metavar="GATEWAY", help="ask it for its sessions")
+    parser.add_argument("--poll-interval", type=float, default=30.0, metavar="S", help="between two (default: 30)")
     parser.add_argument("--max-body", type=int, default=64, metavar="MIB", help="longest body (default: 64)")
     parser.add_argument("--timeout", type=float, default=10.0, metavar="S", help="for the target (default: 10)")
     parser.set_defaults(run=run)
@@ -67,9 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
     if importlib.util.find_spec("aiohttp") is None:
         raise CommandError("The bridge needs aiohttp. Run: pip install 'whatsself-otel[bridge]'", status=MISSING)
     try:
-        config = _config(arguments)
+        config, polls = _config(arguments), _polls(arguments)
         with _only_one(config.queue):
-            asyncio.run(_serve(config))
+            asyncio.run(_serve(config, polls))
     except ConfigError as error:
         raise CommandError(str(error), status=WRONG_USE) from error
     except OSError as error:
@@ -89,12 +94,12 @@ def _only_one(queue: Path | None) -> Iterator[None]:
         yield
 
 
-async def _serve(config: BridgeConfig) -> None:
+async def _serve(config: BridgeConfig, polls: Sequence[Poll]) -> None:
     from whatsself_otel.bridge.server import Bridge
     from whatsself_otel.setup import setup_telemetry
 
     with setup_telemetry(config=_telemetry_config()) as telemetry, _stop_event() as stop:
-        async with Bridge(config, telemetry) as bridge:
+        async with Bridge(config, telemetry, polls) as bridge:
             print(f"Listening http://{config.host}:{bridge.port}", file=sys.stderr, flush=True)
             await stop.wait()
 
@@ -144,6 +149,15 @@ def _config(arguments: argparse.Namespace) -> BridgeConfig:
         max_body_bytes=arguments.max_body * _MIB,
         forward_timeout_s=arguments.timeout,
     )
+
+
+def _polls(arguments: argparse.Namespace) -> list[Poll]:
+    from whatsself_otel.bridge.polling import Poll
+
+    def read_key(file: Path) -> str:
+        return (_secret(file, "--poll") or b"").decode()
+
+    return [Poll.parse(given, read_key, arguments.poll_interval) for given in arguments.poll]
 
 
 def _secret(path: Path | None, option: str) -> bytes | None:

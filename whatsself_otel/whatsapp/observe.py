@@ -205,6 +205,17 @@ class WhatsApp:
             self._fail(error)
             return False
 
+    def record_states(self, payload: object, provider: str) -> None:
+        """Record the states of sessions that a gateway was asked for, as the webhook that would tell them."""
+        try:
+            self._recorder.record_states(self.parse(payload, provider))
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(error)
+
+    def retire_session(self, name: str) -> None:
+        """Record that a session was removed for good; *name* as the provider uses it."""
+        self._metrics.session_retired(session=self.config.sessions.get(name) or self._metrics.name_of(name))
+
     def count_rejected(self, reason: str, provider: str | None = None) -> None:
         """Count a webhook that was not read: ``signature``, ``malformed`` or ``too_large``."""
         self._metrics.provider.count_rejected(provider, reason)

@@ -81,6 +81,12 @@ class Recorder:
                 self._record(event, origin, expects_reply=expects_reply)
         return told
 
+    def record_states(self, events: Sequence[Event]) -> None:
+        """Record states that were asked for: no webhook came, so none is counted."""
+        for event in events:
+            named = self._named(event, 0, None)
+            _RECORDED.get(type(named), _nothing)(self, named)
+
     def record_sent(self, event: Event, *, origin: str, contact_id: str | None) -> Event:
         """Record the answer to a message that was sent, and return its event."""
         named = self._named(event, 0, None)

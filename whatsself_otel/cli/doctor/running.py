@@ -63,5 +63,7 @@ def check_bridge(url: str, config: TelemetryConfig) -> Iterator[Finding]:
     if queue.get("orphans"):
         cause = f"{queue['orphans']} requests in the queue belong to a route that is gone."
         yield fault("bridge", cause, "Start the bridge with that route, or delete the folder's files.")
+    if not health.get("polls", {}).get("ok", True):
+        yield fault("bridge", "A gateway does not tell its sessions.", "Check URL and key file of --poll.")
     if health.get("ok"):
         yield ok("bridge", f"The bridge is well; {queue.get('requests', 0)} requests wait.")
