@@ -85,6 +85,8 @@ TRANSLATED = {
         f"docs/{page}.md": f"docs/pt-BR/{page}.md"
         for page in ("first-steps", "production", "several-processes", "troubleshooting", "whatsapp")
     },
+    "docs/bridge.md": "docs/pt-BR/bridge.md",
+    **{f"docs/no-code/{page}.md": f"docs/pt-BR/no-code/{page}.md" for page in ("n8n", "typebot", "evolution", "waha")},
     **{
         f"docs/whatsapp/{page}.md": f"docs/pt-BR/whatsapp/{page}.md"
         for page in ("cloud-api", "evolution", "waha", "baileys", "zapi", "wppconnect", "twilio", "error-codes")

@@ -109,7 +109,11 @@ class TestInstalled:
         pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         versions = ["--constraint", str(ROOT / "constraints.txt")]
         done = subprocess.run(
-            [*pip, *versions, f"{path}[demo,prometheus]"], capture_output=True, text=True, check=False, timeout=600
+            [*pip, *versions, f"{path}[bridge,demo,prometheus]"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
         )
         if "No matching distribution" in done.stderr and os.environ.get("CI") != "true":
             pytest.skip("no package index answers")

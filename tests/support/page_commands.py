@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from markdown_pages import commands
+
 from whatsself_otel import __version__
 
 RUN_HERE = {
@@ -23,6 +25,9 @@ _FIRST_STEPS = "tests/project/test_docs.py::TestFirstSteps::test_lead_to_ones_ow
 _WHEEL = "tests/project/test_packaging.py::TestInstalled::test_first_steps_lead_from_the_wheel_to_ones_own_message"
 _FIRST_BLOCK = "tests/project/test_first_block.py::test_the_first_block_works_where_there_is_no_python_by_that_name"
 _RUN_ONE = "tests/collector/test_vendor_switch.py::TestSaasVendor::test_gets_all_signals_with_its_headers"
+
+_NO_CODE = [f"docs/no-code/{page}.md" for page in ("n8n", "typebot", "evolution", "waha")]
+_WALKED = "tests/bridge/test_no_code_pages.py::test_each_page_leads_to_its_number"
 
 TIED = {
     "celery --app tasks worker": (
@@ -50,6 +55,11 @@ TIED = {
     "'http://127.0.0.1:8000/messages/message-1?contact_id=contact-1').raise_for_status()\"": _FIRST_STEPS,
     **dict.fromkeys(("python3 -m venv .venv", ". .venv/bin/activate", 'pip install ".[demo]"'), _FIRST_BLOCK),
     'python -m pip install --upgrade ".[prometheus]"': _WHEEL,
+    'python -m pip install ".[bridge]"': _WHEEL,
+    **dict.fromkeys((each for page in _NO_CODE for each in commands(page)[2:]), _WALKED),
+    "whatsself-otel bridge --provider evolution --forward http://127.0.0.1:5678 --queue bridge-queue": (
+        "tests/bridge/test_bridge_proof.py::test_a_hundred_webhooks_a_second_are_neither_lost_nor_doubled"
+    ),
     "python -m pytest examples/test_reply.py": (
         "tests/project/test_examples.py::TestOwnTests::test_the_fixture_serves_the_tests_of_an_application"
     ),

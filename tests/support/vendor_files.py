@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 BASE = ROOT / "collector/config.yaml"
 VENDORS = tuple(sorted(path.stem for path in (ROOT / "collector/vendors").glob("*.yaml")))
-INPUTS = ("sources/pino", "scale/gateway", "scale/kafka-consumer")
+INPUTS = ("sources/evolution", "sources/pino", "scale/gateway", "scale/kafka-consumer")
 """The files that receive from outside."""
 OUTPUTS = ("scale/agent", "scale/kafka-producer")
 """The files of collector/scale that send, like a vendor's."""
