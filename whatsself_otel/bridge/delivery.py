@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _logger: Final = OwnLogger("whatsself_bridge")
 
 FIRST_PAUSE_S: Final = 0.5
-LAST_PAUSE_S: Final = 15.0
+LAST_PAUSE_S: Final = 5.0
 """Pause after a target could not take a request, doubled each time up to here."""
 _FOR_GOOD: Final = frozenset({400, 410, 411, 413, 414, 415, 422, 431})
 """
