@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from whatsself_otel.cli.arguments import number, url, whole
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.stack.errors import MISSING, WRONG_USE, CommandError
 from whatsself_otel.stack.paths import locked
@@ -52,18 +53,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--listen", default="127.0.0.1:8085", metavar="HOST:PORT", help="default: 127.0.0.1:8085")
     parser.add_argument("--provider", choices=PROVIDERS, help="whose webhooks come; default: as their shape tells")
-    parser.add_argument("--forward", metavar="URL", help="where they go on to; default: the bridge answers itself")
+    parser.add_argument("--forward", type=url, metavar="URL", help="where they go on to; default: nowhere")
     parser.add_argument("--route", action="append", default=[], metavar="ROUTE", help="one path; repeatable")
     parser.add_argument("--queue", type=Path, metavar="DIR", help="keep what the target cannot take, and deliver later")
-    parser.add_argument("--queue-max-size", type=int, default=1024, metavar="MIB", help="of the queue (default: 1024)")
-    parser.add_argument("--queue-max-age", type=float, default=72.0, metavar="HOURS", help="then give up (default: 72)")
+    parser.add_argument("--queue-max-size", type=whole(1), default=1024, metavar="MIB", help="of it (default: 1024)")
+    parser.add_argument("--queue-max-age", type=number(0.01), default=72.0, metavar="HOURS", help="in it (default: 72)")
     parser.add_argument("--token-file", type=Path, help="gateways show what it holds, in X-Bridge-Token or the path")
     parser.add_argument("--verify-token-file", type=Path, help="what Meta shows when the webhook is registered")
-    parser.add_argument("--public-url", metavar="URL", help="under which providers reach the bridge, for Twilio")
+    parser.add_argument("--public-url", type=url, metavar="URL", help="by which Twilio reaches the bridge")
     parser.add_argument("--poll", action="append", default=[], metavar="GATEWAY", help="ask it for its sessions")
-    parser.add_argument("--poll-interval", type=float, default=30.0, metavar="S", help="between two (default: 30)")
-    parser.add_argument("--max-body", type=int, default=64, metavar="MIB", help="longest body (default: 64)")
-    parser.add_argument("--timeout", type=float, default=10.0, metavar="S", help="for the target (default: 10)")
+    parser.add_argument("--poll-interval", type=number(0.1), default=30.0, metavar="S", help="then again (default: 30)")
+    parser.add_argument("--max-body", type=whole(1, 1024), default=64, metavar="MIB", help="longest body (default: 64)")
+    parser.add_argument("--timeout", type=number(0.1, 600), default=10.0, metavar="S", help="of patience (default: 10)")
     parser.set_defaults(run=run)
 
 
@@ -76,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         with _only_one(config.queue):
             asyncio.run(_serve(config, polls))
     except ConfigError as error:
-        raise CommandError(str(error), status=WRONG_USE) from error
+        raise CommandError(" ".join(error.problems), status=WRONG_USE) from error
     except OSError as error:
         raise CommandError(f"The bridge cannot start: {error}. Is another one running?") from error
     return 0
