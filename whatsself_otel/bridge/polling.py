@@ -84,8 +84,6 @@ class Poll:
         url, _, file = rest.partition(",")
         problems = [] if provider in APIS else [f"--poll must begin with one of {', '.join(APIS)}, got {provider!r}."]
         problems += problems_of_url(url)
-        if interval_s <= 0:
-            problems.append(f"--poll-interval must be above 0, got {interval_s}.")
         if problems:
             raise ConfigError(problems)
         return cls(provider=provider, url=url, key=read_key(Path(file)) if file else None, interval_s=interval_s)
