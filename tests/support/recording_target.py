@@ -69,10 +69,10 @@ class Target:
     async def _go(self) -> None:
         if self._server is not None:
             self._server.close()
-            for writer in list(self._writers):
-                writer.transport.abort()
             self._server = None
-            await asyncio.sleep(0)
+        for writer in list(self._writers):
+            writer.transport.abort()
+        await asyncio.sleep(0.05)  # so that each connection is told that it is over
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
