@@ -486,3 +486,25 @@ class TestDockerCompose:
 
         assert "OTELCOL_VENDOR: datadog" in done.stdout
         assert "DD_API_KEY: k" in done.stdout
+
+
+class TestBridge:
+    @pytest.mark.skipif(sys.platform == "win32", reason="the command is for the shell of the container")
+    @pytest.mark.parametrize(
+        ("forward", "more"), [("", ""), ("http://n8n:5678/x y", "--forward|http://n8n:5678/x y|--queue|/data/queue|")]
+    )
+    def test_forwards_and_keeps_a_queue_only_where_there_is_a_target(
+        self, forward: str, more: str, tmp_path: Path
+    ) -> None:
+        service = services(read())["bridge"]
+        stub = tmp_path / "whatsself-otel"
+        stub.write_text('#!/bin/sh\nfor word in "$@"; do printf "%s|" "$word"; done\n')
+        stub.chmod(0o755)
+        environ = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "BRIDGE_FORWARD": forward}
+        command = [each.replace("$$", "$") for each in service["command"]]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True, timeout=20)
+
+        asked = "bridge|--listen|0.0.0.0:8085|--token-file|/run/secrets/bridge-token|"
+        assert done.stdout == asked + more
+        assert service["profiles"] == ["bridge"]
+        assert "bridge-token" in read()["secrets"]

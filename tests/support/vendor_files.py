@@ -57,7 +57,11 @@ def listed(value: str) -> list[str]:
 
 BUILDABLE = tuple(vendor for vendor in VENDORS if header(vendor)["lacking"] == "none")
 """The vendor files that need no component which the native build lacks."""
-BUILDABLE_FILES = (*BUILDABLE, *INPUTS, "scale/kafka-producer")
+BUILDABLE_FILES = (
+    *BUILDABLE,
+    *(name for name in INPUTS if header(name).get("lacking", "none") == "none"),
+    "scale/kafka-producer",
+)
 """Those, and the files of sources and scale of which the same holds."""
 
 SAMPLE_VALUES = {

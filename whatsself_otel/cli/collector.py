@@ -70,7 +70,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action.add_argument(
             "--vendor", action="append", default=[], metavar="NAME", help="repeatable; see `vendors list`"
         )
-        action.add_argument("--source", action="append", default=[], metavar="NAME", help="repeatable; pino: log files")
+        action.add_argument(
+            "--source",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="repeatable; pino: log files, evolution: its /metrics",
+        )
         action.add_argument(
             "--scale",
             action="append",
