@@ -1,4 +1,4 @@
-"""Evolution's own /metrics, scraped by the real collector, become the metrics of sessions that a bridge would record."""
+"""Evolution's own /metrics, scraped by the real collector, become the metrics of sessions that a bridge records."""
 
 from __future__ import annotations
 
