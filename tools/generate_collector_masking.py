@@ -1,103 +1,134 @@
 """
-Writes the collector's rules of names into collector/config.yaml, from the table that the package masks by.
+Writes collector/masking.yaml, what the collector masks by, from the rules that the package masks by.
 
     python tools/generate_collector_masking.py            # write
     python tools/generate_collector_masking.py --check    # exit 1 if the file is not what would be written
 
-RE2 has no look-ahead, so a name is matched at its end, in any case style: behind a separator, or as a word of camels.
-docs/masking.md lists what that cannot do.
+The expressions are made in collector_patterns.py; docs/masking.md lists what they cannot do.
 """
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import collector_numbers as digits
+import collector_patterns as patterns
 from pages import write_or_check
-
-from whatsself_otel.masking.keys import KEY_RULES, KeyRule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-CONFIG: Final = Path(__file__).resolve().parent.parent / "collector" / "config.yaml"
-_BEGIN: Final = "      # From the package's table, by tools/generate_collector_masking.py:\n"
-_END: Final = "      # (end of what is generated)\n"
-_TEXT_BEGIN: Final = "      # Known names inside text that is JSON, by tools/generate_collector_masking.py.\n"
-_TEXT_VALUE: Final = r'\\{1,7}"[^"]*"|"([^"\\]|\\.)*"|-?[0-9.]+|\[[^\]]*\]|\{[^}]*\}'
-_LONG_NAME: Final = 5
-TECHNICAL_ELSEWHERE: Final = frozenset({"name", "names", "message", "messages", "input", "prompt", "notify"})
-"""Whole names that other senders give to their own text: the detectors read what stands there."""
+CONFIG: Final = Path(__file__).resolve().parent.parent / "collector" / "masking.yaml"
+KNOWN_KEYS: Final = """
+    http.request.method http.response.status_code http.route url.path url.query url.full url.scheme server.address
+    server.port client.address client.port network.protocol.version network.peer.address network.peer.port
+    user_agent.original error.type exception.type exception.message exception.stacktrace exception.escaped db.system
+    db.system.name db.name db.namespace db.statement db.query.text db.query.summary db.operation.name
+    db.collection.name db.response.status_code service.name service.namespace service.version service.instance.id
+    deployment.environment.name telemetry.sdk.language telemetry.sdk.name telemetry.sdk.version
+    telemetry.distro.name telemetry.distro.version code.function.name code.file.path code.line.number thread.id
+    thread.name requestId contactId messageId triggerId flowId stepKey route session origin reason kind status state
+    outcome level event action pool masking.name masking.status masking.trace_state masking.version masking.body
+    masking.schema_url masking.event_name masking.severity_text
+""".split()  # noqa: SIM905 - a vocabulary reads as text
+"""Names of which the table says nothing: a look into a table instead of an expression."""
+_HEAD: Final = """\
+# What the collector masks by: given together with the base, which names these processors. Written by
+# tools/generate_collector_masking.py from the rules that the package masks by; do not edit. docs/masking.md says what
+# RE2 cannot do.
+
+processors:
+"""
+_SETTINGS: Final = """\
+    allow_all_keys: true
+    # Numbers, lists and maps are looked into as well; they become text where they held something.
+    redact_all_types: true
+    summary: silent
+"""
+_BETWEEN: Final = r"[\t\n\r !\"#$'()*,./:;<>?\[\]^_\x60{|}~\x{C0}-\x{24F}-]=*"
+_WORD: Final = f"[A-Za-z]+(?:[0-9]{{1,10}}[A-Za-z]+)*(?:[0-9]{{1,10}})?(?:(?:{_BETWEEN})+|$)"
+_PLAIN: Final = f"(?:{_BETWEEN})*(?:{_WORD})*"
+_UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+_QUEUE_ID: Final = "msg_1[0-9]{12}_[0-9a-z]{4,12}"
+_WITH_IDS: Final = f"(?:{_BETWEEN}|(?:{_UUID}|{_QUEUE_ID})(?:{_BETWEEN}|$)|{_WORD})*"
+NO_NUMBERS: Final = (
+    f"^{_PLAIN}(?:[0-9]{_PLAIN}){{0,5}}$",
+    f"^(?:{_UUID}|[0-9a-f]{{32}})$",
+    f"^{_QUEUE_ID}$",
+    "^wa[mc]id:[0-9a-f]{24}$",
+    f"^{_WITH_IDS}(?:[0-9]{_WITH_IDS}){{0,5}}$",
+)
+"""
+Texts in which no expression of digits can match: at most five digits that follow no letter, no more than ten that do,
+and nothing that may hide or announce a number; and ids that stay whole, whatever their digits look like.
+"""
+_RUN: Final = "[A-Za-z0-9]{1,16}"
+_SEPARATOR: Final = r"[ \n\r.,;/_?!()\[\]{}*$#%&|+~>^\\\x{C0}-\x{24F}]"
+_CLOCK: Final = "(?:[0-9]{2}T)?[0-9]{1,2}(?::[0-9]{2})+"
+NO_SIGNS: Final = (
+    rf"^(?:{_SEPARATOR}|{_RUN}(?:{_SEPARATOR}|-| = [?$]|$)|https?:/|{_CLOCK}|[0-9]{{1,3}}:[0-9]{{2,5}})*$",
+    "^(?:c[a-z0-9]{24}|[0-9a-f]{32})$",
+)
+"""Texts without a sign of names with values or of an option, and without a word as long as a token or base64."""
 
 
-def patterns() -> list[str]:
-    """The expressions that a blocked name matches, one a rule."""
-    return [_pattern(rule) for rule in KEY_RULES]
+def processors() -> dict[str, dict[str, list[tuple[str, str]]]]:
+    """Every processor with its lists of expressions, each with what it is about."""
+    fixed = list(patterns.fixed_words())
+    plain = [each for each in fixed if patterns.is_plain(each)]
+    signs = [
+        *_listed("What a fixed word announces", (each for each in fixed if each not in plain)),
+        ("Credentials of a URL", r"://[^\s/:@]*:[^\s/]+@"),
+        ("An id of the Cloud API that is not a value by itself", r"wa[mc]id[.][A-Za-z0-9+/_-]{8,}={0,2}"),
+        ("", r"HBg[H-P][A-Za-z0-9+/_-]{16,}={0,2}"),
+        *_listed("Names with their values in data", patterns.in_data()),
+        *_listed("Names with their values in text", (*patterns.in_text(), patterns.behind_tab())),
+        *_listed("Digits and text in base64", (digits.base64_of_digits(), digits.base64_of_text())),
+    ]
+    return {
+        "redaction/keys": {"blocked_key_patterns": _listed("", patterns.attribute_names())},
+        "redaction/words": {
+            "blocked_values": _listed("What a word announces in plain text", (*plain, digits.letterhead()))
+        },
+        "redaction/pairs": {"allowed_values": _listed("", NO_SIGNS), "blocked_values": signs},
+        "redaction/numbers": {"allowed_values": _listed("", NO_NUMBERS), "blocked_values": list(digits.numbers())},
+    }
 
 
-def _pattern(rule: KeyRule) -> str:
-    endings = sorted(name for name in (*rule.strict, *rule.exact, *_qualified(rule)) if not _counts(name, rule))
-    snake = "|".join(ending.replace("_", "[._-]?") for ending in endings)
-    camel = "|".join(sorted({"".join(word.title() for word in ending.split("_")) for ending in endings}))
-    whole = "|".join(sorted(name for name in rule.outside_telemetry if not _stays(name, rule)))
-    parts = [f"(^|[._ -])(?i:{snake})", f"[a-z0-9]({camel})"]
-    if whole:
-        parts.append(f"^(?i:{whole})")
-    return f"({'|'.join(parts)})$"
+def _listed(meaning: str, expressions: Iterable[str]) -> list[tuple[str, str]]:
+    return [(meaning, ""), *(("", each) for each in expressions)]
 
 
-def _counts(name: str, rule: KeyRule) -> bool:
-    """Return whether *name* may count: ``max_tokens`` is a number, and redaction asks no type."""
-    return name.endswith("s") and rule.rule in {"secret", "body"}
+def config() -> str:
+    """The file."""
+    return _HEAD + "\n".join("".join(_processor(name, lists)) for name, lists in processors().items())
 
 
-def _stays(name: str, rule: KeyRule) -> bool:
-    return name in TECHNICAL_ELSEWHERE or _counts(name, rule)
+def _processor(name: str, lists: dict[str, list[tuple[str, str]]]) -> Iterator[str]:
+    yield f"  {name}:\n{_SETTINGS}"
+    for key, expressions in lists.items():
+        yield f"    {key}:\n"
+        yield from _expressions(expressions)
+    if name == "redaction/keys":
+        yield f"    # {KNOWN_KEYS_NOTE}\n    ignored_keys:\n"
+        yield from (f"      - {key}\n" for key in KNOWN_KEYS)
 
 
-def _qualified(rule: KeyRule) -> Iterator[str]:
-    for word, before in rule.qualified:
-        yield from (f"{owner}_{word}" for owner in before.split())
+KNOWN_KEYS_NOTE: Final = (
+    "Of these no expression says anything: a look into a table. What they hold is read by those below."
+)
 
 
-def _block() -> str:
-    rows = (f"      - '{pattern}'\n" for pattern in patterns())
-    return f"{_BEGIN}{''.join(rows)}{_END}"
-
-
-def text_pattern() -> str:
-    """
-    The expression of a name and its value in JSON inside a text, and in JSON in a string of it.
-
-    A long name may have words before it; a short one (``lid``) would end other words (``valid``).
-    """
-    found = {name for name, _ in names()}
-    long = _alternatives(name for name in found if len(name) >= _LONG_NAME)
-    short = _alternatives(name for name in found if len(name) < _LONG_NAME)
-    return rf'(?i)"([a-z0-9_.-]{{0,40}}({long})|{short})\\{{0,7}}"\s*:\s*({_TEXT_VALUE})'
-
-
-def _alternatives(found: Iterable[str]) -> str:
-    return "|".join(sorted(name.replace("_", "[._-]?") for name in found))
-
-
-def config(text: str) -> str:
-    """*text*, the configuration, with its rules of names written again."""
-    text = re.sub(
-        re.escape(_TEXT_BEGIN) + r"[^\n]*\n", lambda _: f"{_TEXT_BEGIN}      - '{text_pattern()}'\n", text, count=1
-    )
-    return re.sub(re.escape(_BEGIN) + r"[\s\S]*?" + re.escape(_END), lambda _: _block(), text, count=1)
-
-
-def names() -> Iterable[tuple[str, str]]:
-    """Every name of the table that the collector has to block, with its rule."""
-    for rule in KEY_RULES:
-        for name in (*rule.strict, *rule.exact, *_qualified(rule), *rule.outside_telemetry):
-            if not _stays(name, rule):
-                yield name, rule.rule
+def _expressions(expressions: Iterable[tuple[str, str]]) -> Iterator[str]:
+    for meaning, expression in expressions:
+        if meaning:
+            yield f"      # {meaning}.\n"
+        if expression:
+            escaped = expression.replace("'", "''").replace("$", "$$")
+            yield f"      - '{escaped}'\n"
 
 
 if __name__ == "__main__":
-    sys.exit(write_or_check(__doc__, {CONFIG: config(CONFIG.read_text(encoding="utf-8"))}, None))
+    sys.exit(write_or_check(__doc__, {CONFIG: config()}, None))

@@ -130,26 +130,49 @@ def _key_row(rule: KeyRule) -> tuple[str, ...]:
 
 
 _DIFFERENCES: Final = (
-    ("names", "a word anywhere in a name, unless it ends harmlessly", "at the end of a name: RE2 has no look-ahead"),
     (
-        "`name`, `names`, `message`, `messages`, `input`, `prompt`, `notify`, and names that one technical word frees",
+        "what becomes of a find",
+        "a token that names the rule, a masked phone",
+        "`****`; a map or list with a find becomes text",
+    ),
+    (
+        "attributes named `name`, `names`, `message`, `messages`, `input`, `prompt`, `notify`, `title` and its like",
         "masked as whole names",
-        "read by the detectors: other senders put their own text there",
+        "read by the detectors: other senders put their own text there; in data they are masked alike",
     ),
-    ("plural names of secrets and texts (`tokens`)", "texts masked, numbers stay", "not blocked: they count things"),
-    ("technical values under ambiguous names (`to=queued`)", "stay", "masked with the name"),
-    ("values below a name that has a rule", "inherit it", "a map or list under the name is replaced whole"),
-    ("objects of WhatsApp", "what is inside is content", "only by the names inside"),
+    ("attributes with technical values under ambiguous names (`to=queued`)", "stay", "masked; in data they stay alike"),
+    ('dotted names in data (`{"x.from": …}`)', "the last part decides", "`from` and the like only undotted"),
     (
-        "text that is data",
-        "read as data",
-        "names with their values in JSON, and in JSON in a string of it, to the first bracket",
+        "the end of a value in data",
+        "of any depth",
+        "strings to three, brackets to four levels; what is deeper is masked to the end of the text",
     ),
-    ("what becomes of a find", "a token that names the rule, a masked phone", "`****`"),
-    ("number plans, check digits", "of every country; CPF, CNPJ, cards", "shapes of eleven digits and more"),
-    ("a Cloud API id, percent-encoded or deep in a map", "its reference", "masked by what surrounds it, or left"),
-    ("bytes", "read as text", "not looked into at depth"),
-    ("links", "masked", "dropped, unless this package sent them"),
+    ("objects of WhatsApp in data", "what is inside is content, ids stay", "replaced whole"),
+    (
+        "check digits",
+        "CPF, CNPJ, cards",
+        "none: eleven or fourteen bare digits that are no phone pass, cards by issuer",
+    ),
+    (
+        "bare numbers of a phone's form",
+        "stay under the name of an id, before `bytes`, in an ARN",
+        "masked there too, but for most accounts in an ARN",
+    ),
+    ("a secret in quotes with quotes and `=` inside", "to its end", "to the quote inside"),
+    (
+        "an id of the Cloud API",
+        "its reference",
+        "its reference where it stands in an attribute or body; percent-encoded or deeper, it is masked",
+    ),
+    ("statements", "literals become `?`", "literals are read by the detectors"),
+    ("bytes", "read as text", "a body is replaced; elsewhere digits and plain text are found in their base64"),
+    ("name, unit and description of a metric", "read", "searched for eight digits"),
+    (
+        "entity references of a resource",
+        "not sent",
+        "pass: nothing here can look into them; they hold names of attributes",
+    ),
+    ("links", "masked", "dropped, but for this package's where the receiver knows its senders (`secure.yaml`)"),
 )
 """What masks, in the package and in the collector, where RE2 and OTTL cannot do the same."""
 
@@ -157,7 +180,7 @@ _DIFFERENCES: Final = (
 def _differences() -> Iterable[str]:
     yield "\n## What the collector does otherwise\n"
     yield (
-        "The collector masks once more whatever reaches it. Its rules of names are generated from the table above "
+        "The collector masks once more whatever reaches it. Its rules are generated from those above "
         "(tools/generate_collector_masking.py).\nWhere its languages cannot do what Python does, it does this:\n"
     )
     yield table(("Matter", "The package", "The collector"), _DIFFERENCES)

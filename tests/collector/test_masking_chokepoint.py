@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.collector
 
+LINK = Span.Link(trace_id=b"\x03" * 16, span_id=b"\x04" * 8)
 QUICK = (
     "exporters::otlp_http/otlp::sending_queue::batch::flush_timeout: 10ms",
     "connectors::span_metrics::metrics_flush_interval: 200ms",
@@ -108,6 +109,9 @@ FLOATS = {"seconds": 0.4123456789012345, "ratio": 0.55119876543, "time": 1763898
 
 def text(key: str, value: str) -> KeyValue:
     return KeyValue(key=key, value=AnyValue(string_value=value))
+
+
+OURS = Resource(attributes=[text("telemetry.distro.name", "whatsself_otel")])
 
 
 def texts(values: dict[str, str]) -> list[KeyValue]:
@@ -202,7 +206,9 @@ class TestEveryField:
         assert_clean(wire.spans(span(name=name)))
 
     def test_span_status(self, wire: Wire) -> None:
-        out = wire.spans(span(status=Status(code=Status.STATUS_CODE_ERROR, message=f"Key (phone)=({PHONE}) exists")))
+        out = wire.spans(
+            span(status=Status(code=Status.STATUS_CODE_ERROR, message=f"Key (phone)=({PHONE}) already exists"))
+        )
 
         assert_clean(out)
         assert b"exists" in out
@@ -246,11 +252,17 @@ class TestEveryField:
 
         assert_clean(wire.spans(span(links=[link])))
 
-    def test_links_of_this_package_stay(self, wire: Wire) -> None:
-        link = Span.Link(trace_id=b"\x03" * 16, span_id=b"\x04" * 8)
-        ours = Resource(attributes=[text("telemetry.distro.name", "whatsself_otel")])
+    def test_links_go_whatever_an_unknown_sender_says_it_is(self, wire: Wire) -> None:
+        assert LINK.trace_id not in wire.spans(span(links=[LINK]), resource=OURS)
 
-        assert b"\x03" * 16 in wire.spans(span(links=[link]), resource=ours)
+    def test_links_of_this_package_stay_where_the_receiver_knows_its_senders(self, sink: Sink, tmp_path: Path) -> None:
+        known = "receivers::otlp::protocols::http::include_metadata: true"
+        environ = {"OTLP_ENDPOINT": sink.url}
+        with run_collector("otlp", environ=environ, folder=tmp_path, settings=(*QUICK, known)) as collector:
+            wire = Wire(collector, sink)
+
+            assert LINK.trace_id in wire.spans(span(links=[LINK]), resource=OURS)
+            assert LINK.trace_id not in wire.spans(span(links=[LINK]))
 
     def test_resource_and_scope(self, wire: Wire) -> None:
         resource = Resource(attributes=[text("process.command_args", f"--to={PHONE}"), text(f"k{PHONE}", "1")])

@@ -24,13 +24,11 @@ pytestmark = pytest.mark.collector
 
 QUICK = ("exporters::otlp_http/otlp::sending_queue::batch::flush_timeout: 10ms",)
 NUMBER = "item.number"
-KNOWN_LEAKS = 4
-"""Bare Egyptian numbers (20...) look like dates: RE2 sees digits only. Nothing else may pass."""
 SHORT = "989601"
 """The one number of fewer than seven digits: 00 and as many digits are no phone to anybody else either."""
 SAMPLES = 400
-MAY_CHANGE = {"byte count with unit": 360, "uuid of digits": 40}
-"""Of SAMPLES: eleven and more bare digits, which only number plans could tell from phones, and the package does."""
+MAY_CHANGE = {"byte count with unit": 120}
+"""Of SAMPLES: bare digits of a phone's form, which only what stands behind them tells from phones."""
 
 
 class Wire:
@@ -105,8 +103,7 @@ def test_masks_bare_digits_of_eleven_and_more(wire: Wire) -> None:
 
     left = leaks(wire, [(number, filled("prose", corpus.digits_of(number))) for number in long])
 
-    assert [text for text in left if not re.search(r"\b20\d{9,}", text)] == []
-    assert len(left) <= KNOWN_LEAKS
+    assert left == []
 
 
 @pytest.mark.parametrize("encoding", corpus.ENCODINGS)

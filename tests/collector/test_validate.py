@@ -30,12 +30,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EVERY_FILE = (*VENDORS, *INPUTS, *OUTPUTS)
-_VALUES = ["redaction/words", "redaction/numbers", "transform/restore"]
-_KEYS = {"traces": "redaction/keys", "metrics": "redaction/keys", "logs": "redaction/log_keys"}
-MASKING = {
-    signal: ["memory_limiter", "filter/too_large", "transform/expose", keys, *_VALUES] for signal, keys in _KEYS.items()
-}
-"""What every pipeline that receives from outside does first, by signal."""
+MASKING = [
+    *("memory_limiter", "filter/too_large", "transform/expose"),
+    *("redaction/keys", "redaction/words", "redaction/pairs", "redaction/numbers", "transform/restore"),
+]
+"""What every pipeline that receives from outside does first."""
 FORWARDS = {"traces": "forward/traces", "metrics": "forward/metrics", "logs": "forward/logs"}
 
 
@@ -162,7 +161,7 @@ class TestBase:
         pipelines = read(None)["service"]["pipelines"]
 
         entrances = [*(f"{signal}/in" for signal in FORWARDS), "logs/set_aside"]
-        assert [pipelines[name]["processors"] for name in entrances] == [*MASKING.values(), MASKING["logs"]]
+        assert [pipelines[name]["processors"] for name in entrances] == [MASKING] * len(entrances)
 
     def test_only_the_first_pipelines_receive_from_outside(self) -> None:
         pipelines = read(None)["service"]["pipelines"]
@@ -215,11 +214,10 @@ class TestInput:
 
         assert added.keys() <= {"receivers", "processors", "service"}
         assert added["receivers"].keys().isdisjoint(read(None)["receivers"])
-        for id_, pipeline in added["service"]["pipelines"].items():
-            masking = MASKING[id_.split("/")[0]]
+        for pipeline in added["service"]["pipelines"].values():
             assert set(pipeline["receivers"]) <= added["receivers"].keys()
-            assert [each for each in pipeline["processors"] if each in masking] == masking
-            assert pipeline["processors"][-5:] == masking[-5:]
+            assert [each for each in pipeline["processors"] if each in MASKING] == MASKING
+            assert pipeline["processors"][-6:] == MASKING[-6:]
             assert set(pipeline["exporters"]) <= {"forward/traces_all", "forward/metrics", "forward/logs"}
 
     def test_what_it_cannot_run_without_stands_in_its_header(self, name: str) -> None:

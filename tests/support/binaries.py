@@ -125,7 +125,7 @@ class Collector:
 
 def config_arguments(*vendors: str) -> list[str]:
     """Return the arguments that give the collector its base and these vendor files, or ``scale/agent`` and the like."""
-    names = ["config", *(name if "/" in name else f"vendors/{name}" for name in vendors)]
+    names = ["config", "masking", *(name if "/" in name else f"vendors/{name}" for name in vendors)]
     return [f"--config={ROOT / f'collector/{name}.yaml'}" for name in names]
 
 

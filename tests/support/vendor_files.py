@@ -11,7 +11,7 @@ from binaries import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-BASE = ROOT / "collector/config.yaml"
+BASE = (ROOT / "collector/config.yaml", ROOT / "collector/masking.yaml")
 VENDORS = tuple(sorted(path.stem for path in (ROOT / "collector/vendors").glob("*.yaml")))
 INPUTS = ("sources/evolution", "sources/pino", "scale/gateway", "scale/kafka-consumer")
 """The files that receive from outside."""
@@ -33,8 +33,10 @@ HEADER_KEYS = (
 
 @cache
 def read(vendor: str | None) -> dict[str, Any]:
-    """Return the base (None) or a vendor file as data; do not change it."""
-    data: dict[str, Any] = yaml.safe_load((BASE if vendor is None else path(vendor)).read_text("utf-8"))
+    """Return the base, with what it masks by (None), or a vendor file as data; do not change it."""
+    data: dict[str, Any] = {}
+    for file in BASE if vendor is None else (path(vendor),):
+        data = merge(data, yaml.safe_load(file.read_text("utf-8")))
     return data
 
 

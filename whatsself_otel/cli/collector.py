@@ -15,7 +15,7 @@ from whatsself_otel.cli.progress import busy
 from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.stack import gates, queue_folder, soundness, vendor_files
 from whatsself_otel.stack.errors import FAILED, MISSING, WRONG_USE, CommandError
-from whatsself_otel.stack.files import shipped
+from whatsself_otel.stack.files import collector_base, shipped
 from whatsself_otel.stack.native import COLLECTOR, find_binary, need_binary
 from whatsself_otel.stack.paths import data_dir
 
@@ -132,7 +132,7 @@ def _vendors(arguments: argparse.Namespace) -> list[Vendor]:
 
 
 def _files(vendors: Sequence[Vendor]) -> list[str]:
-    return [f"--config={path}" for path in (shipped("collector/config.yaml"), *gates.files(vendors))]
+    return [f"--config={path}" for path in (*collector_base(), *gates.files(vendors))]
 
 
 def _command(arguments: argparse.Namespace, vendors: Sequence[Vendor], action: str = "") -> list[str]:

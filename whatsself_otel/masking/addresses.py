@@ -12,7 +12,7 @@ from whatsself_otel.masking.reading import Finding, Reading
 _REVERSED_LOCAL: Final = re.compile(r"(?:[\w.%+#*!$^~-]|'(?=\w)){1,64}")
 _DOMAIN: Final = re.compile(r"[^\W_](?:[^\W_]|-){0,62}(?:\.[^\W_](?:[^\W_]|-){0,62}){0,8}")
 _TOP_LEVEL: Final = re.compile(r"(?:[^\W\d_]{1,24}|xn--[a-z0-9-]{2,59})$", re.IGNORECASE)
-_JID_DOMAINS: Final = frozenset(
+JID_DOMAINS: Final = frozenset(
     {"s.whatsapp.net", "c.us", "g.us", "lid", "broadcast", "newsletter", "hosted", "hosted.lid", "call", "bot", "msgr"}
 )
 _PHONE_DOMAINS: Final = frozenset({"s.whatsapp.net", "c.us", "hosted"})
@@ -38,7 +38,7 @@ def read_address(reading: Reading, at: int) -> Finding | None:
     if domain is None:
         return None
     host = domain[0].lower()
-    if host in _JID_DOMAINS:
+    if host in JID_DOMAINS:
         return _jid(reading, at, host)
     if text[at - 1 : at].isdigit() and (pairing := _PAIRING.match(text, at + 1)) is not None:
         return Finding(at - 1, pairing.end(), "qr")

@@ -36,7 +36,7 @@ KEY_RULES: Final = (
         rule="phone",
         meaning="phone numbers and WhatsApp addresses",
         strict=(
-            *("phone", "phones", "telephone", "cellphone", "msisdn", "jid", "jids", "lid", "e164", "whatsapp_number"),
+            *("phone", "phones", "telephone", "cellphone", "msisdn", "jid", "jids", "lid", "e164"),
             *("telefone", "telefones", "celular", "celulares", "fone", "pn", "bsuid"),
         ),
         exact=(
@@ -223,8 +223,8 @@ TECHNICAL_IDS: Final = frozenset(
 )
 """Words before ``id`` whose bare numbers are ids (``order_id=393857082423``), and never a phone."""
 
-_PROSE_OWNERS: Final = frozenset({"message", "mensagem", "msg", "text", "texto", "body", "caption", "conteudo"})
-_PROSE_ENDINGS: Final = frozenset({"status", "state", "type", "kind", "format", "source", "template", "field"})
+PROSE_OWNERS: Final = frozenset({"message", "mensagem", "msg", "text", "texto", "body", "caption", "conteudo"})
+PROSE_ENDINGS: Final = frozenset({"status", "state", "type", "kind", "format", "source", "template", "field"})
 
 TELEMETRY_NAMESPACES: Final = frozenset(
     """
@@ -258,7 +258,9 @@ CONTENT_KEYS: Final = frozenset(
 PARAMETER_PREFIXES: Final = ("db.query.parameter.", "db.operation.parameter.")
 """Values bound to a statement: any column's content, so always masked."""
 
-_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
+_WORD: Final = re.compile(
+    r"(?<![A-Za-z])[eE]164|(?<=[a-z])E164|(?i:base64)|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+"
+)
 _HEADER: Final = re.compile(r"^http\.(?:request|response)\.header\.")
 
 
@@ -354,7 +356,7 @@ class KeyBook:
             return KeyPlan(rule, numbers_pass=words[-1].endswith("s") and rule in {"secret", "body"})
         if not technical and (found := self._ambiguous_plan(words)) is not None:
             return found
-        if words[-1] in _PROSE_ENDINGS and len(words) > 1 and words[0] in _PROSE_OWNERS:
+        if words[-1] in PROSE_ENDINGS and len(words) > 1 and words[0] in PROSE_OWNERS:
             return KeyPlan("body", numbers_pass=True, ambiguous=True, spared=_FEW_WORDS)
         if words[-1] in {"id", "ids"} and len(words) > 1 and words[-2] in TECHNICAL_IDS:
             return KeyPlan(reader="id", numbers_pass=True)

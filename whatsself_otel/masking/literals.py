@@ -24,7 +24,7 @@ class Literal(NamedTuple):
 
 
 _NOT_MASKED: Final = r"(?!\[masked)([^\s\"'<>&]+)"
-_LITERALS: Final = (
+LITERALS: Final = (
     Literal(("eyJ",), re.compile(r"(?<![A-Za-z0-9-])eyJ[\w-]{5,}(?:\.[\w-]{2,}){0,4}"), "secret"),
     Literal(
         ("earer", "EARER"),
@@ -144,7 +144,7 @@ def has_literal(text: str) -> bool:
 def read_literals(reading: Reading) -> Iterator[Finding]:
     """Yield every finding that a fixed word announces, in no order."""
     text = reading.text
-    for literal in _LITERALS:
+    for literal in LITERALS:
         if any(needle in text for needle in literal.needles):
             for found in literal.pattern.finditer(text):
                 start, end = found.span(found.lastindex or 0)

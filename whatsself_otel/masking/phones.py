@@ -53,7 +53,7 @@ _DIGITS: Final = re.compile(r"[0-9]+")
 _SHORTEST_WITH_EXIT: Final = 9
 _SHORT_IRANIAN: Final = "009896"
 # Written with their national zero after the calling code.
-_KEEP_ZERO: Final = frozenset(
+KEEP_ZERO: Final = frozenset(
     ["39", "47", "225", "227", "229", "241", "242", "267", "268", "378", "501", "676", "679", "687", "853"]
 )
 
@@ -92,7 +92,7 @@ def _fits_plan(code: str, national: str) -> bool:
         return _NORTH_AMERICAN.fullmatch(national) is not None
     if code == BRAZIL:
         return bool(_BRAZILIAN.fullmatch(national) or _BRAZILIAN_SERVICE.fullmatch(national))
-    return national[0] != "0" or code in _KEEP_ZERO
+    return national[0] != "0" or code in KEEP_ZERO
 
 
 def has_length(code: str, size: int) -> bool:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from whatsself_otel.stack import gates, soundness, vendor_files
 from whatsself_otel.stack.errors import WRONG_USE, CommandError
-from whatsself_otel.stack.files import shipped
+from whatsself_otel.stack.files import collector_base
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,7 +79,7 @@ def render(vendors: Sequence[Vendor], secret_files: Mapping[str, str]) -> str:
     import yaml  # of the extra [viewer]
 
     merged: dict[str, Any] = {}
-    for path in (shipped("collector/config.yaml"), *gates.files(vendors)):
+    for path in (*collector_base(), *gates.files(vendors)):
         merged = merge(merged, yaml.safe_load(path.read_text("utf-8")))
     text = json.dumps(merged, indent=1)
     for name, file in secret_files.items():

@@ -30,3 +30,8 @@ def shipped(name: str) -> Path:
         if path.exists():
             return path
     raise CommandError(f"{name} is not part of this installation. Install whatsself-otel again.", status=MISSING)
+
+
+def collector_base() -> tuple[Path, Path]:
+    """Return what every collector is given first: its base, and what it masks by."""
+    return shipped("collector/config.yaml"), shipped("collector/masking.yaml")

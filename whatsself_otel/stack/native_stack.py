@@ -12,7 +12,7 @@ from whatsself_otel.stack import gates, queue_folder, vendor_files
 from whatsself_otel.stack.addresses import HOST, Addresses
 from whatsself_otel.stack.alerting import AlertingConfig, render, rules_for, write_folder
 from whatsself_otel.stack.errors import CommandError
-from whatsself_otel.stack.files import shipped
+from whatsself_otel.stack.files import collector_base, shipped
 from whatsself_otel.stack.native import BUILT, COLLECTOR, FOUND, LOKI, TEMPO, find_binary, need_binary
 from whatsself_otel.stack.paths import data_dir, locked
 from whatsself_otel.stack.scaling import divide, faster, faster_rules
@@ -137,7 +137,7 @@ def logs(data: Path) -> Path:
 
 def collector_arguments(vendors: Sequence[Vendor]) -> list[str]:
     """Return the ``--config`` list: the base, then one file a vendor, and its gate."""
-    return [f"--config={path}" for path in (shipped("collector/config.yaml"), *gates.files(vendors))]
+    return [f"--config={path}" for path in (*collector_base(), *gates.files(vendors))]
 
 
 def _processes(config: StackConfig) -> list[Process]:
