@@ -203,9 +203,10 @@ CONTAINER: Final = _container(_DEPTH - 1)
 """Brackets and what is in them; deeper ones are not told apart."""
 TO_THE_END: Final = r"[\s\S]*"
 _BARE: Final = r"<[^>]*>|[^\s,;}\])\"'\[{(\\]+"
-VALUE: Final = rf"(?:{STRING}(?:\s+{STRING})*|{CONTAINER}|{_BARE}|{TO_THE_END})"
+_GAP: Final = r"(?:\s|\\+[nrt])"
+VALUE: Final = rf"(?:{STRING}(?:{_GAP}+{STRING})*|{CONTAINER}|{_BARE}|{TO_THE_END})"
 """Whatever stands behind the name; to the end of the text where its own end cannot be found."""
-_LINK: Final = r"\s*(?::|=>|=)\s*"
+_LINK: Final = rf"{_GAP}*(?::|=>|=){_GAP}*"
 
 
 def in_data() -> Iterator[str]:
@@ -241,7 +242,7 @@ def _unless_technical(quote: str) -> str:
     escaped = "|".join(_string(quote, level) for level in range(1, _LEVELS + 1))
     other = "'" if quote == '"' else '"'
     return (
-        rf"(?:[bru]{{0,2}}{quote}(?i:{text}){quote}(?:\s+{STRING})*"
+        rf"(?:[bru]{{0,2}}{quote}(?i:{text}){quote}(?:{_GAP}+{STRING})*"
         rf"|{quote}(?:[^{stop}]|\\[\s\S])*\\[\s\S](?:[^{stop}]|\\[\s\S])*{quote}"
         rf"|{escaped}|{_string(other, 0)}|{CONTAINER}|-?[0-9][0-9.]*|[\[{{]{TO_THE_END})"
     )
@@ -308,11 +309,10 @@ def fixed_words() -> Iterator[str]:
     yield r"\[SQL: [\s\S]+?(?:\][\s]*\[parameters|\(Background|\z)"
     stop = r"\\\""
     name = name_of(KEY_RULES, stop=stop, start=r"[^\\\"]*")
-    yield (
-        rf'form-data; name="(?:{name}|(?i:{snake(whole(KEY_RULES))}))"[^\r\n]*(?:\r?\n[\w-]+:[^\r\n]*)*'
-        r"\r?\n\r?\n(?:[^\n]|\n[^-]|\n-[^-])*"
-    )
-    yield r'form-data; name="[^"\r\n]*"; filename="[^"\r\n]*"'
+    part = r"(?:[^f]|f[^o]|fo[^r]|for[^m]|form[^-])*"
+    quote = r"\\{0,7}\""
+    yield rf"form-data; name={quote}(?:{name}|(?i:{snake(whole(KEY_RULES))})){quote}{part}"
+    yield rf"; filename={quote}[^\"]*\""
 
 
 _IN_PLAIN: Final = ("earer", "EARER", "asic", "ASIC", "(?i)/", "ow contains", "key value", "000201")
@@ -326,7 +326,7 @@ def is_plain(expression: str) -> bool:
 def behind_tab() -> str:
     """A secret behind its name and a tab."""
     (literal,) = (each for each in literals.LITERALS if each.needles == ("\t",))
-    return f"(?i){re2(literal.pattern.pattern)}"
+    return f"(?i){re2(literal.pattern.pattern)}".replace(r"\t+", r"(?:\t|\\+t)+")
 
 
 _CUT: Final = {"earer": ("bearer", "earer"), "asic ": ("basic", "asic")}
@@ -354,7 +354,13 @@ def re2(pattern: str) -> str:
     for look in _LOOK:
         pattern = pattern.replace(look, "")
     pattern = re.sub(r"\(\?<!\[[^\]]*\]\)", "", pattern)
-    pattern = pattern.replace("(?=", "(?:").replace(r"\Z", r"\z").replace(r"\#", "#").replace("\n", r"\n")
+    pattern = (
+        pattern.replace("(?=", "(?:")
+        .replace(r"\Z", r"\z")
+        .replace(r"\#", "#")
+        .replace("\n?", r"(?:\\*\n|\\+n)?")
+        .replace("\n", r"\n")
+    )
     pattern = re.sub(r"\{([0-9]+),([0-9]{3,})\}", r"{\1,}", pattern)
     if re.search(r"\(\?[!<]", pattern):
         msg = f"{pattern} looks around; say in _LOOK what becomes of that"
