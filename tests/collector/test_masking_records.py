@@ -1,8 +1,6 @@
-"""The records that the package's masking is measured by, through the real collector, at every depth, by gRPC and JSON."""
+"""The records that measure the package's masking, through the real collector: at every depth, by gRPC and JSON."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import pytest
 from binaries import run_collector
@@ -10,9 +8,6 @@ from masked_records import seen, through
 from masking_records import kept, records
 from otlp_sink import run_sink
 from score_masking import Score, leaks
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 pytestmark = pytest.mark.collector
 
@@ -25,7 +20,7 @@ OF_A_PHONES_FORM = ("keyed id", "ARN")
 
 
 @pytest.fixture(scope="module")
-def scores() -> Iterator[tuple[Score, Score]]:
+def scores() -> tuple[Score, Score]:
     found, untouched = Score(), Score()
     hidden, stay = records(), kept()
     with run_sink() as sink, run_collector("otlp", environ={"OTLP_ENDPOINT": sink.url}, settings=QUICK) as collector:
@@ -35,7 +30,7 @@ def scores() -> Iterator[tuple[Score, Score]]:
         for case, got in zip(stay, through(collector, sink, [(each.key, each.given) for each in stay]), strict=True):
             ok = all(place == seen(case.given) for place in got.values())
             untouched.add(case.cls, ok=ok, given=(case.key, case.given), got=got)
-    yield found, untouched
+    return found, untouched
 
 
 def of(score: Score, *starts: str) -> list[str]:

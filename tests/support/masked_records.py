@@ -48,6 +48,8 @@ def through(collector: Collector, sink: Sink, values: Sequence[tuple[str | None,
     Return what comes out for each value: its ``body``, its ``attribute`` and what was ``deep`` in one.
 
     Args:
+        collector: Sends to *sink*.
+        sink: Keeps nothing else.
         values: The name of each, and the value; one with a name stands under it, and in no body of its own.
     """
     sink.received.clear()
