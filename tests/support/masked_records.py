@@ -5,9 +5,9 @@ from __future__ import annotations
 import urllib.request
 from typing import TYPE_CHECKING, Any, Final
 
-import grpc
+import grpc  # type: ignore[import-untyped]  # has no types
 from binaries import Collector
-from google.protobuf.json_format import MessageToJson
+from google.protobuf.json_format import MessageToJson  # type: ignore[import-untyped]  # has no types
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 if TYPE_CHECKING:
