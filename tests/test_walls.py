@@ -20,6 +20,7 @@ PROGRAMS = {"bridge", "cli", "viewer", "demo", "simulation", "stack"}
 WALLS = {
     **dict.fromkeys(("", *SIGNALS, "export", "integrations", "processes", "whatsapp"), PROGRAMS),
     "masking": PROGRAMS | SIGNALS | {"export", "integrations", "processes", "whatsapp"},
+    "operations": PROGRAMS - {"stack"} | SIGNALS | {"export", "integrations", "masking", "processes", "whatsapp"},
     "bridge": PROGRAMS - {"bridge"},
     "stack": {"bridge", "cli", "viewer", "demo", "simulation"},
     "viewer": {"bridge", "cli", "demo", "simulation"},

@@ -10,8 +10,9 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from dashboards.files import files
-from operations.model import ROOT, Source
 from pages import write_or_check
+
+from whatsself_otel.operations.model import ROOT, Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,5 +1,5 @@
 """
-Writes what backends/slo.yaml and tools/operations/ say: rules, their tests, Alertmanager's configuration and runbooks.
+Writes what backends/slo.yaml and whatsself_otel/operations say: rules, tests, Alertmanager's configuration, runbooks.
 
     python tools/generate_rules.py                          # write
     python tools/generate_rules.py --check                  # exit 1 if a file is not what would be written
@@ -14,12 +14,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from operations.model import ROOT, Source
-from operations.rule_tests import test_files
-from operations.rules import inhibitions, rule_files
-from operations.runbooks import runbooks
-
-from whatsself_otel.stack.alerting import AlertingConfig, BusinessHours, render
+from whatsself_otel.metrics.hours import BusinessHours
+from whatsself_otel.operations.model import ROOT, Source
+from whatsself_otel.operations.rule_tests import test_files
+from whatsself_otel.operations.rules import inhibitions, rule_files
+from whatsself_otel.operations.runbooks import runbooks
+from whatsself_otel.stack.alerting import AlertingConfig, render
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ OWNED = ("backends/prometheus/rules", "backends/prometheus/tests", "docs/runbook
 
 def generated(source: Source) -> dict[str, str]:
     """Return the text of every generated file, by its path from the root."""
-    hours = BusinessHours.parse(source["business_hours.hours"], source["business_hours.time_zone"])
+    hours = BusinessHours.parse(*(source[f"business_hours.{each}"] for each in ("hours", "time_zone", "holidays")))
     files = {f"backends/prometheus/rules/{name}": text for name, text in rule_files(source).items()}
     files |= {f"backends/prometheus/tests/{name}": text for name, text in test_files(source).items()}
     files |= {f"docs/runbooks/{name}": text for name, text in runbooks(source).items()}

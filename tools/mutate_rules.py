@@ -25,15 +25,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
-from operations.model import ROOT
 
+from whatsself_otel.operations.model import ROOT
 from whatsself_otel.stack.native import need_binary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 PROMETHEUS: Final = ROOT / "backends" / "prometheus"
-ARGUMENTS: Final = ROOT / "tools" / "operations" / "survivors.yaml"
+ARGUMENTS: Final = ROOT / "whatsself_otel" / "operations" / "survivors.yaml"
 JOBS: Final = 2
 MOST: Final = 0.03
 """Share of mutants that may survive."""
@@ -259,7 +259,7 @@ class Bench:
 
     def _rank(self, number: int) -> int:
         kind = self._tests[number][1]["name"].split(" | ")[1]
-        return ("boundary", "value", "firing", "healthy").index(kind)
+        return ("boundary", "value", "firing", "healthy", "environment", "absent").index(kind)
 
     def _needed(self, number: int, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if number not in self._closures:

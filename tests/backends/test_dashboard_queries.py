@@ -19,12 +19,12 @@ import pytest
 import yaml
 from binaries import need
 from dashboards.files import documents
-from operations.model import Source
 
 from whatsself_otel.catalogue import CONTACT_ID, MESSAGE_ID, REQUEST_ID
 from whatsself_otel.cli.demo_app import demo_app
 from whatsself_otel.demo.exercise import Exercise
 from whatsself_otel.demo.traffic import trace_id_of
+from whatsself_otel.operations.model import Source
 from whatsself_otel.stack.addresses import Addresses
 from whatsself_otel.stack.native import BUILT, remedy
 from whatsself_otel.stack.native_stack import Stack, StackConfig

@@ -20,7 +20,8 @@ import pytest
 from dashboards.files import documents
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
-from operations.model import Source
+
+from whatsself_otel.operations.model import Source
 
 with warnings.catch_warnings():
     # It would rather have the second form, which Grafana's file provisioning refuses.

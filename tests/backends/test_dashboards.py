@@ -19,14 +19,14 @@ from dashboards.files import documents, files, pages
 from dashboards.http import SPAN_CALLS, SPAN_SECONDS
 from dashboards.language import ENGLISH, LANGUAGES, PORTUGUESE, translate
 from dashboards.model import Store, both
-from operations.collector import ITEMS
-from operations.model import SOURCE, Record, Source
-from operations.rules import rule_groups
 from prometheus_server import wait_until
 
 from whatsself_otel import TelemetryConfig, setup_telemetry
 from whatsself_otel.catalogue import METRICS, Kind, Pii, Text
 from whatsself_otel.metrics.prometheus_names import prometheus_label
+from whatsself_otel.operations.collector import ITEMS
+from whatsself_otel.operations.model import SOURCE, Record, Source
+from whatsself_otel.operations.rules import rule_groups
 
 FOLDER = ROOT / "backends" / "grafana" / "dashboards"
 SOURCE_VALUES = Source.load()

@@ -14,6 +14,7 @@ from binaries import ROOT, need, run_once
 from whatsself_otel.catalogue import METRICS, Kind, Pii
 from whatsself_otel.cli.prove_alerts import KINDS, WORDS, alert_rules, rule_name
 from whatsself_otel.metrics.prometheus_names import prometheus_label
+from whatsself_otel.operations.promql import EXPECTED_SESSION, EXPECTED_WORKERS
 from whatsself_otel.stack.alerting import rules_for
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ RUNBOOKS = ROOT / "docs" / "runbooks"
 
 MACHINERY = frozenset({
     "ALERTS",
-    "alertmanager_notifications_failed_total",
+    "alertmanager_config_last_reload_successful",
+    "alertmanager_notification_requests_failed_total",
     "alertmanager_notifications_total",
+    "node_filesystem_avail_bytes",
     "otelcol_exporter_enqueue_failed_log_records",
     "otelcol_exporter_enqueue_failed_metric_points",
     "otelcol_exporter_enqueue_failed_spans",
@@ -46,12 +49,18 @@ MACHINERY = frozenset({
     "otelcol_receiver_refused_log_records",
     "otelcol_receiver_refused_metric_points",
     "otelcol_receiver_refused_spans",
+    "prometheus_config_last_reload_success_timestamp_seconds",
+    "prometheus_config_last_reload_successful",
     "prometheus_notifications_alertmanagers_discovered",
     "prometheus_notifications_dropped_total",
     "prometheus_rule_evaluation_failures_total",
     "prometheus_rule_group_interval_seconds",
     "prometheus_rule_group_iterations_missed_total",
     "prometheus_rule_group_last_duration_seconds",
+    *(f"prometheus_tsdb_{name}_failed_total" for name in ("compactions", "wal_writes")),
+    "prometheus_tsdb_retention_limit_bytes",
+    "prometheus_tsdb_storage_blocks_bytes",
+    "prometheus_tsdb_wal_storage_size_bytes",
     "up",
 })  # fmt: skip
 """What collector, Prometheus and Alertmanager export of their own."""
@@ -59,7 +68,8 @@ MACHINERY = frozenset({
 LABELS = frozenset(
     {"alertname", "alertstate", "data_type", "exporter", "instance", "integration", "job", "le", "processor"}
     | {"receiver", "risk"}
-    | {"rule_group", "signal", "slo"}
+    | {"deployment_environment_name", "service_name", "service_namespace"}
+    | {"gauge", "rule_group", "signal", "slo"}
 )
 """Labels that are not of the catalogue."""
 
@@ -67,7 +77,8 @@ ALLOWED_IDENTIFIERS = frozenset({"session"})
 """Identifiers a rule may group by: the name the operator gave the session, needed to say which one is down."""
 
 _FUNCTIONS = frozenset(
-    {
+    {"histogram_quantile", "label_replace", "last_over_time", "min", "predict_linear", "resets", "sum_over_time"}
+    | {
         "abs",
         "absent",
         "and",
@@ -86,6 +97,10 @@ _FUNCTIONS = frozenset(
 )
 
 
+_LISTS = "by|on|ignoring|group_left"
+"""What a list of labels follows."""
+
+
 def every_rule() -> Iterator[dict[str, Any]]:
     for path in RULES:
         for group in yaml.safe_load(path.read_text("utf-8"))["groups"]:
@@ -94,19 +109,21 @@ def every_rule() -> Iterator[dict[str, Any]]:
 
 def metric_names(expr: str) -> set[str]:
     """Return the metrics of an expression: the words that are no function, label, value or duration."""
-    bare = re.sub(r"\b(by|on)\s*\([^)]*\)", " ", re.sub(r"\{[^}]*\}|\[[^]]*\]", " ", expr))
+    bare = re.sub(rf"\b({_LISTS})\s*\([^)]*\)", " ", re.sub(r'\{[^}]*\}|\[[^]]*\]|"[^"]*"', " ", expr))
     return set(re.findall(r"(?<![\w.])[a-zA-Z_][\w:]*", re.sub(r"\boffset \w+", " ", bare))) - _FUNCTIONS
 
 
 def label_names(expr: str) -> set[str]:
     """Return the labels that an expression matches or groups by."""
-    grouped = [name for group in re.findall(r"\b(?:by|on)\s*\(([^)]*)\)", expr) for name in group.split(",")]
+    grouped = [name for _, group in re.findall(rf"\b({_LISTS})\s*\(([^)]*)\)", expr) for name in group.split(",")]
     matched = re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", expr)
     return {name.strip() for name in [*grouped, *matched]} - {""}
 
 
 def known_metrics() -> set[str]:
-    names = set(MACHINERY) | {str(rule["record"]) for rule in every_rule() if "record" in rule}
+    names = {*MACHINERY, EXPECTED_SESSION, EXPECTED_WORKERS} | {
+        str(rule["record"]) for rule in every_rule() if "record" in rule
+    }
     for spec in METRICS:
         histogram = spec.kind is Kind.HISTOGRAM
         names |= {spec.prometheus_name + suffix for suffix in (("_bucket", "_count", "_sum") if histogram else ("",))}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from operations.collector import ITEMS, TROUBLES
-
 from dashboards.model import (
     BAD,
     BLUE,
@@ -25,11 +23,11 @@ from dashboards.model import (
 from dashboards.panels import bars, lines, stat
 from dashboards.promql import increase, rate, series
 from whatsself_otel.catalogue import PROCESS_UPTIME, TELEMETRY_DROPPED, TELEMETRY_ERRORS, TELEMETRY_MASKED
+from whatsself_otel.operations.collector import ITEMS, TROUBLES
 
 if TYPE_CHECKING:
-    from operations.model import Source
-
     from whatsself_otel.catalogue import Text
+    from whatsself_otel.operations.model import Source
 
 UP: Final = (
     State(value=0, words=both("✖ down", "✖ fora"), colour=BAD),

@@ -15,9 +15,8 @@ from dashboards.overview import overview
 from dashboards.quality import quality
 
 if TYPE_CHECKING:
-    from operations.model import Source
-
     from dashboards.model import Dashboard
+    from whatsself_otel.operations.model import Source
 
 
 def pages(source: Source) -> tuple[Dashboard, ...]:

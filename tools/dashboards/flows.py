@@ -23,7 +23,7 @@ from whatsself_otel.catalogue import (
 from whatsself_otel.demo.flows import MAX_AUTO_STEPS
 
 if TYPE_CHECKING:
-    from operations.model import Source
+    from whatsself_otel.operations.model import Source
 
 _RANGE: Final = "$__range"
 _CHOSEN_FLOW: Final = f'{FLOW_ID}=~"$flow"'

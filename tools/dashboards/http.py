@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from operations.promql import ANSWERED
-
 from dashboards.links import logs_link, traces_link
 from dashboards.model import BAD, BLUE, DARK_RED, GREY, ORANGE, SKY, Dashboard, Panel, Query, Row, both
 from dashboards.panels import bars, lines, log_lines, stat
@@ -22,9 +20,10 @@ from whatsself_otel.catalogue import (
     PROCESS_UPTIME,
 )
 from whatsself_otel.metrics.prometheus_names import prometheus_label
+from whatsself_otel.operations.promql import ANSWERED
 
 if TYPE_CHECKING:
-    from operations.model import Source
+    from whatsself_otel.operations.model import Source
 
 SPAN_CALLS: Final = "traces_span_metrics_calls_total"
 SPAN_SECONDS: Final = "traces_span_metrics_duration_seconds"

@@ -18,7 +18,7 @@ from whatsself_otel.catalogue import (
 )
 
 if TYPE_CHECKING:
-    from operations.model import Source
+    from whatsself_otel.operations.model import Source
 
 IDS: Final = (REQUEST_ID, CONTACT_ID, MESSAGE_ID)
 TRACE: Final = "traceId"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from operations.slos import minutes
-
 from dashboards.links import logs_link, traces_link
 from dashboards.model import (
     BAD,
@@ -44,9 +42,10 @@ from whatsself_otel.catalogue import (
     WHATSAPP_SESSION_DISCONNECTS,
     WHATSAPP_SESSION_STATE,
 )
+from whatsself_otel.operations.slos import minutes
 
 if TYPE_CHECKING:
-    from operations.model import Source
+    from whatsself_otel.operations.model import Source
 
 SESSION_STATES: Final = (
     State(value=1, words=both("? other", "? outro"), colour=GREY),

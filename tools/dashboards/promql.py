@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from whatsself_otel.catalogue import MetricSpec
 
 if TYPE_CHECKING:
-    from operations.model import Source
+    from whatsself_otel.operations.model import Source
 
 CHOSEN = 'job=~"$job", instance=~"$instance"'
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from operations.slos import API, FIRST_RESPONSE, RECOVERY, SEND, SLOS
-
 from dashboards.links import traces_link
 from dashboards.model import (
     BAD,
@@ -33,11 +31,11 @@ from whatsself_otel.catalogue import (
     MESSAGES_OUTBOUND,
     MESSAGES_OUTBOUND_FAILED,
 )
+from whatsself_otel.operations.slos import API, FIRST_RESPONSE, RECOVERY, SEND, SLOS
 
 if TYPE_CHECKING:
-    from operations.model import Source
-
     from whatsself_otel.catalogue import Text
+    from whatsself_otel.operations.model import Source
 
 BUDGET: Final = "slo:budget_remaining:ratio"
 SLO: Final = "slo"

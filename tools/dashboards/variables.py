@@ -8,7 +8,7 @@ from dashboards.model import Choice, both
 from whatsself_otel.catalogue import PROCESS_UPTIME
 
 if TYPE_CHECKING:
-    from operations.model import Source
+    from whatsself_otel.operations.model import Source
 
 
 def service_choices(source: Source) -> tuple[Choice, ...]:

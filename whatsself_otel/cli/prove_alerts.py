@@ -22,10 +22,11 @@ from whatsself_otel.stack.native import need_binary
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-KINDS: Final = ("firing", "healthy", "boundary")
+KINDS: Final = ("firing", "healthy", "boundary", "absent", "environment")
 WORDS: Final = ("summary", "summary_pt", "description", "description_pt", "runbook_url", "dashboard_url")
-RECEIVERS: Final = {"critical": "critical", "warning": "warning", "none": "dead-man"}
+RECEIVERS: Final = {"critical": "critical", "warning": "warning", "none": "nobody"}
 """Who is told, by severity."""
+WATCHDOG: Final = "WhatsSelfWatchdog"
 
 NEVER_INHIBITED: Final = frozenset({
     "WhatsSelfAlertsNotDelivered",
@@ -35,8 +36,11 @@ NEVER_INHIBITED: Final = frozenset({
     "WhatsSelfCollectorQueueFilling",
     "WhatsSelfCollectorQueueSetAside",
     "WhatsSelfCollectorRefusing",
+    "WhatsSelfCollectorReplicaDown",
+    "WhatsSelfReloadFailed",
     "WhatsSelfRulesFailing",
-    "WhatsSelfWatchdog",
+    "WhatsSelfStorageFailing",
+    "WhatsSelfStorageFilling",
 })  # fmt: skip
 """Nothing explains these: each is told whatever else fires."""
 
@@ -159,14 +163,17 @@ def inhibitors(rule: Mapping[str, Any], inhibitions: Iterable[Mapping[str, Any]]
     """Return the sources that keep *rule* silent, as Alertmanager's configuration writes them."""
     labels = {"alertname": rule["alert"], **rule["labels"]}
     for inhibition in inhibitions:
-        if all(_matches(matcher, labels) for matcher in inhibition["target_matchers"]):
+        if all(matches(matcher, labels) for matcher in inhibition["target_matchers"]):
             yield " ".join(inhibition["source_matchers"])
 
 
-def _matches(matcher: str, labels: Mapping[str, str]) -> bool:
-    name, operator, value = re.fullmatch(r'(\w+)(=~|=)"(.*)"', matcher).groups()  # type: ignore[union-attr]
+def matches(matcher: str, labels: Mapping[str, str]) -> bool:
+    """Return whether Alertmanager's *matcher* holds for *labels*."""
+    name, operator, value = re.fullmatch(r'(\w+)(=~|!=|=)"(.*)"', matcher).groups()  # type: ignore[union-attr]
     actual = labels.get(name, "")
-    return re.fullmatch(value, actual) is not None if operator == "=~" else actual == value
+    if operator == "=~":
+        return re.fullmatch(value, actual) is not None
+    return (actual == value) is (operator == "=")
 
 
 def receiver(rule: Mapping[str, Any], config: Path) -> str:
@@ -177,6 +184,11 @@ def receiver(rule: Mapping[str, Any], config: Path) -> str:
     return done.stdout.strip()
 
 
+def expected_receiver(rule: Mapping[str, Any]) -> str:
+    """Return who should be told."""
+    return "dead-man" if rule["alert"] == WATCHDOG else RECEIVERS[rule["labels"]["severity"]]
+
+
 def _prove(
     rule: Mapping[str, Any], results: Mapping[tuple[str, str], list[bool]], config: Path, inhibited_by: list[str]
 ) -> Proof:
@@ -185,7 +197,7 @@ def _prove(
     told = receiver(rule, config)
     missing = [f"{kind} test" for kind, passed in found.items() if not passed]
     missing += [f"{kind} test that passes" for kind, passed in found.items() if not all(passed)]
-    if told != RECEIVERS[rule["labels"]["severity"]]:
+    if told != expected_receiver(rule):
         missing.append("route")
     if bool(inhibited_by) == (rule["alert"] in NEVER_INHIBITED):
         missing.append("inhibition")
@@ -202,8 +214,9 @@ def _prove(
 
 def table(proofs: Iterable[Proof]) -> Iterator[str]:
     """Return the proofs as lines for people."""
-    yield f"{'alert':<62} {'firing':>6} {'healthy':>7} {'boundary':>8}  {'route':<9} {'inhibited by':<12} lacks"
+    kinds = " ".join(f"{kind:>11}" for kind in KINDS)
+    yield f"{'alert':<62} {kinds}  {'route':<9} {'inhibited by':<12} lacks"
     for proof in proofs:
-        counts = f"{proof.tests['firing']:>6} {proof.tests['healthy']:>7} {proof.tests['boundary']:>8}"
+        counts = " ".join(f"{proof.tests[kind]:>11}" for kind in KINDS)
         inhibited = f"{len(proof.inhibited_by)} rules" if proof.inhibited_by else "never"
         yield f"{proof.rule:<62} {counts}  {proof.receiver:<9} {inhibited:<12} {', '.join(proof.missing) or '-'}"

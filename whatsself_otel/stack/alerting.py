@@ -15,8 +15,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from whatsself_otel.metrics.hours import BusinessHours, clock
 from whatsself_otel.stack.errors import WRONG_USE, CommandError
 from whatsself_otel.stack.files import shipped
 
@@ -32,41 +32,15 @@ SMTP_FILE: Final = "ALERT_SMTP_PASSWORD_FILE"
 SMTP_TLS: Final = "ALERT_SMTP_REQUIRE_TLS"
 EMAIL_TO: Final = "ALERT_EMAIL_TO"
 HEARTBEAT_FILE: Final = "ALERT_HEARTBEAT_URL_FILE"
+QUIET: Final = "ALERT_QUIET_ENVIRONMENTS"
+RUNBOOKS_URL: Final = "ALERT_RUNBOOKS_URL"
+DASHBOARDS_URL: Final = "ALERT_DASHBOARDS_URL"
+EXTERNAL_URL: Final = "ALERT_EXTERNAL_URL"
 HOURS: Final = "BUSINESS_HOURS"
 TIME_ZONE: Final = "TIMEZONE"
+HOLIDAYS: Final = "HOLIDAYS"
+DEFAULT_HOURS: Final = ("09:00-18:00", "America/Sao_Paulo")
 _CHANNEL: Final = "#whatsself"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BusinessHours:
-    """When warnings may disturb: from Monday to Friday, between two times of day."""
-
-    start: str = "09:00"
-    end: str = "18:00"
-    time_zone: str = "America/Sao_Paulo"
-
-    @classmethod
-    def parse(cls, hours: str, time_zone: str) -> Self:
-        """
-        Read the application's own values.
-
-        Args:
-            hours: Its ``BUSINESS_HOURS``, for example ``09:00-18:00``.
-            time_zone: Its ``TIMEZONE``, an IANA name.
-
-        Raises:
-            CommandError: The hours are not two times in order, or the zone does not exist.
-        """
-        match = re.fullmatch(r"((?:[01]\d|2[0-3]):[0-5]\d)-((?:[01]\d|2[0-3]):[0-5]\d|24:00)", hours.strip())
-        if match is None or match[1] >= match[2]:
-            raise CommandError(f"{HOURS} must be like 09:00-18:00, got {hours!r}.", status=WRONG_USE)
-        try:
-            ZoneInfo(time_zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise CommandError(
-                f"{TIME_ZONE} must be like America/Sao_Paulo, got {time_zone!r}.", status=WRONG_USE
-            ) from error
-        return cls(start=match[1], end=match[2], time_zone=time_zone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +65,16 @@ class AlertingConfig:
     """Addresses, separated by commas. Env: ALERT_EMAIL_TO."""
     heartbeat_url_file: Path | None = None
     """File of the URL that the dead-man's switch calls. Env: ALERT_HEARTBEAT_URL_FILE."""
-    business_hours: BusinessHours = field(default_factory=BusinessHours)
-    """Env: BUSINESS_HOURS and TIMEZONE, as the application reads them."""
+    quiet_environments: tuple[str, ...] = ("staging", "test")
+    """Environments that never page: theirs wait for business hours. Env: ALERT_QUIET_ENVIRONMENTS, by commas."""
+    runbooks_url: str = ""
+    """Where the runbooks are published; default: as the rules say. Env: ALERT_RUNBOOKS_URL."""
+    dashboards_url: str = ""
+    """Grafana's ``/d`` as it is reached from a phone; default: as the rules say. Env: ALERT_DASHBOARDS_URL."""
+    external_url: str = ""
+    """Alertmanager as it is reached from a phone: links that silence lead there. Env: ALERT_EXTERNAL_URL."""
+    business_hours: BusinessHours = field(default_factory=lambda: BusinessHours.parse(*DEFAULT_HOURS))
+    """Env: BUSINESS_HOURS, TIMEZONE and HOLIDAYS, as the application reads them."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -103,8 +85,13 @@ class AlertingConfig:
             CommandError: The hours are wrong, a secret's file is missing or empty, or a receiver is half configured: it
                 names the variable.
         """
-        default = BusinessHours()
-        hours = environ.get(HOURS) or f"{default.start}-{default.end}"
+        hours, zone = (
+            environ.get(name) or default for name, default in zip((HOURS, TIME_ZONE), DEFAULT_HOURS, strict=True)
+        )
+        try:
+            opens = BusinessHours.parse(hours, zone, environ.get(HOLIDAYS, ""))
+        except ValueError as error:
+            raise CommandError(str(error), status=WRONG_USE) from error
         config = cls(
             slack_url_file=_path(environ, SLACK_FILE),
             slack_channel=environ.get(SLACK_CHANNEL) or _CHANNEL,
@@ -115,7 +102,11 @@ class AlertingConfig:
             smtp_require_tls=environ.get(SMTP_TLS, "true").lower() not in {"0", "false", "no", "off"},
             email_to=environ.get(EMAIL_TO, ""),
             heartbeat_url_file=_path(environ, HEARTBEAT_FILE),
-            business_hours=BusinessHours.parse(hours, environ.get(TIME_ZONE) or default.time_zone),
+            quiet_environments=_names(environ.get(QUIET, ",".join(cls().quiet_environments))),
+            runbooks_url=environ.get(RUNBOOKS_URL, "").rstrip("/"),
+            dashboards_url=environ.get(DASHBOARDS_URL, "").rstrip("/"),
+            external_url=environ.get(EXTERNAL_URL, "").rstrip("/"),
+            business_hours=opens,
         )
         if problems := list(config.problems()):
             raise CommandError("\n".join(problems), status=WRONG_USE)
@@ -133,6 +124,17 @@ class AlertingConfig:
         if self.slack_channel != _CHANNEL and self.slack_url_file is None:
             yield f"{SLACK_CHANNEL} is set and {SLACK_FILE} is not. Name the file that holds the webhook's URL."
         yield from self._email_problems()
+
+    def warnings(self) -> Iterator[str]:
+        """Return what an operator should know before the first alert: alerts go out, but not for sure."""
+        by_mail = bool(self.email_to)
+        if self.slack_url_file is None and not by_mail:
+            yield f"Nobody is told of alerts: set {SLACK_FILE} or {EMAIL_TO}."
+        elif self.slack_url_file is None or not by_mail:
+            one, other = ("e-mail", SLACK_FILE) if by_mail else ("Slack", EMAIL_TO)
+            yield f"Alerts go by {one} alone: while it fails, nobody is told. Set {other} too."
+        if self.heartbeat_url_file is None:
+            yield f"Nothing outside notices that alerting itself is dead. Set {HEARTBEAT_FILE}."
 
     def _email_problems(self) -> Iterator[str]:
         parts = (
@@ -154,6 +156,10 @@ def _path(environ: Mapping[str, str], name: str) -> Path | None:
     return Path(value).expanduser().absolute() if value else None
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for each in text.split(",") if (name := each.strip()))
+
+
 def _has_text(path: Path) -> bool:
     try:
         return bool(path.read_text("utf-8").strip())
@@ -167,10 +173,20 @@ def rules_for(text: str, service: str) -> str:
     return text.replace('job=~"(.+/)?whatsself"', f'job=~"(.+/)?{pattern}"')
 
 
-def write_folder(folder: Path, text: str) -> None:
+def write_folder(folder: Path, text: str, config: AlertingConfig) -> None:
     """Write *text* as alertmanager.yml into *folder*, with the templates it reads beside it."""
     shutil.copytree(shipped("backends/alertmanager"), folder, dirs_exist_ok=True)
     (folder / "alertmanager.yml").write_text(text, "utf-8")
+    links = folder / "templates" / "links.tmpl"
+    found = links.read_text("utf-8")
+    for name, url in (("runbooks", config.runbooks_url), ("dashboards", config.dashboards_url)):
+        if url:
+            # In a template, a quote or a brace would end the text.
+            safe = url.translate({ord(each): f"%{ord(each):02X}" for each in '"`{}\\'})
+            found = re.sub(
+                rf'(define "whatsself.{name}" -}}}}\n).*?(\n{{{{- end)', rf"\g<1>{safe}\g<2>", found, flags=re.DOTALL
+            )
+    links.write_text(found, "utf-8")
 
 
 def render(config: AlertingConfig, inhibition: str | None = None) -> str:
@@ -183,7 +199,8 @@ def render(config: AlertingConfig, inhibition: str | None = None) -> str:
     """
     if inhibition is None:
         inhibition = shipped("backends/alertmanager/inhibit_rules.yml").read_text("utf-8")
-    return "\n".join([_HEADING, *_global(config), _ROUTES, *_receivers(config), "", inhibition, *_hours(config), ""])
+    routes = _ROUTES.format(quiet=_quiet(config))
+    return "\n".join([_HEADING, *_global(config), routes, *_receivers(config), "", inhibition, *_hours(config), ""])
 
 
 _HEADING: Final = """\
@@ -198,7 +215,8 @@ _ROUTES: Final = """\
 route:
   # Whatever no route below takes is still told.
   receiver: warning
-  group_by: [alertname, job, session, slo]
+  # All sessions that one cause takes away are one message.
+  group_by: [alertname, deployment_environment_name, job, slo]
   group_wait: 30s
   group_interval: 5m
   repeat_interval: 12h
@@ -206,16 +224,36 @@ route:
     - matchers: ['alertname="WhatsSelfWatchdog"']
       receiver: dead-man
       group_wait: 0s
-      group_interval: 1m
-      repeat_interval: 1m
-    - matchers: ['severity="critical"']
+      # It is looked at three times a minute, and sent by the one that comes a minute after the last.
+      group_interval: 20s
+      repeat_interval: 50s
+    - matchers: ['severity="none"']
+      receiver: nobody
+{quiet}    - matchers: ['severity="critical"']
       receiver: critical
       group_wait: 10s
       repeat_interval: 1h
     - matchers: ['severity="warning"']
       receiver: warning
       active_time_intervals: [business-hours]
+      mute_time_intervals: [holidays]
 """
+
+
+def without_hours(text: str) -> str:
+    """Return a configuration in which nothing waits for business hours."""
+    return re.sub(r" +(?:active|mute)_time_intervals: .*\n", "", text)
+
+
+_IN_HOURS: Final = "      active_time_intervals: [business-hours]\n      mute_time_intervals: [holidays]\n"
+
+
+def _quiet(config: AlertingConfig) -> str:
+    if not config.quiet_environments:
+        return ""
+    names = "|".join(re.escape(name).replace("\\", "\\\\") for name in config.quiet_environments)
+    matcher = f"""'deployment_environment_name=~"{names}"'"""
+    return f"    - matchers: [{matcher}]\n      receiver: warning\n{_IN_HOURS}"
 
 
 def _global(config: AlertingConfig) -> Iterator[str]:
@@ -238,6 +276,7 @@ def _receivers(config: AlertingConfig) -> Iterator[str]:
     yield from _email(config)
     yield "  - name: warning"
     yield from _slack(config)
+    yield "  - name: nobody"
     yield "  - name: dead-man"
     if config.heartbeat_url_file:
         yield "    webhook_configs:"
@@ -269,13 +308,27 @@ def _email(config: AlertingConfig) -> Iterator[str]:
 
 def _hours(config: AlertingConfig) -> Iterator[str]:
     hours = config.business_hours
-    yield "# Warnings wait for business hours: the application's own BUSINESS_HOURS and TIMEZONE."
+    zone = json.dumps(hours.time_zone)
+    yield "# Warnings wait for business hours: the application's own BUSINESS_HOURS, TIMEZONE and HOLIDAYS."
     yield "time_intervals:"
     yield "  - name: business-hours"
     yield "    time_intervals:"
-    yield "      - weekdays: ['monday:friday']"
-    yield f"        times: [{{start_time: {json.dumps(hours.start)}, end_time: {json.dumps(hours.end)}}}]"
-    yield f"        location: {json.dumps(hours.time_zone)}"
+    by_span: dict[tuple[int, int], list[str]] = {}
+    for span in hours.spans:
+        by_span.setdefault((span.start, span.end), []).append(_WEEKDAYS[span.day])
+    for (start, end), days in by_span.items():
+        yield f"      - weekdays: [{', '.join(days)}]"
+        yield f'        times: [{{start_time: "{clock(start)}", end_time: "{clock(end)}"}}]'
+        yield f"        location: {zone}"
+    yield "  - name: holidays"
+    # Alertmanager wants an interval, and 1970 is over.
+    yield f"    time_intervals:{'' if hours.holidays else ' [{years: [1970]}]'}"
+    for day in sorted(hours.holidays):
+        when = f'years: ["{day.year}"], months: ["{day.month}"], days_of_month: ["{day.day}"]'
+        yield f"      - {{{when}, location: {zone}}}"
+
+
+_WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -284,10 +337,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="where alertmanager.yml and its templates go")
     options = parser.parse_args(arguments)
     try:
-        write_folder(options.folder, render(AlertingConfig.from_environment()))
+        config = AlertingConfig.from_environment()
+        write_folder(options.folder, render(config), config)
     except CommandError as error:
         sys.stderr.write(f"{error}\n")
         return error.status
+    for warning in config.warnings():
+        sys.stderr.write(f"{warning}\n")
     return 0
 
 

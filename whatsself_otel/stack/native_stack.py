@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.stack import gates, queue_folder, vendor_files
 from whatsself_otel.stack.addresses import HOST, Addresses
-from whatsself_otel.stack.alerting import AlertingConfig, render, rules_for, write_folder
+from whatsself_otel.stack.alerting import EXTERNAL_URL, AlertingConfig, render, rules_for, without_hours, write_folder
 from whatsself_otel.stack.errors import CommandError
 from whatsself_otel.stack.files import collector_base, shipped
 from whatsself_otel.stack.native import BUILT, COLLECTOR, FOUND, LOKI, TEMPO, find_binary, need_binary
@@ -91,7 +91,8 @@ class Stack(Supervisor):
         self._take_folder()
         try:
             write_prometheus_config(self.config, runs=self.processes)
-            write_alertmanager_config(self.config)
+            for warning in write_alertmanager_config(self.config):
+                self._say(warning)
             super().start()
         except BaseException:
             self._release_folder()
@@ -285,20 +286,22 @@ def _alertmanager_folder(config: StackConfig) -> Path:
     return config.data / "config" / "alertmanager"
 
 
-def write_alertmanager_config(config: StackConfig) -> None:
+def write_alertmanager_config(config: StackConfig) -> list[str]:
     """
-    Write Alertmanager's configuration beside the data, with the receivers that the variables name.
+    Write Alertmanager's configuration beside the data, with the receivers that the variables name; return warnings.
 
     Raises:
         CommandError: A receiver is switched on and the file of its secret is missing or empty.
     """
-    text = render(AlertingConfig.from_environment(config.environ))
+    alerting = AlertingConfig.from_environment(config.environ)
+    text = render(alerting)
     if config.speed != 1:
         # Played days and nights are not ours: nobody's working hours are waited for.
-        text = faster(text.replace("      active_time_intervals: [business-hours]\n", ""), config.speed)
+        text = faster(without_hours(text), config.speed)
     folder = _alertmanager_folder(config)
     shutil.rmtree(folder, ignore_errors=True)
-    write_folder(folder, text)
+    write_folder(folder, text, alerting)
+    return list(alerting.warnings())
 
 
 def _victorialogs(config: StackConfig) -> Process:
@@ -416,7 +419,7 @@ def _alertmanager(config: StackConfig) -> Process:
             f"--storage.path={config.data / 'alertmanager'}",
             f"--web.listen-address={config.addresses.at('ALERTMANAGER_PORT')}",
             # Without it, links in messages name the machine, which answers on loopback only.
-            f"--web.external-url={config.addresses.alertmanager}",
+            f"--web.external-url={config.environ.get(EXTERNAL_URL) or config.addresses.alertmanager}",
             "--cluster.listen-address=",
         ],
         ready_url=f"{config.addresses.alertmanager}/-/ready",

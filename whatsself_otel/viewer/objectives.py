@@ -112,7 +112,7 @@ _EVENTS: Final[Mapping[str, Callable[[Store, Objective], Events]]] = {
     "send-success": _send,
     "session-recovery": _recovery,
 }
-"""How the events of each objective are counted; the rules for Prometheus say the same in tools/operations/slos.py."""
+"""How the events of each objective are counted; operations/slos.py says the same in rules for Prometheus."""
 
 
 def counters(store: Store) -> dict[str, list[dict[str, Any]]]:

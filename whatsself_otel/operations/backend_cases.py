@@ -1,0 +1,127 @@
+"""Tests of the rules about backends and the delivery of alerts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whatsself_otel.operations.cases import BOUNDARY, FIRING, HEALTHY, Case, flat, ramp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def cases() -> Iterator[Case]:
+    """Return every test of these rules."""
+    yield from _backend()
+    yield from _delivery()
+    rule, failures = (
+        "WhatsSelfRulesFailing",
+        'prometheus_rule_evaluation_failures_total{job="prometheus",rule_group="x"}',
+    )
+    once = {failures: flat((20, 0), (60, 1)), failures.replace('"x"', '"y"'): flat((80, 0))}
+    yield Case(rule=rule, kind=FIRING, title="one failure", series=once, at={19: 0, 22: 1})
+    yield Case(rule=rule, kind=BOUNDARY, title="told for ten minutes", series=once, at={29: 1, 31: 0})
+    yield Case(rule=rule, kind=HEALTHY, title="old failures", series={failures: flat((60, 7))}, at={30: 0})
+    missed = 'prometheus_rule_group_iterations_missed_total{job="prometheus",rule_group="x"}'
+    for count, fires in ((2, 0), (4, 1)):
+        few = {missed: flat((20, 0), (60, count))}
+        yield Case(rule=rule, kind=BOUNDARY, title=f"{count} missed", series=few, at={19: 0, 22: fires, 31: 0})
+    yield from _reloads()
+    yield from _storage()
+    always, beside = "WhatsSelfWatchdog", {'up{job="otelcol",instance="x"}': flat((60, 1))}
+    yield Case(rule=always, kind=FIRING, title="always", series={}, at={10: 1})
+    yield Case(
+        rule=always,
+        kind=HEALTHY,
+        title="beside a good collector too",
+        series=beside,
+        at={10: 1},
+    )
+    yield Case(rule=always, kind=BOUNDARY, title="from the first evaluation", series={}, at={0: 1})
+
+
+def _backend() -> Iterator[Case]:
+    rule = "WhatsSelfBackendDown"
+    for job in ("prometheus", "alertmanager", "loki", "victorialogs", "tempo"):
+        dead = {f'up{{job="{job}",instance="x"}}': flat((10, 1), (50, 0))}
+        yield Case(rule=rule, kind=FIRING, title=f"{job} is down", series=dead, at={9: 0, 18: 1})
+        yield Case(rule=rule, kind=BOUNDARY, title=f"{job} for five minutes", series=dead, at={14.5: 0, 15: 1})
+    gone = {'up{job="loki",instance="x"}': flat((10, 1))}
+    yield Case(rule=rule, kind=BOUNDARY, title="its target is gone", series=gone, at={19: 0, 21: 1, 120: 1})
+    two = {'up{job="loki",instance="x"}': flat((60, 0)), 'up{job="loki",instance="y"}': flat((60, 1))}
+    yield Case(rule=rule, kind=HEALTHY, title="one of two lives, Tempo is not used", series=two, at={30: 0})
+
+
+def _delivery() -> Iterator[Case]:
+    rule = "WhatsSelfAlertsNotDelivered"
+    found = {'prometheus_notifications_alertmanagers_discovered{job="prometheus",instance="x"}': flat((80, 1))}
+    for name, labels in (
+        (
+            "alertmanager_notification_requests_failed_total",
+            'job="alertmanager",integration="slack",reason="clientError"',
+        ),
+        ("prometheus_notifications_dropped_total", 'job="prometheus",alertmanager="x"'),
+    ):
+        quiet = {**found, f'{name}{{job="quiet"}}': flat((80, 0))}
+        once = {**quiet, f"{name}{{{labels}}}": flat((20, 0), (60, 1))}
+        nothing = {f'{name}{{job="new"}}': flat((20, None), (60, 0))}
+        born = {**found, **nothing, f"{name}{{{labels}}}": flat((20, None), (60, 1))}
+        yield Case(rule=rule, kind=FIRING, title=f"{name} rises", series=once, at={19: 0, 22: 1})
+        yield Case(rule=rule, kind=FIRING, title=f"{name} is born", series=born, at={19: 0, 22: 1})
+        yield Case(
+            rule=rule,
+            kind=BOUNDARY,
+            title=f"{name} from one to ten minutes",
+            series=once,
+            at={20.5: 0, 21: 1, 29: 1, 31: 0},
+        )
+        yield Case(
+            rule=rule, kind=BOUNDARY, title=f"{name} born, for ten", series=born, at={20.5: 0, 21: 1, 29: 1, 31: 0}
+        )
+        old = {**found, f"{name}{{{labels}}}": flat((80, 3))}
+        yield Case(rule=rule, kind=HEALTHY, title=f"{name} is old", series=old, at={40: 0})
+    nobody = {next(iter(found)): flat((20, 1), (60, 0))}
+    yield Case(rule=rule, kind=FIRING, title="Prometheus knows no Alertmanager", series=nobody, at={19: 0, 22: 1})
+    one = nobody | {next(iter(found)).replace('"x"', '"y"'): flat((80, 1))}
+    yield Case(rule=rule, kind=HEALTHY, title="another Prometheus knows one", series=one, at={40: 0})
+
+
+def _reloads() -> Iterator[Case]:
+    rule = "WhatsSelfReloadFailed"
+    for job in ("prometheus", "alertmanager"):
+        name = f'{job}_config_last_reload_successful{{job="{job}",instance="x"}}'
+        refused = {name: flat((10, 1), (50, 0))}
+        yield Case(rule=rule, kind=FIRING, title=job, series=refused, at={9: 0, 20: 1})
+        yield Case(rule=rule, kind=BOUNDARY, title=f"{job} for five minutes", series=refused, at={14.5: 0, 15: 1})
+    yield Case(rule=rule, kind=HEALTHY, title="taken", series={name: flat((60, 1))}, at={30: 0})
+
+
+def _storage() -> Iterator[Case]:
+    rule, minute_s = "WhatsSelfStorageFailing", 60
+    for name in ("wal_writes", "compactions"):
+        counter = f'prometheus_tsdb_{name}_failed_total{{job="prometheus",instance="x"}}'
+        once = {counter: flat((20, 0), (60, 1)), counter.replace('"x"', '"y"'): flat((80, 0))}
+        yield Case(rule=rule, kind=FIRING, title=name, series=once, at={19: 0, 22: 1})
+        yield Case(rule=rule, kind=BOUNDARY, title=f"{name} for ten minutes", series=once, at={29: 1, 31: 0})
+    yield Case(rule=rule, kind=HEALTHY, title="old failures", series={counter: flat((60, 7))}, at={30: 0})
+    rule, of = "WhatsSelfStorageFilling", '{job="prometheus",instance="x"}'
+
+    def held(share: float, limit: float = 1000) -> dict[str, str]:
+        return {
+            f"prometheus_tsdb_storage_blocks_bytes{of}": flat((20, 100), (100, share)),
+            f"prometheus_tsdb_retention_limit_bytes{of}": flat((120, limit)),
+        }
+
+    yield Case(rule=rule, kind=FIRING, title="95 % of its limit", series=held(950), at={19: 0, 60: 1})
+    yield Case(rule=rule, kind=BOUNDARY, title="for half an hour", series=held(950), at={49: 0, 51: 1})
+    for share, fires in ((890, 0), (910, 1)):
+        yield Case(rule=rule, kind=BOUNDARY, title=f"{share} of 1000", series=held(share), at={80: fires})
+    yield Case(rule=rule, kind=HEALTHY, title="without a limit", series=held(950, 0), at={80: 0})
+    disk = 'node_filesystem_avail_bytes{job="node",instance="x",mountpoint="/data"}'
+    other = {disk.replace("/data", "/"): flat((1200, 1e6), step_s=minute_s)}
+    for hours, fires in ((22, 1), (26, 0)):
+        # So many bytes are left at the moment that is looked at.
+        falls = {disk: ramp((1200, -1000), start=1000 * (600 + hours * 60), step_s=minute_s)}
+        at = {600.0: fires}
+        title = f"full in {hours} hours"
+        yield Case(rule=rule, kind=BOUNDARY, title=title, series=falls | other, at=at, step_s=minute_s)

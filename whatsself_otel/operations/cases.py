@@ -1,0 +1,72 @@
+"""What a test of a rule is, and how its series are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FIRING: Final = "firing"
+HEALTHY: Final = "healthy"
+BOUNDARY: Final = "boundary"
+ABSENT: Final = "absent"
+ENVIRONMENT: Final = "environment"
+VALUE: Final = "value"
+KINDS: Final = (FIRING, HEALTHY, BOUNDARY, ABSENT, ENVIRONMENT)
+
+STEP_S: Final = 15
+"""Seconds between two samples: the interval at which applications export."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Series, and what a rule makes of them."""
+
+    rule: str
+    """Name of the rule, with the labels that tell it apart: ``WhatsSelfSloBurn{slo=send-success,long=2h}``."""
+    kind: str
+    title: str
+    series: Mapping[str, str]
+    """Values by series, in promtool's notation."""
+    at: Mapping[float, int] = field(default_factory=dict)
+    """Alerts that fire, by minute."""
+    values: Mapping[tuple[str, float], float] = field(default_factory=dict)
+    """What an expression is, by expression and minute, to a hundredth."""
+    step_s: int = STEP_S
+    every_s: int = 0
+    """Seconds between two evaluations, where that is not the step."""
+    matchers: str = ""
+    """Further matchers of the alerts that are counted."""
+
+
+def flat(*segments: tuple[float, float | None], step_s: int = STEP_S) -> str:
+    """Return a gauge: minutes and value of each segment, None for no samples."""
+    parts = []
+    for minutes, value in segments:
+        count = round(minutes * 60 / step_s)
+        parts.append(f"_x{count}" if value is None else f"{value:g}+0x{count - 1}")
+    return " ".join(parts)
+
+
+def ramp(*segments: tuple[float, float], step_s: int = STEP_S, start: float = 0) -> str:
+    """Return a counter: minutes and events a minute of each segment."""
+    parts, value = [], start
+    for minutes, per_minute in segments:
+        count = round(minutes * 60 / step_s)
+        added = per_minute * step_s / 60
+        parts.append(f"{value:.10g}{added:+.10g}x{count - 1}")
+        # The last sample of a segment and the first of the next are one step apart.
+        value += added * count
+    return " ".join(parts)
+
+
+def service(minutes: float = 200, *, job: str = "whatsself", step_s: int = STEP_S) -> dict[str, str]:
+    """Return the heartbeat of one worker."""
+    return {f'process_uptime_seconds{{job="{job}",instance="a"}}': flat((minutes, 1), step_s=step_s)}
+
+
+def named(metric: str, labels: str = "", *, instance: str = "a") -> str:
+    """Return a series of the service."""
+    return f'{metric}{{job="whatsself",instance="{instance}"{labels and "," + labels}}}'

@@ -1,0 +1,228 @@
+"""Tests of the rules about sessions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whatsself_otel.operations.cases import BOUNDARY, FIRING, HEALTHY, Case, flat, named, ramp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONNECTED, STATE, LOSSES = "whatsapp_session_connected", "whatsapp_session_state", "whatsapp_session_disconnects_total"
+UPTIME = "process_uptime_seconds"
+MAIN = 'session="main"'
+
+
+def cases() -> Iterator[Case]:
+    """Return every test of these rules."""
+    yield from _down()
+    yield from _logged_out()
+    yield from _banned()
+    yield from _flapping()
+    yield from _missing()
+    yield from _away()
+
+
+def _down() -> Iterator[Case]:
+    down = "WhatsSelfSessionDown"
+    lost = {named(CONNECTED, MAIN): flat((10, 1), (20, 0), (20, 1))}
+    yield Case(rule=down, kind=FIRING, title="lost, pages within 8 minutes", series=lost, at={9: 0, 18: 1, 45: 0})
+    yield Case(rule=down, kind=BOUNDARY, title="after 5 minutes", series=lost, at={14: 0, 15.5: 1, 31.5: 1, 32.5: 0})
+    yield Case(
+        rule=down,
+        kind=BOUNDARY,
+        title="two sessions, one down",
+        series=lost | {named(CONNECTED, 'session="other"'): flat((60, 1))},
+        at={20: 1},
+    )
+    yield Case(
+        rule=down,
+        kind=HEALTHY,
+        title="one of two workers holds it",
+        series={named(CONNECTED, MAIN): flat((60, 1)), named(CONNECTED, MAIN, instance="b"): flat((60, 0))},
+        at={20: 0, 50: 0},
+    )
+    yield Case(
+        rule=down,
+        kind=HEALTHY,
+        title="away for two minutes",
+        series={named(CONNECTED, MAIN): flat((10, 1), (2, 0), (30, 1))},
+        at={12: 0, 14: 0, 20: 0},
+    )
+
+
+def _logged_out() -> Iterator[Case]:
+    rule = "WhatsSelfSessionLoggedOut"
+    for word in ("logged_out", "qr_pending", "expired"):
+        series = {
+            named(STATE, f'{MAIN},state="{word}"'): flat((10, 0), (30, 1)),
+            named(STATE, f'{MAIN},state="connected"'): flat((10, 1), (30, 0)),
+            # A second worker that does not know yet.
+            named(STATE, f'{MAIN},state="{word}"', instance="b"): flat((40, 0)),
+        }
+        yield Case(rule=rule, kind=FIRING, title=word, series=series, at={9: 0, 15: 1})
+        yield Case(rule=rule, kind=BOUNDARY, title=f"{word} for a minute", series=series, at={10.5: 0, 11: 1})
+    both = {named(STATE, f'{MAIN},state="logged_out"', instance=one): flat((10, 0), (30, 1)) for one in ("a", "b")}
+    yield Case(rule=rule, kind=FIRING, title="two workers know", series=both, at={9: 0, 15: 1})
+    yield Case(
+        rule=rule,
+        kind=HEALTHY,
+        title="disconnected, which heals by itself",
+        series={named(STATE, f'{MAIN},state="disconnected"'): flat((40, 1))},
+        at={20: 0},
+    )
+    stale = {
+        named(STATE, f'{MAIN},state="qr_pending"', instance="b"): flat((60, 1)),
+        named(CONNECTED, MAIN, instance="b"): flat((60, 0)),
+    }
+    yield Case(
+        rule=rule,
+        kind=HEALTHY,
+        title="a second worker still shows the code that the first has long connected with",
+        series=stale | {named(CONNECTED, MAIN): flat((60, 1))},
+        at={20: 0, 50: 0},
+    )
+    yield Case(
+        rule=rule,
+        kind=FIRING,
+        title="another session is connected",
+        series=stale | {named(CONNECTED, 'session="other"'): flat((60, 1))},
+        at={20: 1},
+    )
+
+
+def _banned() -> Iterator[Case]:
+    rule = "WhatsSelfSessionBanned"
+    ban = {
+        named(LOSSES, f'{MAIN},reason="banned"'): flat((10, 0), (60, 1)),
+        named(LOSSES, f'{MAIN},reason="banned"', instance="b"): flat((70, 0)),
+    }
+    yield Case(rule=rule, kind=FIRING, title="banned, known by the loss alone", series=ban, at={9: 0, 12: 1})
+    yield Case(rule=rule, kind=BOUNDARY, title="the loss is told for 15 minutes", series=ban, at={24: 1, 26: 0})
+    for word in ("banned", "restricted"):
+        state = {
+            named(STATE, f'{MAIN},state="{word}"'): flat((10, 0), (100, 1), (30, 0)),
+            named(CONNECTED, MAIN): flat((10, 1), (100, 0), (30, 1)),
+            named(STATE, f'{MAIN},state="{word}"', instance="b"): flat((140, 0)),
+        }
+        yield Case(rule=rule, kind=BOUNDARY, title=f"{word} until connected", series=state, at={10: 1, 109: 1, 111: 0})
+    yield Case(
+        rule=rule,
+        kind=HEALTHY,
+        title="other reasons",
+        series={
+            named(LOSSES, f'{MAIN},reason="transient"'): flat((10, 0), (60, 9)),
+            named(LOSSES, f'{MAIN},reason="banned"'): flat((70, 0)),
+        },
+        at={12: 0, 20: 0},
+    )
+    yield Case(
+        rule=rule,
+        kind=HEALTHY,
+        title="connected again within 15 minutes",
+        series=ban | {named(CONNECTED, MAIN): flat((10, 0), (60, 1))},
+        at={12: 0, 20: 0},
+    )
+    other = {named(CONNECTED, 'session="other"'): flat((70, 1)), named(CONNECTED, MAIN): flat((10, 1), (60, 0))}
+    yield Case(rule=rule, kind=FIRING, title="another session is connected", series=ban | other, at={12: 1})
+
+
+def _flapping() -> Iterator[Case]:
+    rule = "WhatsSelfSessionFlapping"
+    often = {
+        named(LOSSES, f'{MAIN},reason="transient"'): flat((10, 0), *((4, n) for n in range(1, 7)), (90, 7)),
+        named(LOSSES, f'{MAIN},reason="replaced"', instance="b"): flat((124, 0)),
+    }
+    yield Case(rule=rule, kind=FIRING, title="lost every four minutes", series=often, at={9: 0, 28: 1, 100: 0})
+    yield Case(rule=rule, kind=BOUNDARY, title="the fifth loss", series=often, at={25: 0, 27: 1, 47: 1, 49: 0})
+    shared = {
+        named(LOSSES, f'{MAIN},reason="transient"'): flat((10, 0), (60, 3)),
+        named(LOSSES, f'{MAIN},reason="replaced"', instance="b"): flat((10, 0), (60, 2)),
+    }
+    yield Case(rule=rule, kind=BOUNDARY, title="two workers count together", series=shared, at={12: 1})
+    yield Case(
+        rule=rule,
+        kind=HEALTHY,
+        title="four losses, and restarts that the server asked for",
+        series={
+            named(LOSSES, f'{MAIN},reason="transient"'): flat((10, 0), (60, 4)),
+            named(LOSSES, f'{MAIN},reason="restart"'): ramp((70, 1)),
+        },
+        at={12: 0, 40: 0},
+    )
+
+
+def _missing() -> Iterator[Case]:
+    rule = "WhatsSelfSessionMissing"
+    owner = {named(UPTIME): "0+15x79 _x400", named(CONNECTED, MAIN): flat((20, 1))}
+    lives = {named(UPTIME, instance="b"): "0+15x480"}
+    yield Case(rule=rule, kind=FIRING, title="its owner is gone", series=owner | lives, at={19: 0, 30: 1, 110: 1})
+    yield Case(
+        rule=rule,
+        kind=BOUNDARY,
+        title="three minutes after its last value is no longer shown",
+        series=owner | lives,
+        at={27: 0, 28.5: 1},
+    )
+    back = {named(CONNECTED, MAIN, instance="b"): flat((60, None), (60, 0))}
+    yield Case(
+        rule=rule, kind=BOUNDARY, title="until another one reports it", series=owner | lives | back, at={59: 1, 61: 0}
+    )
+    yield Case(
+        rule=rule,
+        kind=HEALTHY,
+        title="retired by a process that lives on, and is restarted later",
+        series={named(UPTIME): "0+15x159 _x320", named(CONNECTED, MAIN): flat((20, 1))} | lives,
+        at={30: 0, 60: 0, 100: 0},
+    )
+    again = {named(UPTIME): "0+15x79 _x4 0+15x400", named(CONNECTED, MAIN): flat((20, 1))}
+    yield Case(
+        rule=rule,
+        kind=FIRING,
+        title="scraped: restarted under the same name, and the session never came back",
+        series=again,
+        at={19: 0, 40: 1},
+    )
+    yield Case(
+        rule=rule,
+        kind=HEALTHY,
+        title="handed over to a new process, hour by hour",
+        series=owner | lives | {named(CONNECTED, MAIN, instance="b"): flat((21, None), (90, 1))},
+        at={30: 0, 60: 0, 100: 0},
+    )
+    yield Case(
+        rule=rule,
+        kind=HEALTHY,
+        title="the whole service is silent, which another alert tells",
+        series=owner,
+        at={30: 0, 60: 0},
+    )
+    due = {'whatsself:session:expected{job="whatsself",session="main"}': flat((120, 1))}
+    yield Case(rule=rule, kind=FIRING, title="expected, and never came", series=due | lives, at={2: 0, 4: 1, 110: 1})
+    here = {named(CONNECTED, MAIN, instance="b"): flat((120, 0))}
+    yield Case(rule=rule, kind=HEALTHY, title="expected, and reported as lost", series=due | lives | here, at={20: 0})
+    day = 24 * 60
+    yield Case(
+        rule=rule,
+        kind=BOUNDARY,
+        title="forgotten after a day",
+        series={
+            named(UPTIME): flat((20, 1), step_s=60),
+            named(CONNECTED, MAIN): flat((20, 1), step_s=60),
+            named(UPTIME, instance="b"): flat((day + 100, 1), step_s=60),
+        },
+        at={day + 15: 1, day + 22: 0},
+        step_s=60,
+    )
+
+
+def _away() -> Iterator[Case]:
+    rule = "WhatsSelfSessionAway"
+    lost = {named(CONNECTED, MAIN): flat((10, 1), (10, 0), (60, 1))}
+    other = {named(CONNECTED, 'session="other"'): flat((80, 1))}
+    yield Case(rule=rule, kind=FIRING, title="one of two", series=lost | other, at={9: 0, 12: 1, 60: 0})
+    yield Case(rule=rule, kind=FIRING, title="the only one, for itself and for the service", series=lost, at={12: 2})
+    yield Case(rule=rule, kind=BOUNDARY, title="15 minutes longer", series=lost | other, at={34: 1, 36: 0})
+    held = {named(CONNECTED, MAIN, instance="b"): flat((80, 1))}
+    yield Case(rule=rule, kind=HEALTHY, title="held by another worker", series=lost | held, at={12: 0, 30: 0})

@@ -1,0 +1,48 @@
+"""The words of alerts and runbooks, with the numbers of backends/slo.yaml put in."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from whatsself_otel.operations.model import Alert, Source
+
+_PLACE: Final = re.compile(r"<(%?)([a-z_.]+)>")
+
+
+_CHOSEN: Final = "?" + "&".join(
+    f"var-{variable}={{{{ $labels.{label} | urlquery }}}}"
+    for variable, label in (("job", "job"), ("environment", "deployment_environment_name"), ("session", "session"))
+)
+"""What a dashboard shows when it is opened from an alert."""
+
+
+def fill(text: str, source: Source) -> str:
+    """Put the values of *source* into *text*: ``<queue.stuck_for>``, ``<%sending.fail_ratio>``, ``<job>``."""
+
+    def value(match: re.Match[str]) -> str:
+        percent, key = match.groups()
+        if key == "job":
+            return source.job
+        if key == "service":
+            return source.service
+        return f"{source[key] * 100:g} %" if percent else str(source[key])
+
+    return _PLACE.sub(value, text)
+
+
+def alert_annotations(alert: Alert, source: Source) -> dict[str, str]:
+    """Return the annotations of *alert*."""
+    english, portuguese = alert.words.en, alert.words.pt
+    file = f"{alert.name.lower()}.md"
+    return {
+        "summary": fill(english.summary, source),
+        "summary_pt": fill(portuguese.summary, source),
+        "description": fill(english.description, source),
+        "description_pt": fill(portuguese.description, source),
+        "runbook_url": f"{source['links.runbooks']}/{file}",
+        "runbook_url_pt": f"{source['links.runbooks_pt']}/{file}",
+        "dashboard": f"whatsself-{alert.dashboard}",
+        "dashboard_url": f"{source['links.dashboards']}/whatsself-{alert.dashboard}{_CHOSEN}",
+    }
