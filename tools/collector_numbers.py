@@ -140,5 +140,5 @@ _ASCII: Final = "[CDI-Za-f][ACDE-HQS-Xgi-nwy-z0-3][ABEFIJMNQRUVYZcdghkloptswx014
 
 
 def base64_of_text() -> str:
-    """Thirty characters of plain text in base64: none of its bytes has the highest bit."""
-    return f"(?:{_ASCII}){{10,}}[A-Za-z0-9+/=_-]*"
+    """Twenty-four characters of plain text in base64: none of its bytes has the highest bit."""
+    return f"(?:{_ASCII}){{8,}}[A-Za-z0-9+/=_-]*"

@@ -7,9 +7,10 @@ Writes docs/masking.md from the rules themselves.
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pages import table, write_or_check
 
@@ -39,6 +40,7 @@ from whatsself_otel.masking.keys import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+RESULTS: Final = Path(__file__).resolve().parent.parent / "benchmarks" / "results" / "masking.json"
 PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "masking.md"
 
 _INTRODUCTION: Final = f"""\
@@ -186,6 +188,15 @@ def _differences() -> Iterable[str]:
     yield table(("Matter", "The package", "The collector"), _DIFFERENCES)
 
 
+_PEERS: Final = {
+    "collector": "collector",
+    "logfire": "Logfire",
+    "sentry": "Sentry",
+    "scrubadub": "scrubadub",
+    "presidio": "presidio",
+}
+
+
 def _measured() -> Iterable[str]:
     yield "\n## What it finds\n"
     yield (
@@ -193,19 +204,46 @@ def _measured() -> Iterable[str]:
         "as found\nwhen nothing of it that must go can be read. The rules were written with these records in "
         "sight: they show\nwhich kinds are known, and say nothing about those that are not.\n"
     )
+    yield (
+        "The other columns are of the same records (tools/score_peers.py): the real collector, where a record counts "
+        "only if it\nis found in a body, in an attribute and deep in a map alike; Logfire's scrubber, Sentry's "
+        "`EventScrubber`, scrubadub and\npresidio's recognizers of patterns, each as it is by default and without a "
+        "model of a language. They are made for other\ndata: none of them knows a name of WhatsApp's.\n"
+    )
+    results = json.loads(RESULTS.read_text("utf-8"))
+    yield "; ".join(f"{results[name]['version']}, {results[name]['date']}" for name in _PEERS) + ".\n"
     scrub = package()
-    yield table(("Must go", "Records", "Found"), _shares(recall(scrub, records())))
+    yield from _beside("Must go", "found", _by_kind(recall(scrub, records())), results)
     yield ""
-    yield table(("Must stay", "Records", "Untouched"), _shares(precision(scrub, kept())))
+    yield from _beside("Must stay", "untouched", _by_kind(precision(scrub, kept())), results)
 
 
-def _shares(score: Score) -> list[tuple[str, str, str]]:
-    groups: dict[str, list[str]] = {}
-    for cls in score.total:
-        groups.setdefault(cls.partition("/")[0], []).append(cls)
-    totals = {name: sum(score.total[cls] for cls in classes) for name, classes in groups.items()}
-    failed = {name: sum(score.failed[cls] for cls in classes) for name, classes in groups.items()}
-    return [(name, f"{total:,}", f"{total - failed[name]:,}") for name, total in totals.items()]
+def _beside(title: str, part: str, ours: dict[str, tuple[int, int]], results: dict[str, Any]) -> Iterable[str]:
+    rows = []
+    for kind, (total, good) in ours.items():
+        others = [results[name][part].get(kind, [0, 0]) for name in _PEERS]
+        if any(other[0] != total for other in others):
+            msg = f"benchmarks/results/masking.json was made of other records of {kind}; run tools/score_peers.py again"
+            raise ValueError(msg)
+        shares = [_percent(total, each) for each in (good, *(other[1] for other in others))]
+        rows.append((kind, f"{total:,}", *shares))
+    sums = [sum(total for total, _ in ours.values()), sum(good for _, good in ours.values())]
+    sums += [sum(pair[1] for pair in results[name][part].values()) for name in _PEERS]
+    rows.append(("all", f"{sums[0]:,}", *(_percent(sums[0], each) for each in sums[1:])))
+    yield table((title, "Records", "This package", *_PEERS.values()), rows)
+
+
+def _percent(total: int, good: int) -> str:
+    return "100 %" if good == total else f"{min(99.9, 100 * good / total):.1f} %"
+
+
+def _by_kind(score: Score) -> dict[str, tuple[int, int]]:
+    found: dict[str, tuple[int, int]] = {}
+    for cls, total in score.total.items():
+        kind = cls.partition("/")[0]
+        before = found.get(kind, (0, 0))
+        found[kind] = (before[0] + total, before[1] + total - score.failed[cls])
+    return found
 
 
 def _allowed() -> Iterable[str]:

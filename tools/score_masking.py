@@ -24,8 +24,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "maski
 
 from masking_records import Keep, Record, kept, records
 
-from whatsself_otel import Masker
-
 _SHOWN: Final = re.compile(r"\+[0-9]{1,3}\*{8}")
 _DIGITS: Final = re.compile(r"[0-9]{8,}")
 Scrub = Callable[[str | None, object], object]
@@ -92,6 +90,8 @@ def precision(scrub: Scrub, cases: Iterable[Keep]) -> Score:
 
 def package() -> Scrub:
     """Return the masking of this package."""
+    from whatsself_otel import Masker
+
     masker = Masker()
     return lambda key, value: masker.text(value) if key is None and isinstance(value, str) else masker.value(key, value)
 
