@@ -165,7 +165,7 @@ class TestCommand:
         assert status == 0
         assert told == [200]
         (span,) = sink.spans()
-        assert span.resource["service.name"] == "whatsself-bridge"
+        assert span.resource["service.name"] == "whatsself"  # the one that rules and dashboards ask for
 
     def test_two_bridges_do_not_share_a_queue(
         self, target: Target, environ: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

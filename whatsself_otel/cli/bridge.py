@@ -6,11 +6,10 @@ import argparse
 import asyncio
 import contextlib
 import importlib.util
-import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli.arguments import number, url, whole
 from whatsself_otel.errors import ConfigError
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from whatsself_otel.bridge.config import BridgeConfig
     from whatsself_otel.bridge.polling import Poll
 
-SERVICE_NAME: Final = "whatsself-bridge"
 LOCK_NAME: Final = "bridge.lock"
 _MIB: Final = 1024 * 1024
 _EXAMPLES: Final = """\
@@ -99,7 +97,7 @@ async def _serve(config: BridgeConfig, polls: Sequence[Poll]) -> None:
     from whatsself_otel.bridge.server import Bridge
     from whatsself_otel.setup import setup_telemetry
 
-    with setup_telemetry(config=_telemetry_config()) as telemetry, _stop_event() as stop:
+    with setup_telemetry() as telemetry, _stop_event() as stop:
         async with Bridge(config, telemetry, polls) as bridge:
             print(f"Listening http://{config.host}:{bridge.port}", file=sys.stderr, flush=True)
             await stop.wait()
@@ -119,13 +117,6 @@ def _stop_event() -> Iterator[asyncio.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _telemetry_config() -> Any:
-    from whatsself_otel.config import TelemetryConfig
-
-    is_named = "OTEL_SERVICE_NAME" in os.environ or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
-    return TelemetryConfig() if is_named else TelemetryConfig(service_name=SERVICE_NAME)
 
 
 def _config(arguments: argparse.Namespace) -> BridgeConfig:
