@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "maski
 from masking_records import kept, records
 from score_masking import Score, package, precision, recall
 
-from whatsself_otel.masking import MAX_DEPTH, MAX_ITEMS, MAX_TEXT_CHARS, Masker
+from whatsself_otel.masking import MAX_DEPTH, MAX_ITEMS, MAX_TEXT_CHARS, Masker, MaskingConfig
 from whatsself_otel.masking.audit import ALLOWED
 from whatsself_otel.masking.detectors import DETECTOR_RULES, MAX_ANCHORS
 from whatsself_otel.masking.keys import (
@@ -98,7 +98,7 @@ def page() -> str:
 
 
 def _detectors() -> Iterable[str]:
-    masker = Masker()
+    masker = Masker(MaskingConfig(regions=("BR", "FR")))
     yield "## Detectors\n"
     yield table(
         ("Rule", "Recognises", "Example", "Becomes"),

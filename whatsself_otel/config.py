@@ -37,6 +37,7 @@ from whatsself_otel.catalogue import LOG_LEVELS
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.export.endpoints import Endpoint, grpc_endpoint, http_endpoint, is_endpoint, is_this_machine
 from whatsself_otel.masking import MaskingConfig
+from whatsself_otel.masking.regions import is_region
 from whatsself_otel.metrics.state import MetricsConfig
 from whatsself_otel.whatsapp.config import WhatsAppConfig
 
@@ -119,6 +120,10 @@ def _allow_both(argument: tuple[str, ...], variable: tuple[str, ...]) -> tuple[s
         *(rule for rule in variable if _covers(argument, rule)),
     ]
     return tuple(dict.fromkeys(both))
+
+
+def _both(argument: tuple[str, ...], variable: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*argument, *variable)))
 
 
 def _covers(rules: tuple[str, ...], rule: str) -> bool:
@@ -438,6 +443,14 @@ class TelemetryConfig:
     """Hosts whose requests carry the trace context; ``("api.example.com", ".internal")`` tells nobody else."""
     mask_last: int = count(4, 0, 4, "WHATSSELF_OTEL_MASK_LAST", stricter=min)
     """Last digits of a phone that stay readable; 0 hides all."""
+    regions: tuple[str, ...] = items(
+        ("BR",),
+        "must be ISO codes of countries in capitals, separated by commas",
+        is_region,
+        "WHATSSELF_OTEL_REGIONS",
+        stricter=_both,
+    )
+    """Countries whose numbers are masked without their calling code too; Brazil's always are."""
     pseudonym_key_file: Path | None = file("WHATSSELF_OTEL_PSEUDONYM_KEY_FILE")
     """Key for pseudonyms of contact ids that are phone numbers; without it they are masked."""
     masking: MaskingConfig | None = None
@@ -529,14 +542,16 @@ class TelemetryConfig:
             reading.wrong_arguments["masking"] = f"masking must be a MaskingConfig, got {type(given).__name__}."
             return
         shown = min(given.mask_last, self.mask_last)
+        regions = _both(given.regions, self.regions)
         key_file = given.pseudonym_key_file or self.pseudonym_key_file
         try:
-            masking = dataclasses.replace(given, mask_last=shown, pseudonym_key_file=key_file)
+            masking = dataclasses.replace(given, mask_last=shown, regions=regions, pseudonym_key_file=key_file)
         except ConfigError as error:
             problems = " ".join(error.problems).removeprefix("pseudonym_key_file ")
             reading.report("pseudonym_key_file", problems)
-            masking = dataclasses.replace(given, mask_last=shown, pseudonym_key_file=None)
-        values = {"masking": masking, "mask_last": shown, "pseudonym_key_file": masking.pseudonym_key_file}
+            masking = dataclasses.replace(given, mask_last=shown, regions=regions, pseudonym_key_file=None)
+        values = {"masking": masking, "mask_last": shown, "regions": regions}
+        values["pseudonym_key_file"] = masking.pseudonym_key_file
         _settings.set_fields(self, values)
 
     @property

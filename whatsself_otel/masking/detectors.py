@@ -59,6 +59,9 @@ DETECTOR_RULES: Final = (
     DetectorRule("phone", "Brazilian fixed line, area code first, with separators", "(11) 3456-7890"),
     DetectorRule("phone", "Brazilian number behind `0`, `0xx` or a carrier code", "0xx11 98765-4321"),
     DetectorRule("phone", "Brazilian mobile without area code, hyphen in its place", "98765-4321"),
+    DetectorRule(
+        "phone", "national number of a country in `regions`: nine digits and more, in groups or bare", "0612345678"
+    ),
     DetectorRule("phone", "after `tel:`, `sms:`, `wa.me/`, `phone=`", "https://wa.me/5511987654321"),
     DetectorRule("jid", "WhatsApp address; its domain, device and message id stay", "true_5511987654321@c.us_3EB0A1"),
     DetectorRule("jid", "group made by a phone; a group's own id stays", "5511987654321-1612345678@g.us"),
@@ -144,11 +147,13 @@ class Detectors:
     Args:
         plan: What the key rules say about a name; used for ``key=value`` and JSON inside a text.
         book: The same rules, for the endings of their names.
+        codes: Calling codes of countries whose national numbers are read beside Brazil's.
     """
 
-    def __init__(self, plan: Callable[[str], KeyPlan], book: KeyBook) -> None:
+    def __init__(self, plan: Callable[[str], KeyPlan], book: KeyBook, codes: tuple[str, ...] = ()) -> None:
         self._plan = plan
         self._book = book
+        self._codes = codes
         sign = _SIGN % (_alternatives(book.endings(3)), _alternatives(book.endings(2)), AFTER_PLUS)
         self._sign = re.compile(sign)
         self._sign_of_url = re.compile(f"=|{sign}")
@@ -167,7 +172,7 @@ class Detectors:
         has_data = (has_special or view.starts is not None) and OPENING.search(text) is not None
         if not (has_needle or has_data) and pattern.search(plain) is None and not _has_number(plain):
             return _in_text(loose_cnpjs(plain), view)
-        reading = Reading(text, view, self._plan, self._book, is_url=is_url)
+        reading = Reading(text, view, self._plan, self._book, self._codes, is_url=is_url)
         data = read_data(text, self._plan, self._book) if has_data else _NO_DATA
         taken = _data_findings(reading, data)
         if has_needle:

@@ -6,13 +6,14 @@ import re
 from itertools import islice, pairwise
 from typing import Final
 
-from whatsself_otel.masking import documents, phones
+from whatsself_otel.masking import documents, phones, regions
 from whatsself_otel.masking.reading import Finding, Reading, is_alphanumeric
 
 SHORTEST_NUMBER: Final = 8
 LONGEST_NUMBER: Final = 20  # exit prefix, carrier and the longest of any plan
 SHORTEST_BARE: Final = 11
 _MOST_GROUPS: Final = 8
+_GROUPS_OF_NO_VERSION: Final = 4
 _BEFORE_VALUES: Final = frozenset(":= \"'\\")
 
 # A number or address that nothing around makes ambiguous: most are, and need no judging of groups.
@@ -83,7 +84,7 @@ def read_number(reading: Reading, at: int) -> Finding | None:
     """Return the phone, paper or card that begins at *at*, a digit or an opening parenthesis."""
     exact = _EXACT.match(reading.text, at)
     if exact is not None:
-        found = _exact(exact)
+        found = _exact(exact, reading.codes)
         may_be_id = found is not None and reading.text[at - 1 : at] in _BEFORE_VALUES
         return None if may_be_id and _is_part_of_id(reading, at, exact.end()) else found
     return grouped_number(reading, at) or read_cnpj(reading, at)
@@ -167,7 +168,7 @@ def grouped_number(reading: Reading, at: int) -> Finding | None:
             break
         if is_alphanumeric(text[end : end + 1]) and (size > 1 or not _ends_in_letters(text, at, end)):
             continue
-        judged = _judge(text, at, runs[:size])
+        judged = _judge(text, at, runs[:size], reading.codes)
         if judged is not None and not _is_part_of_id(reading, at, end):
             rule, digits, country = judged
             start = at + 1 if text[at] == "(" and ")" not in text[at:end] else at
@@ -175,14 +176,14 @@ def grouped_number(reading: Reading, at: int) -> Finding | None:
     return None
 
 
-def _exact(found: re.Match[str]) -> Finding | None:
+def _exact(found: re.Match[str], codes: tuple[str, ...]) -> Finding | None:
     kind = found.lastindex
     if kind is None:
         return Finding(*found.span(), "document")
     digits = found[kind]
     if kind == 1:
         return Finding(*found.span(1), "jid", digits, phones.international(digits) or phones.calling_code(digits))
-    judged = _bare(digits)
+    judged = _bare(digits) or _national(digits, (len(digits),), codes)
     return None if judged is None else Finding(*found.span(), *judged)
 
 
@@ -238,18 +239,31 @@ def _is_part_of_id(reading: Reading, at: int, end: int) -> bool:
     )
 
 
-def _judge(text: str, at: int, runs: list[tuple[int, int]]) -> tuple[str, str, str] | None:
+def _judge(text: str, at: int, runs: list[tuple[int, int]], codes: tuple[str, ...]) -> tuple[str, str, str] | None:
     if len(runs) == 1:
         start, end = runs[0]
-        return None if end - start < SHORTEST_NUMBER or _is_measure(text, start, end) else _bare(text[start:end])
+        if end - start < SHORTEST_NUMBER or _is_measure(text, start, end):
+            return None
+        return _bare(text[start:end]) or _national(text[start:end], (end - start,), codes)
     digits = "".join([text[a:b] for a, b in runs])
     if not SHORTEST_NUMBER <= len(digits) <= LONGEST_NUMBER:
         return None
     sizes = tuple([b - a for a, b in runs])
     gaps = [text[end:start] for (_, end), (start, _) in pairwise(runs)]
-    if _is_time_or_figure(text, at, sizes, gaps) or _DATE.search(text, at, runs[-1][1]):
+    if _DATE.search(text, at, runs[-1][1]):
         return None
-    return _grouped(digits, sizes, gaps)
+    if _is_time_or_figure(text, at, sizes, gaps):
+        return _national(digits, sizes, codes) if digits[0] == "0" and "." not in gaps else None
+    is_version = set(gaps) == {"."} and len(sizes) < _GROUPS_OF_NO_VERSION
+    return _grouped(digits, sizes, gaps) or (None if is_version else _national(digits, sizes, codes))
+
+
+def _national(digits: str, sizes: tuple[int, ...], codes: tuple[str, ...]) -> tuple[str, str, str] | None:
+    """What of a configured country *digits* are, a time left out."""
+    if not codes or _is_timestamp(digits):
+        return None
+    number, code = regions.national(digits, sizes, codes)
+    return ("phone", number, code) if number else None
 
 
 def _is_measure(text: str, start: int, end: int) -> bool:

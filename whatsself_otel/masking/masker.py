@@ -40,6 +40,7 @@ from whatsself_otel.masking.keys import (
 )
 from whatsself_otel.masking.reading import MASKED_PHONE, Finding
 from whatsself_otel.masking.references import reference
+from whatsself_otel.masking.regions import codes_of, is_region
 from whatsself_otel.masking.sql import without_literals
 from whatsself_otel.remembered import Remembered
 
@@ -138,6 +139,8 @@ class MaskingConfig:
     """More names whose values are replaced by ``[masked:key]``, in any case style."""
     allow_keys: tuple[str, ...] = ()
     """Names freed from their key rule (``"to"`` where it means a state). Detectors still read their values."""
+    regions: tuple[str, ...] = ("BR",)
+    """Countries, as ISO codes, whose numbers are masked without their calling code too. Brazil's always are."""
     allow_values: tuple[str, ...] = ()
     """Exact phones or addresses that are no secret, such as the business's own; only that part of a text stays."""
     rules: tuple[MaskRule, ...] = ()
@@ -159,6 +162,8 @@ class MaskingConfig:
         if not 0 <= self.mask_last <= MAX_SHOWN_DIGITS:
             yield f"mask_last must be 0 to {MAX_SHOWN_DIGITS}, got {self.mask_last!r}; more would show the number"
         yield from _nameless((*self.extra_keys, *self.allow_keys))
+        if unknown := [each for each in self.regions if not is_region(each)]:
+            yield f"regions has no ISO code of a country in {_show(unknown)}; write them as in ('BR', 'PT')"
         yield from (problem for rule in self.rules for problem in rule.problems())
         yield from self._allow_problems()
         if self.pseudonym_key_file is not None:
@@ -192,6 +197,7 @@ _MASKING_KINDS: Final[dict[str, _Kind]] = {
     "mask_last": (lambda value: type(value) is int, f"a whole number, 0 to {MAX_SHOWN_DIGITS}"),
     "extra_keys": _NAMES,
     "allow_keys": _NAMES,
+    "regions": (partial(_are, str), "a tuple of ISO codes of countries, such as ('BR', 'PT')"),
     "allow_values": _NAMES,
     "rules": (partial(_are, MaskRule), "a tuple of MaskRule"),
     "pseudonym_key_file": (lambda value: value is None or isinstance(value, (str, Path)), "the path of a file or None"),
@@ -246,7 +252,7 @@ class Masker:
         book = KeyBook(extra, frozenset(map(normal_key, config.allow_keys)))
         self._book = book
         self._plan = lru_cache(maxsize=4096)(book.plan)
-        self._detectors = Detectors(self._plan, book)
+        self._detectors = Detectors(self._plan, book, codes_of(config.regions))
         self._allowed = frozenset(map(_comparable, config.allow_values))
         self._own = tuple((rule.name, _spans_of(rule.pattern)) for rule in config.rules if rule.pattern) + tuple(
             (rule.name, rule.find) for rule in config.rules if rule.find

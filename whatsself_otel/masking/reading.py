@@ -33,16 +33,25 @@ class Reading:
     A reader is a function of a reading and a position: it returns what stands there, or None.
     """
 
-    __slots__ = ("book", "done", "findings", "is_url", "plan", "raw", "text", "view")
+    __slots__ = ("book", "codes", "done", "findings", "is_url", "plan", "raw", "text", "view")
 
     def __init__(
-        self, raw: str, view: View, plan: Callable[[str], KeyPlan], book: KeyBook, *, is_url: bool = False
+        self,
+        raw: str,
+        view: View,
+        plan: Callable[[str], KeyPlan],
+        book: KeyBook,
+        codes: tuple[str, ...] = (),
+        *,
+        is_url: bool = False,
     ) -> None:
         self.raw = raw
         self.view = view
         self.text = view.text
         self.plan = plan
         self.book = book
+        self.codes = codes
+        """Calling codes of countries whose national numbers are read beside Brazil's."""
         self.is_url = is_url
         self.done = 0
         """Where the last finding ends: nothing before it is read again."""
