@@ -68,6 +68,8 @@ def files(tmp_path: Path) -> dict[str, str]:
         ("stack down --data {data}", "stack-down"),
         ("stack logs --data {data}", "stack-logs"),
         ("doctor --no-probe --data {data}", "doctor"),
+        ("files list", "files-list"),
+        ("files export {data}/exported", "files-export"),
         ("collector run", "error"),
         ("trace nobody --from jaeger --url http://127.0.0.1:9", "error"),
         ("prove-alerts Nobody", "error"),

@@ -56,6 +56,7 @@ WRONG = [
     ("stack up --native --docker", 2, "not allowed with argument --native"),
     ("stack up --native --vendor honeycom", 2, "Did you mean honeycomb?"),
     ("stack logs --lines -4", 2, "of 0 or more"),
+    ("files exprot here", 2, "Did you mean export?"),
     ("audit", 2, "FILE is missing."),
     ("audit /nowhere", 2, "cannot read /nowhere"),
     ("replay /nowhere", 2, "cannot read /nowhere"),

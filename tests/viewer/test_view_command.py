@@ -133,13 +133,22 @@ class TestTraceFromTheViewer:
         assert "Message received" in shown
         assert shown.endswith("from viewer\n")
 
-    def test_the_trace_in_which_the_id_came_first_or_all(
-        self, noted: Client, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_of_a_contact_the_newest_or_all(self, noted: Client, capsys: pytest.CaptureFixture[str]) -> None:
         noted.send(spans(2, contactId="contact-1"))
 
-        assert names(told(capsys, "contact-1")["traces"]) == [trace_id(1)]
+        assert names(told(capsys, "contact-1")["traces"]) == [trace_id(2)]
         assert names(told(capsys, "contact-1", "--all")["traces"]) == [trace_id(2), trace_id(1)]
+
+    def test_of_another_id_the_trace_in_which_it_came_first_and_how_many_there_are(
+        self, noted: Client, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        noted.send(spans(3, messageId="message-9"))
+        noted.send(spans(4, messageId="message-9"))
+
+        assert main(["trace", "message-9", "--json"]) == 0
+        shown = capsys.readouterr()
+        assert names(json.loads(shown.out)["traces"]) == [trace_id(3)]
+        assert shown.err == "2 traces have this id; this is the first. --all shows every one.\n"
 
     def test_by_address_and_token(self, noted: Client, capsys: pytest.CaptureFixture[str], data: Path) -> None:
         (data / "viewer.json").unlink()
@@ -167,5 +176,5 @@ class TestTraceFromNowhere:
         assert main(["trace", *wrong]) == 2
 
     def test_an_address_that_is_none(self, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["trace", "any", "--from", "tempo", "--url", "file:///etc/passwd"]) == 3
-        assert "must begin with http://" in capsys.readouterr().err
+        assert main(["trace", "any", "--from", "tempo", "--url", "file:///etc/passwd"]) == 2
+        assert "--url: must be a URL such as http://127.0.0.1:9090" in capsys.readouterr().err

@@ -29,6 +29,7 @@ COMMANDS: Final = (
     "doctor",
     "collector",
     "vendors",
+    "files",
     "audit",
     "replay",
     "bridge",
@@ -45,6 +46,7 @@ examples:
   whatsself-otel trace ID                       one message's story, by any of its ids
   whatsself-otel stack up                       collector, Prometheus, log and trace stores, Alertmanager
   whatsself-otel vendors list                   where the collector can send to
+  whatsself-otel files export monitoring        configuration, rules and dashboards, as files of your own
   whatsself-otel collector run --vendor local --vendor honeycomb
 """
 

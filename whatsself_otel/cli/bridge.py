@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli.arguments import number, url, whole
+from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.stack.errors import MISSING, WRONG_USE, CommandError
 from whatsself_otel.stack.paths import locked
@@ -63,6 +64,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--poll-interval", type=number(0.1), default=30.0, metavar="S", help="then again (default: 30)")
     parser.add_argument("--max-body", type=whole(1, 1024), default=64, metavar="MIB", help="longest body (default: 64)")
     parser.add_argument("--timeout", type=number(0.1, 600), default=10.0, metavar="S", help="of patience (default: 10)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object with the address, for programs")
     parser.set_defaults(run=run)
 
 
@@ -73,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         config, polls = _config(arguments), _polls(arguments)
         with _only_one(config.queue):
-            asyncio.run(_serve(config, polls))
+            asyncio.run(_serve(config, polls, is_json=arguments.json))
     except ConfigError as error:
         raise CommandError(" ".join(error.problems), status=WRONG_USE) from error
     except OSError as error:
@@ -93,13 +95,16 @@ def _only_one(queue: Path | None) -> Iterator[None]:
         yield
 
 
-async def _serve(config: BridgeConfig, polls: Sequence[Poll]) -> None:
+async def _serve(config: BridgeConfig, polls: Sequence[Poll], *, is_json: bool) -> None:
     from whatsself_otel.bridge.server import Bridge
     from whatsself_otel.setup import setup_telemetry
 
     with setup_telemetry() as telemetry, _stop_event() as stop:
         async with Bridge(config, telemetry, polls) as bridge:
-            print(f"Listening http://{config.host}:{bridge.port}", file=sys.stderr, flush=True)
+            address = f"http://{config.host}:{bridge.port}"
+            print(f"Listening {address}", file=sys.stderr, flush=True)
+            if is_json:
+                print_json("bridge", address=address)
             await stop.wait()
 
 

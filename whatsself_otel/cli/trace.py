@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Final
 
+from whatsself_otel.catalogue import CONTACT_ID
 from whatsself_otel.cli.arguments import url
 from whatsself_otel.cli.progress import busy
 from whatsself_otel.cli.stack import Running
@@ -91,13 +92,24 @@ def _ask(sources: list[Source], wanted: str, *, everything: bool) -> tuple[str, 
         try:
             traces = source.find(wanted)
             if traces:
-                return source.name, [source.story(trace) for trace in (traces if everything else traces[-1:])]
+                return source.name, _stories(source, wanted, traces, everything=everything)
         except SourceError as error:
             problems.append(str(error))
     if len(problems) == len(sources):
         remedy = "Start one: whatsself-otel view, or whatsself-otel stack up."
         raise CommandError(" ".join(["No store answers.", *problems, remedy]), status=MISSING)
     return "", []
+
+
+def _stories(source: Source, wanted: str, traces: list[str], *, everything: bool) -> list[MessageStory]:
+    """Return every story, or one: the newest of a contact, and of any other id the one in which it came first."""
+    if everything or len(traces) == 1:
+        return [source.story(trace) for trace in traces]
+    first = source.story(traces[-1])
+    is_contact = wanted in first.ids.get(CONTACT_ID, ())
+    which = "newest" if is_contact else "first"
+    print(f"{len(traces)} traces have this id; this is the {which}. --all shows every one.", file=sys.stderr)
+    return [source.story(traces[0]) if is_contact else first]
 
 
 def _sources(arguments: argparse.Namespace) -> Iterator[Source]:

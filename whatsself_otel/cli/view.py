@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib.util
 import sys
 import webbrowser
@@ -64,8 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
             _tell(viewer, arguments)
             viewer.wait()
     except OSError as error:
+        why = f"port {arguments.port} is taken" if error.errno == errno.EADDRINUSE else str(error)
         raise CommandError(
-            f"The viewer cannot start: {error}. Is another viewer or collector running? Or: --port 0 --no-grpc"
+            f"The viewer cannot start: {why}. Is another viewer, collector or stack running? Or: --port 0 --no-grpc"
         ) from error
     return 0
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from whatsself_otel.stack.paths import data_dir
 
@@ -28,6 +31,14 @@ class Note:
         with os.fdopen(os.open(unfinished, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
             json.dump(asdict(self), file)
         unfinished.replace(path)
+
+    def is_of_a_running_viewer(self) -> bool:
+        """Return whether something listens where the note says."""
+        where = urlsplit(self.url)
+        with contextlib.suppress(OSError, ValueError):
+            socket.create_connection((where.hostname or "", where.port or 0), timeout=0.5).close()
+            return True
+        return False
 
     @classmethod
     def read(cls, path: Path) -> Note | None:

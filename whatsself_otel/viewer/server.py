@@ -101,9 +101,11 @@ class Viewer:
         return f"http://{address}"
 
     def _leave_note(self, opened: contextlib.ExitStack) -> None:
-        if self.config.note is not None:
-            Note(url=self.url, token=self.token).write(self.config.note)
-            opened.callback(self.config.note.unlink, missing_ok=True)
+        path = self.config.note
+        if path is None or ((other := Note.read(path)) is not None and other.is_of_a_running_viewer()):
+            return  # the viewer that came first is the one that other commands find
+        Note(url=self.url, token=self.token).write(path)
+        opened.callback(path.unlink, missing_ok=True)
 
 
 def _listener(port: int) -> socket.socket:
