@@ -18,6 +18,7 @@ from whatsself_otel import Telemetry
 from whatsself_otel.bridge.config import BridgeConfig, Route
 from whatsself_otel.bridge.server import Bridge
 from whatsself_otel.errors import ConfigError
+from whatsself_otel.testing import record_telemetry
 from whatsself_otel.whatsapp.config import WhatsAppConfig
 
 KEY = b"an-invented-key-of-nobody"
@@ -158,3 +159,18 @@ def test_what_is_wrong_with_a_configuration_is_told_all_at_once() -> None:
     for part in ("no credentials", "query and fragment", "a path of its own"):
         assert part in told
     assert "u:p" not in told
+
+
+def test_a_stranger_is_refused_before_the_body_is_read(start: Callable[..., Telemetry]) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 60000000\r\n\r\n"
+    with running_bridge(start(), routes=(Route(provider="waha"),), token=TOKEN) as bridge:
+        assert send(bridge.port, head)[0] == 401
+
+
+def test_what_is_no_http_is_refused_and_leaves_nothing_personal() -> None:
+    with record_telemetry() as recorded:
+        with running_bridge(recorded.telemetry, routes=(Route(provider="waha"),)) as bridge:
+            assert send(bridge.port, b"GET /5511900000001 HTTP/9.9\r\n5511900000001\r\n\r\n")[0] == 400
+            assert send(bridge.port, post("/", BODY, "X-A: 5511900000001", "Content-Length: 3"))[0] == 400
+            assert send(bridge.port, post("/", BODY, "X-Name: ação"))[0] == 200
+        recorded.assert_no_pii(["5511900000001"])

@@ -1,4 +1,4 @@
-"""How a bridge runs: which paths belong to which provider, where they go, and who may post."""
+"""Configuration of a bridge: routes, targets, queue, token and limits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ANY: Final = "any"
-"""The provider of a route whose webhooks are told apart by their shape."""
+"""Provider of a route that detects each webhook's provider by its shape."""
 MIB: Final = 1024 * 1024
 
 
@@ -49,7 +49,7 @@ class Route:
         return cls(path=path.rstrip("/"), provider=provider, forward=forward or None)
 
     def problems(self) -> Iterator[str]:
-        """Yield what is wrong with it."""
+        """Yield each broken rule."""
         if self.path and not self.path.startswith("/"):
             yield f"the path of a route must begin with a slash, got {self.path!r}."
         if self.provider not in {*PROVIDERS, ANY}:
@@ -80,15 +80,15 @@ class BridgeConfig:
     queue: Path | None = None
     """Folder of requests that a target could not take; None: the gateway hears of it, and has to repeat them."""
     queue_max_bytes: int = 1024 * MIB
-    """What the folder may hold; past it the gateway hears 503."""
+    """Limit of the folder in bytes; beyond it the gateway gets 503."""
     queue_max_age_s: float = 72 * 3600
-    """Seconds after which a request is given up."""
+    """Seconds until a queued request expires."""
     token: bytes | None = field(default=None, repr=False)
-    """What a gateway shows in ``X-Bridge-Token`` or as the first part of the path."""
+    """Token that a gateway sends in ``X-Bridge-Token`` or as the first part of the path."""
     verify_token: bytes | None = field(default=None, repr=False)
-    """What Meta shows when a webhook is registered."""
+    """Token that Meta sends when a webhook is registered."""
     public_url: str | None = None
-    """Under which address the provider reaches the bridge; Twilio signs it."""
+    """Address by which Twilio reaches the bridge; Twilio signs it."""
     max_body_bytes: int = 64 * MIB
     """Longest body that is taken; a longer one is refused with 413."""
     max_held_bytes: int = 256 * MIB
@@ -136,7 +136,7 @@ def is_loopback(host: str) -> bool:
 
 
 def problems_of_url(url: str) -> Iterator[str]:
-    """Yield what is wrong with the URL of a target or gateway."""
+    """Yield each rule that the URL of a target or gateway breaks."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         yield "a target must be a URL that begins with http:// or https://."

@@ -1,4 +1,4 @@
-"""Delivers what waits in the queue, one route beside the other, each in its order."""
+"""Delivery of queued requests: routes in parallel, each route in order."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ LAST_PAUSE_S: Final = 5.0
 """Pause after a target could not take a request, doubled each time up to here."""
 _FOR_GOOD: Final = frozenset({400, 410, 411, 413, 414, 415, 422, 431})
 """
-Refusals of the request itself, which no repetition mends.
+Refusals of the request itself: a repetition would be refused again.
 
-Others pass: a 404 of n8n is a workflow that is not active yet, a 401 or 403 a key that is changed in time.
+Other refusals are retried: n8n answers 404 until a workflow is active, and an operator can mend a 401 or 403.
 """
 
 

@@ -1,4 +1,4 @@
-"""Who may post to a bridge: whoever shows its token, or a webhook that its provider has signed."""
+"""Admission: a request needs the bridge's token, or its provider's signature."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHALLENGED: Final = "cloud_api"
 
 class Gate:
     """
-    Decides who may post.
+    Admits requests by token or signature.
 
     Args:
         config: Token, and whether others than this machine reach the bridge.
@@ -58,6 +58,13 @@ class Gate:
             target, is_right = request.target, _is_same(shown, token)
         headers = end_to_end(request.headers, TOKEN_HEADER)
         return WebhookRequest(request.method, target, headers, request.body, request.at), is_right
+
+    def needs_token(self, route: Route) -> bool:
+        """Return whether no request to *route* may enter without the token."""
+        is_open = self._config.is_loopback and self._config.token is None
+        named = PROVIDERS if route.provider == ANY else (route.provider,)
+        is_challenged = CHALLENGED in named and self._config.verify_token is not None
+        return not is_open and not is_challenged and not any(self._whatsapp.has_secret(each) for each in named)
 
     def may_enter(self, request: WebhookRequest, route: Route) -> bool:
         """

@@ -1,4 +1,4 @@
-"""What a bridge counts of itself."""
+"""The bridge's own instruments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a bridge records of a webhook: its metrics, a span, and a log line for each thing that happened."""
+"""Recording of a webhook: metrics, a span, and a log line for each event."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _logger: Final = OwnLogger("whatsself_bridge")
 IN_THREAD_BYTES: Final = 65_536
 """A longer body is parsed in a thread, so that the event loop goes on."""
 _MOST_LINES: Final = 50
-"""Events of one webhook that get a line of their own: a history has thousands."""
+"""Log lines per webhook, at most: a history has thousands of events."""
 
 
 class Observer:
@@ -49,7 +49,7 @@ class Observer:
         self._tracer = telemetry.tracer
 
     async def observe(self, request: WebhookRequest, route: Route) -> list[Event]:
-        """Record the metrics of *request*, which was let in, and return what is new in it."""
+        """Record the metrics of an admitted request, and return its new events."""
         arguments: dict[str, Any] = {
             "body": request.body,
             "provider": None if route.provider == ANY else route.provider,
@@ -87,7 +87,7 @@ class Observer:
             yield span
 
     def _tell(self, event: Event, *, is_own: bool) -> None:
-        """Write the line of *event*; one of another message than the span's has a span of its own."""
+        """Write the log line of *event*; each further message gets another span."""
         if isinstance(event, ProviderNotice):
             return
         if is_own or event.message_ref is None:

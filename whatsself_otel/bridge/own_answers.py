@@ -1,4 +1,4 @@
-"""What a bridge answers where no target does, as each provider expects it."""
+"""The bridge's own answers, in the form that each provider expects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TWIML: Final = Answer(200, ((b"Content-Type", b"text/xml"),), b"<Response/>")
 
 def own_answer(request: WebhookRequest, provider: str) -> Answer:
     """
-    Return the answer to *request*, which was let in.
+    Return the bridge's own answer to an admitted request.
 
     Args:
         request: A webhook, or Meta's question whether the address wants them.

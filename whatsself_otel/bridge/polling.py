@@ -1,4 +1,4 @@
-"""Asks gateways for the state of their sessions, where no webhook tells it."""
+"""Polling: asks gateways for the states of their sessions."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Poll:
 
 class Poller:
     """
-    Asks one gateway, and records what changes.
+    Asks one gateway, and records each change of a state.
 
     Args:
         poll: Which.

@@ -1,8 +1,8 @@
 """
-Requests that a target could not take, each in a file of its own until it is delivered.
+A queue on the disk: one file for each request that a target could not take.
 
-A file is there for good before the gateway hears 200, and away once the target has it. Its name is its place in the
-order and the route that it belongs to.
+The file is synced before the gateway gets 200, and deleted once the target has the request. Its name holds the place
+in the order and the route.
 """
 
 from __future__ import annotations
@@ -200,5 +200,5 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _lane_name(route_path: str) -> str:
-    """Return what stands for a route in the names of files: its path may hold a secret."""
+    """Return a digest of the route's path for names of files: the path may hold a secret."""
     return hashlib.sha256(route_path.encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""A request and an answer as they came, byte for byte, but for what belongs to one connection."""
+"""Requests and answers, byte for byte, without the headers of one connection."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class WebhookRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is answered to a request."""
+    """One answer."""
 
     status: int
     headers: Headers = ()

@@ -1,4 +1,4 @@
-"""The bridge while it runs: what is done with a request, from its first byte to its answer."""
+"""The running bridge: it takes a request from its first byte to its answer."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ _CUT: Final = refusal(400, "The body did not come to its end.")
 
 
 class TooLargeError(Exception):
-    """The body is longer than what is taken."""
+    """The body exceeds the limit of one body."""
 
 
 class NoRoomError(Exception):
-    """The bodies that are held leave no room."""
+    """The bodies in memory exceed their common limit."""
 
 
 class Bridge:
     """
-    Takes webhooks while its block runs.
+    Serve webhooks inside the block.
 
     Args:
         config: How it runs.
@@ -116,7 +116,7 @@ class Bridge:
         await self._opened.aclose()
 
     def health(self) -> dict[str, Any]:
-        """Return how it fares, without paths and addresses: they may hold secrets."""
+        """Return the bridge's health, without paths and addresses: they may hold secrets."""
         queue, telemetry = self._queue, self._telemetry.health()
         orphans = 0 if queue is None else queue.count_orphans([route.path for route in self.config.routes])
         is_away = any(delivery.is_target_away for delivery in self._deliveries)
@@ -166,6 +166,9 @@ class Bridge:
         route = self.config.route_of(come.path)
         if route is None:
             return _response(_NO_ROUTE)
+        if not has_token and self._gate.needs_token(route):  # before a stranger's body takes memory
+            self._instruments.count_request(route.provider, "unauthorized")
+            return _response(_UNAUTHORIZED)
         held = 0
         try:
             body = await self._read(request)
@@ -183,7 +186,7 @@ class Bridge:
         return _response(answer)
 
     async def _read(self, request: web.BaseRequest) -> bytes:
-        """Return the body; what it holds is counted until its request is answered."""
+        """Return the body; its bytes count against the common limit until the request is answered."""
         if (request.content_length or 0) > self.config.max_body_bytes:
             raise TooLargeError
         body, held = bytearray(), 0
@@ -206,7 +209,7 @@ class Bridge:
             raise NoRoomError
 
     async def _take(self, request: WebhookRequest, route: Route, *, has_token: bool) -> tuple[Answer, str]:
-        """Let a request in, record it and pass it on; return the answer and its outcome."""
+        """Admit a request, record it and pass it on; return the answer and its outcome."""
         if not has_token and not await self._may_enter(request, route):
             self._telemetry.whatsapp.count_rejected("signature", route.provider)
             return _UNAUTHORIZED, "unauthorized"

@@ -40,7 +40,7 @@ _SECRETS: Final = {
     "twilio": "twilio_auth_token_file",
 }
 _KEY_INSIDE: Final = frozenset({"evolution", "twilio"})
-"""Providers that are told from the payload, not from its bytes alone."""
+"""Providers whose proof needs the parsed payload."""
 
 
 _NOBODYS: Final = secrets.token_bytes(32)
@@ -172,7 +172,7 @@ class WhatsApp:
         return self._events(found, payload)
 
     def provider_of(self, body: bytes) -> str | None:
-        """Return whose webhook *body* is, None if nobody's that is known."""
+        """Return the provider of the webhook *body*, None if it is unknown."""
         return detect_provider(_parse(body))
 
     def has_secret(self, provider: str) -> bool:

@@ -58,7 +58,7 @@ _CONTENTS: Final = {
     "reviewOrder": "other",
     "newsletterAdminInvite": "other",
 }
-"""Fields that hold what was written, and the attribute ``kind`` of each."""
+"""The field of each content, and its attribute ``kind``."""
 _SILENT: Final = ("pollVote", "eventResponse", "pinMessage", "profileName", "updatePhoto")
 _CALLS: Final = {
     "call_missed_voice": "missed",
