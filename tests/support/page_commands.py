@@ -57,6 +57,9 @@ TIED = {
     'python -m pip install --upgrade ".[prometheus]"': _WHEEL,
     'python -m pip install ".[bridge]"': _WHEEL,
     **dict.fromkeys((each for page in _NO_CODE for each in commands(page)[2:]), _WALKED),
+    "whatsself-otel bridge": (
+        "tests/bridge/test_server.py::TestCommand::test_sigterm_answers_what_is_under_way_and_sends_the_telemetry"
+    ),
     "whatsself-otel bridge --provider evolution --forward http://127.0.0.1:5678 --queue bridge-queue": (
         "tests/bridge/test_bridge_proof.py::test_a_hundred_webhooks_a_second_are_neither_lost_nor_doubled"
     ),
