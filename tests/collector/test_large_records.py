@@ -63,13 +63,39 @@ def records(large: int, *, body: bool = False) -> ExportLogsServiceRequest:
 
 
 def fill(attributes: Any, is_large: bool) -> None:  # noqa: FBT001 - of the three above only
-    attributes.add(key="note").value.string_value = LARGE if is_large else "small"
+    """Give a note, and to what is large many of them: one alone would be cut."""
+    for number in range(100 if is_large else 1):
+        attributes.add(key=f"note{number}").value.string_value = LARGE[:25_000] if is_large else "small"
+
+
+def spans_with_events(large: int) -> ExportTraceServiceRequest:
+    """Events of which each alone would be taken."""
+    request = spans(-1)
+    for _ in range(10):
+        event = request.resource_spans[0].scope_spans[0].spans[large].events.add(name="exception")
+        event.attributes.add(key="note").value.string_value = LARGE[:250_000]
+    return request
+
+
+def named_spans(large: int) -> ExportTraceServiceRequest:
+    request = spans(-1)
+    request.resource_spans[0].scope_spans[0].spans[large].status.message = LARGE
+    return request
+
+
+def described_points(large: int) -> ExportMetricsServiceRequest:
+    request = points(-1)
+    request.resource_metrics[0].scope_metrics[0].metrics[large].description = LARGE
+    return request
 
 
 REQUESTS: dict[str, tuple[str, Callable[[int], Any]]] = {
     "traces": ("traces", spans),
     "metrics": ("metrics", points),
     "logs": ("logs", records),
+    "events": ("traces", spans_with_events),
+    "status": ("traces", named_spans),
+    "description": ("metrics", described_points),
     "bodies": ("logs", lambda large: records(large, body=True)),
 }
 
@@ -92,6 +118,24 @@ def test_goes_alone_in_every_position_and_is_counted(
     assert own_metric(collector, f"otelcol_processor_filter_{COUNTERS[signal]}_filtered") == 1
 
 
+@pytest.mark.parametrize("signal", ["traces", "metrics", "logs"])
+def test_one_large_value_is_cut_once_it_is_masked_and_its_record_arrives(
+    collector: Collector, sink: Sink, signal: str
+) -> None:
+    request = REQUESTS[signal][1](-1)
+    resource = next(iter(request.ListFields()[0][1]))
+    items = next(iter(resource.ListFields()[0][1])).ListFields()[0][1]
+    holder = items[7] if signal != "metrics" else items[7].gauge.data_points[0]
+    # The limit, 32,768, lies in the middle of the number.
+    holder.attributes[0].value.string_value = f"{'x ' * 16_379}+55 11 98765-4321{LARGE}"
+
+    post_otlp(f"{collector.http_url}/v1/{signal}", request)
+
+    wait_until(lambda: arrived(sink) == COUNT)
+    came = "".join(str(each.message) for each in sink.received)
+    assert (came.count(" (cut)"), "98765" in came, "+55" in came) == (1, False, False)
+
+
 def test_a_record_without_a_body_is_not_too_large(collector: Collector, sink: Sink) -> None:
     request = ExportLogsServiceRequest()
     request.resource_logs.add().scope_logs.add().log_records.add(event_name="connected")
@@ -110,6 +154,32 @@ def test_a_resource_that_no_backend_takes_goes_alone(collector: Collector, sink:
     post_otlp(f"{collector.http_url}/v1/traces", request)
 
     wait_until(lambda: len(sink.spans()) == COUNT)
+
+
+@pytest.mark.parametrize("position", [0, 1], ids=["first", "last"])
+def test_a_scope_that_no_backend_takes_goes_alone(collector: Collector, sink: Sink, position: int) -> None:
+    request = spans(-1)
+    scopes = request.resource_spans[0].scope_spans
+    scopes.add().CopyFrom(scopes[0])
+    scopes[position].scope.name = LARGE
+
+    post_otlp(f"{collector.http_url}/v1/traces", request)
+
+    wait_until(lambda: len(sink.spans()) == COUNT)
+    assert own_metric(collector, "otelcol_processor_filter_spans_filtered") == COUNT
+
+
+def test_a_span_with_events_and_words_of_the_collector_in_it_is_taken(collector: Collector, sink: Sink) -> None:
+    """What a sender puts where the size is noted refuses nothing and stays nowhere."""
+    request = spans(-1)
+    span = request.resource_spans[0].scope_spans[0].spans[0]
+    span.attributes.add(key="masking.bytes").value.string_value = "many"
+    span.events.add(name="exception").attributes.add(key="note").value.string_value = "small"
+
+    post_otlp(f"{collector.http_url}/v1/traces", request)
+
+    wait_until(lambda: len(sink.spans()) == COUNT)
+    assert not any("masking" in key for each in sink.spans() for key in each.attributes)
 
 
 def test_of_the_package_goes_alone_in_the_application_and_is_counted(

@@ -48,8 +48,8 @@ def requests() -> Iterator[tuple[str, object]]:
     now_ns, text = time.time_ns(), "x" * 90_000
     yield "traces", numbered(0, 1, text)
     metrics, logs = ExportMetricsServiceRequest(), ExportLogsServiceRequest()
-    metric = metrics.resource_metrics.add().scope_metrics.add().metrics.add(name="queue.depth", description=text)
-    metric.gauge.data_points.add(as_int=1, time_unix_nano=now_ns)
+    metric = metrics.resource_metrics.add().scope_metrics.add().metrics.add(name="queue.depth")
+    metric.gauge.data_points.add(as_int=1, time_unix_nano=now_ns).attributes.add(key="note").value.string_value = text
     yield "metrics", metrics
     logs.resource_logs.add().scope_logs.add().log_records.add(time_unix_nano=now_ns).body.string_value = text
     yield "logs", logs
@@ -58,10 +58,12 @@ def requests() -> Iterator[tuple[str, object]]:
 def too_large() -> Iterator[tuple[str, object]]:
     """One request of each signal with an item that no backend takes."""
     text = "x" * 700_000
-    yield "traces", numbered(0, 1, text)
+    traces = numbered(0, 1)
+    traces.resource_spans[0].scope_spans[0].spans[0].status.message = text
+    yield "traces", traces
     metrics, logs = ExportMetricsServiceRequest(), ExportLogsServiceRequest()
-    point = metrics.resource_metrics.add().scope_metrics.add().metrics.add(name="queue.depth").gauge.data_points.add()
-    point.attributes.add(key="note").value.string_value = text
+    metric = metrics.resource_metrics.add().scope_metrics.add().metrics.add(name="queue.depth", description=text)
+    metric.gauge.data_points.add(as_int=1)
     yield "metrics", metrics
     logs.resource_logs.add().scope_logs.add().log_records.add().body.string_value = text
     yield "logs", logs

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 EVERY_FILE = (*VENDORS, *INPUTS, *OUTPUTS)
 MASKING = [
-    *("memory_limiter", "filter/too_large", "transform/expose"),
+    *("memory_limiter", "transform/expose"),
     *("redaction/keys", "redaction/words", "redaction/pairs", "redaction/numbers", "transform/restore"),
+    "filter/too_large",
 ]
 """What every pipeline that receives from outside does first."""
 FORWARDS = {"traces": "forward/traces", "metrics": "forward/metrics", "logs": "forward/logs"}
