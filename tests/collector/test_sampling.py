@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from binaries import ROOT, post_otlp, run_collector
+from fault_rig import own_metric
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from otlp_sink import Sink, run_sink
 from vendor_files import merge, read
@@ -77,6 +78,8 @@ def kept(sink: Sink, percent: int) -> list[str]:
         post_otlp(f"{collector.http_url}/v1/traces", traces())
         sink.wait_for(lambda sink: {span.name for span in sink.spans()} >= ALWAYS.keys())
         sink.wait_for(lambda sink: counted(sink) == len(ALWAYS) + ORDINARY)
+        # By this name the alert about what is missing knows that a share is left out.
+        assert own_metric(collector, "otelcol_processor_tail_sampling_new_trace_id_received") > 0
     return [span.name for span in sink.spans()]
 
 

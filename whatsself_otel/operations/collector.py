@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from whatsself_otel.operations import unaccounted
 from whatsself_otel.operations.model import Alert, Check, Group, Inhibition, Page, Record, Words
 from whatsself_otel.operations.promql import COLLECTOR_UP, ENVIRONMENT, MACHINE, counted, or_gone
 
@@ -318,6 +319,7 @@ def rules(source: Source) -> Group:
                 component="collector",
                 dashboard="collector",
             ),
+            *unaccounted.rules(window, ITEMS),
             Alert(
                 name="WhatsSelfCollectorQueueSetAside",
                 words=COLLECTOR_QUEUE_SET_ASIDE,

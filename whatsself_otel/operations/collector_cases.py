@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from whatsself_otel.operations import unaccounted
 from whatsself_otel.operations.cases import BOUNDARY, FIRING, HEALTHY, VALUE, Case, flat
 from whatsself_otel.operations.collector import ITEMS, TOO_LARGE
 
@@ -20,6 +21,7 @@ def cases() -> Iterator[Case]:
     yield from _gate()
     yield from _items("WhatsSelfCollectorLosing", ("exporter_send_failed",), "exporter")
     yield from _too_large()
+    yield from unaccounted.cases(ITEMS)
     yield from _set_aside()
 
 
