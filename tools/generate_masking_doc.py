@@ -53,6 +53,10 @@ nothing is raised. This page is generated from the rules.
 
 - A phone becomes `+55********4321`: calling code, always eight stars, the last four digits. `mask_last=0` hides all.
   Of a number with fewer than seven digits after its calling code none is shown.
+- A hidden id (`…@lid`) and a business-scoped user id are references to a person, as a phone is. Without
+  `pseudonym_key_file` all of them become one constant, because whoever has a list of such ids could try each against a
+  form without a key; with it each has its own pseudonym. A group's own id stays, and is never one constant: a group
+  that a phone made keeps its time behind what hides that phone.
 - A WhatsApp address keeps its domain, its device and the message id around it: `true_+55********4321@c.us_3EB0A1`.
 - An id of the Cloud API (`wamid.…`, `wacid.…`) holds the whole phone. `message_ref()` gives the short reference that
   stands for it everywhere: the kind and 24 hex digits of SHA-256. `whatsself-otel trace` and the viewer's search accept

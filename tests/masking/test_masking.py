@@ -153,7 +153,8 @@ class TestKeys:
 
 class TestText:
     @pytest.mark.parametrize("rule", DETECTOR_RULES, ids=lambda rule: rule.example)
-    def test_every_documented_detector_finds_its_example(self, masker: Masker, rule: Any) -> None:
+    def test_every_documented_detector_finds_its_example(self, rule: Any) -> None:
+        masker = Masker(MaskingConfig(regions=("BR", "FR")))
         digits = [
             run for run in rule.example.replace("-", " ").replace(")", " ").split() if run.isdigit() and len(run) > 4
         ]
@@ -410,6 +411,22 @@ class TestKeysOfOpenTelemetry:
 class TestIdentifier:
     def test_without_key_a_number_is_masked(self, masker: Masker) -> None:
         assert [MASKED, f"{MASKED}@c.us", "c1"] == [masker.identifier(v) for v in (PHONE, f"{PHONE}@c.us", "c1")]
+
+    def test_a_hidden_id_has_its_own_pseudonym_and_is_one_constant_without_a_key(
+        self, masker: Masker, keyed: Masker
+    ) -> None:
+        ids = ("216543210987654@lid", "98765432109876@lid")
+
+        assert len({keyed.identifier(each) for each in ids}) == 2
+        assert {masker.identifier(each) for each in ids} == {"[masked:jid]@lid"}
+
+    def test_a_group_is_never_one_constant(self, masker: Masker, keyed: Masker) -> None:
+        groups = ("5511987654321-1604567890@g.us", "5511987654321-1604567891@g.us", "120363041234567891@g.us")
+
+        for each in (masker, keyed):
+            masked = [each.identifier(group) for group in groups]
+            assert len(set(masked)) == 3
+            assert "98765" not in "".join(masked)
 
     def test_one_contact_has_one_pseudonym(self, keyed: Masker) -> None:
         written = [

@@ -19,6 +19,8 @@ _PHONE_DOMAINS: Final = frozenset({"s.whatsapp.net", "c.us", "hosted"})
 _JID_USER: Final = re.compile(r"([0-9]{3,24})(-[0-9]{4,16})?((?:[._][0-9]{1,3})?(?::[0-9]{1,4})?)$")
 _GROUP_DIGITS: Final = 17
 """A group's own id has eighteen digits and holds no phone; one made before 2021 is its maker's phone and a time."""
+_PSEUDONYM_BEFORE: Final = re.compile(r"p_[0-9a-f]{24}-$")
+"""What masking leaves before the time of an old group."""
 _DEVICE: Final = re.compile(r"(?:[._][0-9]{1,3})?(?::[0-9]{1,4})?")
 _WORD_BEFORE: Final = re.compile(r"(?:lid:)?[A-Za-z0-9.:-]{1,64}$")
 _PAIRING: Final = re.compile(r"[A-Za-z0-9+/=]{16,512}(?:,[A-Za-z0-9+/=]{4,512}){1,6}")
@@ -61,7 +63,7 @@ def _jid(reading: Reading, at: int, host: str) -> Finding | None:
         if word is None or word[0] in {"status", "p"} or text[word.start() - 1 : word.start()] in {"*", "_"}:
             return None
         return Finding(word.start(), at, "jid")
-    if text[user.start() - 1 : user.start()] in {"*", "]"}:
+    if text[user.start() - 1 : user.start()] in {"*", "]"} or _PSEUDONYM_BEFORE.search(text, low, user.start()):
         return None
     if host == "g.us" and not user[2] and len(user[1]) >= _GROUP_DIGITS:
         return None
