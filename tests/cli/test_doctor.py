@@ -25,11 +25,14 @@ from fault_rig import QUICK
 from isolation import Spans, three, wait_until_decided
 
 from whatsself_otel import TelemetryConfig
+from whatsself_otel.cli import doctor
+from whatsself_otel.cli.doctor import findings as doctor_findings
 from whatsself_otel.cli.doctor import places, queues
 from whatsself_otel.cli.stack import Running
 from whatsself_otel.stack.addresses import PORTS
 from whatsself_otel.stack.native_stack import lock_file
 from whatsself_otel.stack.paths import locked
+from whatsself_otel.viewer.console_view import Paint
 from whatsself_otel.viewer.server import Viewer, ViewerConfig
 
 if TYPE_CHECKING:
@@ -659,3 +662,15 @@ class TestUse:
         assert asked.returncode == 1
         assert "FAULT    endpoint" in asked.stdout
         assert "-> Start the collector" in asked.stdout
+
+
+def test_shows_nothing_that_a_terminal_obeys(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = doctor_findings.Finding(
+        check="endpoint", state="fault", cause="answered \x1b]52;c;aGk=\x07\nAll is well.", fix="\x9b2J"
+    )
+
+    doctor._tell(hostile, Paint())
+
+    shown = capsys.readouterr().out
+    assert not any(char in shown for char in "\x1b\x07\x9b")
+    assert "\nAll is well." not in shown

@@ -148,6 +148,15 @@ class TestCommand:
         assert {"rule", "place"} == set(report["leaks"][0])
         assert report["read"]["texts"] > 3
 
+    def test_shows_nothing_that_a_terminal_obeys(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        file = tmp_path / "app.log"
+        file.write_text(json.dumps({"a\x1b]0;forged\x07\nall is well": PHONE}), encoding="utf-8")
+
+        assert main(["audit", str(file)]) == 1
+        shown = capsys.readouterr().out
+        assert "\x1b" not in shown
+        assert "\nall is well" not in shown
+
     def test_exits_0_when_clean(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         file = tmp_path / "app.log"
         file.write_text(CLEAN, encoding="utf-8")

@@ -11,6 +11,7 @@ from whatsself_otel.cli.progress import busy
 from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.masking.audit import Leak, Report, audit
 from whatsself_otel.stack.errors import CommandError
+from whatsself_otel.viewer.console_view import inert
 
 if TYPE_CHECKING:
     import argparse
@@ -85,7 +86,7 @@ def _as_lines(file: str, report: Report, unreadable: Sequence[str]) -> str:
         return "\n".join(lines or [f"{file}: nothing personal found; {read}"])
     counts = ", ".join(f"{rule} {count}" for rule, count in _by_rule(leaks))
     lines.append(f"{file}: {len(leaks)} personal value(s): {counts}; {read}")
-    lines += [f"  {leak}" for leak in leaks[:_SHOWN]]
+    lines += [f"  {inert(str(leak))}" for leak in leaks[:_SHOWN]]
     if len(leaks) > _SHOWN:
         lines.append(f"  and {len(leaks) - _SHOWN} more; --json lists all")
     return "\n".join(lines)

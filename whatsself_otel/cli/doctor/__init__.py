@@ -18,7 +18,7 @@ from whatsself_otel.export.exporters import target_of
 from whatsself_otel.stack.addresses import Addresses
 from whatsself_otel.stack.errors import FAILED, WRONG_USE, CommandError
 from whatsself_otel.stack.paths import data_dir
-from whatsself_otel.viewer.console_view import Paint
+from whatsself_otel.viewer.console_view import Paint, inert
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -189,6 +189,6 @@ def _read_header(text: str) -> tuple[str, str]:
 
 def _tell(finding: Finding, paint: Paint) -> None:
     colour = {"ok": paint.green, "warning": paint.cyan, "fault": paint.red, "skipped": paint.dim}[finding.state]
-    print(f"{colour(_MARKS[finding.state])}  {finding.check:<20} {finding.cause}", flush=True)
+    print(f"{colour(_MARKS[finding.state])}  {finding.check:<20} {inert(finding.cause)}", flush=True)
     if finding.fix:
-        print(f"{'':<9}{'':<20}  -> {finding.fix}", flush=True)
+        print(f"{'':<9}{'':<20}  -> {inert(finding.fix)}", flush=True)
