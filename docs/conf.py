@@ -3,6 +3,7 @@
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
@@ -16,7 +17,7 @@ author = "whatsself_otel maintainers"
 copyright = "2026, the whatsself_otel maintainers"  # noqa: A001 - the name Sphinx reads
 version = release = __version__
 
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx_copybutton"]
 myst_heading_anchors = 3
 myst_links_external_new_tab = False
 exclude_patterns = ["_build"]
@@ -26,6 +27,8 @@ html_theme = "furo"
 html_title = f"whatsself_otel {release}"
 html_copy_source = False
 html_theme_options = {"top_of_page_buttons": []}
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 
 
 _LISTS = {"runbooks/README": "w*", "runbooks/pt-BR/README": "w*", "decisions/README": "0*"}
@@ -54,9 +57,34 @@ def _hand_over_files(app: Sphinx, name: str, text: list[str]) -> None:
     text[0] = re.sub(r"\]\((\.\./[^)#\s]+\.md)(?:#[^)\s]*)?\)", marked, text[0])
 
 
+def _twin(name: str, docnames: set[str]) -> str | None:
+    """Return the page that says the same in the other language, None without one."""
+    folder, _, page = name.rpartition("/")
+    parts = folder.split("/") if folder else []
+    other = [part for part in parts if part != "pt-BR"]
+    if "pt-BR" in parts:
+        candidates = ["/".join([*other, page])]
+    else:
+        candidates = ["/".join(["pt-BR", *parts, page]), "/".join([*parts, "pt-BR", page]), f"{name}.pt-BR"]
+    if name.endswith(".pt-BR"):
+        candidates = [name.removesuffix(".pt-BR")]
+    return next((each for each in candidates if each in docnames), None)
+
+
+def _say_language(app: Sphinx, name: str, _template: str, context: dict[str, Any], _tree: object) -> None:
+    """Name each page's language, and lead to the same page in the other."""
+    is_portuguese = "pt-BR" in name.split("/") or name.endswith(".pt-BR")
+    context["language"] = "pt-BR" if is_portuguese else "en"
+    if (twin := _twin(name, app.env.found_docs)) is not None:
+        language, words = ("en", "English") if is_portuguese else ("pt-BR", "Português do Brasil")
+        link = f'<a href="{context["pathto"](twin)}" lang="{language}" hreflang="{language}">{words}</a>'
+        context["body"] = f'<p class="language">{link}</p>{context["body"]}'
+
+
 def setup(app: Sphinx) -> None:
     """Show query languages and diagrams as they are: what Pygments has of PromQL stumbles over names of rules."""
     app.connect("source-read", _lead_to_every_page)
     app.connect("source-read", _hand_over_files)
+    app.connect("html-page-context", _say_language)
     for language in ("promql", "logql", "logsql", "traceql", "mermaid"):
         app.add_lexer(language, TextLexer)

@@ -249,6 +249,22 @@ class TestSite:
 
         assert re.findall(kinds, pages_text(site)) == []
 
+    def test_a_page_names_its_language_and_leads_to_its_twin(self, site: Path) -> None:
+        for page, language, twin in (
+            ("first-steps.html", "en", "pt-BR/first-steps.html"),
+            ("pt-BR/first-steps.html", "pt-BR", "../first-steps.html"),
+            ("metrics.html", "en", "metrics.pt-BR.html"),
+            ("runbooks/pt-BR/README.html", "pt-BR", "../README.html"),
+        ):
+            text = (site / page).read_text(encoding="utf-8")
+            assert re.search(rf'<html[^>]* lang="{language}"', text), page
+            assert f'href="{twin}" lang=' in text, page
+
+    def test_code_can_be_copied_and_wide_tables_scroll(self, site: Path) -> None:
+        text = (site / "first-steps.html").read_text(encoding="utf-8")
+        assert "copybutton.js" in text
+        assert "site.css" in text
+
     def test_a_dead_link_is_seen(self, tmp_path: Path) -> None:
         (tmp_path / "a.html").write_text('<a href="b.html">b</a><a href="#c">c</a><a href="#d">d</a><p id="d">')
 
