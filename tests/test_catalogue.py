@@ -63,6 +63,7 @@ DOCUMENTED_NAMES = [
     "webhook_duplicates_total",
     "webhook_rejected_total",
     "webhook_lag_seconds",
+    "business_open",
     "calls_total",
     "bridge_requests_total",
     "bridge_forward_duration_seconds",

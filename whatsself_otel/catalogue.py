@@ -452,6 +452,9 @@ BRIDGE_QUEUE_OLDEST_AGE: Final = _gauge("bridge.queue.oldest_age", "s",
 BRIDGE_QUEUE_SETTLED: Final = _counter("bridge.queue.settled", "{request}",
     "Requests that left the queue.", "Requisições que saíram da fila.",
     BRIDGE_SETTLED)
+BUSINESS_OPEN: Final = _gauge("business.open", "",
+    "1 within business hours and a minute before, else 0; absent where none are set.",
+    "1 no horário comercial e um minuto antes, senão 0; ausente se não há horário.")
 PROCESS_UPTIME: Final = _gauge("process.uptime", "s",
     "Age of the process.", "Idade do processo.",
     aggregation=Aggregation.MIN)

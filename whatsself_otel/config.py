@@ -38,6 +38,7 @@ from whatsself_otel.errors import ConfigError
 from whatsself_otel.export.endpoints import Endpoint, grpc_endpoint, http_endpoint, is_endpoint, is_this_machine
 from whatsself_otel.masking import MaskingConfig
 from whatsself_otel.masking.regions import is_region
+from whatsself_otel.metrics.hours import BusinessHours
 from whatsself_otel.metrics.state import MetricsConfig
 from whatsself_otel.whatsapp.config import WhatsAppConfig
 
@@ -458,6 +459,17 @@ class TelemetryConfig:
     metrics: MetricsConfig = dataclasses.field(default_factory=MetricsConfig)
     """What the metrics keep, and how much of it: deadline of the first response, windows, caps."""
 
+    business_hours: str | None = text(None, "BUSINESS_HOURS")
+    """
+    When replies are due, in `time_zone`: ``09:00-18:00``, or ``mon-fri 09:00-18:00; sat 09:00-13:00``.
+
+    A message that comes outside of them begins no wait, and warnings wait for them. Without them: always.
+    """
+    time_zone: str = text("America/Sao_Paulo", "TIMEZONE")
+    """IANA name of the zone of the business hours."""
+    holidays: str = text("", "HOLIDAYS")
+    """Days without business hours: ``2026-12-25,2027-01-01``."""
+
     whatsapp: WhatsAppConfig = group(WhatsAppConfig, "WHATSSELF_OTEL_WHATSAPP_")
     """How providers' webhooks are read: their secrets, their limits, names of sessions."""
 
@@ -491,10 +503,19 @@ class TelemetryConfig:
         for kind in ("span", "log"):
             self._check_batch_size(f"{kind}_batch_size", getattr(self, f"{kind}_queue_size"), reading)
         self._check_sampler(reading)
+        try:
+            self.opening_hours()
+        except ValueError as error:
+            reading.report("business_hours", f"is left out: {error}")
+            object.__setattr__(self, "business_hours", None)
         if open_target := self._open_target():
             problem = f"needs https, got {open_target}: the token would be readable on the way."
             reading.report("bearer_token_file", problem)
             object.__setattr__(self, "bearer_token_file", None)
+
+    def opening_hours(self) -> BusinessHours | None:
+        """Return the business hours; None: always open."""
+        return BusinessHours.parse(self.business_hours, self.time_zone, self.holidays) if self.business_hours else None
 
     def _check_endpoint(self, signal: str, reading: Reading) -> None:
         field = f"{signal}_endpoint" if getattr(self, f"{signal}_endpoint") else "endpoint"

@@ -120,6 +120,7 @@ class Telemetry:
             config=config.metrics,
             identifier=self._masker.identifier,
             repeats_url=config.whatsapp.repeats_url,
+            hours=config.opening_hours(),
         )
         self._whatsapp = WhatsApp(self._metrics, config=config.whatsapp, pseudonyms=self._masker.pseudonyms)
         self._runtime = RuntimeMetrics(meter)

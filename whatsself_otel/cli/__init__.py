@@ -33,6 +33,7 @@ COMMANDS: Final = (
     "audit",
     "replay",
     "bridge",
+    "rules",
     "prove-alerts",
     "simulate",
     "completion",

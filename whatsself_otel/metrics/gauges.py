@@ -29,6 +29,7 @@ class Gauges:
         label: Turns an id into the form that may leave the process.
         on_error: Called when a reading fails; must not raise.
         on_export: Called before each export: it records what time alone has decided.
+        is_open: Tells whether the business is open; None: it has no hours.
     """
 
     def __init__(
@@ -39,7 +40,9 @@ class Gauges:
         label: Callable[[str], str],
         on_error: Callable[[], None],
         on_export: Callable[[], None],
+        is_open: Callable[[], bool] | None = None,
     ) -> None:
+        self._is_open = is_open
         self._on_export = on_export
         self._state = state
         self._config = config
@@ -60,6 +63,7 @@ class Gauges:
     def _readings(self) -> dict[MetricSpec, Reading]:
         return {
             catalogue.DELIVERY_SUCCESS_RATIO: self._success_ratio,
+            catalogue.BUSINESS_OPEN: self._business_open,
             catalogue.RATE_GLOBAL: self._rate_global,
             catalogue.RATE_PER_CONTACT: self._rate_per_contact,
             catalogue.CONTACT_INBOUND_MAX: self._inbound_max,
@@ -95,6 +99,9 @@ class Gauges:
 
     def _fail_rate(self) -> Iterable[Observation]:
         return [Observation(self._state().failure_ratio(self._config.breaker_window_s) or 0.0)]
+
+    def _business_open(self) -> Iterable[Observation]:
+        return [] if self._is_open is None else [Observation(int(self._is_open()))]
 
     def _rate_global(self) -> Iterable[Observation]:
         return [Observation(self._state().count_attempts(MINUTE_S))]

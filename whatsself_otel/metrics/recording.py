@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import Histogram, Meter
 
+    from whatsself_otel.metrics.hours import BusinessHours
     from whatsself_otel.metrics.observable_totals import Totals
     from whatsself_otel.metrics.state import JournalEntry
     from whatsself_otel.metrics.tracking import Change
@@ -91,12 +92,14 @@ class WhatsSelfMetrics:
         config: MetricsConfig | None = None,
         identifier: Callable[[str], str] | None = None,
         repeats_url: str | None = None,
+        hours: BusinessHours | None = None,
     ) -> None:
         self.config = config or MetricsConfig()
         self._clock = clock
         self._steady_clock = steady_clock or (time.monotonic if clock is time.time else clock)
         self._identifier = identifier or Masker().identifier
         self._label = functools.lru_cache(maxsize=4096)(functools.partial(_label, self._identifier))
+        self._hours = hours
         self._said: set[tuple[str, str]] = set()
         self.last_error_s: dict[str, float] = {}
         """When each component failed last, on the steady clock."""
@@ -107,6 +110,7 @@ class WhatsSelfMetrics:
             label=self._label,
             on_error=functools.partial(self.error, "metrics"),
             on_export=self._settle,
+            is_open=None if hours is None else self._opens,
         )
         self._repeats = open_window(
             self.config.repeats_remembered, repeats_url, functools.partial(self.error, "metrics")
@@ -122,7 +126,7 @@ class WhatsSelfMetrics:
         *,
         kind: str = "text",
         contact_id: str | None = None,
-        expects_reply: bool = True,
+        expects_reply: bool | None = None,
         session: str | None = None,
         at: float | None = None,
         event_id: str | None = None,
@@ -133,7 +137,7 @@ class WhatsSelfMetrics:
         Args:
             kind: Type of the message, a closed set.
             contact_id: Internal id of the contact; without it nothing is tracked.
-            expects_reply: False where no reply is due: opted out, handled by a person, out of hours.
+            expects_reply: False where no reply is due: opted out, handled by a person; default: within business hours.
             session: WhatsApp session it came by; default `main`.
             at: When it was written, Unix seconds; default now. Older than `MetricsConfig.live_limit_s` counts nothing.
             event_id: Names the message: told twice, it counts once.
@@ -148,6 +152,8 @@ class WhatsSelfMetrics:
             self._inbound.add_in(self._label(session), kind)
         if contact_id is None:
             return
+        if expects_reply is None:
+            expects_reply = self._hours is None or self._hours.is_open(self._clock() if at is None else at)
         if at is None:
             tracked = self._state.receive(str(contact_id), expects_reply=expects_reply)
         else:
@@ -155,6 +161,11 @@ class WhatsSelfMetrics:
             tracked = self._state.receive_late(str(contact_id), expects_reply=expects_reply, age_s=age_s)
         if not tracked:
             self._note_tracked(tracked)
+
+    def _opens(self) -> bool:
+        """Whether the business is open, or will be within a minute: what is over ends before people are told of it."""
+        now = self._clock()
+        return self._hours is None or self._hours.is_open(now) or self._hours.is_open(now + 60)
 
     @_guarded
     def message_sent(

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from whatsself_otel.operations.cases import ABSENT, ENVIRONMENT, FIRING, HEALTHY, VALUE, Case, service
+from whatsself_otel.operations.cases import ABSENT, ENVIRONMENT, FIRING, HEALTHY, VALUE, Case, flat, service
 from whatsself_otel.operations.promql import ENVIRONMENT as LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
 ALWAYS: Final = "WhatsSelfWatchdog"
 """Fires whatever there is."""
 
 
-def derived(cases: Iterable[Case]) -> Iterator[Case]:
-    """Return two more cases for every rule that *cases* are about."""
+def derived(cases: Iterable[Case], warnings: Container[str]) -> Iterator[Case]:
+    """Return more cases for every rule that *cases* are about; of *warnings* one in which the business is closed."""
     by_rule: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
         if case.kind != VALUE:
@@ -27,6 +28,8 @@ def derived(cases: Iterable[Case]) -> Iterator[Case]:
             rule=rule, kind=ABSENT, title="a heartbeat and nothing else", series=service(), at={60: fires, 180: fires}
         )
         yield _beside_staging(rule, some)
+        if rule in warnings and (held := _held(rule, some)):
+            yield held
 
 
 def _beside_staging(rule: str, some: list[Case]) -> Case:
@@ -57,3 +60,44 @@ def _pace(case: Case) -> tuple[int, int]:
 
 def _in(environment: str, series: Mapping[str, str]) -> dict[str, str]:
     return {name.replace("{", f'{{{LABEL}="{environment}",', 1): values for name, values in series.items()}
+
+
+def _held(rule: str, some: list[Case]) -> Case | None:
+    """A warning that ends while the business is closed ends when it opens, and not before."""
+    ends = (case for case in some if case.kind == FIRING and _fires_last(case) and not case.every_s)
+    trouble = next(ends, None)
+    if trouble is None:
+        return None
+    over = max(trouble.at) + 60
+    opens = {f'business_open{{job="whatsself",instance="{one}"}}': _closed(over, trouble.step_s) for one in "ab"}
+    short = {name: _cut(values, max(trouble.at), trouble.step_s) for name, values in trouble.series.items()}
+    count = trouble.at[max(trouble.at)]
+    return Case(
+        rule=rule,
+        kind=HEALTHY,
+        title="over while the business is closed: told when it opens",
+        series=short | opens,
+        at={over - 5: count, over + 45: 0},
+        step_s=trouble.step_s,
+    )
+
+
+def _fires_last(case: Case) -> bool:
+    return bool(case.at) and case.at[max(case.at)] > 0
+
+
+def _closed(minutes: float, step_s: int) -> str:
+    return flat((minutes, 0), (60, 1), step_s=step_s)
+
+
+def _cut(values: str, minutes: float, step_s: int) -> str:
+    """Return *values* as far as *minutes*: what comes later is not told."""
+    left, parts = round(minutes * 60 / step_s), []
+    for part in values.split():
+        begin, sign, more = re.fullmatch(r"(_|-?[\d.e+]+?)(?:([+-][\d.e]+))?(?:x(\d+))?", part).groups()  # type: ignore[union-attr]
+        count = int(more or 0) + (begin != "_")
+        taken = min(count, left)
+        left -= taken
+        if taken:
+            parts.append(f"_x{taken}" if begin == "_" else f"{begin}{sign or '+0'}x{taken - 1}")
+    return " ".join(parts)

@@ -28,7 +28,8 @@ class Source:
     """
 
     def __init__(self, values: Mapping[str, Any], *, service: str | None = None) -> None:
-        self._values = values
+        self.values = dict(values)
+        """As the file has them; what is changed here is changed in the rules."""
         self.service: str = service or values["service"]
 
     @classmethod
@@ -37,7 +38,7 @@ class Source:
         return cls(yaml.safe_load((path or shipped("backends/slo.yaml")).read_text("utf-8")), service=service)
 
     def __getitem__(self, key: str) -> Any:
-        value: Any = self._values
+        value: Any = self.values
         for part in key.split("."):
             value = value[part]
         return value

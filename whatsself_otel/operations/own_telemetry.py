@@ -160,7 +160,7 @@ def rules(source: Source) -> Group:
                 name="WhatsSelfTelemetryFailing",
                 words=TELEMETRY_FAILING,
                 # The rule's own label is called so, too.
-                expr=f'label_replace({errors} > 0.5, "part", "$1", "component", "(.+)")',
+                expr=f'max without (component) (label_replace({errors} > 0.5, "part", "$1", "component", "(.+)"))',
                 severity="warning",
                 component="worker",
                 dashboard="collector",
@@ -237,7 +237,7 @@ def _gauge_cases() -> Iterator[Case]:
         }
         yield Case(rule=rule, kind=BOUNDARY, title="for a day", series=old, at={day + 15: 1, day + 31: 0}, step_s=60)
     rule, main = "WhatsSelfVitalGaugeMissing", 'session="main"'
-    queue = {**service(), named("queue_depth", main): flat((20, 3))}
+    queue = {named("process_uptime_seconds"): "0+15x400", named("queue_depth", main): flat((20, 3))}
     known = {named("whatsapp_session_connected", main): flat((90, 1))}
     yield Case(rule=rule, kind=FIRING, title="the queue of a session", series=queue | known, at={34: 1})
     retired = {named("whatsapp_session_connected", main): flat((20, 1))}

@@ -22,7 +22,7 @@ from whatsself_otel.operations import (
 from whatsself_otel.operations.cases import VALUE, Case
 from whatsself_otel.operations.derived_cases import derived
 from whatsself_otel.operations.model import Record, dump
-from whatsself_otel.operations.rules import HEADING, rule_groups
+from whatsself_otel.operations.rules import HEADING, alerts, rule_groups
 from whatsself_otel.operations.slo_cases import slo_cases
 from whatsself_otel.operations.slos import SLOS
 
@@ -31,11 +31,15 @@ if TYPE_CHECKING:
 
 EVALUATION_S = 30
 SEPARATOR = " | "
+LASTING = frozenset({"WhatsSelfGaugeMissing", "WhatsSelfCollectorReplicaDown", "WhatsSelfStorageFilling"})
+"""Warnings that outlast what they are about."""
 
 
 def cases(source: Source) -> dict[str, list[Case]]:
     """Return the tests of every rule file, by its name without the ending."""
-    return {name: [*some, *derived(some)] for name, some in _cases(source).items()}
+    # Of an objective's warnings each tier has its own; one is enough, and those of targets remember for a day anyway.
+    warnings = {alert.name for alert in alerts(source) if alert.severity == "warning"} - LASTING
+    return {name: [*some, *derived(some, warnings)] for name, some in _cases(source).items()}
 
 
 def _cases(source: Source) -> dict[str, list[Case]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from whatsself_otel.catalogue import BUSINESS_OPEN
 from whatsself_otel.operations import (
     backends,
     ban,
@@ -23,6 +24,8 @@ from whatsself_otel.operations.slos import SLOS, slos
 from whatsself_otel.operations.texts import alert_annotations
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from whatsself_otel.operations.model import Source
 
 HEADING = "Generated from backends/slo.yaml by tools/generate_rules.py; do not edit."
@@ -81,11 +84,24 @@ def _rule(rule: Record | Alert, source: Source) -> dict[str, Any]:
     if isinstance(rule, Record):
         labels = {"labels": dict(rule.labels)} if rule.labels else {}
         return {"record": rule.name, "expr": rule.expr, **labels}
+    told = {"severity": rule.severity, "component": rule.component, **rule.labels}
     return {
         "alert": rule.name,
-        "expr": rule.expr,
+        "expr": f"{rule.expr}\n{_held(rule, told)}" if rule.severity == "warning" else rule.expr,
         **({"for": rule.wait} if rule.wait else {}),
         **({"keep_firing_for": rule.keep} if rule.keep else {}),
-        "labels": {"severity": rule.severity, "component": rule.component, **rule.labels},
+        "labels": told,
         "annotations": alert_annotations(rule, source),
     }
+
+
+def _held(rule: Alert, labels: Mapping[str, str]) -> str:
+    """
+    Return what keeps a warning firing until the business opens.
+
+    Alertmanager drops an end that comes while its route is muted, and nobody would be told of it.
+    """
+    own = ", ".join(f'{label}="{value}"' for label, value in labels.items())
+    added = ", ".join(("alertname", "alertstate", *labels))
+    fires = f'max without ({added}) (ALERTS{{alertname="{rule.name}", alertstate="firing", {own}}})'
+    return f"or {fires} and on () max({BUSINESS_OPEN.prometheus_name}) == 0"

@@ -22,8 +22,8 @@ SEND_FAILURE_HIGH: Final = Words(
         ),
         impact="Customers do not get messages; at the same ratio the breaker stops all sending.",
         fix=(
-            "Look at the reason. session_down: the session. rate_limited: the pace. template, invalid_request: the "
-            "last change. auth, payment, registration, account_restricted: the account."
+            "Look at the reason. session_down: the session. network: the connection. rate_limited: the pace. template, "
+            "invalid_request: the last change. auth, payment, registration, account_restricted: the account."
         ),
     ),
     pt=Page(
@@ -34,8 +34,8 @@ SEND_FAILURE_HIGH: Final = Words(
         ),
         impact="Clientes não recebem mensagens; com a mesma taxa o disjuntor para todo envio.",
         fix=(
-            "Olhe o motivo. session_down: a sessão. rate_limited: o ritmo. template, invalid_request: a última "
-            "mudança. auth, payment, registration, account_restricted: a conta."
+            "Olhe o motivo. session_down: a sessão. network: a conexão. rate_limited: o ritmo. template, "
+            "invalid_request: a última mudança. auth, payment, registration, account_restricted: a conta."
         ),
     ),
     checks=(
@@ -134,7 +134,7 @@ PROVIDER_FAILING: Final = Words(
         summary="WhatsApp or the way to it fails: {{ $value | humanizePercentage }} of sends",
         description=(
             "More than <%sending.fail_ratio> of at least <sending.min_attempts> attempts in <sending.window> failed at "
-            "the provider, in its maintenance or on the network."
+            "the provider, or timed out there."
         ),
         impact="Messages fail although nothing of ours is wrong.",
         fix="Look at the provider's status page and at your own network. Pause broadcasts until it is over.",
@@ -143,7 +143,7 @@ PROVIDER_FAILING: Final = Words(
         summary="O WhatsApp ou o caminho até ele falha: {{ $value | humanizePercentage }} dos envios",
         description=(
             "Mais de <%sending.fail_ratio> de ao menos <sending.min_attempts> tentativas em <sending.window> falharam "
-            "no provedor, em manutenção dele ou na rede."
+            "no provedor, ou por tempo esgotado nele."
         ),
         impact="Mensagens falham embora nada nosso esteja errado.",
         fix="Veja a página de status do provedor e a sua própria rede. Pause os disparos até acabar.",

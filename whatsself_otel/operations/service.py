@@ -113,6 +113,23 @@ WORKER_VANISHED: Final = Words(
         ),
     ),
 )
+SERVICE_AWAY: Final = Words(
+    en=Page(
+        summary="Away: {{ $labels.job }}",
+        description=(
+            "Nobody is told: it keeps silent the objective that an outage costs, until its windows have passed it."
+        ),
+        impact="WhatsSelfTelemetryAbsent says what to do.",
+        fix="Follow the runbook WhatsSelfTelemetryAbsent.",
+    ),
+    pt=Page(
+        summary="Fora: {{ $labels.job }}",
+        description="Ninguém é avisado: este alerta só cala o objetivo que uma queda custa, até suas janelas passarem.",
+        impact="WhatsSelfTelemetryAbsent diz o que fazer.",
+        fix="Siga o runbook WhatsSelfTelemetryAbsent.",
+    ),
+    checks=TELEMETRY_ABSENT.checks,
+)
 CRASH_LOOP: Final = Words(
     en=Page(
         summary="Processes of {{ $labels.job }} die young: {{ $value | humanize }} in <heartbeat.crash_window>",
@@ -180,6 +197,15 @@ def rules(source: Source) -> Group:
                 expr=f"{UP} == 0\nor absent({UP})",
                 wait=source["heartbeat.absent_for"],
                 severity="critical",
+                component="telemetry",
+            ),
+            Alert(
+                name="WhatsSelfServiceAway",
+                words=SERVICE_AWAY,
+                inhibits=(Inhibition(targets=('slo="api-availability"',), equal=(ENVIRONMENT, "job")),),
+                expr=f"{UP} == 0",
+                keep=source["heartbeat.away_keep"],
+                severity="none",
                 component="telemetry",
             ),
             *_workers(source),

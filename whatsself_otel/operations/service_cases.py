@@ -18,6 +18,7 @@ def cases() -> Iterator[Case]:
     yield from _moved()
     yield from _crashes()
     yield from _blind()
+    yield from _away()
     absent, vanished = "WhatsSelfTelemetryAbsent", "WhatsSelfWorkerVanished"
     dies = {named(UPTIME): flat((30, 1), (60, None))}
     yield Case(rule=absent, kind=FIRING, title="a total outage pages within 8 minutes", series=dies, at={38: 1})
@@ -166,3 +167,11 @@ def _blind() -> Iterator[Case]:
     yield Case(rule=rule, kind=VALUE, title="one of two answers", series=two, values={(down, 30): 1})
     back = {**beat, 'up{job="otelcol",instance="x"}': flat((20, 1), (5, 0), (100, 1))}
     yield Case(rule=rule, kind=VALUE, title="five minutes after", series=back, values={(down, 29): -1, (down, 31): 1})
+
+
+def _away() -> Iterator[Case]:
+    rule = "WhatsSelfServiceAway"
+    beat = {named(UPTIME): flat((20, 1), (20, None), (100, 1))}
+    yield Case(rule=rule, kind=FIRING, title="no heartbeat", series=beat, at={19: 0, 24: 1})
+    yield Case(rule=rule, kind=BOUNDARY, title="two minutes, and 45 more", series=beat, at={21: 0, 23: 1, 84: 1, 86: 0})
+    yield Case(rule=rule, kind=HEALTHY, title="one worker lives", series=service(), at={30: 0, 60: 0})

@@ -221,8 +221,8 @@ def _away() -> Iterator[Case]:
     rule = "WhatsSelfSessionAway"
     lost = {named(CONNECTED, MAIN): flat((10, 1), (10, 0), (60, 1))}
     other = {named(CONNECTED, 'session="other"'): flat((80, 1))}
-    yield Case(rule=rule, kind=FIRING, title="one of two", series=lost | other, at={9: 0, 12: 1, 60: 0})
+    yield Case(rule=rule, kind=FIRING, title="one of two", series=lost | other, at={9: 0, 12: 1, 65: 0})
     yield Case(rule=rule, kind=FIRING, title="the only one, for itself and for the service", series=lost, at={12: 2})
-    yield Case(rule=rule, kind=BOUNDARY, title="15 minutes longer", series=lost | other, at={34: 1, 36: 0})
+    yield Case(rule=rule, kind=BOUNDARY, title="30 minutes longer", series=lost | other, at={49: 1, 51: 0})
     held = {named(CONNECTED, MAIN, instance="b"): flat((80, 1))}
     yield Case(rule=rule, kind=HEALTHY, title="held by another worker", series=lost | held, at={12: 0, 30: 0})

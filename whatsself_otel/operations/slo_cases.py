@@ -35,7 +35,7 @@ def slo_cases(source: Source, slo: str) -> Iterator[Case]:
     """Return every test of *slo*."""
     for tier in source[f"slos.{slo}"]["tiers"]:
         yield from _tier(source, slo, tier)
-    for window in {*windows(source, slo), source[f"slos.{slo}.period"]}:
+    for window in dict.fromkeys((*windows(source, slo), source[f"slos.{slo}.period"])):
         yield from _values(source, slo, window)
     yield from _budget(source, slo)
     if slo == API:

@@ -226,10 +226,12 @@ def _window(source: Source, slo: str, window: str) -> Iterator[Record]:
     yield Record(name=down, expr=f"{away}\n* clamp_max((time() - {SINCE}) / {window}, 1)")
     lost = f"{minutes(window)} * {down}"
     yield Record(name=wrong, labels=labels, expr=f"({bad} or 0 * {down})\n+ {lost}")
-    failing = f"(({wrong}{match} - ignoring (slo) {lost}) / ({all_}{match} > 0) or 0 * {wrong}{match})"
+    failing = f"(({wrong}{match} - ignoring (slo) group_left () {lost}) / ({all_}{match} > 0) or 0 * {wrong}{match})"
     # Of the time that it was up, so much failed.
     yield Record(
-        name=f"slo:error_ratio:{window}", labels=labels, expr=f"1 - (1 - {failing}) * ignoring (slo) (1 - {down})"
+        name=f"slo:error_ratio:{window}",
+        labels=labels,
+        expr=f"1 - (1 - {failing}) * ignoring (slo) group_left () (1 - {down})",
     )
 
 

@@ -19,8 +19,8 @@ class Fires:
 
     within_min: float
     """Minutes from the trouble's beginning."""
-    told: bool | None = True
-    """Whether people are told: False where a stronger alert inhibits it, None where both may happen."""
+    told: bool = True
+    """Whether people are told: False where a stronger alert inhibits it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +55,7 @@ _EVERY: Final = (
             Phase(minutes=1, what="connected again", event="reconnect"),
         ),
         fires={
-            "WhatsSelfSessionDown": Fires(within_min=8, told=None),
-            "WhatsSelfSessionRecoveryTooLong": Fires(within_min=7),
+            "WhatsSelfSessionDown": Fires(within_min=8),
         },
     ),
     Scenario(
@@ -111,7 +110,6 @@ _EVERY: Final = (
         fires={
             "WhatsSelfCollectorDown": Fires(within_min=4),
             "WhatsSelfTelemetryAbsent": Fires(within_min=7, told=False),
-            _BURN_HOUR: Fires(within_min=11, told=None),
             # What could not be sent is known when it can be said.
             "WhatsSelfTelemetryDropped": Fires(within_min=20),
         },
@@ -128,7 +126,6 @@ _EVERY: Final = (
         fires={
             "WhatsSelfSessionBanned": Fires(within_min=2),
             "WhatsSelfSessionDown": Fires(within_min=8, told=False),
-            "WhatsSelfSessionRecoveryTooLong": Fires(within_min=7, told=False),
             "WhatsSelfBanRiskHigh": Fires(within_min=15),
         },
         # The risk looks back over a day.
@@ -144,7 +141,7 @@ _EVERY: Final = (
         ),
         fires={
             "WhatsSelfTelemetryAbsent": Fires(within_min=8),
-            _BURN_HOUR: Fires(within_min=11, told=None),
+            _BURN_HOUR: Fires(within_min=11, told=False),
         },
     ),
     Scenario(
