@@ -10,53 +10,33 @@ inside masking replaces the value.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from enum import Enum
-from functools import cache, lru_cache, partial
-from itertools import islice
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Final, TypeVar
-from uuid import UUID
+from typing import Final
 
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.masking import phones
-from whatsself_otel.masking.detectors import Detectors, is_harmless
+from whatsself_otel.masking.detectors import Detectors
 from whatsself_otel.masking.keys import (
     KEY_RULES,
     NO_PLAN,
-    PAIR_NAMES,
-    PAIR_VALUES,
-    SECRET_PLAN,
     KeyBook,
-    KeyPlan,
     normal_key,
 )
-from whatsself_otel.masking.reading import MASKED_PHONE, Finding
+from whatsself_otel.masking.pseudonyms import key_file_problems, pseudonym_of, read_keys
+from whatsself_otel.masking.reading import MASKED_PHONE, MAX_TEXT_CHARS, Finding, token
 from whatsself_otel.masking.references import reference
 from whatsself_otel.masking.regions import codes_of, is_region
 from whatsself_otel.masking.sql import without_literals
+from whatsself_otel.masking.walk import MAX_ITEMS, Walk, with_text_keys
 from whatsself_otel.remembered import Remembered
 
-_Item = TypeVar("_Item")
-
-MAX_TEXT_CHARS: Final = 262_144
-"""A longer text is cut here, and says so: Loki takes no longer line."""
-MAX_DEPTH: Final = 32
-"""Containers nested deeper are replaced."""
-MAX_ITEMS: Final = 10_000
-"""Items read of one value, over all its containers; the rest is left out, and said."""
 MAX_SHOWN_DIGITS: Final = 4
 MIN_NATIONAL_DIGITS: Final = 7
 """Of a shorter number no digit is shown: four of five would be no mask."""
-PSEUDONYM_DIGITS: Final = 24
-MIN_KEY_BYTES: Final = 16
 
 STARS: Final = "*" * 8
 """Always eight, so that the length of a number does not show."""
@@ -167,7 +147,7 @@ class MaskingConfig:
         yield from (problem for rule in self.rules for problem in rule.problems())
         yield from self._allow_problems()
         if self.pseudonym_key_file is not None:
-            yield from _key_file_problems(self.pseudonym_key_file)
+            yield from key_file_problems(self.pseudonym_key_file)
 
     def _allow_problems(self) -> Iterator[str]:
         book = KeyBook({}, frozenset())
@@ -224,12 +204,6 @@ def _nameless(keys: Iterable[str]) -> Iterator[str]:
             yield f"masking key {key!r} has no letters; write it as in 'order_note'"
 
 
-@cache
-def token(rule: str) -> str:
-    """The constant that replaces what *rule* found."""
-    return f"[masked:{rule}]"
-
-
 class Masker:
     """
     Apply every rule of *config*. No method raises, and none changes what it is given.
@@ -261,7 +235,7 @@ class Masker:
         self._clean_names: set[str] = set()
         self._clean_ids: Remembered[str, None] = Remembered(MAX_ITEMS)
         """Ids that were read and are nobody's: one is on several spans and lines, and a contact writes again."""
-        self._keys = _read_keys(config.pseudonym_key_file)
+        self._keys = read_keys(config.pseudonym_key_file)
 
     def text(self, value: str) -> str:
         """*value* with everything the detectors recognise replaced."""
@@ -287,7 +261,7 @@ class Masker:
     def value(self, key: str | None, value: object) -> object:
         """*value* masked by the rule of *key*, else by the detectors, through containers; type kept if possible."""
         try:
-            return _Walk(self).value(key, value)
+            return Walk(self).value(key, value)
         except Exception:  # noqa: BLE001 - a failure must not let the value through
             return self._failed()
 
@@ -296,9 +270,9 @@ class Masker:
         if not attributes:
             return {}
         try:
-            walk = _Walk(self)
+            walk = Walk(self)
             masked = walk.mapping(attributes, NO_PLAN)
-            return _with_text_keys(masked) if walk.has_other_keys else masked  # type: ignore[return-value]  # all are text
+            return with_text_keys(masked) if walk.has_other_keys else masked  # type: ignore[return-value]  # all are text
         except Exception:  # noqa: BLE001 - a failure must not let the value through
             return {"masking": self._failed()}
 
@@ -398,7 +372,7 @@ class Masker:
         if self._on_masked is not None:
             self._count(rule)
         if keys and rule in {"phone", "jid", "email", "document"}:
-            return _pseudonym(keys[0], found, original) + kept
+            return pseudonym_of(keys[0], found, original) + kept
         if country:
             return self._shown(digits, country) + kept
         if rule == "wamid":
@@ -430,236 +404,6 @@ class Masker:
         return self._text(plain)
 
 
-class _Walk:
-    """One walk through one value: it remembers where it is and how much it may still read."""
-
-    __slots__ = ("_inside", "_left", "_masker", "has_other_keys")
-
-    def __init__(self, masker: Masker) -> None:
-        self._masker = masker
-        self._left = MAX_ITEMS
-        self._inside: set[int] | None = None
-        self.has_other_keys = False
-        """Whether a key that is no text was seen."""
-
-    def value(self, key: str | None, value: object) -> object:
-        """*value* under *key*."""
-        if value is None or value is True or value is False:
-            return value
-        plan = NO_PLAN if key is None else self._masker._plan(key)  # noqa: SLF001 - one unit in two classes
-        return self._planned(plan, value)
-
-    def _planned(self, plan: KeyPlan, value: object) -> object:
-        if isinstance(value, str):
-            return self._string(plan, value if type(value) is str else str.__str__(value))
-        if isinstance(value, (int, float, Decimal)):
-            return self._number(plan, _plain_number(value))
-        if isinstance(value, (Mapping, list, tuple, AbstractSet)):
-            return self._container(plan, value)
-        if isinstance(value, (bytes, bytearray, memoryview)):
-            return self._bytes(plan, value)
-        if type(value) in _PLAIN_TYPES:
-            return value if plan.rule is None else token(plan.rule)
-        return self._other(plan, value)
-
-    def _string(self, plan: KeyPlan, value: str) -> str:
-        masker = self._masker
-        if plan.rule is not None and not (plan.spared is not None and plan.spared.fullmatch(value)):
-            return masker.under(plan.rule, value)
-        if plan.reader == "text":
-            return masker.text(value)
-        if plan.reader == "id":
-            return value if _ID_NUMBER.fullmatch(value) else masker.text(value)
-        return masker.sql(value) if plan.reader == "sql" else masker.url(value)
-
-    def _number(self, plan: KeyPlan, value: float | Decimal) -> object:
-        if plan.numbers_pass or (isinstance(value, Decimal) and not value.is_finite()):
-            return value
-        if plan.numbers_read:
-            plan = NO_PLAN
-        if plan.rule is None and -_SMALLEST_NUMBER < value < _SMALLEST_NUMBER:
-            return value
-        if plan.rule is None and isinstance(value, int) and not -_LARGEST_NUMBER < value < _LARGEST_NUMBER:
-            return value
-        shown = _whole(value)
-        masked = self._string(plan, shown)
-        return value if masked == shown else masked
-
-    def _bytes(self, plan: KeyPlan, value: bytes | bytearray | memoryview) -> object:
-        decoded = bytes(value[: 4 * MAX_TEXT_CHARS]).decode("utf-8", "surrogateescape")
-        masked = self._string(plan, decoded)
-        if masked == decoded and type(value) in {bytes, bytearray, memoryview}:
-            return value
-        encoded = masked.encode("utf-8", "surrogateescape")
-        return bytearray(encoded) if isinstance(value, bytearray) else encoded
-
-    def _other(self, plan: KeyPlan, value: object) -> object:
-        if isinstance(value, Enum) and self._planned(plan, value.value) == value.value:
-            return value
-        try:
-            shown = repr(value) if not isinstance(value, BaseException) else str(value)
-        except Exception:  # noqa: BLE001 - an object that cannot be shown costs itself only
-            shown = f"<{type(value).__name__}: repr failed>"
-        return self._string(plan, shown)
-
-    def _container(self, plan: KeyPlan, value: Collection[object]) -> object:
-        inside = self._inside = self._inside or set()
-        if id(value) in inside:
-            return token("cycle")
-        if len(inside) >= MAX_DEPTH:
-            return token("depth")
-        inside.add(id(value))
-        plan = plan.inner()
-        try:
-            return self.mapping(value, plan) if isinstance(value, Mapping) else self._items(plan, value)
-        finally:
-            inside.discard(id(value))
-
-    def mapping(self, value: Mapping[object, object] | Mapping[str, object], plan: KeyPlan) -> dict[object, object]:
-        """A copy of *value*, keys and values masked; values without a rule of their own inherit *plan*."""
-        masked: dict[object, object] = {}
-        masker = self._masker
-        plan_of, clean_names = masker._plan, masker._clean_names  # noqa: SLF001 - one unit in two classes
-        may_be_pair = plan.rule is None and len(value) <= _LARGEST_PAIR and not _PAIR_HOLDERS.isdisjoint(value)
-        named = self._named(value) if may_be_pair else None
-        reads_text = not masker._has_own_text_rules  # noqa: SLF001 - as above
-        inherits = plan.rule is not None
-        for key, item in self._limited(value.items(), len(value)):
-            if isinstance(key, str):
-                own, shown = plan_of(key), key if key in clean_names else self._key(key)
-            else:
-                self.has_other_keys = True
-                own, shown = NO_PLAN, self._key(key)
-            if inherits and own.rule is None:
-                own = masker._book.child(plan, str(key), own)  # noqa: SLF001 - as above
-            elif named is not None:
-                own = named.get(key, own)
-            kind = type(item)
-            # Most values are left alone by every way below, and those ways are longer.
-            if own.rule is not None:
-                is_plain = False
-            elif isinstance(item, str):
-                is_plain = reads_text and kind is str and own.reader != "sql" and is_harmless(item) is not None
-            else:
-                is_plain = (kind is int or kind is float) and -_SMALLEST_NUMBER < item < _SMALLEST_NUMBER  # type: ignore[operator]
-            if is_plain:
-                masked[shown] = item
-            elif isinstance(item, str):
-                masked[shown] = self._string(own, item)
-            else:
-                masked[shown] = self._planned_or_constant(own, item)
-        if len(masked) < len(value) and self._left <= 0:
-            masked["masking"] = token("size")
-        return masked
-
-    def _named(self, value: Mapping[object, object] | Mapping[str, object]) -> dict[object, KeyPlan] | None:
-        """Return the plans of a mapping that names its value (``{"name": "authorization", "value": …}``)."""
-        names = {key.lower(): key for key in value if isinstance(key, str)}
-        if value.get(names.get("type", "")) == "Buffer" and "data" in names:
-            return {names["data"]: SECRET_PLAN}
-        holders = [names[name] for name in PAIR_VALUES if name in names]
-        for name in PAIR_NAMES if holders else ():
-            written = value.get(names.get(name, ""))
-            if isinstance(written, (str, bytes)):
-                plan = self._masker._plan(_as_text(written))  # noqa: SLF001 - one unit in two classes
-                if plan.rule is not None:
-                    return {names[name]: NO_PLAN, **dict.fromkeys(holders, plan)}
-        return None
-
-    def _key(self, key: object) -> object:
-        if isinstance(key, str):
-            return self._masker._name(key)  # noqa: SLF001 - one unit in two classes
-        masked = self._planned_or_constant(NO_PLAN, key)
-        try:
-            hash(masked)
-        except TypeError:
-            return token("error")
-        return masked
-
-    def _planned_or_constant(self, plan: KeyPlan, value: object) -> object:
-        if value is None or value is True or value is False:
-            return value
-        return self._planned(plan, value)
-
-    def _items(self, plan: KeyPlan, value: Collection[object]) -> object:
-        if plan.rule is None and isinstance(value, (list, tuple)):
-            masked = self._list(plan, value)
-        else:
-            masked = [self._planned_or_constant(plan, item) for item in self._limited(value, len(value))]
-        if len(masked) < len(value):
-            masked.append(token("size"))
-        if isinstance(value, tuple):
-            return _like_tuple(value, masked)
-        if isinstance(value, AbstractSet):
-            return frozenset(masked) if isinstance(value, frozenset) else set(masked)
-        return masked
-
-    def _list(self, plan: KeyPlan, value: list[object] | tuple[object, ...]) -> list[object]:
-        """The items of a list; what follows the name of a secret, or an option that takes one, is masked with it."""
-        masked: list[object] = []
-        last = NO_PLAN
-        for item in self._limited(value, len(value)):
-            masked.append(self._planned_or_constant(plan if last.rule is None else last, item))
-            last = NO_PLAN
-            if isinstance(item, (str, bytes)) and len(item) <= _LONGEST_NAME:
-                name = _as_text(item)
-                if name[:1] == "-" or len(value) == _LARGEST_HEADER:
-                    found = self._masker._plan(name.lstrip("-"))  # noqa: SLF001 - one unit in two classes
-                    last = found if found.rule == "secret" and not found.ambiguous else NO_PLAN
-        return masked
-
-    def _limited(self, items: Collection[_Item], size: int) -> Iterable[_Item]:
-        allowed = max(0, min(size, self._left))
-        self._left -= allowed
-        return items if allowed == size else islice(items, allowed)
-
-
-_PLAIN_TYPES: Final = frozenset({date, datetime, time, timedelta, UUID})
-_ID_NUMBER: Final = re.compile(r"[0-9]{1,32}")
-_LARGEST_PAIR: Final = 6
-_PAIR_HOLDERS: Final = frozenset(written for name in PAIR_VALUES for written in (name, name.title(), name.upper()))
-_LARGEST_HEADER: Final = 2
-_LONGEST_NAME: Final = 64
-_SMALLEST_NUMBER: Final = 10_000_000_000
-_LARGEST_NUMBER: Final = 10**20
-
-
-def _with_text_keys(masked: dict[object, object]) -> dict[str, object]:
-    if set(map(type, masked)) == {str}:
-        return masked  # type: ignore[return-value]
-    return {key if isinstance(key, str) else str(key): value for key, value in masked.items()}
-
-
-def _whole(value: float | Decimal) -> str:
-    """*value* in plain digits when it is whole, so that a float phone is seen as one."""
-    try:
-        return str(int(value)) if value == int(value) else str(value)
-    except (OverflowError, ValueError):
-        return str(value)
-
-
-def _plain_number(value: float | Decimal) -> float | Decimal:
-    """*value* as what is emitted of it: a subclass may show another number than it holds."""
-    kind = type(value)
-    if kind is int or kind is float or kind is Decimal:
-        return value
-    if isinstance(value, int):
-        return int.__pos__(value)
-    return float.__pos__(value) if isinstance(value, float) else Decimal(value)
-
-
-def _as_text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode("latin-1")
-
-
-def _like_tuple(original: tuple[object, ...], items: list[object]) -> tuple[object, ...]:
-    make = getattr(original, "_make", None)
-    if make is not None and len(items) == len(original):
-        named: tuple[object, ...] = make(items)
-        return named
-    return tuple(items)
-
-
 def _comparable(value: str) -> str:
     digits = re.sub(r"[^0-9]", "", value)
     return digits if len(digits) >= phones.SHORTEST_DIGITS and "@" not in value else value.strip().lower()
@@ -674,28 +418,3 @@ def _cut(value: str) -> str:
 def _spans_of(pattern: str) -> Callable[[str], Iterable[tuple[int, int]]]:
     compiled = re.compile(pattern)
     return lambda text: [found.span() for found in compiled.finditer(text)]
-
-
-def _pseudonym(key: bytes, found: Finding, original: str) -> str:
-    kind = "" if found.country else f"{found.rule}:"
-    subject = kind + (phones.canonical(found.digits) if found.digits else original.lower())
-    return f"p_{hmac.new(key, subject.encode(errors='replace'), hashlib.sha256).hexdigest()[:PSEUDONYM_DIGITS]}"
-
-
-def _read_keys(path: Path | None) -> tuple[bytes, ...]:
-    if path is None:
-        return ()
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return tuple(line.strip().encode() for line in lines if line.strip() and not line.startswith("#"))
-
-
-def _key_file_problems(path: Path) -> Iterator[str]:
-    try:
-        keys = _read_keys(path)
-    except (OSError, ValueError) as error:  # a path with a NUL in it is a ValueError, as is text that is not UTF-8
-        yield f"pseudonym_key_file cannot be read ({type(error).__name__}); give a text file the application may read"
-        return
-    if not keys:
-        yield "pseudonym_key_file holds no key; write one line of random text, as from `openssl rand -hex 32`"
-    if any(len(key) < MIN_KEY_BYTES for key in keys):
-        yield f"pseudonym_key_file holds a key shorter than {MIN_KEY_BYTES} characters; use `openssl rand -hex 32`"

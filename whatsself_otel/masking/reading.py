@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -10,6 +11,16 @@ if TYPE_CHECKING:
 
     from whatsself_otel.masking.keys import KeyBook, KeyPlan
     from whatsself_otel.masking.noise import View
+
+
+MAX_TEXT_CHARS: Final = 262_144
+"""A longer text is cut here, and says so: Loki takes no longer line."""
+
+
+@cache
+def token(rule: str) -> str:
+    """The constant that replaces what *rule* found."""
+    return f"[masked:{rule}]"
 
 
 class Finding(NamedTuple):
