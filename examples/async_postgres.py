@@ -1,7 +1,7 @@
 """
 Async SQLAlchemy with PostgreSQL: every statement is a span, its values are not on it, and the pool is measured.
 
-    pip install 'whatsself-otel[demo,postgres]'
+    pip install '.[demo,postgres]'     # from the project's folder
     DATABASE_URL=postgresql+asyncpg://shop@localhost/shop uvicorn --app-dir examples async_postgres:app
 """
 

@@ -49,7 +49,7 @@ TIED = {
     ),
     "whatsself-otel view": _FIRST_STEPS,
     "python -m uvicorn minimal:app": _FIRST_STEPS,
-    'pip install "whatsself-otel[viewer]"': _WHEEL,  # under its name once it is published
+    'pip install ".[viewer]"': _WHEEL,
     "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318": _FIRST_STEPS,
     'python -c "import httpx; httpx.post('
     "'http://127.0.0.1:8000/messages/message-1?contact_id=contact-1').raise_for_status()\"": _FIRST_STEPS,
