@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from whatsself_otel.operations import (
     backend_cases,
     ban,
+    bridge_cases,
     collector_cases,
     contacts,
     delivery_cases,
@@ -48,6 +49,7 @@ def _cases(source: Source) -> dict[str, list[Case]]:
         "telemetry": list(own_telemetry.cases()),
         "session": list(session_cases.cases()),
         "queue": list(queue_cases.cases()),
+        "bridge": list(bridge_cases.cases()),
         "sending": [*sending_cases.cases(), *contacts.cases(), *ban.cases()],
         "delivery": list(delivery_cases.cases()),
         "http": list(http_cases.cases()),
