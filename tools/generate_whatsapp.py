@@ -232,11 +232,13 @@ PAGES: Final = {
                 "o host ou o esquema, `observe` recebe o endereço em `url=`, e a bridge em `--public-url`.",
             ),
             _text(
-                "The session is the business's own number, under a pseudonym unless "
-                "`WHATSSELF_OTEL_WHATSAPP_SESSIONS` names it. Twilio gives no times, so nothing moves "
+                "The session is called after the last four digits of the business's own number, such as "
+                "`twilio-0999`; `WHATSSELF_OTEL_WHATSAPP_SESSIONS=twilio-0999=main` renames it. Twilio gives "
+                "no times, so nothing moves "
                 "`webhook_lag_seconds`. A message by SMS moves nothing.",
-                "A sessão é o próprio número da empresa, sob um pseudônimo, a menos que "
-                "`WHATSSELF_OTEL_WHATSAPP_SESSIONS` lhe dê um nome. A Twilio não informa horas, por isso nada altera "
+                "A sessão tem o nome dos quatro últimos dígitos do número da empresa, como `twilio-0999`; "
+                "`WHATSSELF_OTEL_WHATSAPP_SESSIONS=twilio-0999=main` lhe dá outro. A Twilio não "
+                "informa horas, por isso nada altera "
                 "`webhook_lag_seconds`. Uma mensagem por SMS não altera nada.",
             ),
         ),

@@ -25,6 +25,7 @@ STATUS: Final = "status"
 NAMES: Final = frozenset({MESSAGE, STATUS})
 """Twilio names no events: these are ours."""
 _CHANNEL: Final = "whatsapp:"
+_SHOWN_DIGITS: Final = 4
 _CONTENTS: Final = {
     "text": "text",
     "image": "image",
@@ -65,7 +66,7 @@ def parse(payload: Mapping[str, Any], addresses: Addresses) -> Iterator[Event]:
     common: dict[str, Any] = {
         "provider": PROVIDER,
         "name": STATUS if is_ours else MESSAGE,
-        "session": _number(payload.get(ours)),
+        "session": _session(payload.get(ours)),
         "account": text(payload.get("AccountSid")),
         "chat": "person",
         "direction": "outbound" if is_ours else "inbound",
@@ -118,6 +119,12 @@ def _status(payload: Mapping[str, Any], status: str, sid: str | None, common: di
         error_type=None if found != "failed" else "ERROR" if code is None else str(code),
         event_id=sid and event_ref("status", found, sid),
     )
+
+
+def _session(value: object) -> str | None:
+    """Return a name for the business's own number: its last digits tell numbers apart, and are no phone."""
+    found = _number(value)
+    return None if found is None else f"{PROVIDER}-{found[-_SHOWN_DIGITS:]}"
 
 
 def _number(value: object) -> str | None:
