@@ -37,6 +37,7 @@ NEVER_INHIBITED: Final = frozenset({
     "WhatsSelfCollectorQueueSetAside",
     "WhatsSelfCollectorRefusing",
     "WhatsSelfCollectorReplicaDown",
+    "WhatsSelfCollectorUnaccounted",
     "WhatsSelfReloadFailed",
     "WhatsSelfRulesFailing",
     "WhatsSelfStorageFailing",

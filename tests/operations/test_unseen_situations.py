@@ -1,0 +1,228 @@
+"""Other people's incidents, written down after the rules were finished: what fires is what should, and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from binaries import ROOT, need
+
+from whatsself_otel.operations.cases import flat, ramp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+STEP_S = 60
+EVERY_S = 300
+HOUR = 60
+JOB = 'job="whatsself",deployment_environment_name="production"'
+
+
+def of(name: str, labels: str = "", instance: str = "a") -> str:
+    return f'{name}{{{JOB},instance="{instance}"{labels and "," + labels}}}'
+
+
+def on(session: str, labels: str = "") -> str:
+    return f'session="{session}"{labels and "," + labels}'
+
+
+def steady(minutes: float, *segments: tuple[float, float]) -> str:
+    return ramp(*(segments or ((minutes, 0.2),)), step_s=STEP_S)
+
+
+def gauge(*segments: tuple[float, float | None]) -> str:
+    return flat(*segments, step_s=STEP_S)
+
+
+CONNECTED, STATE, LOSSES = "whatsapp_session_connected", "whatsapp_session_state", "whatsapp_session_disconnects_total"
+CAME, SENT, DELIVERED = "messages_inbound_total", "messages_outbound_total", "messages_delivered_total"
+
+
+def business(minutes: float) -> dict[str, str]:
+    """Return a small business that is well: every five minutes a message, which is answered and delivered."""
+    return {
+        of("process_uptime_seconds"): f"0+{STEP_S}x{round(minutes)}",
+        of(CONNECTED, on("main")): gauge((minutes, 1)),
+        of("queue_depth"): gauge((minutes, 0)),
+        of("cb_state_global"): gauge((minutes, 0)),
+        of(CAME, on("main", 'kind="text"')): steady(minutes),
+        of(SENT, on("main", 'origin="reply"')): steady(minutes),
+        of(DELIVERED, on("main", 'status="delivered"')): steady(minutes),
+        of("http_server_request_duration_seconds_count", 'http_response_status_code="200"'): steady(
+            minutes, (minutes, 5)
+        ),
+        of("http_server_request_duration_seconds_bucket", 'http_response_status_code="200",le="5"'): steady(
+            minutes, (minutes, 5)
+        ),
+        'up{job="otelcol",instance="x"}': gauge((minutes, 1)),
+        'prometheus_notifications_alertmanagers_discovered{job="prometheus"}': gauge((minutes, 1)),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """What somebody reported, what it looks like in our metrics, and what should fire."""
+
+    source: str
+    what: str
+    minutes: float
+    changes: Mapping[str, str]
+    fires: Mapping[str, int] = field(default_factory=dict)
+
+
+def flapping(*sessions: str, minutes: float = 120) -> dict[str, str]:
+    ups = gauge((20, 1), *[(2, 0), (3, 1)] * round((minutes - 20) / 5))
+    losses = gauge((20, 0), *((5, count) for count in range(1, round((minutes - 20) / 5) + 1)))
+    found = {}
+    for name in sessions:
+        found[of(CONNECTED, on(name))] = ups
+        found[of(LOSSES, on(name, 'reason="transient"'))] = losses
+    return found
+
+
+SITUATIONS = (
+    Situation(
+        source="https://github.com/WhiskeySockets/Baileys/issues/2491",
+        what="connected for hours, and no message comes in any more",
+        minutes=32 * HOUR,
+        changes={of(CAME, on("main", 'kind="text"')): steady(0, (28 * HOUR, 0.2), (4 * HOUR, 0))},
+        fires={"WhatsSelfInboundSilent": 1},
+    ),
+    Situation(
+        source="https://github.com/evolution-foundation/evolution-api/issues/765",
+        what="connecting, connected, disconnected, without end",
+        minutes=2 * HOUR,
+        changes=flapping("main"),
+        fires={"WhatsSelfSessionFlapping": 1},
+    ),
+    Situation(
+        source="https://github.com/devlikeapro/waha/issues/1590",
+        what="three instances lose their connection again and again",
+        minutes=2 * HOUR,
+        changes=flapping("main", "second", "third"),
+        fires={"WhatsSelfSessionFlapping": 3},
+    ),
+    Situation(
+        source="https://github.com/devlikeapro/waha/issues/1721",
+        what="the session works, sends are accepted, and acknowledgements never come",
+        minutes=10 * HOUR,
+        changes={of(DELIVERED, on("main", 'status="delivered"')): steady(0, (6 * HOUR, 0.2), (4 * HOUR, 0))},
+        fires={"WhatsSelfNotAcknowledged": 1},
+    ),
+    Situation(
+        source="https://github.com/devlikeapro/waha/issues/789",
+        what="now and then one message is not delivered",
+        minutes=10 * HOUR,
+        changes={of(DELIVERED, on("main", 'status="delivered"')): steady(0, (10 * HOUR, 0.19))},
+    ),
+    Situation(
+        source="https://github.com/evolution-foundation/evolution-api/issues/2318",
+        what="restarted, and it wants a new QR code",
+        minutes=2 * HOUR,
+        changes={
+            of(CONNECTED, on("main")): gauge((HOUR, 1), (HOUR, 0)),
+            of(STATE, on("main", 'state="qr_pending"')): gauge((HOUR, 0), (HOUR, 1)),
+        },
+        fires={"WhatsSelfSessionLoggedOut": 1, "WhatsSelfSessionDown": 1},
+    ),
+    Situation(
+        source="https://github.com/rmyndharis/OpenWA/pull/1548",
+        what="it stays at starting for ever",
+        minutes=2 * HOUR,
+        changes={of(CONNECTED, on("main")): gauge((HOUR, 1), (HOUR, 0))},
+        fires={"WhatsSelfSessionDown": 1},
+    ),
+    Situation(
+        source="https://github.com/rmyndharis/OpenWA/pull/1548",
+        what="the node that held the session never came back, another one lives",
+        minutes=2 * HOUR,
+        changes={
+            of("process_uptime_seconds"): f"0+{STEP_S}x{HOUR}",
+            of("process_uptime_seconds", instance="b"): f"0+{STEP_S}x{2 * HOUR}",
+            of(CONNECTED, on("main")): gauge((HOUR, 1)),
+        },
+        fires={"WhatsSelfSessionMissing": 1},
+    ),
+    Situation(
+        source="https://github.com/WhiskeySockets/Baileys/issues/644",
+        what="the session is lost in the middle of a scheduled sending",
+        minutes=2 * HOUR,
+        changes={
+            of(CONNECTED, on("main")): gauge((HOUR, 1), (HOUR, 0)),
+            of("queue_depth"): gauge((HOUR - 5, 0), (HOUR + 5, 80)),
+            of(SENT, on("main", 'origin="reply"')): steady(0, (HOUR, 0.2), (HOUR, 0)),
+            of(CAME, on("main", 'kind="text"')): steady(0, (HOUR, 0.2), (HOUR, 0)),
+        },
+        # The queue's page is kept silent by the session's; its warning waits for the session, too.
+        fires={"WhatsSelfSessionDown": 1, "WhatsSelfQueueStuck": 1, "WhatsSelfQueueBacklog": 1},
+    ),
+    Situation(
+        source="https://github.com/evolution-foundation/evolution-api/issues/1469",
+        what="disconnected once after a send, and back within a minute",
+        minutes=2 * HOUR,
+        changes={
+            of(CONNECTED, on("main")): gauge((HOUR, 1), (1, 0), (HOUR - 1, 1)),
+            of(LOSSES, on("main", 'reason="transient"')): gauge((HOUR, 0), (HOUR, 1)),
+        },
+    ),
+    Situation(
+        source="https://github.com/wwebjs/whatsapp-web.js/issues/201849",
+        what="no acknowledgement for hours, and then it is logged out",
+        minutes=12 * HOUR,
+        changes={
+            of(DELIVERED, on("main", 'status="delivered"')): steady(0, (6 * HOUR, 0.2), (6 * HOUR, 0)),
+            of(CONNECTED, on("main")): gauge((11 * HOUR, 1), (HOUR, 0)),
+            of(STATE, on("main", 'state="logged_out"')): gauge((11 * HOUR, 0), (HOUR, 1)),
+        },
+        fires={"WhatsSelfNotAcknowledged": 1, "WhatsSelfSessionLoggedOut": 1, "WhatsSelfSessionDown": 1},
+    ),
+    Situation(
+        source="https://github.com/adiwajshing/Baileys/issues/2503",
+        what="reconnected, and for half an hour nothing comes in, as may be in a small shop",
+        minutes=2 * HOUR,
+        changes={of(CAME, on("main", 'kind="text"')): steady(0, (90, 0.2), (30, 0))},
+    ),
+)
+
+
+def written(situation: Situation) -> dict[str, object]:
+    series = business(situation.minutes) | dict(situation.changes)
+    expected = [{"labels": f'{{alertname="{name}"}}', "value": count} for name, count in situation.fires.items()]
+    return {
+        "name": situation.what,
+        "interval": f"{STEP_S}s",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [
+            {
+                "expr": 'count by (alertname) (ALERTS{alertstate="firing", severity!="none"})',
+                "eval_time": f"{round(situation.minutes) - 5}m",
+                "exp_samples": expected,
+            }
+        ],
+    }
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.what)
+def test_fires_what_it_should_and_nothing_else(situation: Situation, tmp_path: Path) -> None:
+    rules = sorted((ROOT / "backends" / "prometheus" / "rules").glob("*.yml"))
+    groups = {path.stem: [group["name"] for group in yaml.safe_load(path.read_text())["groups"]] for path in rules}
+    first = ("service", "session", "base")
+    order = [*(name for stem in first for name in groups[stem])]
+    order += [name for stem, names in groups.items() if stem not in first for name in names]
+    path = tmp_path / "situation.yml"
+    content = {
+        "rule_files": [str(rule) for rule in rules],
+        "evaluation_interval": f"{EVERY_S if situation.minutes > 3 * HOUR else STEP_S}s",
+        "group_eval_order": order,
+        "tests": [written(situation)],
+    }
+    path.write_text(yaml.safe_dump(content), "utf-8")
+
+    done = subprocess.run([need("promtool"), "test", "rules", path], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
