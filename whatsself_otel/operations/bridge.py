@@ -18,7 +18,8 @@ BRIDGE_TARGET_AWAY: Final = Words(
         impact="n8n, Typebot or another target hears nothing: contacts get no answer. Nothing is lost.",
         fix=(
             "Start the target, or make its workflow active; the queue then drains in order. `whatsself-otel doctor "
-            "--bridge-url` tells what the bridge sees. Past --queue-max-age requests are given up."
+            "--bridge-url http://127.0.0.1:8085` tells what the bridge sees. Past --queue-max-age "
+            "requests are given up."
         ),
     ),
     pt=Page(
@@ -27,7 +28,8 @@ BRIDGE_TARGET_AWAY: Final = Words(
         impact=("O n8n, o Typebot ou outro destino não ouve nada: contatos ficam sem resposta. Nada se perde."),
         fix=(
             "Inicie o destino, ou ative o workflow; a fila então esvazia em ordem. `whatsself-otel doctor "
-            "--bridge-url` diz o que a bridge vê. Passado --queue-max-age, requisições são descartadas."
+            "--bridge-url http://127.0.0.1:8085` diz o que a bridge vê. Passado "
+            "--queue-max-age, requisições são descartadas."
         ),
     ),
     checks=(
