@@ -4,7 +4,9 @@ What masking costs the collector: the base beside the same collector with receiv
 Each signal is sent to three collectors in turns: bare (receiver to nop), the base without its masking processors, and
 the base. Items are 1,000 a request, alike in all; what is compared is the CPU time that each process used.
 
-    python benchmarks/collector.py [--rounds 8] [--requests 20] [--markdown benchmarks/collector.md]
+    python benchmarks/collector.py [--rounds 8] [--requests 20] [--markdown benchmarks/collector.md] [--beside FOLDER]
+
+With ``--beside`` the base of another checkout takes its turns too: whether this one is dearer is told in one run.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 
+import binaries
 from binaries import COLLECTOR, Collector, Program, free_ports, need, post_otlp, run_collector, running
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -53,7 +57,6 @@ have 8 attributes, points 2. `bare` is receiver to `nop`, `unmasked` the base wi
 {aim:.0f} us a span.
 
 """
-KINDS = ("bare", "unmasked", "base")
 SETTINGS = {
     "unmasked": (
         "service::pipelines::traces/in::processors: [memory_limiter]",
@@ -70,8 +73,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--requests", type=int, default=20)
     parser.add_argument("--markdown", type=Path)
+    parser.add_argument("--beside", type=Path, metavar="FOLDER", help="another checkout, whose base is measured too")
     arguments = parser.parse_args()
-    text = table(measure(arguments.rounds, arguments.requests))
+    text = table(measure(arguments.rounds, arguments.requests, arguments.beside))
     print(text)
     if arguments.markdown:
         arguments.markdown.write_text(text, "utf-8")
@@ -86,10 +90,10 @@ class Measured:
     rss_mib: float = 0.0
 
 
-def measure(rounds: int, requests: int) -> dict[tuple[str, str], Measured]:
+def measure(rounds: int, requests: int, beside: Path | None = None) -> dict[tuple[str, str], Measured]:
     """Send every signal to every collector, in turns, and return what each used."""
-    results = {(kind, signal): Measured() for kind in KINDS for signal in PAYLOADS}
-    with collectors() as started:
+    with collectors(beside) as started:
+        results = {(kind, signal): Measured() for kind in started for signal in PAYLOADS}
         for _ in range(rounds + 1):  # the first warms up
             for signal, make in PAYLOADS.items():
                 message = make()
@@ -102,8 +106,8 @@ def measure(rounds: int, requests: int) -> dict[tuple[str, str], Measured]:
 
 
 @contextlib.contextmanager
-def collectors() -> Iterator[dict[str, Collector]]:
-    """Run one collector of each kind, all at once."""
+def collectors(beside: Path | None = None) -> Iterator[dict[str, Collector]]:
+    """Run one collector of each kind, all at once; that of the checkout *beside* too."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         started = {"bare": stack.enter_context(bare(folder))}
@@ -111,6 +115,13 @@ def collectors() -> Iterator[dict[str, Collector]]:
             (folder / kind).mkdir()
             quiet = "connectors::span_metrics::metrics_flush_interval: 1h"
             started[kind] = stack.enter_context(run_collector(folder=folder / kind, settings=(quiet, *settings)))
+        if beside is not None:
+            (folder / "beside").mkdir()
+            base = tuple(
+                str(path) for name in ("config", "masking") if (path := beside / f"collector/{name}.yaml").is_file()
+            )
+            with mock.patch.object(binaries, "config_arguments", return_value=[f"--config={path}" for path in base]):
+                started["beside"] = stack.enter_context(run_collector(folder=folder / "beside", settings=(quiet,)))
         yield started
 
 
@@ -204,8 +215,9 @@ def table(results: dict[tuple[str, str], Measured]) -> str:
         "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
     for signal in PAYLOADS:
-        median = {kind: statistics.median(results[kind, signal].item_us) for kind in KINDS}
-        for kind in KINDS:
+        kinds = [kind for kind, own in results if own == signal]
+        median = {kind: statistics.median(results[kind, signal].item_us) for kind in kinds}
+        for kind in kinds:
             share = f"{median['base'] - median['unmasked']:.1f} us" if kind == "base" else ""
             rate = f"{1e6 / median[kind]:,.0f}" if median[kind] else "too fast to tell"
             rss = results[kind, signal].rss_mib

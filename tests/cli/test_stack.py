@@ -157,6 +157,21 @@ class TestDocker:
         assert main(["stack", *argv]) == 0
         assert (tmp_path / "asked").read_text("utf-8").splitlines()[-1] == f"compose --file {compose_file} {wanted}"
 
+    def test_from_a_clone_nothing_is_said_of_the_image(self) -> None:
+        assert not [name for name in docker.variables() if name.startswith("WHATSSELF_OTEL_BUILD")]
+
+    def test_from_a_wheel_the_image_is_built_from_where_it_is_installed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file = tmp_path / "site/whatsself_otel/_files/docker-compose.yml"
+        monkeypatch.setattr(docker, "checkout", lambda: None)
+        monkeypatch.setattr(docker, "shipped", lambda _name: file)
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / ".env").touch()
+
+        assert docker.variables()["WHATSSELF_OTEL_BUILD_CONTEXT"] == str(tmp_path / "site")
+        assert docker.command("up")[2:] == ("--env-file", str(tmp_path / ".env"), "--file", str(file), "up")
+
     def test_vendors_and_their_secrets_from_files_reach_the_containers(
         self, nothing_built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

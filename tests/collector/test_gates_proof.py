@@ -51,16 +51,14 @@ def test_ten_minutes_of_a_full_queue_cost_the_other_vendors_nothing(
 
 @pytest.mark.parametrize("status", [200, 503], ids=["all take", "the second is full"])
 def test_twenty_kills_with_gates_lose_nothing_that_was_taken(tmp_path: Path, status: int) -> None:
-    load, alive_s = Load(url="http://127.0.0.1:9", text="x" * 500), 0.0
+    load = Load(url="http://127.0.0.1:9", text="x" * 500)
     with three(tmp_path) as vendors:
         vendors.second.status = status
         with load.going_on():
             for _ in range(KILLS):
                 with vendors.collector() as collector:
                     load.url = collector.http_url
-                    life_s = random.uniform(0.5, 2.5)
-                    time.sleep(life_s)
-                    alive_s += life_s
+                    time.sleep(random.uniform(2.0, 8.0))
                     collector.process.kill()
         with vendors.collector():
             sinks = [vendors.first, vendors.third] + [vendors.second] * (status == 200)
@@ -68,9 +66,9 @@ def test_twenty_kills_with_gates_lose_nothing_that_was_taken(tmp_path: Path, sta
 
     what = "all take" if status == 200 else "the second is full"
     for name, result in zip(("first", "third", "second"), results, strict=False):
-        repeated = f"{result.duplicated / KILLS:.0f} a kill"
+        repeated = f"{result.duplicated / KILLS:.0f} a kill, {result.duplicated / load.accepted:.1%}; 2 to 8 s a life"
         note(f"collector with gates killed {KILLS} times, {what}: the {name}", result, repeated)
     assert load.accepted > KILLS * load.batch
     assert [result.lost for result in results] == [0] * len(results)
-    # An exporter holds what came within a second until its batch is sent.
-    assert max(result.duplicated for result in results) < KILLS * 1.2 * load.accepted / alive_s
+    # What a gate or an exporter held when it was killed: a request or two, where each life is a few seconds long.
+    assert max(result.duplicated for result in results) < 0.05 * load.accepted

@@ -11,12 +11,14 @@ import sysconfig
 import tarfile
 import venv
 import zipfile
+from fnmatch import fnmatch
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from types import ModuleType
 
 import first_steps
 import pytest
+import yaml
 from children import environment
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
@@ -193,6 +195,31 @@ class TestWheel:
         ).stdout.split()
 
         assert [path for path in tracked if f"whatsself_otel/_files/{path}" not in wheel.namelist()] == []
+
+    def test_compose_finds_from_the_wheel_all_it_mounts_and_builds_from(self, wheel: zipfile.ZipFile) -> None:
+        names = wheel.namelist()
+        document = yaml.safe_load(wheel.read("whatsself_otel/_files/docker-compose.yml"))
+        mounts = [str(mount) for service in document["services"].values() for mount in service.get("volumes", [])]
+        mounted = [mount.split(":")[0].removeprefix("./") for mount in mounts if mount.startswith("./")]
+        copied = re.findall(
+            r"^COPY (\S+)", wheel.read("whatsself_otel/demo/Dockerfile.installed").decode(), re.MULTILINE
+        )
+
+        files = [f"whatsself_otel/_files/{name}" for name in (*mounted, ".env.example")]
+        assert [each for each in (*files, *copied) if not any(fnmatch(name, f"{each}*") for name in names)] == []
+        assert len(mounted) > 5
+
+    def test_the_image_gets_what_the_wheel_requires(self, wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+        wheel.extractall(tmp_path)  # noqa: S202 - built a moment ago
+        (information,) = tmp_path.glob("*.dist-info")
+        program = tmp_path / "whatsself_otel/demo/requirements.py"
+
+        asked = [sys.executable, "-I", str(program), str(information), "bridge", "demo"]
+        lines = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.splitlines()
+
+        wanted = {re.split(r"[<>=\[]", line)[0] for line in lines}
+        assert {"opentelemetry-sdk", "fastapi", "sqlalchemy", "uvicorn", "pyyaml", "aiohttp"} <= wanted
+        assert wanted.isdisjoint({"asyncpg", "argcomplete", "whatsself-otel"})
 
     def test_carries_nothing_but_the_package(self, wheel: zipfile.ZipFile) -> None:
         assert {name.split("/")[0].split("-")[0] for name in wheel.namelist()} == {"whatsself_otel"}

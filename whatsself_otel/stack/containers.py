@@ -8,7 +8,6 @@ from typing import Final
 from whatsself_otel.stack import docker
 from whatsself_otel.stack.addresses import Addresses
 from whatsself_otel.stack.errors import CommandError
-from whatsself_otel.stack.files import shipped
 
 _ASK_S: Final = 20.0
 # Port variable -> service and its port inside; the variables of compose have other names, and may stand in .env.
@@ -66,9 +65,13 @@ def _published(service: str, port: int) -> int | None:
 
 def _ask(*arguments: str) -> subprocess.CompletedProcess[str]:
     try:
-        command = ("docker", "compose", "--file", str(shipped("docker-compose.yml")), *arguments)
         return subprocess.run(  # noqa: S603 - fixed words
-            command, check=False, capture_output=True, text=True, timeout=_ASK_S
+            docker.command(*arguments),
+            env=docker.variables(),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=_ASK_S,
         )
-    except (OSError, subprocess.TimeoutExpired, CommandError) as error:  # a wheel does not hold the file
+    except (OSError, subprocess.TimeoutExpired) as error:
         return subprocess.CompletedProcess(arguments, 1, stdout="", stderr=str(error))

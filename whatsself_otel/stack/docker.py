@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from whatsself_otel.stack.errors import CommandError
-from whatsself_otel.stack.files import shipped
+from whatsself_otel.stack.files import checkout, shipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,10 +22,6 @@ _ASK_S: Final = 10.0
 
 def problem() -> str | None:
     """Return why the stack cannot run in containers here, with the remedy, or None when it can."""
-    try:
-        shipped("docker-compose.yml")
-    except CommandError:
-        return "docker-compose.yml comes with a clone of the project, not with the installed package."
     if shutil.which("docker") is None:
         return "Docker is not installed. See https://docs.docker.com/get-docker/."
     if not _succeeds("docker", "version", "--format", "{{.Server.Version}}"):
@@ -50,9 +46,25 @@ def compose(*arguments: str, environ: Mapping[str, str] | None = None) -> int:
         arguments: Of Compose.
         environ: Variables beside this process's own.
     """
-    command = ("docker", "compose", "--file", str(shipped("docker-compose.yml")), *arguments)
-    with _signals_left_to_child() as start, start(command, {**os.environ, **(environ or {})}) as child:
+    with _signals_left_to_child() as start, start(command(*arguments), variables(environ)) as child:
         return child.wait()
+
+
+def command(*arguments: str) -> tuple[str, ...]:
+    """Return the words that run Compose on the shipped file, with the ``.env`` of the folder it is asked in."""
+    file, here = shipped("docker-compose.yml"), Path.cwd() / ".env"
+    own = ("--env-file", str(here)) if here.is_file() and here.parent != file.parent else ()
+    return ("docker", "compose", *own, "--file", str(file), *arguments)
+
+
+def variables(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of Compose: of an installed package the image is built from where it is installed."""
+    package = shipped("docker-compose.yml").parent.parent
+    installed = {
+        "WHATSSELF_OTEL_BUILD_CONTEXT": str(package.parent),
+        "WHATSSELF_OTEL_DOCKERFILE": "whatsself_otel/demo/Dockerfile.installed",
+    }
+    return {**({} if checkout() else installed), **os.environ, **(more or {})}
 
 
 @contextmanager
