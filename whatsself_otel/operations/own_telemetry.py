@@ -235,7 +235,7 @@ def _gauge_cases() -> Iterator[Case]:
             named("process_uptime_seconds"): flat((day + 60, 1), step_s=60),
             named(name): flat((20, 3), step_s=60),
         }
-        yield Case(rule=rule, kind=BOUNDARY, title="for a day", series=old, at={day + 15: 1, day + 31: 0}, step_s=60)
+        yield Case(rule=rule, kind=BOUNDARY, title="for a day", series=old, at={day + 10: 1, day + 31: 0}, step_s=60)
     rule, main = "WhatsSelfVitalGaugeMissing", 'session="main"'
     queue = {named("process_uptime_seconds"): "0+15x400", named("queue_depth", main): flat((20, 3))}
     known = {named("whatsapp_session_connected", main): flat((90, 1))}
