@@ -69,7 +69,9 @@ def _held(rule: str, some: list[Case]) -> Case | None:
     if trouble is None:
         return None
     over = max(trouble.at) + 60
-    opens = {f'business_open{{job="whatsself",instance="{one}"}}': _closed(over, trouble.step_s) for one in "ab"}
+    opens = {'business_open{job="whatsself",instance="a"}': flat((over, 0), (60, 1), step_s=trouble.step_s)}
+    # Another service keeps other hours.
+    opens |= {'business_open{job="other",instance="b"}': flat((over + 60, 0), step_s=trouble.step_s)}
     short = {name: _cut(values, max(trouble.at), trouble.step_s) for name, values in trouble.series.items()}
     count = trouble.at[max(trouble.at)]
     return Case(
@@ -84,10 +86,6 @@ def _held(rule: str, some: list[Case]) -> Case | None:
 
 def _fires_last(case: Case) -> bool:
     return bool(case.at) and case.at[max(case.at)] > 0
-
-
-def _closed(minutes: float, step_s: int) -> str:
-    return flat((minutes, 0), (60, 1), step_s=step_s)
 
 
 def _cut(values: str, minutes: float, step_s: int) -> str:

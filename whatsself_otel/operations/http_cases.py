@@ -174,5 +174,13 @@ def _narrow() -> Iterator[Case]:
     for seconds, fires in ((1.9, 0), (2.1, 1)):
         series = calm | {lag: flat((60, seconds))}
         yield Case(rule=blocked, kind=BOUNDARY, title=f"{seconds} s", series=series, at={30: fires})
+    renewed = {lag.replace("}", f',service_version="{one}"}}'): flat((60, 1.5)) for one in "12"}
+    yield Case(rule=blocked, kind=BOUNDARY, title="two versions of one process", series=renewed, at={30: 0})
+    both = {
+        name.replace("}", f',service_version="{one}"}}'): values
+        for one in "12"
+        for name, values in used((60, 6)).items()
+    }
+    yield Case(rule=full, kind=BOUNDARY, title="two versions of one process", series=both, at={30: 0})
     peaks = calm | {lag: flat(*[(4, 9), (1, 0.1)] * 12)}
     yield Case(rule=blocked, kind=HEALTHY, title="peaks", series=peaks, at={20: 0, 40: 0})
