@@ -92,10 +92,13 @@ def _digest(meaning: Any) -> str:
     return hashlib.sha256(json.dumps(meaning, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
+_SAME: Final = re.compile(r"pt-BR|whatsself_otel/operations/|backends/prometheus/")
+"""Whence the runbooks are written, or where PromQL alone stands; the runbooks themselves are compared."""
+
+
 def _places(root: Path) -> Iterator[Path]:
     for folder, pattern in (("whatsself_otel", "*.py"), ("backends", "*.*"), ("docs/runbooks", "*.md")):
-        # The Portuguese pages are written from the same queries.
-        yield from (path for path in sorted((root / folder).rglob(pattern)) if "pt-BR" not in str(path))
+        yield from (path for path in sorted((root / folder).rglob(pattern)) if not _SAME.search(path.as_posix()))
 
 
 def _queries(place: Path) -> Iterator[str]:
