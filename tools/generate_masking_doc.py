@@ -212,7 +212,8 @@ def _measured() -> Iterable[str]:
         "The other columns are of the same records (tools/score_peers.py): the real collector, where a record counts "
         "only if it\nis found in a body, in an attribute and deep in a map alike; Logfire's scrubber, Sentry's "
         "`EventScrubber`, scrubadub and\npresidio's recognizers of patterns, each as it is by default and without a "
-        "model of a language. They are made for other\ndata: none of them knows a name of WhatsApp's ([never run](unproven.md)).\n"
+        "model of a language. They are made for other\ndata: none of them knows a name of WhatsApp's ([never run]"
+        "(unproven.md)).\n"
     )
     results = json.loads(RESULTS.read_text("utf-8"))
     yield "; ".join(f"{results[name]['version']}, {results[name]['date']}" for name in _PEERS) + ".\n"

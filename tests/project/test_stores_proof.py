@@ -31,9 +31,15 @@ def before() -> Digests:
 
 def test_nothing_has_changed_since_the_whole_run_with_loki_and_tempo(before: Digests) -> None:
     """If this fails: LOKI_BIN=... TEMPO_BIN=... python tools/prove_stores.py."""
-    page = ROOT / prove_stores.PAGE
+    proven = prove_stores.proven((ROOT / prove_stores.PAGE).read_text("utf-8"))
+    asked = {digest for place, (_, digest) in proven.items() if place.startswith("docs/runbooks/")}
 
-    assert prove_stores.proven(page.read_text("utf-8")) == before
+    # A query that one runbook has asked is proven in every other too.
+    assert [
+        place
+        for place, found in before.items()
+        if proven.get(place) != found and not (place.startswith("docs/runbooks/") and found[1] in asked)
+    ] == []
 
 
 def test_every_module_that_asks_loki_or_tempo_has_its_query_compared(before: Digests) -> None:

@@ -42,7 +42,7 @@ from whatsself_otel.catalogue import (
     WHATSAPP_SESSION_DISCONNECTS,
     WHATSAPP_SESSION_STATE,
 )
-from whatsself_otel.operations.slos import minutes
+from whatsself_otel.operations.promql import minutes
 
 if TYPE_CHECKING:
     from whatsself_otel.operations.model import Source

@@ -24,7 +24,7 @@ from whatsself_otel.catalogue import (
     WHATSAPP_SESSION_RECOVERY,
 )
 from whatsself_otel.operations.model import Group, Record
-from whatsself_otel.operations.promql import ANSWERED, DOWN, SERVICE, SESSION, bound, increase
+from whatsself_otel.operations.promql import ANSWERED, DOWN, SERVICE, SESSION, bound, increase, minutes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from whatsself_otel.operations.model import Source
 
 STEP: Final = "5m"
+_LONG_STEP: Final = "1h"
+_WEEK_MINUTES: Final = 7 * 24 * 60
 _RANGE: Final = "315s"
 
 OUTBOUND: Final = "whatsself:outbound:increase5m"
@@ -76,9 +78,24 @@ def _records(source: Source) -> Iterator[Record]:
     yield record(RECOVERIES, recovery, suffix="_count", by=SESSION)
     yield record(RECOVERED_IN_TIME, recovery, recovered, suffix="_bucket", by=SESSION)
     yield Record(name=DOWN_SHARE, expr=f"avg_over_time({DOWN}[{STEP}])")
+    # A month of sums of five minutes is 8640 samples a series; of sums of an hour it is 720.
+    for name in (REQUESTS, REQUESTS_FAILED, ANSWERED_IN_TIME, UNANSWERED, TAKEN_BACK, RECOVERIES, RECOVERED_IN_TIME):
+        yield Record(name=_hourly(name), expr=f"sum_over_time({name}[{_LONG_STEP}:{STEP}])")
+    yield Record(name=_hourly(DOWN_SHARE), expr=f"avg_over_time({DOWN_SHARE}[{_LONG_STEP}:{STEP}])")
+
+
+def stepped(name: str, window: str) -> tuple[str, str]:
+    """Return the recorded sum that a look over *window* reads, and how far apart: of over a week the hour's."""
+    is_long = minutes(window) > _WEEK_MINUTES
+    return (_hourly(name), _LONG_STEP) if is_long else (name, STEP)
+
+
+def _hourly(name: str) -> str:
+    return name.removesuffix(STEP) + _LONG_STEP
 
 
 def over(name: str, window: str, more: str = "", *, by: str = "", offset: str = "") -> str:
     """Return the sum of a recorded sum over *window*, brought together by *by*."""
-    found = f"sum_over_time({name}{more and '{' + more + '}'}[{window}:{STEP}]{offset and ' offset ' + offset})"
+    read, step = stepped(name, window)
+    found = f"sum_over_time({read}{more and '{' + more + '}'}[{window}:{step}]{offset and ' offset ' + offset})"
     return f"sum by ({by}) ({found})" if by else found

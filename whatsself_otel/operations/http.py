@@ -97,11 +97,6 @@ HTTP_SLOW: Final = Words(
             pt="Pool em uso, event loop",
             promql="max by (instance) (db_pool_in_use{<job>} / db_pool_max{<job>}) or event_loop_lag_seconds{<job>}",
         ),
-        Check(
-            en="Slow traces",
-            pt="Traces lentos",
-            traceql='{ resource.service.name = "<service>" && kind = server && duration > 5s }',
-        ),
     ),
 )
 POOL_FULL: Final = Words(
@@ -128,11 +123,6 @@ POOL_FULL: Final = Words(
             pt="Quanto se espera por uma conexão",
             promql="histogram_quantile(0.95, sum by (le) (rate(db_pool_wait_seconds_bucket{<job>}[10m])))",
         ),
-        Check(
-            en="Slow traces",
-            pt="Traces lentos",
-            traceql='{ resource.service.name = "<service>" && kind = server && duration > 5s }',
-        ),
     ),
 )
 LOOP_BLOCKED: Final = Words(
@@ -158,11 +148,6 @@ LOOP_BLOCKED: Final = Words(
             en="Requests a second",
             pt="Requisições por segundo",
             promql="sum by (http_route) (rate(http_server_request_duration_seconds_count{<job>}[5m]))",
-        ),
-        Check(
-            en="Slow traces",
-            pt="Traces lentos",
-            traceql='{ resource.service.name = "<service>" && kind = server && duration > 5s }',
         ),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.catalogue import PROCESS_UPTIME, MetricSpec
@@ -73,3 +74,12 @@ def bound(seconds: float) -> str:
 def or_gone(selector: str) -> str:
     """Return *selector*, 0 for a target of the last day that is none any more: it is as silent as one that is down."""
     return f"({selector} or 0 * max_over_time({selector}[1d:15m]))"
+
+
+_MINUTES: Final = {"m": 1, "h": 60, "d": 1440}
+
+
+def minutes(duration: str) -> int:
+    """Return a Prometheus duration of one unit in minutes."""
+    number, unit = re.fullmatch(r"(\d+)([mhd])", duration).groups()  # type: ignore[union-attr]
+    return int(number) * _MINUTES[unit]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from whatsself_otel.operations import base
 from whatsself_otel.operations.cases import BOUNDARY, FIRING, HEALTHY, VALUE, Case, flat, named, ramp
+from whatsself_otel.operations.promql import minutes
 from whatsself_otel.operations.slos import (
     API,
     BURN,
@@ -14,7 +15,6 @@ from whatsself_otel.operations.slos import (
     RAW_MINUTES,
     RECOVERY,
     SEND,
-    minutes,
     windows,
 )
 
@@ -71,30 +71,36 @@ _BASES = {
 """What the sums of five minutes of bad and of other events are called."""
 
 
-def sums(slo: str, good: Segments, bad: Segments) -> dict[str, str]:
-    """Return the same events as sums of five minutes, where days of samples would be too many."""
-    every = [(m, 5 * (n + bad[i][1])) for i, (m, n) in enumerate(good)]
-    fine, wrong = ([(m, 5 * n) for m, n in segments] for segments in (good, bad))
+def sums(slo: str, good: Segments, bad: Segments, window: str) -> dict[str, str]:
+    """Return the same events as the recorded sums that *window* reads, where days of samples would be too many."""
+    step = _sum_minutes(window)
+    every = [(m, step * (n + bad[i][1])) for i, (m, n) in enumerate(good)]
+    fine, wrong = ([(m, step * n) for m, n in segments] for segments in (good, bad))
     chosen = {API: (wrong, every), SEND: (wrong, every), FIRST_RESPONSE: (wrong, fine), RECOVERY: (fine, every)}[slo]
     return {
-        f'{name}{{job="whatsself"}}': flat(*segments, step_s=300)
+        f'{base.stepped(name, window)[0]}{{job="whatsself"}}': flat(*segments, step_s=60 * step)
         for name, segments in zip(_BASES[slo], chosen, strict=True)
-    } | _alive(sum(m for m, _ in good))
+    } | _alive(window, sum(m for m, _ in good))
 
 
-def _alive(span: float, *down: tuple[float, float]) -> dict[str, str]:
-    """Return a service that was first seen at the beginning, and the share of each five minutes that it was down."""
+def _alive(window: str, span: float, *down: tuple[float, float]) -> dict[str, str]:
+    """Return a service that was first seen at the beginning, and the share of each step that it was down."""
+    step_s = 60 * _sum_minutes(window)
     return {
-        'whatsself:seen_since:timestamp_seconds{job="whatsself"}': flat((span, 0), step_s=300),
-        'whatsself:down:avg5m{job="whatsself"}': flat(*(down or ((span, 0),)), step_s=300),
+        'whatsself:seen_since:timestamp_seconds{job="whatsself"}': flat((span, 0), step_s=step_s),
+        f'{base.stepped(base.DOWN_SHARE, window)[0]}{{job="whatsself"}}': flat(*(down or ((span, 0),)), step_s=step_s),
     }
+
+
+def _sum_minutes(window: str) -> int:
+    return minutes(base.stepped("", window)[1])
 
 
 def _pace(window: str) -> tuple[int, int]:
     """Return step and pace of a case over *window*: of days only a moment now and then is looked at."""
     if minutes(window) < 3 * DAY:
         return _step_s(window), 0
-    return 300, minutes(window) * 60 // 120
+    return 60 * _sum_minutes(window), minutes(window) * 60 // 120
 
 
 def _counters(slo: str, good: Segments, bad: Segments) -> Iterator[tuple[str, Segments]]:
@@ -254,7 +260,7 @@ def _values(source: Source, slo: str, window: str) -> Iterator[Case]:
     span, step_s, pace = minutes(window), _step_s(window), _pace(window)
 
     def given(good: Segments, bad: Segments) -> dict[str, str]:
-        return sums(slo, good, bad) if pace[1] else events(slo, good, bad, step_s)
+        return sums(slo, good, bad, window) if pace[1] else events(slo, good, bad, step_s)
 
     tiers = source[f"slos.{slo}"]["tiers"]
     rule = _rule(slo, tiers[0]) if tiers else f"{EXHAUSTED}{{slo={slo}}}"
@@ -299,7 +305,9 @@ def _values(source: Source, slo: str, window: str) -> Iterator[Case]:
             kind=VALUE,
             title=f"a quarter of the replies of {window} failed after they were recorded, and no wait was in vain",
             series={
-                f'{recorded}{{job="whatsself"}}': flat((1.5 * span, 5 * PER_MINUTE * part), step_s=300)
+                f'{base.stepped(recorded, window)[0]}{{job="whatsself"}}': flat(
+                    (1.5 * span, _sum_minutes(window) * PER_MINUTE * part), step_s=60 * _sum_minutes(window)
+                )
                 for recorded, part in zip((base.TAKEN_BACK, base.ANSWERED_IN_TIME), share.values(), strict=True)
             }
             if pace[1]
@@ -369,8 +377,8 @@ def _down(rule: str, window: str) -> Iterator[Case]:
     span, pace, match = minutes(window), _pace(window), '{slo="api-availability"}'
     count, at = "http_server_request_duration_seconds_count", 1.75 * span
     if pace[1]:
-        failing = sums(API, [(2.5 * span, 30)], [(2.5 * span, 30)])
-        beat = _alive(2.5 * span, (span, 0), (span / 2, 1), (span, 0))
+        failing = sums(API, [(2.5 * span, 30)], [(2.5 * span, 30)], window)
+        beat = _alive(window, 2.5 * span, (span, 0), (span / 2, 1), (span, 0))
         calm = {**beat}
     else:
         beat = calm = {named("process_uptime_seconds"): flat((span, 1), (span / 2, None), (span, 1), step_s=pace[0])}
@@ -426,7 +434,8 @@ def _first(rule: str, window: str) -> Iterator[Case]:
     # Silence is known after two minutes.
     alive = 0.65 * span if span > minutes("5m") else 0.2 * span
     if pace[1]:
-        beat, whole = _alive(span, (alive, 0), (span - alive, 1)), f"avg_over_time({base.DOWN_SHARE}[{window}])"
+        share = base.stepped(base.DOWN_SHARE, window)[0]
+        beat, whole = _alive(window, span, (alive, 0), (span - alive, 1)), f"avg_over_time({share}[{window}])"
     else:
         beat = {named("process_uptime_seconds"): flat((alive, 1), (span - alive, None), step_s=pace[0])}
         whole = f"(1 - avg_over_time(whatsself:up[{window}]))"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.catalogue import (
@@ -22,10 +21,10 @@ from whatsself_otel.operations.base import (
     RECOVERIES,
     REQUESTS,
     REQUESTS_FAILED,
-    STEP,
     TAKEN_BACK,
     UNANSWERED,
     over,
+    stepped,
 )
 from whatsself_otel.operations.model import Alert, Check, Group, Inhibition, Page, Record, Words
 from whatsself_otel.operations.promql import (
@@ -37,6 +36,7 @@ from whatsself_otel.operations.promql import (
     SINCE,
     bound,
     increase,
+    minutes,
     series,
 )
 from whatsself_otel.operations.sending import OURS
@@ -136,14 +136,6 @@ SLO_BUDGET_EXHAUSTED: Final = Words(
     ),
 )
 
-_MINUTES: Final = {"m": 1, "h": 60, "d": 1440}
-
-
-def minutes(duration: str) -> int:
-    """Return a Prometheus duration of one unit in minutes."""
-    number, unit = re.fullmatch(r"(\d+)([mhd])", duration).groups()  # type: ignore[union-attr]
-    return int(number) * _MINUTES[unit]
-
 
 def slos(source: Source, slo: str) -> list[Group]:
     """Return the groups of one objective."""
@@ -222,7 +214,8 @@ def _window(source: Source, slo: str, window: str) -> Iterator[Record]:
     # service was first seen counts as available, else a minute of the first hour would be more than a month allows.
     down = f"{DOWN}:ratio_{window}"
     short = minutes(window) <= RAW_MINUTES
-    away = f"avg_over_time({DOWN}[{window}])" if short else f"avg_over_time({DOWN_SHARE}[{window}:{STEP}])"
+    read, step = stepped(DOWN_SHARE, window)
+    away = f"avg_over_time({DOWN}[{window}])" if short else f"avg_over_time({read}[{window}:{step}])"
     yield Record(name=down, expr=f"{away}\n* clamp_max((time() - {SINCE}) / {window}, 1)")
     lost = f"{minutes(window)} * {down}"
     yield Record(name=wrong, labels=labels, expr=f"({bad} or 0 * {down})\n+ {lost}")
