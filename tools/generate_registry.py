@@ -19,7 +19,7 @@ import yaml
 from pages import write_or_check
 
 from whatsself_otel import __version__, catalogue
-from whatsself_otel.catalogue import LOG_FIELDS, METRICS, AttributeSpec, MetricSpec
+from whatsself_otel.catalogue import EVENT, LOG_FIELDS, METRICS, SESSION, SESSION_EVENTS, AttributeSpec, MetricSpec
 from whatsself_otel.whatsapp.addresses import Addresses
 from whatsself_otel.whatsapp.detect import ADAPTERS, PROVIDERS
 from whatsself_otel.whatsapp.replay import Replay
@@ -39,6 +39,8 @@ VECTORS_VERSION: Final = 1
 """Version of the form of `registry/vectors/expected`; a change that a reader would notice raises it."""
 RECEIVED_AT_S: Final = 1_796_000_000
 """When payloads came that give no time of their own."""
+ATTEMPT: Final = "attempt"
+"""The one attribute of the demo's own."""
 _OWN_KEYS: Final = ("provider", "event_id", "contact_ref", "new_contact_ref", "is_live", "is_repeat")
 """Fields that the file says otherwise, or that each implementation makes with a key of its own."""
 _THEIRS: Final = ("http.server.request.duration", "process.uptime")
@@ -62,6 +64,7 @@ def _definitions() -> Iterator[tuple[str, dict[str, Any]]]:
     imports = {"imports": {"metrics": list(_THEIRS)}}
     metrics = [_metric(spec) for spec in METRICS if spec.name not in _THEIRS]
     yield "metrics", {"file_format": "definition/2", **imports, "metrics": metrics}
+    yield "events", {"file_format": "definition/2", "events": [_session_event(name) for name in SESSION_EVENTS]}
 
 
 def _manifest() -> dict[str, Any]:
@@ -93,13 +96,14 @@ def _attributes() -> Iterator[dict[str, Any]]:
     for field in LOG_FIELDS:
         if field.name not in by_key and field.name not in _NOT_ATTRIBUTES:
             yield _attribute(field.name, field.description.en, [], field.pii)
+    yield _attribute(ATTEMPT, "How often the demo has tried to send the message.", [], catalogue.Pii.NONE, kind="int")
 
 
-def _attribute(key: str, brief: str, values: list[str], pii: catalogue.Pii) -> dict[str, Any]:
+def _attribute(key: str, brief: str, values: list[str], pii: catalogue.Pii, *, kind: str = "string") -> dict[str, Any]:
     members = [{"id": value, "value": value, "stability": "development"} for value in values]
     return {
         "key": key,
-        "type": {"members": members} if members else "string",
+        "type": {"members": members} if members else kind,
         "brief": brief,
         "stability": "development",
         "annotations": {"pii": pii.value},
@@ -117,6 +121,12 @@ def _metric(spec: MetricSpec) -> dict[str, Any]:
         "attributes": [_reference(attribute) for attribute in spec.attributes],
         "annotations": {**notes, **({"buckets": list(spec.buckets)} if spec.buckets else {})},
     }
+
+
+def _session_event(name: str) -> dict[str, Any]:
+    references = [{"ref": key, "requirement_level": "recommended"} for key in (SESSION, EVENT)]
+    brief = f"A WhatsApp session is {name.replace('_', ' ')}."
+    return {"name": name, "brief": brief, "stability": "development", "attributes": references}
 
 
 def _reference(attribute: AttributeSpec) -> dict[str, Any]:

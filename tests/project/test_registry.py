@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
+import time
+import urllib.request
+from pathlib import Path
 from typing import Any
 
 import generate_registry
 import jsonschema_rs
 import pytest
 import yaml
+from binaries import free_ports
 from markdown_pages import ROOT
 
 from whatsself_otel import catalogue
 from whatsself_otel.catalogue import METRICS
+from whatsself_otel.cli.demo_app import demo_app, send
 from whatsself_otel.testing import find_pii
 from whatsself_otel.whatsapp.detect import PROVIDERS
 
@@ -111,8 +118,54 @@ class TestVectors:
 
 @needs_weaver
 class TestWeaver:
-    @pytest.mark.parametrize("name", ["attributes", "metrics"])
+    """weaver itself; SEMCONV_MODEL names a local copy of OpenTelemetry's model, else weaver fetches it."""
+
+    @pytest.fixture
+    def registry(self, tmp_path: Path) -> Path:
+        shutil.copytree(REGISTRY, tmp_path / "registry", ignore=shutil.ignore_patterns("vectors"))
+        if (model := os.environ.get("SEMCONV_MODEL")) is not None:
+            manifest = definition("manifest")
+            manifest["dependencies"][0]["registry_path"] = model
+            (tmp_path / "registry" / "manifest.yaml").write_text(yaml.safe_dump(manifest), encoding="utf-8")
+        return tmp_path / "registry"
+
+    @pytest.mark.parametrize("name", ["attributes", "metrics", "events"])
     def test_its_own_schema_takes_the_files(self, name: str) -> None:
         done = weaver("registry", "json-schema", "--json-schema", "semconv-definition-v2")
         assert done.returncode == 0, done.stderr
         jsonschema_rs.validate(json.loads(done.stdout), definition(name))
+
+    def test_the_registry_passes_its_check(self, registry: Path) -> None:
+        done = weaver("registry", "check", "--registry", str(registry), "--v2")
+        assert done.returncode == 0, done.stderr
+
+    def test_nothing_that_the_demo_sends_is_a_violation(self, registry: Path, tmp_path: Path) -> None:
+        port, admin = free_ports(2)
+        command = [str(WEAVER), "registry", "live-check", "--registry", str(registry), "--v2", "--include-unreferenced"]
+        command += ["--config", str(registry / "weaver.toml"), "--format", "json", "--no-stream"]
+        command += ["--otlp-grpc-port", str(port), "--admin-port", str(admin), "--inactivity-timeout", "60"]
+        command += ["--output", str(tmp_path / "report")]
+        # It reads no gzip.
+        by_grpc = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_COMPRESSION": "none"}
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as checker:
+            wait_until_listening(port)
+            with demo_app(f"http://127.0.0.1:{port}", environment=by_grpc) as app:
+                send(app, 3)
+            request = urllib.request.Request(f"http://127.0.0.1:{admin}/stop", method="POST")
+            urllib.request.urlopen(request, timeout=10).close()
+            checker.wait(timeout=60)  # its status is 1 also where the filters have let all violations pass
+        found = json.loads((tmp_path / "report" / "live_check.json").read_text(encoding="utf-8"))["statistics"]
+        assert found["total_entities_by_type"]["metric"] > 20
+        assert found["total_entities_by_type"]["span"] > 50
+        assert found["seen_non_registry_attributes"] == {}
+        assert found["advice_level_counts"].get("violation", 0) == 0, found["advice_message_counts"]
+
+
+def wait_until_listening(port: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        time.sleep(0.1)
+    raise AssertionError("weaver does not listen")
