@@ -311,7 +311,7 @@ class Masker:
             return self._counted(rule)
         return self._phone_value(value)
 
-    def _name(self, name: str) -> str:
+    def _masked_name(self, name: str) -> str:
         """*name* masked, and remembered where it is clean: the few names an application has are read once."""
         masked = self.text(name)
         if masked == name and len(self._clean_names) < MAX_ITEMS:

@@ -165,7 +165,7 @@ class Walk:
 
     def _key(self, key: object) -> object:
         if isinstance(key, str):
-            return self._masker._name(key)  # noqa: SLF001 - one unit in two classes
+            return self._masker._masked_name(key)  # noqa: SLF001 - one unit in two classes
         masked = self._planned_or_constant(NO_PLAN, key)
         try:
             hash(masked)
