@@ -285,6 +285,7 @@ UNMOVED = {
     catalogue.TELEMETRY_DROPPED.name: "nothing is dropped in a good run",
     catalogue.TELEMETRY_RETRIED.name: "the receiver takes everything at once in a good run",
     catalogue.TELEMETRY_ERRORS.name: "nothing fails in a good run",
+    catalogue.BUSINESS_OPEN.name: "the demo never closes: it has no business hours",
     catalogue.DB_POOL_OVERFLOW.name: "one worker never needs more connections than the pool has",
     **{
         spec.name: "the bridge is a process of its own" for spec in catalogue.METRICS if spec.name.startswith("bridge.")

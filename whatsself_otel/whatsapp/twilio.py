@@ -7,6 +7,7 @@ messages" and "Error and warning dictionary", read on 2026-11-30.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsself_otel.whatsapp import error_codes
@@ -24,6 +25,7 @@ MESSAGE: Final = "message"
 STATUS: Final = "status"
 NAMES: Final = frozenset({MESSAGE, STATUS})
 """Twilio names no events: these are ours."""
+_ACCOUNT: Final = re.compile(r"AC[0-9A-Za-z]{1,40}")
 _CHANNEL: Final = "whatsapp:"
 _SHOWN_DIGITS: Final = 4
 _CONTENTS: Final = {
@@ -67,7 +69,7 @@ def parse(payload: Mapping[str, Any], addresses: Addresses) -> Iterator[Event]:
         "provider": PROVIDER,
         "name": STATUS if is_ours else MESSAGE,
         "session": _session(payload.get(ours)),
-        "account": text(payload.get("AccountSid")),
+        "account": _account(payload.get("AccountSid")),
         "chat": "person",
         "direction": "outbound" if is_ours else "inbound",
         "author": "api" if is_ours else "contact",
@@ -130,3 +132,9 @@ def _session(value: object) -> str | None:
 def _number(value: object) -> str | None:
     found = text(value)
     return None if found is None else found.removeprefix(_CHANNEL)
+
+
+def _account(value: object) -> str | None:
+    """Return the id of the account, None for anything else: it is shown as it is."""
+    found = _ACCOUNT.fullmatch(word(value))
+    return found[0] if found else None
