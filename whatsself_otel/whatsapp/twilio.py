@@ -136,5 +136,5 @@ def _number(value: object) -> str | None:
 
 def _account(value: object) -> str | None:
     """Return the id of the account, None for anything else: it is shown as it is."""
-    found = _ACCOUNT.fullmatch(word(value))
+    found = _ACCOUNT.fullmatch(text(value) or "")
     return found[0] if found else None
