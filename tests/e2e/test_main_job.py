@@ -71,13 +71,16 @@ class TestTraceCommand:
         wait_until_found([str(entry.trace_id)], lambda trace: [] if trace_store.spans(trace) else ["not found"])
         traces, lines = getattr(at, trace_store.name), getattr(at, log_store.name)
         where = ["--from", trace_store.name, "--url", traces, f"--{log_store.name}", lines, "--json"]
-        for wanted in (entry.message_id, entry.contact_id, entry.request_id, entry.trace_id):
+        for wanted in (entry.message_id, entry.request_id, entry.trace_id):
             assert main(["trace", str(wanted), *where]) == 0
             (told,) = json.loads(capsys.readouterr().out)["traces"]
 
             assert told["traceId"] == entry.trace_id
             assert {"POST /webhook/messages", "send whatsapp"} <= {span["name"] for span in told["spans"]}
             assert any(log["msg"].startswith("Message received") for log in told["logs"])
+        assert main(["trace", str(entry.contact_id), *where]) == 0
+        (newest,) = json.loads(capsys.readouterr().out)["traces"]
+        assert entry.contact_id in newest["ids"]["contactId"]
         assert main(["trace", "nobody", *where]) == 1
 
 
