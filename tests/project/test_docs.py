@@ -340,7 +340,7 @@ class TestArchitecture:
 
         assert named == top | folders | inner
 
-    @pytest.mark.parametrize(("signal", "most"), [("A span", 6), ("A log line", 7), ("A metric", 8), ("An alert", 2)])
+    @pytest.mark.parametrize(("signal", "most"), [("A span", 6), ("A log line", 7), ("A metric", 8), ("An alert", 1)])
     def test_the_walk_goes_through_few_files_and_each_has_what_is_named(self, signal: str, most: int) -> None:
         steps = walk(signal)
 

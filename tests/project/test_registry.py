@@ -155,7 +155,7 @@ class TestWeaver:
             request = urllib.request.Request(f"http://127.0.0.1:{admin}/stop", method="POST")
             urllib.request.urlopen(request, timeout=10).close()
             checker.wait(timeout=60)
-        # OpenTelemetry has a deprecated attribute `state` too, which is why the status is 1: nothing else is a conflict.
+        # OpenTelemetry has a deprecated attribute `state` too: the status is 1 for that conflict, and for no other.
         conflicts = [
             line for line in said.read_text(encoding="utf-8").splitlines() if "\N{MULTIPLICATION SIGN}" in line
         ]

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from whatsself_otel.operations.model import Source
 
-SENT = "messages_outbound_total"
-FAILED = "messages_outbound_failed_total"
+SENT = MESSAGES_OUTBOUND.prometheus_name
+FAILED = MESSAGES_OUTBOUND_FAILED.prometheus_name
 
 BAN_RISK_HIGH: Final = Words(
     en=Page(

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.catalogue import BRIDGE_QUEUE_OLDEST_AGE
+from whatsself_otel.operations.cases import BOUNDARY, FIRING, HEALTHY, Case, flat, named, service
 from whatsself_otel.operations.model import Alert, Check, Group, Page, Words
 from whatsself_otel.operations.promql import highest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from whatsself_otel.operations.model import Source
 
 BRIDGE_TARGET_AWAY: Final = Words(
@@ -68,3 +71,17 @@ def rules(source: Source) -> Group:
             ),
         ),
     )
+
+
+def cases() -> Iterator[Case]:
+    """Return every test of these rules."""
+    away = "WhatsSelfBridgeTargetAway"
+    oldest, other = (named("bridge_queue_oldest_age_seconds", instance=instance) for instance in ("a", "b"))
+    waits = {**service(), oldest: flat((10, 0), (30, 301), (30, 0))}
+    yield Case(rule=away, kind=FIRING, title="a request waits for over five minutes", series=waits, at={20: 1})
+    yield Case(rule=away, kind=BOUNDARY, title="holds for two minutes", series=waits, at={11.5: 0, 12.5: 1})
+    yield Case(rule=away, kind=BOUNDARY, title="outlives the drain by two minutes", series=waits, at={41.5: 1, 43: 0})
+    brief = {**service(), oldest: flat((40, 300)), other: flat((40, 0))}
+    yield Case(rule=away, kind=HEALTHY, title="five minutes, and another bridge is well", series=brief, at={30: 0})
+    two = {**service(), oldest: flat((40, 400)), other: flat((40, 0))}
+    yield Case(rule=away, kind=BOUNDARY, title="one of two bridges waits", series=two, at={30: 1})

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from whatsself_otel.operations import (
     backend_cases,
     ban,
-    bridge_cases,
+    bridge,
     collector_cases,
     contacts,
-    delivery_cases,
-    http_cases,
+    delivery,
+    http,
     own_telemetry,
-    queue_cases,
-    sending_cases,
+    queue,
+    sending,
     service_cases,
     session_cases,
 )
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 EVALUATION_S = 30
 SEPARATOR = " | "
-LASTING = frozenset({"WhatsSelfGaugeMissing", "WhatsSelfCollectorReplicaDown", "WhatsSelfStorageFilling"})
+LASTING = frozenset(
+    {"WhatsSelfGaugeMissing", "WhatsSelfCollectorReplicaDown", "WhatsSelfStorageFilling", "WhatsSelfInboundSilent"}
+)
 """Warnings that outlast what they are about."""
 
 
@@ -48,11 +50,11 @@ def _cases(source: Source) -> dict[str, list[Case]]:
         "service": list(service_cases.cases()),
         "telemetry": list(own_telemetry.cases()),
         "session": list(session_cases.cases()),
-        "queue": list(queue_cases.cases()),
-        "bridge": list(bridge_cases.cases()),
-        "sending": [*sending_cases.cases(), *contacts.cases(), *ban.cases()],
-        "delivery": list(delivery_cases.cases()),
-        "http": list(http_cases.cases()),
+        "queue": list(queue.cases()),
+        "bridge": list(bridge.cases()),
+        "sending": [*sending.cases(), *contacts.cases(), *ban.cases()],
+        "delivery": list(delivery.cases()),
+        "http": list(http.cases()),
         **{f"slo-{slo}": list(slo_cases(source, slo)) for slo in SLOS},
         "machinery": [*collector_cases.cases(), *backend_cases.cases()],
     }
