@@ -26,6 +26,7 @@ from whatsself_otel.stack.addresses import PORTS, Addresses
 from whatsself_otel.stack.errors import MISSING, CommandError
 from whatsself_otel.stack.native_stack import lock_file
 from whatsself_otel.stack.paths import locked
+from whatsself_otel.viewer.server import Viewer, ViewerConfig
 
 COMMAND = [sys.executable, "-m", "whatsself_otel.cli", "demo"]
 
@@ -171,6 +172,15 @@ class TestChoose:
             Running(pid=1, ports=dict(PORTS), ready_urls={}).write(tmp_path)
 
             assert demo.choose(wanted).stack == "native"
+
+    def test_a_viewer_that_runs_is_taken_before_anything_is_started(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(containers, "problem", lambda: None)
+        with Viewer(ViewerConfig(port=0, grpc_port=None, note=tmp_path / "viewer.json")):
+            assert demo.choose(None).stack == demo.choose("viewer").stack == "viewer"
+        with pytest.raises(CommandError, match="No viewer runs here: whatsself-otel view starts one"):
+            demo.choose("viewer")
 
     def test_docker_comes_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(containers, "problem", lambda: None)
