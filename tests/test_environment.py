@@ -16,7 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 from otlp_sink import values
 
 from whatsself_otel import TelemetryConfig
-from whatsself_otel._environment import OTHERS, OWN_PREFIX
+from whatsself_otel._environment import OTHERS, STANDARD_PREFIX
 from whatsself_otel.config import variable_names
 
 See = Callable[[Run], Any]
@@ -482,7 +482,7 @@ def run_with(kind: str, name: str) -> str:
 
 class TestTheList:
     def test_is_the_package_s_own(self) -> None:
-        standard = {name for name in variable_names() if not name.startswith(OWN_PREFIX)}
+        standard = {name for name in variable_names() if name.startswith(STANDARD_PREFIX)}
 
         assert standard | {variable.name for variable in OTHERS} == NAMES
 

@@ -76,7 +76,7 @@ class TestFiles:
         uids = {each["uid"] for each in DOCUMENTS.values()}
         rules = [yaml.safe_load(path.read_text("utf-8")) for path in (ROOT / "backends/prometheus/rules").glob("*.yml")]
         linked = {
-            rule["annotations"]["dashboard_url"].rsplit("/", 1)[1]
+            rule["annotations"]["dashboard_url"].partition("?")[0].rsplit("/", 1)[1]
             for file in rules
             for group in file["groups"]
             for rule in group["rules"]

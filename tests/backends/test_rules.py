@@ -74,7 +74,7 @@ LABELS = frozenset(
     {"alertname", "alertstate", "data_type", "exporter", "instance", "integration", "job", "le", "processor"}
     | {"receiver", "risk"}
     | {"deployment_environment_name", "service_name", "service_namespace"}
-    | {"gauge", "rule_group", "signal", "slo"}
+    | {"gauge", "long", "rule_group", "severity", "short", "signal", "slo"}
 )
 """Labels that are not of the catalogue."""
 
@@ -102,7 +102,7 @@ _FUNCTIONS = frozenset(
 )
 
 
-_LISTS = "by|on|ignoring|group_left"
+_LISTS = "by|without|on|ignoring|group_left"
 """What a list of labels follows."""
 
 

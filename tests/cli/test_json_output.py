@@ -70,6 +70,8 @@ def files(tmp_path: Path) -> dict[str, str]:
         ("doctor --no-probe --data {data}", "doctor"),
         ("files list", "files-list"),
         ("files export {data}/exported", "files-export"),
+        ("rules build --output {data}/rules", "rules-build"),
+        ("rules settings", "rules-settings"),
         ("collector run", "error"),
         ("trace nobody --from jaeger --url http://127.0.0.1:9", "error"),
         ("prove-alerts Nobody", "error"),

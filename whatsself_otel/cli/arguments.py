@@ -6,7 +6,7 @@ import argparse
 import math
 import re
 import sys
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 from whatsself_otel.stack.errors import WRONG_USE, CommandError, did_you_mean
@@ -39,6 +39,13 @@ class Parser(argparse.ArgumentParser):
             text = f"{text}\n{STATUSES}"
         # Newer versions of Python colour by themselves.
         return text if "\x1b" in text else coloured(text, Paint.for_stream(sys.stdout))
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Refuse an unknown word here, where it is known of which command it was meant to be an option."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
 
     def error(self, message: str) -> NoReturn:
         """

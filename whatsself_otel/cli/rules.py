@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.stack.errors import MISSING, WRONG_USE, CommandError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 FORMS: Final = ("plain", "operator", "mimir")
+_SET: Final = "change a setting; repeatable"
 
 _EXAMPLES: Final = """\
 examples:
@@ -34,32 +36,52 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("action", choices=("build", "settings"), help="write the rules, or show what can be set")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; repeatable")
-    parser.add_argument("--form", choices=FORMS, default="plain", help="rule files, PrometheusRule or Mimir's ruler")
-    parser.add_argument("--output", type=Path, default=Path("rules"), help="folder to write into (default: rules)")
-    parser.set_defaults(run=_run)
+    actions = parser.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
+    build = actions.add_parser("build", help="write the rules", description="Writes the rules into a folder.")
+    build.add_argument("--form", choices=FORMS, default="plain", help="rule files, PrometheusRule or Mimir's ruler")
+    build.add_argument("--output", type=Path, default=Path("rules"), help="folder to write into (default: rules)")
+    settings = actions.add_parser("settings", help="show what can be set", description="Shows each setting's value.")
+    for action, run in ((build, _build), (settings, _settings)):
+        action.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=_SET)
+        action.add_argument("--json", action="store_true", help="print one JSON object, for programs")
+        action.set_defaults(run=run)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _build(arguments: argparse.Namespace) -> int:
+    yaml, source = _changed_source(arguments.set)
+    files = importlib.import_module("whatsself_otel.operations.rules").rule_files(source)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (arguments.output / name).write_text(in_form(arguments.form, name, text, yaml), "utf-8")
+    paths = [str(arguments.output / name) for name in files]
+    if arguments.json:
+        print_json("rules-build", form=arguments.form, files=paths)
+    else:
+        print("\n".join(paths))
+    return 0
+
+
+def _settings(arguments: argparse.Namespace) -> int:
+    yaml, source = _changed_source(arguments.set)
+    if arguments.json:
+        print_json("rules-settings", settings=source.values)
+    else:
+        sys.stdout.write(yaml.safe_dump(source.values, sort_keys=False, allow_unicode=True))
+    return 0
+
+
+def _changed_source(given: Sequence[str]) -> tuple[Any, Any]:
+    """Return the YAML library, and the source with the settings that were *given* as ``KEY=VALUE``."""
     try:
         yaml = importlib.import_module("yaml")
         model = importlib.import_module("whatsself_otel.operations.model")
-        made = importlib.import_module("whatsself_otel.operations.rules")
     except ImportError as error:
         raise CommandError("rules reads YAML: pip install pyyaml", status=MISSING) from error
     source = model.Source.load()
-    for given in arguments.set:
-        key, is_set, value = given.partition("=")
+    for each in given:
+        key, is_set, value = each.partition("=")
         _change(source, key, value if is_set else None, yaml)
-    if arguments.action == "settings":
-        sys.stdout.write(yaml.safe_dump(source.values, sort_keys=False, allow_unicode=True))
-        return 0
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    for name, text in made.rule_files(source).items():
-        (arguments.output / name).write_text(in_form(arguments.form, name, text, yaml), "utf-8")
-        print(arguments.output / name)
-    return 0
+    return yaml, source
 
 
 def _change(source: Any, key: str, text: str | None, yaml: Any) -> None:

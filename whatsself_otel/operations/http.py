@@ -93,9 +93,14 @@ HTTP_SLOW: Final = Words(
             ),
         ),
         Check(
-            en="Pool in use, event loop",
-            pt="Pool em uso, event loop",
-            promql="max by (instance) (db_pool_in_use{<job>} / db_pool_max{<job>}) or event_loop_lag_seconds{<job>}",
+            en="Share of the pool in use",
+            pt="Parte do pool em uso",
+            promql="max by (instance) (db_pool_in_use{<job>} / db_pool_max{<job>})",
+        ),
+        Check(
+            en="Lag of the event loop",
+            pt="Atraso do event loop",
+            promql="max by (instance) (event_loop_lag_seconds{<job>})",
         ),
     ),
 )
@@ -123,6 +128,11 @@ POOL_FULL: Final = Words(
             pt="Quanto se espera por uma conexão",
             promql="histogram_quantile(0.95, sum by (le) (rate(db_pool_wait_seconds_bucket{<job>}[10m])))",
         ),
+        Check(
+            en="Open beyond the size of the pool",
+            pt="Abertas além do tamanho do pool",
+            promql="max by (instance, pool) (db_pool_overflow{<job>})",
+        ),
     ),
 )
 LOOP_BLOCKED: Final = Words(
@@ -148,6 +158,11 @@ LOOP_BLOCKED: Final = Words(
             en="Requests a second",
             pt="Requisições por segundo",
             promql="sum by (http_route) (rate(http_server_request_duration_seconds_count{<job>}[5m]))",
+        ),
+        Check(
+            en="Share of the pool in use",
+            pt="Parte do pool em uso",
+            promql="max by (instance) (db_pool_in_use{<job>} / db_pool_max{<job>})",
         ),
     ),
 )
