@@ -7,17 +7,14 @@ import email.policy
 import json
 import socketserver
 import threading
-import time
-import urllib.request
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from alert_variables import alert_variables
-from binaries import ROOT, Program, free_ports, get, need, run_once, running
+from alertmanager_server import alertmanager, fire, inbox, wait_for
+from binaries import ROOT, get, need, run_once
 
 from whatsself_otel.cli.prove_alerts import (
     NEVER_INHIBITED,
@@ -27,12 +24,12 @@ from whatsself_otel.cli.prove_alerts import (
     matches,
     rule_name,
 )
-from whatsself_otel.stack.alerting import DEFAULT_HOURS, AlertingConfig, render, without_hours
+from whatsself_otel.stack.alerting import DEFAULT_HOURS, AlertingConfig, render
 from whatsself_otel.stack.errors import CommandError
 from whatsself_otel.stack.native_stack import StackConfig, write_alertmanager_config
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 FOLDER = ROOT / "backends" / "alertmanager"
@@ -141,68 +138,6 @@ def test_route(rule: dict[str, Any]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@dataclass(slots=True)
-class Inbox:
-    """What a local receiver was sent."""
-
-    url: str
-    bodies: list[dict[str, Any]] = field(default_factory=list)
-
-
-@contextmanager
-def inbox() -> Iterator[Inbox]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            received.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"ok")
-
-        def log_message(self, *_: object) -> None:
-            """Stay silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    received = Inbox(f"http://127.0.0.1:{server.server_port}/hook")
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield received
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-@contextmanager
-def alertmanager(folder: Path, variables: dict[str, str], *, group_interval: str = "5m") -> Iterator[str]:
-    write_alertmanager_config(StackConfig(data=folder, environ=variables))
-    config = folder / "config" / "alertmanager" / "alertmanager.yml"
-    # Half a minute of grouping, and warnings that wait for Monday, are the route's business and tested there.
-    text = (
-        config.read_text("utf-8")
-        .replace("group_wait: 30s", "group_wait: 0s")
-        .replace("group_wait: 10s", "group_wait: 0s")
-    )
-    text = text.replace("group_interval: 5m", f"group_interval: {group_interval}")
-    config.write_text(without_hours(text), "utf-8")
-    (port,) = free_ports(1)
-    url = f"http://127.0.0.1:{port}"
-    program = Program(
-        command=[
-            need("alertmanager"),
-            f"--config.file={config}",
-            f"--storage.path={folder / 'alertmanager'}",
-            f"--web.listen-address=127.0.0.1:{port}",
-            "--cluster.listen-address=",
-        ],
-        ready_url=f"{url}/-/ready",
-        environ={},
-        log=folder / "alertmanager.log",
-    )
-    with running(program):
-        yield url
-
-
 @contextmanager
 def mail_server() -> Iterator[tuple[int, list[str]]]:
     """Take mail as SMTP, without TLS or login, and keep each message."""
@@ -226,25 +161,6 @@ def mail_server() -> Iterator[tuple[int, list[str]]]:
         finally:
             server.shutdown()
             thread.join()
-
-
-def fire(url: str, *labels: dict[str, str], annotations: dict[str, str] | None = None, ends: str | None = None) -> None:
-    alerts = [
-        {"labels": each, "annotations": annotations or {}, **({"endsAt": ends} if ends else {})} for each in labels
-    ]
-    request = urllib.request.Request(
-        f"{url}/api/v2/alerts", json.dumps(alerts).encode(), {"content-type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        assert answer.status == 200
-
-
-def wait_for(condition: Callable[[], Any], what: str) -> Any:
-    deadline_s = time.monotonic() + 30
-    while not (found := condition()):
-        assert time.monotonic() < deadline_s, f"{what} did not happen"
-        time.sleep(0.1)
-    return found
 
 
 def statuses(url: str) -> dict[str, str]:

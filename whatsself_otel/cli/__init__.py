@@ -34,6 +34,7 @@ COMMANDS: Final = (
     "replay",
     "bridge",
     "rules",
+    "session",
     "prove-alerts",
     "simulate",
     "completion",

@@ -128,7 +128,7 @@ SESSION_DOWN: Final = Words(
         impact="Messages pile up in the queue and customers wait.",
         fix=(
             "Look at the phone: charged, online, still linked? Restart the session. If it asks for a QR code, follow "
-            "the runbook WhatsSelfSessionLoggedOut."
+            "the runbook WhatsSelfSessionLoggedOut. Number given up: `whatsself-otel session retire NAME`."
         ),
     ),
     pt=Page(
@@ -139,7 +139,7 @@ SESSION_DOWN: Final = Words(
         impact="Mensagens se acumulam na fila e clientes esperam.",
         fix=(
             "Olhe o celular: carregado, com internet, ainda conectado? Reinicie a sessão. Se pedir QR code, siga o "
-            "runbook WhatsSelfSessionLoggedOut."
+            "runbook WhatsSelfSessionLoggedOut. Número abandonado: `whatsself-otel session retire NOME`."
         ),
     ),
     checks=(
@@ -208,8 +208,8 @@ SESSION_MISSING: Final = Words(
         ),
         impact="Nothing is sent or received by this number, and no other alert can tell.",
         fix=(
-            "Start the worker that owns the session. If the number was given up: retire it with session_retired() "
-            "before its process ends; else this alert ends after <session.missing_until>."
+            "Start the worker that owns the session. If the number was given up: `whatsself-otel session retire "
+            "NAME`; else this alert ends after <session.missing_until>."
         ),
     ),
     pt=Page(
@@ -220,8 +220,8 @@ SESSION_MISSING: Final = Words(
         ),
         impact="Nada é enviado nem recebido por este número, e nenhum outro alerta consegue dizer.",
         fix=(
-            "Inicie o worker que cuida da sessão. Se o número foi abandonado: retire-o com session_retired() antes de "
-            "o processo terminar; senão este alerta acaba após <session.missing_until>."
+            "Inicie o worker que cuida da sessão. Se o número foi abandonado: `whatsself-otel session retire NOME`; "
+            "senão este alerta acaba após <session.missing_until>."
         ),
     ),
     checks=(

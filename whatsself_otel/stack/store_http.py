@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PATIENCE_S: Final = 15.0
+_JSON: Final = {"accept": "application/json"}
 _ANSWER_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -32,9 +33,35 @@ def get_json(name: str, url: str) -> Any:
 
 def get(name: str, url: str, headers: Mapping[str, str] | None = None) -> bytes | None:
     """Return the body, or None when there is no such thing."""
+    return _answer(name, url, urllib.request.Request(_http(name, url), headers={**_JSON, **(headers or {})}))  # noqa: S310
+
+
+def ask(name: str, url: str, method: str, body: bytes | None = None) -> None:
+    """
+    Change something in a store.
+
+    Args:
+        name: Of the store, for people.
+        url: Of what is changed.
+        method: ``POST`` or ``DELETE``.
+        body: JSON.
+
+    Raises:
+        SourceError: It does not answer, or not that it was done.
+    """
+    headers = {**_JSON, "content-type": "application/json"}
+    request = urllib.request.Request(_http(name, url), data=body, headers=headers, method=method)  # noqa: S310
+    if _answer(name, url, request) is None:
+        raise SourceError(f"{name} does not take that at {_base(url)}.")
+
+
+def _http(name: str, url: str) -> str:
     if not url.startswith(("http://", "https://")):
         raise SourceError(f"{name}'s address must begin with http:// or https://, got {_base(url)!r}.")
-    request = urllib.request.Request(url, headers={"accept": "application/json", **(headers or {})})  # noqa: S310
+    return url
+
+
+def _answer(name: str, url: str, request: urllib.request.Request) -> bytes | None:
     # A proxy of the environment knows nothing of this machine's own ports.
     opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if _is_local(url) else []))
     try:
