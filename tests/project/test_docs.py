@@ -74,6 +74,7 @@ NOT_EXECUTED_BLOCKS = {
 RUN_ELSEWHERE = {
     **dict.fromkeys(READMES, "tests/project/test_readme.py::TestCode::test_prints_what_its_comments_say"),
     "docs/logs.md": "tests/logs/test_log_libraries.py",
+    "docs/pt-BR/logs.md": "tests/logs/test_log_libraries.py",
     "docs/reliability.md": "tests/test_health.py",
 }
 """Pages whose Python another test runs, because it needs a setting of its own."""
@@ -83,9 +84,11 @@ TRANSLATED = {
     "docs/metrics.md": "docs/metrics.pt-BR.md",
     **{
         f"docs/{page}.md": f"docs/pt-BR/{page}.md"
-        for page in ("first-steps", "production", "several-processes", "troubleshooting", "whatsapp")
+        for page in (
+            *("index", "first-steps", "production", "several-processes", "troubleshooting", "whatsapp", "bridge"),
+            *("concepts", "application", "alerting", "upgrading", "logs"),
+        )
     },
-    "docs/bridge.md": "docs/pt-BR/bridge.md",
     **{f"docs/no-code/{page}.md": f"docs/pt-BR/no-code/{page}.md" for page in ("n8n", "typebot", "evolution", "waha")},
     **{
         f"docs/whatsapp/{page}.md": f"docs/pt-BR/whatsapp/{page}.md"
@@ -203,8 +206,12 @@ class TestLanguages:
 
 
 def shape(page: str) -> tuple[object, ...]:
-    """What a translation must share: headings, items, rows, paragraphs, code, and places it leads to."""
-    code = [fence for fence in fences(page) if fence.language != "text"]
+    """
+    What a translation must share: headings, items, rows, paragraphs, code, and places it leads to.
+
+    Pictures have words of their own, and the lists that make the site's navigation stand once for both languages.
+    """
+    code = [fence for fence in fences(page) if fence.language not in {"text", "{toctree}"}]
     return (*shape_of(prose(page)), code, len(links(page)))
 
 
