@@ -11,6 +11,7 @@
 #   test     check, then .venv/bin/pytest -m "not (e2e or collector or backend or proof or versions)"
 #   versions .venv/bin/pytest -m versions
 #   native   python native/build.py
+#   wheels   .venv/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheels ., then .venv/bin/python native/wheels.py
 #   e2e      native, then .venv/bin/pytest -m "(e2e or collector or backend) and not proof"
 #   proof    native, then .venv/bin/pytest -m proof
 #   docs     .venv/bin/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going docs build/docs
@@ -24,7 +25,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # What was said to this make is for it alone: the tests run make too.
 unexport MAKEFLAGS MAKELEVEL PYTHON ARGS
 
-.PHONY: help demo test versions e2e stack proof docs coverage check format generate native constraints set-up clean
+.PHONY: help demo test versions e2e stack proof docs coverage check format generate native wheels constraints set-up clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -75,6 +76,11 @@ generate: $(SET_UP) ## write every generated file again
 
 native: ## build the real backends that are not built yet (needs Go)
 	@$(PYTHON) native/build.py
+
+wheels: $(SET_UP) ## the package and the backends as wheels in build/wheels (needs Go; ARGS="--platform windows-x86_64" for others)
+	@rm -f build/wheels/whatsself_otel-*.whl
+	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheels .
+	@$(BIN)/python native/wheels.py $(ARGS)
 
 constraints: ## write constraints.txt again from the newest versions that pyproject.toml allows
 	@rm -rf $(VENV)-fresh && $(PYTHON) -m venv $(VENV)-fresh

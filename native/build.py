@@ -51,6 +51,8 @@ class Program:
     module: str
     """The required module whose version names the build."""
     tags: str = ""
+    version_set: str = ""
+    """Go variable, ``import/path.Name={}``, that the program reads its version from; none: its code has it."""
     cold_s: float = 60.0
     """Seconds of a first build as measured on 2 cores, downloads apart; only for the estimate shown."""
 
@@ -67,6 +69,7 @@ PROGRAMS = (
         name="jaeger",
         binaries={"jaeger": "github.com/jaegertracing/jaeger/cmd/all-in-one"},
         module="github.com/jaegertracing/jaeger",
+        version_set="github.com/jaegertracing/jaeger/pkg/version.latestVersion=v{}",
         cold_s=93,
     ),
     Program(
@@ -78,6 +81,7 @@ PROGRAMS = (
         module="github.com/prometheus/prometheus",
         # Leaves out every cloud's service discovery: the stack receives by OTLP and scrapes fixed addresses.
         tags="remove_all_sd",
+        version_set="github.com/prometheus/common/version.Version={}",
         cold_s=105,
     ),
     Program(
@@ -87,12 +91,14 @@ PROGRAMS = (
             "amtool": "github.com/prometheus/alertmanager/cmd/amtool",
         },
         module="github.com/prometheus/alertmanager",
+        version_set="github.com/prometheus/common/version.Version={}",
         cold_s=28,
     ),
     Program(
         name="victorialogs",
         binaries={"victorialogs": "github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs"},
         module="github.com/VictoriaMetrics/VictoriaLogs",
+        version_set="github.com/VictoriaMetrics/VictoriaMetrics/lib/buildinfo.Version=victoria-logs-v{}",
         cold_s=60,
     ),
 )
@@ -113,6 +119,9 @@ class Workspace:
     modules: Path = ROOT / "native"
     cache: Path = dataclasses.field(default_factory=lambda: Path(_PATHS["cache_dir"]()) / "native")
     go: str = "go"
+    target: str = ""
+    """``GOOS/GOARCH`` to build for; none: this machine. Give another target another *cache*: programs are looked up
+    there by name."""
 
     def source(self, program: Program) -> Path:
         """Return the folder of *program*'s Go module."""
@@ -141,15 +150,34 @@ def required(go_mod: str, module: str) -> str:
     return found[1] if found else "0"
 
 
-def flags(program: Program) -> tuple[str, ...]:
+def released(work: Workspace, program: Program) -> str:
+    """Return the version of *program* as its makers call it."""
+    version = required((work.source(program) / "go.mod").read_text("utf-8"), program.module)
+    # Prometheus 3.16.0 is the module v0.316.0: https://github.com/prometheus/prometheus#prometheus-code-base
+    if program.name == "prometheus" and (found := re.fullmatch(r"0\.(\d)(\d\d)\.(\d+)", version)):
+        return f"{found[1]}.{int(found[2])}.{found[3]}"
+    return version
+
+
+def flags(program: Program, version: str) -> tuple[str, ...]:
     """Return the flags of ``go build``: only what go.sum names, no paths of this machine, no symbol table."""
     tags = (f"-tags={program.tags}",) if program.tags else ()
-    return ("-mod=readonly", "-trimpath", *tags, "-ldflags=-s -w")
+    named = f" -X {program.version_set.format(version)}" if program.version_set else ""
+    return ("-mod=readonly", "-trimpath", *tags, f"-ldflags=-s -w{named}")
 
 
-def environment() -> dict[str, str]:
+def environment(work: Workspace) -> dict[str, str]:
     """Return the environment of every call of Go: static programs, no flags or workspace of the user's."""
-    return {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off"}
+    system, _, machine = work.target.partition("/")
+    target = {"GOOS": system, "GOARCH": machine} if work.target else {}
+    return {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off", **target}
+
+
+def file_name(work: Workspace, binary: str) -> str:
+    """Return the file name of *binary* on the system it is built for."""
+    if not work.target:
+        return str(_PATHS["executable"](binary))
+    return f"{binary}.exe" if work.target.startswith("windows/") else binary
 
 
 def toolchain(work: Workspace, program: Program) -> str:
@@ -175,7 +203,7 @@ def toolchain(work: Workspace, program: Program) -> str:
 def _ask_go(work: Workspace, program: Program) -> subprocess.CompletedProcess[str]:
     command = (work.go, "env", "GOVERSION", "GOOS", "GOARCH")
     return subprocess.run(  # noqa: S603
-        command, cwd=work.source(program), env=environment(), capture_output=True, text=True, check=False
+        command, cwd=work.source(program), env=environment(work), capture_output=True, text=True, check=False
     )
 
 
@@ -191,10 +219,10 @@ def _ordered(version: str) -> tuple[int, ...]:
 def key(work: Workspace, program: Program, go: str) -> str:
     """Return the folder name of a build: version, and a hash over everything that decides its bytes."""
     source = work.source(program)
-    digest = hashlib.sha256("\0".join((go, *flags(program), *program.binaries.values())).encode())
+    version = released(work, program)
+    digest = hashlib.sha256("\0".join((go, *flags(program, version), *program.binaries.values())).encode())
     for path in sorted([*source.glob("go.*"), *source.glob("*.go")]):
         digest.update(path.name.encode() + b"\0" + path.read_bytes().replace(b"\r\n", b"\n"))
-    version = required((source / "go.mod").read_text("utf-8"), program.module)
     return f"{version}-{digest.hexdigest()[:12]}"
 
 
@@ -208,7 +236,7 @@ def inspect(work: Workspace, program: Program) -> Build:
         key=name,
         built=folder.is_dir(),
         seconds=0.0,
-        binaries={binary: str(folder / _PATHS["executable"](binary)) for binary in program.binaries},
+        binaries={binary: str(folder / file_name(work, binary)) for binary in program.binaries},
     )
 
 
@@ -222,16 +250,16 @@ def build(work: Workspace, program: Program) -> Build:
     """
     wanted = inspect(work, program)
     with _PATHS["locked"](
-        work.home(program) / ".lock", wait=lambda: _say(f"{program.name}: another build is running, waiting for it")
+        work.home(program) / ".lock", wait=lambda: say(f"{program.name}: another build is running, waiting for it")
     ):
         folder = work.home(program) / wanted.key
         if not folder.is_dir():
             seconds = _compile(work, program, folder)
-            _say(f"{program.name} {wanted.version}: built in {_clock(seconds)}")
+            say(f"{program.name} {wanted.version}: built in {_clock(seconds)}")
             return dataclasses.replace(wanted, built=True, seconds=round(seconds, 1))
         # The newest folder is the one in use: programs are looked up without asking Go.
         os.utime(folder)
-        _say(f"{program.name} {wanted.version}: already built")
+        say(f"{program.name} {wanted.version}: already built")
         return dataclasses.replace(wanted, built=True)
 
 
@@ -244,10 +272,11 @@ def _compile(work: Workspace, program: Program, folder: Path) -> float:
     log = work.home(program) / "build.log"
     with log.open("wb") as output:
         for binary, package in program.binaries.items():
-            target = unfinished / _PATHS["executable"](binary)
-            command = (work.go, "build", *flags(program), "-o", str(target), package)
+            target = unfinished / file_name(work, binary)
+            options = flags(program, released(work, program))
+            command = (work.go, "build", *options, "-o", str(target), package)
             process = subprocess.Popen(  # noqa: S603
-                command, cwd=work.source(program), env=environment(), stdout=output, stderr=subprocess.STDOUT
+                command, cwd=work.source(program), env=environment(work), stdout=output, stderr=subprocess.STDOUT
             )
             if _watch(process, program, started):
                 raise BuildError(f"{program.name}: go build of {package} failed; {log} ends with:\n{_tail(log)}")
@@ -260,7 +289,7 @@ def _watch(process: subprocess.Popen[bytes], program: Program, started: float) -
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return process.wait(_PROGRESS_S)
-            _say(f"{program.name}: {_clock(time.monotonic() - started)} of about {_clock(program.cold_s)}")
+            say(f"{program.name}: {_clock(time.monotonic() - started)} of about {_clock(program.cold_s)}")
     except BaseException:
         process.kill()
         process.wait()
@@ -275,7 +304,8 @@ def _clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Tell a person of progress, beside the result."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -288,7 +318,7 @@ def regenerate(work: Workspace) -> int:
     # -e, because modules that only tests need are not to be had; non-strict, because releases are mixed.
     builder = (work.go, "run", f"{_BUILDER}@v{found[1]}")
     command = (*builder, "--config", str(manifest), "--skip-compilation", "--skip-strict-versioning")
-    settings = environment() | {"GOFLAGS": "-e -buildvcs=false"}
+    settings = environment(work) | {"GOFLAGS": "-e -buildvcs=false"}
     return subprocess.run(command, cwd=ROOT, env=settings, check=False).returncode  # noqa: S603
 
 
@@ -331,10 +361,10 @@ def main(argv: Sequence[str] | None = None, work: Workspace | None = None) -> in
         act = inspect if arguments.list else build
         print(report([act(work, program) for program in chosen(arguments.only)], as_json=arguments.json))
     except ToolchainError as error:
-        _say(str(error))
+        say(str(error))
         return 3
     except BuildError as error:
-        _say(str(error))
+        say(str(error))
         return 1
     return 0
 

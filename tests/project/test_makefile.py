@@ -14,7 +14,7 @@ DOCUMENTED = dict(
     re.findall(r"^#   ([a-z0-9-]+) +(.+)$", (ROOT / "Makefile").read_text("utf-8"), flags=re.MULTILINE),
 )
 
-TARGETS = ("demo", "test", "e2e", "stack", "proof", "docs", "coverage", "check", "generate", "clean")
+TARGETS = ("demo", "test", "e2e", "stack", "wheels", "proof", "docs", "coverage", "check", "generate", "clean")
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not on this machine")
 

@@ -25,6 +25,13 @@ def _program(folder: Path, name: str) -> Path:
     return path
 
 
+def _wheel(site: Path, package: str, name: str) -> Path:
+    """Lay out what native/wheels.py's wheel of *package* installs."""
+    program = _program(site / f"whatsself_otel_{package}", name)
+    (program.parent / "__init__.py").touch()
+    return program
+
+
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
     """An empty cache and an empty PATH."""
@@ -32,7 +39,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 
 class TestFindBinary:
-    """Variable, cache, PATH."""
+    """Variable, wheel, cache, PATH."""
 
     def test_finds_nothing_where_there_is_nothing(self, environ: dict[str, str]) -> None:
         assert native.find_binary("jaeger", environ) is None
@@ -47,6 +54,32 @@ class TestFindBinary:
         cached = _program(tmp_path / "cache" / "native" / "jaeger" / "1.0-abc", "jaeger")
 
         assert native.find_binary("jaeger", environ) == cached
+
+    @pytest.mark.parametrize(
+        ("name", "package"),
+        [
+            ("jaeger", "jaeger"),
+            (native.COLLECTOR, "collector"),
+            ("promtool", "prometheus"),
+            ("amtool", "alertmanager"),
+        ],
+    )
+    def test_the_wheel_of_this_environment_comes_before_the_cache(
+        self, environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, package: str
+    ) -> None:
+        _program(tmp_path / "cache" / "native" / "any" / "1.0-abc", name)
+        installed = _wheel(tmp_path / "site", package, name)
+        monkeypatch.syspath_prepend(tmp_path / "site")
+
+        assert native.find_binary(name, environ) == installed
+
+    def test_a_wheel_of_another_system_is_no_program_here(
+        self, environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        _wheel(tmp_path / "site", "jaeger", "jaeger-of-another-system")
+        monkeypatch.syspath_prepend(tmp_path / "site")
+
+        assert native.find_binary("jaeger", environ) is None
 
     def test_the_newest_build_counts(self, environ: dict[str, str], tmp_path: Path) -> None:
         builds = [
@@ -136,8 +169,8 @@ def _no_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestInstalledPackage:
     """Without a clone nothing can be built."""
 
-    def test_the_remedy_is_docker_or_a_clone(self) -> None:
-        assert native.remedy("jaeger").startswith("Use Docker, or clone the project")
+    def test_the_remedy_is_docker_or_wheels(self) -> None:
+        assert native.remedy("jaeger").startswith("Use Docker, or install the wheels")
 
     def test_nothing_is_built(self, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
         asked: list[object] = []
@@ -179,6 +212,16 @@ class TestEnsureBuilt:
         native.ensure_built(environ | named)
 
         assert self.asked == [["--only=jaeger"]]
+
+    def test_not_what_a_wheel_brought(
+        self, environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        _wheel(tmp_path / "site", "jaeger", "jaeger")
+        monkeypatch.syspath_prepend(tmp_path / "site")
+
+        native.ensure_built(environ)
+
+        assert "--only=jaeger" not in self.asked[0]
 
     def test_what_is_in_the_cache_may_be_older_than_the_checkout(self, environ: dict[str, str], tmp_path: Path) -> None:
         _program(tmp_path / "cache" / "native" / "jaeger" / "1.0-abc", "jaeger")

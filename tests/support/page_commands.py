@@ -36,6 +36,15 @@ TIED = {
     "rq worker --config set_up": (
         "tests/integrations/test_rq.py::TestJobs::test_of_a_worker_keep_their_spans_logs_and_counts_in_one_series"
     ),
+    **dict.fromkeys(
+        (
+            'pip install "wheels/whatsself_otel-0.1.0-py3-none-any.whl[demo]"',
+            'pip install --no-index --find-links wheels "whatsself-otel[stack]"',
+            "whatsself-otel stack up --detach",
+            "whatsself-otel stack down",
+        ),
+        "tests/e2e/test_stack_by_pip.py::test_a_message_is_found_in_every_backend_and_nothing_is_left",
+    ),
     "whatsself-otel stack up": "tests/cli/test_stack.py::TestRealBackends::test_detached_from_up_to_down",
     "whatsself-otel collector run --vendor local --vendor honeycomb": _RUN_ONE,
     "whatsself-otel collector validate --vendor local": (
@@ -79,6 +88,10 @@ CHECKED = {
     "make docs": "tests/project/test_docs.py::TestSite::test_is_built_without_a_warning_and_no_link_is_dead",
     "make versions": "tests/project/test_readme.py::TestMake::test_versions_is_what_every_change_must_pass_too",
     "make e2e": "tests/project/test_readme.py::TestMake::test_test_is_what_every_change_must_pass",
+    "make wheels": "tests/project/test_makefile.py::TestPlainCommands::test_are_what_make_runs",
+    'make wheels ARGS="--platform windows-x86_64 --platform linux-arm64 --platform macos-arm64"': (
+        "tests/native/test_wheels.py::test_every_program_is_packed_for_every_platform"
+    ),
     ".ci/run": "tests/project/test_readme.py::TestMake::test_test_is_what_every_change_must_pass",
 }
 """Commands that run the tests themselves, or what a test compares with another command."""

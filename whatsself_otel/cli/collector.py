@@ -41,7 +41,7 @@ waits. `full: refuse` in its header (`local`) makes the sender wait instead.
 --own-log sends the collector's own log through itself, so that it lies beside the application's.
 --sampling keeps every trace that matters and a share of the rest: OTELCOL_SAMPLING_PERCENT (10).
 A variable that a vendor needs may also stand in a file: NAME_FILE=path instead of NAME=value.
-OTELCOL_BIN names the collector's program when it is not the one that native/build.py made.
+OTELCOL_BIN names the collector's program when it is neither the wheel's nor the one that native/build.py made.
 """
 
 _QUEUE_DIR: Final = "OTELCOL_QUEUE_DIR"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 STACKS: Final = ("docker", "native", "viewer", "python")
 _FULL_STACK: Final = (
-    "For the real backends: `whatsself-otel stack up` (Docker, or built natively with Go), then this command again."
+    "For the real backends: `whatsself-otel stack up` (Docker, wheels, or built with Go), then this command again."
 )
 _PACKAGES: Final = ("aiosqlite", "fastapi", "httpx", "sqlalchemy", "uvicorn", "yaml")
 """What the extra ``demo`` brings."""

@@ -37,8 +37,9 @@ examples:
   whatsself-otel stack logs collector --follow
   whatsself-otel stack down
 
-Docker is taken when its engine answers, else the programs that native/build.py built, which are built first where
-there is a checkout and Go. TEMPO_BIN=/path/to/tempo or `tempo` on PATH adds Tempo to the native stack.
+Docker is taken when its engine answers, else the programs that wheels brought (extra `stack`) or that native/build.py
+built, which are built first where there is a checkout and Go. TEMPO_BIN=/path/to/tempo or `tempo` on PATH adds Tempo
+to the native stack.
 Every port moves with its variable, for example PROMETHEUS_PORT=19090.
 """
 _DOWN_S: Final = 60.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -23,10 +24,12 @@ LOKI: Final = "loki"
 TEMPO: Final = "tempo"
 FOUND: Final = (LOKI, TEMPO)
 """Programs under the AGPL: used where they are found, never built here."""
+INSTALL: Final = "pip install --no-index --find-links FOLDER 'whatsself-otel[stack]'"
+"""How the programs come by pip, from a folder of wheels and from nowhere else."""
 
 _VARIABLES: Final = {COLLECTOR: "OTELCOL_BIN"}
-# What native/build.py calls it.
-_PROGRAMS: Final = {COLLECTOR: "collector"}
+# What native/build.py calls the folder it comes from, when that has another name.
+_PROGRAMS: Final = {COLLECTOR: "collector", "promtool": "prometheus", "amtool": "alertmanager"}
 # What the official downloads call it; the collector's has every component that the shipped files use.
 _ALSO_CALLED: Final = {
     COLLECTOR: ("otelcol-contrib",),
@@ -41,8 +44,9 @@ def variable(name: str) -> str:
 
 def find_binary(name: str, environ: Mapping[str, str] = os.environ) -> Path | None:
     """
-    Return the program called *name*: from its variable, else the newest build in the cache, else PATH.
+    Return the program called *name*: from its variable, this environment's wheel, the newest build, or PATH.
 
+    What lies nearest comes first: a wheel belongs to one environment, the cache to one user, PATH to the machine.
     The cache holds only what is built here: a Loki left there by an earlier release is not taken.
 
     Args:
@@ -55,7 +59,7 @@ def find_binary(name: str, environ: Mapping[str, str] = os.environ) -> Path | No
     """
     if named := environ.get(variable(name)):
         return _named(name, named)
-    return _in_cache(name, environ) or _on_path(name, environ)
+    return _in_wheel(name) or _in_cache(name, environ) or _on_path(name, environ)
 
 
 def _named(name: str, path: str) -> Path:
@@ -64,6 +68,17 @@ def _named(name: str, path: str) -> Path:
             f"{variable(name)} names {path!r}, which is not a file. Correct or unset it.", status=MISSING
         )
     return Path(path)
+
+
+def _in_wheel(name: str) -> Path | None:
+    """Return the program from the wheel that native/wheels.py packs it into, where that is installed."""
+    if name in FOUND:
+        return None
+    spec = importlib.util.find_spec(f"whatsself_otel_{_PROGRAMS.get(name, name)}")
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).with_name(executable(name))
+    return path if path.is_file() else None
 
 
 def _in_cache(name: str, environ: Mapping[str, str]) -> Path | None:
@@ -104,14 +119,17 @@ def remedy(name: str) -> str:
         return f"Download it from https://github.com/grafana/{name}/releases, put it on PATH or {by_variable}."
     if checkout():
         return f"Run `python native/build.py` (needs Go, https://go.dev/dl/), or {by_variable}."
-    return f"Use Docker, or clone the project and run `python native/build.py` (needs Go), or {by_variable}."
+    return (
+        f"Use Docker, or install the wheels that `make wheels` packs in a clone (needs Go): `{INSTALL}`, "
+        f"or {by_variable}."
+    )
 
 
 def ensure_built(environ: Mapping[str, str] = os.environ) -> None:
     """
     Build what is missing or older than the checkout; nothing to do takes well under a second.
 
-    What a variable names, or PATH alone has, is taken as it is.
+    What a variable names, a wheel brought, or PATH alone has, is taken as it is.
 
     Raises:
         CommandError: A build failed; native/build.py has said why.
@@ -127,6 +145,6 @@ def ensure_built(environ: Mapping[str, str] = os.environ) -> None:
 
 
 def _is_ours(name: str, environ: Mapping[str, str]) -> bool:
-    if environ.get(variable(name)):
+    if environ.get(variable(name)) or _in_wheel(name):
         return False
     return _in_cache(name, environ) is not None or _on_path(name, environ) is None

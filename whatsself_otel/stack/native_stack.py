@@ -123,6 +123,8 @@ class Stack(Supervisor):
     def _release_folder(self) -> None:
         lock, self._lock = self._lock, None
         if lock is not None:
+            # Sockets lie outside the data folder, where their paths are short.
+            shutil.rmtree(gates.folder(_queue(self.config)), ignore_errors=True)
             lock.__exit__(None, None, None)
 
 
