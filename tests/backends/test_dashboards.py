@@ -50,7 +50,7 @@ PROMETHEUS_METRICS: dict[str, set[str]] = {"up": set(), "ALERTS": {"alertstate",
 
 SAME_IN_BOTH = {
     "5xx", "4xx", "P50", "P95", "HTTP", "Workers", "workers", "Spans", "Traces",
-    "requestId", "contactId", "messageId", "traceId", "traces", "metrics", "logs",
+    "Namespace", "requestId", "contactId", "messageId", "traceId", "traces", "metrics", "logs",
 }  # fmt: skip
 """Words that are the same in English and in Portuguese."""
 
@@ -70,7 +70,7 @@ class TestFiles:
     def test_a_uid_and_a_title_belong_to_one_file(self) -> None:
         for name in ("uid", "title"):
             values = [each[name] for each in DOCUMENTS.values()]
-            assert len(values) == len(set(values)) == 12, values
+            assert len(values) == len(set(values)) == 14, values
 
     def test_every_alert_links_to_a_page_that_exists(self) -> None:
         uids = {each["uid"] for each in DOCUMENTS.values()}
@@ -105,10 +105,11 @@ def ask(document: dict[str, Any], query: str, kind: str = "stat") -> None:
     first(document, kind)["targets"][0]["expr"] = query
 
 
-CHOSEN = 'job=~"$job", instance=~"$instance"'
+CHOSEN = 'job=~"$job", instance=~"$instance", deployment_environment_name=~"$environment"'
 MUTATIONS: dict[str, list[Callable[[dict[str, Any]], object]]] = {
     "template_datasource_rule": [
         lambda each: variable(each, "prometheus_datasource").update(name="source"),
+        lambda each: variable(each, "loki_datasource").update(query="tempo"),
         lambda each: variable(each, "loki_datasource").update(label="Logs"),
         lambda each: each["templating"].update(list=[]),
     ],
@@ -144,10 +145,11 @@ MUTATIONS: dict[str, list[Callable[[dict[str, Any]], object]]] = {
     ],
     "panel_no_targets_rule": [lambda each: first(each, "bargauge").update(targets=[])],
     "target_logql_rule": [
-        lambda each: ask(each, '{service_name="whatsself" | event != ""', "logs"),
+        lambda each: ask(each, '{service_name=~"$service" | event != ""', "logs"),
+        lambda each: ask(each, '{service_name=~".*"} | event != ""', "logs"),
         lambda each: ask(each, '| event != ""', "logs"),
     ],
-    "target_logql_auto_rule": [lambda each: ask(each, 'rate({service_name="whatsself"}[5m])', "logs")],
+    "target_logql_auto_rule": [lambda each: ask(each, 'rate({service_name=~"$service"}[5m])', "logs")],
     "target_promql_rule": [
         lambda each: ask(each, f"max(queue_depth{{{CHOSEN}}}"),
         lambda each: ask(each, "max(queue_depth)"),
@@ -200,6 +202,26 @@ MUTATIONS: dict[str, list[Callable[[dict[str, Any]], object]]] = {
             for target in panel["targets"]
             if "(n)" in target["legendFormat"]
         ]
+    ],
+    "target_environment_rule": [
+        lambda each: ask(each, 'max(queue_depth{job=~"$job", instance=~"$instance"})'),
+        lambda each: ask(each, 'max(queue_depth{deployment_environment_name="production"})'),
+        lambda each: ask(each, '{service_name=~"$service"}', "logs"),
+    ],
+    "target_session_rule": [
+        lambda each: ask(each, f"max(queue_depth{{{CHOSEN}}})"),
+        lambda each: ask(each, f'sum(rate(messages_outbound_total{{{CHOSEN}, session="main"}}[5m]))'),
+        lambda each: ask(each, '{deployment_environment_name=~"$environment"}', "logs"),
+    ],
+    "imported_by_hand": [
+        lambda each: each.update(__inputs=[]),
+        lambda each: each["__inputs"][0].update(name="DS_PROMETHEUS"),
+        lambda each: each["__requires"].pop(),
+        lambda each: first(each).update(type="gauge"),
+    ],
+    "repeats_over_a_variable": [
+        lambda each: each["panels"][0].update(repeat="colour"),
+        lambda each: each["panels"][0].update(repeat="session"),
     ],
     "no_qr": [
         lambda each: ask(each, f"max(whatsapp_qr_code{{{CHOSEN}}})"),
@@ -255,7 +277,9 @@ def unknown_names(document: dict[str, Any]) -> list[str]:
     for panel, query in lint.targets(document, Store.PROMETHEUS):
         asked = lint.selectors(query)
         found += [f"{panel['title']}: metric {each.name}" for each in asked if each.name not in known]
-        labels = {"job", "instance"}.union(*(known.get(each.name, set()) for each in asked))
+        labels = {"job", "instance", "deployment_environment_name", "service_namespace"}.union(
+            *(known.get(each.name, set()) for each in asked)
+        )
         used = lint.grouped(query).union(*(each.labels for each in asked))
         found += [f"{panel['title']}: label {label}" for label in used - labels]
     return found
@@ -414,7 +438,9 @@ class TestLinks:
         uid = document["uid"]
         twin = uid.removesuffix("-pt") if uid.endswith("-pt") else f"{uid}-pt"
 
-        assert {link["url"] for link in document["links"]} == {f"/d/{other}" for other in mine - {uid} | {twin}}
+        links = {link["url"].split("?")[0]: link for link in document["links"]}
+        assert links.keys() == {f"/d/{other}" for other in mine - {uid} | {twin}}
+        assert all(link["includeVars"] or "environment" in link["url"] for link in links.values())
         assert all(link["keepTime"] for link in document["links"])
 
     @pytest.mark.parametrize("key", ["overview", "quality", "flows", "http"])
@@ -487,5 +513,5 @@ class TestLimits:
 
         assert "lojinha" in variable(document, "job")["query"]
         assert "lojinha" in variable(document, "job")["allValue"]
-        assert 'service_name="lojinha"' in first(document, "logs")["targets"][0]["expr"]
+        assert variable(document, "service")["allValue"] == "lojinha"
         assert "whatsself" not in variable(document, "job")["query"]

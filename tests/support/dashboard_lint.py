@@ -18,6 +18,8 @@ from typing import Any
 from dashboards.document import COLUMNS, SCHEMA_VERSION
 from dashboards.model import PALETTE, Store
 
+from whatsself_otel.catalogue import METRICS, SESSION_NAME
+
 Document = dict[str, Any]
 Problems = Iterator[str]
 
@@ -30,8 +32,13 @@ LABELS = {
     "Tempo data source": {"Tempo data source", "Fonte de dados Tempo"},
     "Job": {"Job", "Serviço"},
     "Instance": {"Instance", "Worker"},
+    "Victorialogs data source": {"VictoriaLogs data source", "Fonte de dados VictoriaLogs"},
 }
 """The linter knows English alone."""
+
+OF_SESSIONS = re.compile(
+    "^(" + "|".join(spec.prometheus_name for spec in METRICS if SESSION_NAME in spec.attributes) + ")(_bucket|_count)?$"
+)
 
 PANELS = {"stat", "timeseries", "bargauge", "state-timeline", "table", "logs", "traces", "row"}
 """None of these shows a picture or HTML."""
@@ -40,7 +47,7 @@ _SELECTOR = re.compile(r'([a-zA-Z_:][\w:]*)\{((?:[^{}"]|"(?:[^"\\]|\\.)*")*)\}(?
 _LABEL = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*")')
 _WORDS = {
     "sum", "max", "min", "count", "topk", "clamp_min", "round", "rate", "increase", "histogram_quantile", "time",
-    "vector", "by", "on", "or", "and", "unless",
+    "vector", "by", "on", "or", "and", "unless", "clamp_max", "offset",
 }  # fmt: skip
 _GROUPED = re.compile(r"\bby \(([^)]*)\)")
 
@@ -105,9 +112,9 @@ def template_datasource_rule(document: Document) -> Problems:
     if not sources:
         yield "has no data source variable"
     for each in sources:
-        if each["name"] != f"{each['query']}_datasource":
+        if each["name"] != Store(each["query"]).variable:
             yield f"data source variable is named {each['name']!r}"
-        if each["label"] not in LABELS.get(f"{each['query'].capitalize()} data source", set()):
+        if each["label"] not in LABELS[f"{Store(each['query']).name.capitalize()} data source"]:
             yield f"data source variable is labelled {each['label']!r}"
 
 
@@ -181,7 +188,8 @@ def panel_no_targets_rule(document: Document) -> Problems:
 
 def target_logql_rule(document: Document) -> Problems:
     for panel, query in targets(document, Store.LOKI):
-        if not re.match(r'\{\w+="[^"]+"\}', query) or not _is_balanced(query):
+        # Loki refuses a selector whose matchers all take an empty value: "All" services is never empty.
+        if not re.match(r'\{service_name=~"\$service"(, \w+=~"\$\w+")*\}', query) or not _is_balanced(query):
             yield f"{panel['title']}: not LogQL: {query}"
 
 
@@ -221,6 +229,48 @@ def _without(document: Document, label: str, *, exempt: re.Pattern[str]) -> Prob
         for each in selectors(query):
             if f'{label}=~"${label}"' not in each.matchers and not exempt.fullmatch(each.name):
                 yield f"{panel['title']}: {each.name} has no matcher of {label}"
+
+
+def target_environment_rule(document: Document) -> Problems:
+    """Production and staging are told apart by every query; a collector that is of none is shown with each."""
+    places = {'deployment_environment_name=~"$environment"', 'deployment_environment_name=~"($environment)?"'}
+    for panel, query in targets(document, Store.PROMETHEUS):
+        for each in selectors(query):
+            if not places & each.matchers and not re.fullmatch(r"whatsself:collector_.+", each.name):
+                yield f"{panel['title']}: {each.name} has no matcher of the environment"
+    for panel, query in targets(document, Store.LOKI):
+        if not {'deployment_environment_name=~"$environment"'} <= {"".join(parts) for parts in _LABEL.findall(query)}:
+            yield f"{panel['title']}: lines of every environment"
+
+
+def target_session_rule(document: Document) -> Problems:
+    """What is told of each session can be asked of one."""
+    for panel, query in targets(document, Store.PROMETHEUS):
+        for each in selectors(query):
+            if OF_SESSIONS.search(each.name) and 'session=~"$session|"' not in each.matchers:
+                yield f"{panel['title']}: {each.name} has no matcher of the session"
+    for panel, query in targets(document, Store.LOKI):
+        if not re.search(r'\| session=~"\$session\|?"', query):
+            yield f"{panel['title']}: lines of every session"
+
+
+def imported_by_hand(document: Document) -> Problems:
+    """Grafana asks for each data source when a file is imported, and says what it lacks."""
+    asked = {(each["name"], each["pluginId"]) for each in document["__inputs"]}
+    if asked != {(each["name"], each["query"]) for each in variables(document, "datasource")}:
+        yield "asks for other data sources than it uses"
+    needed = {(each["type"], each["id"]) for each in document["__requires"]}
+    used = {("panel", panel["type"]) for panel in panels(document)}
+    used |= {("datasource", each["query"]) for each in variables(document, "datasource")} | {("grafana", "grafana")}
+    if needed != used:
+        yield f"requires {sorted(needed ^ used)}"
+
+
+def repeats_over_a_variable(document: Document) -> Problems:
+    known = {each["name"] for each in variables(document, "query")}
+    for row in document["panels"]:
+        if "repeat" in row and (row["repeat"] not in known or f"${row['repeat']}" not in row["title"]):
+            yield f"{row['title']}: repeats over {row['repeat']}"
 
 
 def target_counter_agg_rule(document: Document) -> Problems:
@@ -393,5 +443,9 @@ OWN_RULES: tuple[Callable[[Document], Problems], ...] = (
     colour_never_alone,
     events_beside_each_ratio,
     no_qr,
+    target_environment_rule,
+    target_session_rule,
+    imported_by_hand,
+    repeats_over_a_variable,
 )
 RULES = (*LINTER_RULES, *OWN_RULES)

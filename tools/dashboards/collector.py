@@ -18,10 +18,12 @@ from dashboards.model import (
     Query,
     Row,
     State,
+    Store,
     both,
 )
 from dashboards.panels import bars, lines, stat
-from dashboards.promql import increase, rate, series
+from dashboards.promql import increase, machine
+from dashboards.variables import place_choices
 from whatsself_otel.catalogue import PROCESS_UPTIME, TELEMETRY_DROPPED, TELEMETRY_ERRORS, TELEMETRY_MASKED
 from whatsself_otel.operations.collector import ITEMS, TROUBLES
 
@@ -54,7 +56,7 @@ _TROUBLE_NAMES: Final = dict(
 
 
 def collector(source: Source) -> Dashboard:
-    """Return the page."""
+    """Return the page; nothing on it is of one session, and its jobs are others than those of the logs."""
     known = f'{{__name__=~"{OWN_UPTIME}|{PROCESS_UPTIME.prometheus_name}"'
     return Dashboard(
         key="collector",
@@ -63,7 +65,9 @@ def collector(source: Source) -> Dashboard:
             "What arrives, what leaves, what waits and what is lost on the way of the telemetry.",
             "O que chega, o que sai, o que espera e o que se perde no caminho da telemetria.",
         ),
+        stores=(Store.PROMETHEUS,),
         choices=(
+            *place_choices(known),
             Choice(name="job", label=both("Job", "Serviço"), query=f"label_values({known}}}, job)"),
             Choice(
                 name="instance",
@@ -86,7 +90,7 @@ def _state(source: Source) -> tuple[Panel, ...]:
         stat(
             both("Programs", "Programas"),
             both("Whether Prometheus reaches each of them.", "Se o Prometheus alcança cada um."),
-            Query(expr=f"max by (job) ({series('up')})", legend="{{job}}", instant=True),
+            Query(expr=f"max by (job) ({machine('up')})", legend="{{job}}", instant=True),
             states=UP,
             width=8,
             height=7,
@@ -97,7 +101,7 @@ def _state(source: Source) -> tuple[Panel, ...]:
                 "Since its last start. What it has queued outlives a restart.",
                 "Desde o último início. O que está na fila sobrevive a um reinício.",
             ),
-            Query(expr=f"min({series(OWN_UPTIME)})", instant=True),
+            Query(expr=f"min({machine(OWN_UPTIME)})", instant=True),
             unit="s",
             decimals=0,
             no_value=both("no collector", "nenhum collector"),
@@ -110,7 +114,7 @@ def _state(source: Source) -> tuple[Panel, ...]:
                 "Uma fila que enche é um backend que não recebe o que o collector tem.",
             ),
             Query(
-                expr=f"max by (exporter, data_type) ({series(QUEUE_SIZE)} / {series(QUEUE_CAPACITY)})",
+                expr=f"max by (exporter, data_type) ({machine(QUEUE_SIZE)} / {machine(QUEUE_CAPACITY)})",
                 legend="{{exporter}} · {{data_type}}",
                 instant=True,
             ),
@@ -131,13 +135,13 @@ def _traffic(source: Source) -> tuple[Panel, ...]:
         lines(
             both("Waiting in queues", "À espera nas filas"),
             both("Bytes on disk for each backend.", "Bytes em disco para cada backend."),
-            Query(expr=f"sum by (exporter) ({series(QUEUE_SIZE)})", legend="{{exporter}}"),
+            Query(expr=f"sum by (exporter) ({machine(QUEUE_SIZE)})", legend="{{exporter}}"),
             unit="bytes",
         ),
         lines(
             both("Memory", "Memória"),
             both("Of the collector's process.", "Do processo do collector."),
-            Query(expr=f"max({series(OWN_MEMORY)})", legend=both("resident", "residente")),
+            Query(expr=f"max({machine(OWN_MEMORY)})", legend=both("resident", "residente")),
             unit="bytes",
         ),
     )
@@ -145,12 +149,13 @@ def _traffic(source: Source) -> tuple[Panel, ...]:
 
 def _by_signal(title: Text, metric: str, whose: str) -> Panel:
     """A gate sends to this collector itself, and is left out."""
+    gates = f'{whose}!~".+_gate"'
     return lines(
         title,
         both("Spans, metric points and log records.", "Spans, pontos de métrica e registros de log."),
         *(
             Query(
-                expr=rate(f"{metric}_{items}", f'{whose}!~".+_gate"'),
+                expr=f"sum(rate({machine(f'{metric}_{items}', gates)}[$__rate_interval]))",
                 legend=signal,
                 colour=_COLOURS[signal],
                 dashed=signal == "metrics",
@@ -173,6 +178,7 @@ def _trouble(trouble: str, name: Text, window: str) -> Panel:
             legend="{{signal}}",
             instant=True,
         ),
+        no_value=_NOTHING,
         limits=((1, DARK_RED),),
         decimals=0,
         width=8,

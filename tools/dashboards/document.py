@@ -6,8 +6,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from dashboards.language import translate
-from dashboards.links import UID, path
+from dashboards.links import PLACE, UID, path
 from dashboards.model import BAD, GOOD, Choice, Dashboard, Entry, Panel, Query, Row, Store, both
+from dashboards.promql import ALERTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION: Final = 42
 COLUMNS: Final = 24
-_FIRING: Final = 'ALERTS{alertstate="firing", severity!="none"}'
+_FIRING: Final = f"{ALERTS} > 0"
+_GRAFANA: Final = "13.2.0"
+"""The version that docker-compose.yml takes."""
 _SOURCE_NAMES: Final = {
     Store.PROMETHEUS: both("Prometheus data source", "Fonte de dados Prometheus"),
     Store.LOKI: both("Loki data source", "Fonte de dados Loki"),
     Store.TEMPO: both("Tempo data source", "Fonte de dados Tempo"),
+    Store.VICTORIALOGS: both("VictoriaLogs data source", "Fonte de dados VictoriaLogs"),
 }
 
 
@@ -35,6 +39,8 @@ def document(dashboard: Dashboard, others: Sequence[Dashboard], language: Langua
         language: Which of the two to write.
     """
     written = {
+        "__inputs": [_input(store) for store in dashboard.stores],
+        "__requires": list(_requires(dashboard)),
         "uid": f"{UID}{dashboard.key}{language.uid_ending}",
         "title": dashboard.title,
         "description": dashboard.description,
@@ -60,6 +66,30 @@ def document(dashboard: Dashboard, others: Sequence[Dashboard], language: Langua
     return translated
 
 
+def _input(store: Store) -> dict[str, Any]:
+    """
+    Return what Grafana asks for when the file is imported by hand.
+
+    It puts the answer wherever the name stands as ``${name}``; a provisioned file has a variable of the same name.
+    """
+    return {
+        "name": store.variable,
+        "label": _SOURCE_NAMES[store],
+        "description": "",
+        "type": "datasource",
+        "pluginId": store.value,
+        "pluginName": store.name.capitalize(),
+    }
+
+
+def _requires(dashboard: Dashboard) -> Iterator[dict[str, Any]]:
+    yield {"type": "grafana", "id": "grafana", "name": "Grafana", "version": _GRAFANA}
+    for kind in sorted({panel.kind for row in dashboard.rows for panel in row.panels}):
+        yield {"type": "panel", "id": kind, "name": kind, "version": ""}
+    for store in dashboard.stores:
+        yield {"type": "datasource", "id": store.value, "name": store.name.capitalize(), "version": "1.0.0"}
+
+
 def _firing_alerts() -> dict[str, Any]:
     return {
         "name": both("Firing alerts", "Alertas disparados"),
@@ -77,7 +107,10 @@ def _links(dashboard: Dashboard, others: Sequence[Dashboard]) -> Iterator[dict[s
     for other in others:
         if other is not dashboard:
             carries = dashboard.carries_choices and other.carries_choices
-            yield _page_link(other.title, path(other.key), carries=carries)
+            to = path(other.key)
+            # Where the jobs are others, the place is still the same.
+            url = to if carries else both(to.en + PLACE, to.pt + PLACE)
+            yield _page_link(other.title, url, carries=carries)
     twin = path(dashboard.key)
     other_language = both(twin.pt, twin.en)
     yield _page_link(both("Português", "English"), other_language, carries=True) | {"icon": "bolt"}
@@ -102,10 +135,10 @@ def _variables(dashboard: Dashboard) -> Iterator[dict[str, Any]]:
     for store in dashboard.stores:
         yield {
             "type": "datasource",
-            "name": f"{store}_datasource",
+            "name": store.variable,
             "label": _SOURCE_NAMES[store],
             "query": store.value,
-            "current": {"text": store.value.capitalize(), "value": store.value},
+            "current": {"text": store.name.capitalize(), "value": store.name.lower()},
             "regex": "",
             "hide": 0,
             "refresh": 1,
@@ -156,6 +189,7 @@ def _placed(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
             "title": row.title,
             "collapsed": False,
             "panels": [],
+            **({"repeat": row.each} if row.each else {}),
             "gridPos": {"x": 0, "y": y, "w": COLUMNS, "h": 1},
         }
         y += 1
@@ -200,6 +234,8 @@ def _target(query: Query, name: str) -> dict[str, Any]:
     if query.store is Store.TEMPO:
         search = {"tableType": query.table_type, "limit": 50, "spss": 50} if query.table_type else {}
         return {**common, "queryType": "traceql", "query": query.expr, **search}
+    if query.store is Store.VICTORIALOGS:
+        return {**common, "expr": query.expr, "queryType": "instant", "legendFormat": query.legend}
     if query.store is Store.LOKI:
         return {**common, "expr": query.expr, "queryType": "range", "legendFormat": query.legend}
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dashboards.collector import collector
@@ -11,22 +12,40 @@ from dashboards.flows import flows
 from dashboards.http import http
 from dashboards.language import LANGUAGES
 from dashboards.message import message
+from dashboards.model import Store
 from dashboards.overview import overview
+from dashboards.providers import providers
 from dashboards.quality import quality
 
 if TYPE_CHECKING:
-    from dashboards.model import Dashboard
+    from dashboards.model import Dashboard, Panel, Query
     from whatsself_otel.operations.model import Source
 
 
 def pages(source: Source) -> tuple[Dashboard, ...]:
     """Return every dashboard, in the order in which they are linked."""
-    return (overview(source), quality(source), flows(source), message(source), http(source), collector(source))
+    return (
+        overview(source),
+        quality(source),
+        flows(source),
+        message(source),
+        providers(source),
+        http(source),
+        collector(source),
+    )
 
 
-def documents(source: Source) -> dict[str, dict[str, Any]]:
-    """Return every document by file name."""
+def documents(source: Source, *, logs: Store = Store.LOKI) -> dict[str, dict[str, Any]]:
+    """
+    Return every document by file name.
+
+    Args:
+        source: Name of the service, and limits.
+        logs: Where the lines are: `Store.LOKI` or `Store.VICTORIALOGS`.
+    """
     every = pages(source)
+    if logs is Store.VICTORIALOGS:
+        every = tuple(map(_on_victorialogs, every))
     return {
         f"{page.key}{language.file_ending}.json": document(page, every, language)
         for page in every
@@ -34,6 +53,22 @@ def documents(source: Source) -> dict[str, dict[str, Any]]:
     }
 
 
-def files(source: Source) -> dict[str, str]:
+def _on_victorialogs(page: Dashboard) -> Dashboard:
+    rows = tuple(replace(row, panels=tuple(map(_panel_on_victorialogs, row.panels))) for row in page.rows)
+    stores = tuple(Store.VICTORIALOGS if store is Store.LOKI else store for store in page.stores)
+    return replace(page, rows=rows, stores=stores)
+
+
+def _panel_on_victorialogs(panel: Panel) -> Panel:
+    links = tuple(replace(link, url=link.victorialogs_url or link.url) for link in panel.links)
+    return replace(panel, queries=tuple(map(_query_on_victorialogs, panel.queries)), links=links)
+
+
+def _query_on_victorialogs(query: Query) -> Query:
+    return replace(query, expr=query.logsql, store=Store.VICTORIALOGS) if query.store is Store.LOKI else query
+
+
+def files(source: Source, *, logs: Store = Store.LOKI) -> dict[str, str]:
     """Return every file's text by its name."""
-    return {name: json.dumps(each, indent=2, ensure_ascii=False) + "\n" for name, each in documents(source).items()}
+    found = documents(source, logs=logs)
+    return {name: json.dumps(each, indent=2, ensure_ascii=False) + "\n" for name, each in found.items()}

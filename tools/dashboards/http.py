@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dashboards.links import logs_link, traces_link
+from dashboards.logs import of_levels
 from dashboards.model import BAD, BLUE, DARK_RED, GREY, ORANGE, SKY, Dashboard, Panel, Query, Row, both
 from dashboards.panels import bars, lines, log_lines, stat
-from dashboards.promql import increase, logs, quantile, rate, ratio, series
+from dashboards.promql import increase, quantile, rate, ratio, series
 from dashboards.variables import service_choices
 from whatsself_otel.catalogue import (
     DB_POOL_IN_USE,
@@ -49,7 +50,7 @@ def http(source: Source) -> Dashboard:
         rows=(
             Row(title="HTTP", panels=_http(source)),
             Row(title=both("Database", "Banco de dados"), panels=_database()),
-            Row(title=both("Process and logs", "Processo e logs"), panels=_process(source)),
+            Row(title=both("Process and logs", "Processo e logs"), panels=_process()),
         ),
     )
 
@@ -95,7 +96,7 @@ def _http(source: Source) -> tuple[Panel, ...]:
             links=(
                 logs_link(
                     both("Errors of this time", "Erros deste período"),
-                    logs(source, '| detected_level =~ "error|fatal"'),
+                    of_levels("error", "fatal"),
                 ),
                 traces_link(
                     both("Failed requests of this time", "Requisições com erro deste período"),
@@ -201,7 +202,7 @@ def _database() -> tuple[Panel, ...]:
     )
 
 
-def _process(source: Source) -> tuple[Panel, ...]:
+def _process() -> tuple[Panel, ...]:
     return (
         lines(
             both("Event-loop lag of each worker", "Atraso do event loop de cada worker"),
@@ -218,6 +219,6 @@ def _process(source: Source) -> tuple[Panel, ...]:
         log_lines(
             both("Warnings and errors", "Avisos e erros"),
             both("A line opens to its trace.", "Uma linha abre o seu trace."),
-            logs(source, '| detected_level =~ "warn|error|fatal"'),
+            of_levels("warn", "error", "fatal").chosen(),
         ),
     )

@@ -10,9 +10,12 @@ from urllib.parse import quote
 from dashboards.model import Link, Store, both
 
 if TYPE_CHECKING:
+    from dashboards.logs import Lines
     from whatsself_otel.catalogue import Text
 
 UID: Final = "whatsself-"
+PLACE: Final = "?${environment:queryparam}&${namespace:queryparam}"
+"""Hands on the chosen place alone, in the form in which Grafana writes an address."""
 _VARIABLE: Final = re.compile(r"%24%7B(\w+)%7D")
 
 
@@ -21,9 +24,14 @@ def path(key: str) -> Text:
     return both(f"/d/{UID}{key}", f"/d/{UID}{key}-pt")
 
 
-def logs_link(title: Text, expr: str) -> Link:
-    """Return a link to the log lines of *expr* in the page's time range."""
-    return Link(title=title, url=_explore(Store.LOKI, {"refId": "A", "expr": expr, "queryType": "range"}))
+def logs_link(title: Text, lines: Lines) -> Link:
+    """Return a link to the chosen of *lines* in the page's time range."""
+    chosen = lines.chosen()
+    return Link(
+        title=title,
+        url=_explore(Store.LOKI, {"refId": "A", "expr": chosen.logql, "queryType": "range"}),
+        victorialogs_url=_explore(Store.VICTORIALOGS, {"refId": "A", "expr": chosen.logsql, "queryType": "instant"}),
+    )
 
 
 def traces_link(title: Text, expr: str) -> Link:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from dashboards.logs import Lines
 from dashboards.model import DARK_RED, Dashboard, Entry, Panel, Query, Row, Store, both
 from dashboards.panels import found_traces, lines, log_lines
-from dashboards.promql import logs, rate, series
+from dashboards.promql import of_each_session, rate
 from dashboards.variables import service_choices
 from whatsself_otel.catalogue import (
     CONTACT_ID,
@@ -25,7 +26,10 @@ TRACE: Final = "traceId"
 _NOTHING: Final = both("nothing found: type one of the ids above", "nada encontrado: digite um dos ids acima")
 # An empty box finds nothing: no span has an empty id, and a line without the field is left out by the first half.
 _SPANS: Final = " || ".join(f'span.{name} = "${{{name}}}"' for name in IDS)
-_LINES: Final = " or ".join(f'({name} != "" and {name} = "${{{name}}}")' for name in IDS)
+_LINES: Final = Lines(
+    logql="| " + " or ".join(f'({name} != "" and {name} = "${{{name}}}")' for name in IDS),
+    logsql="(" + " or ".join(f'({name}:* {name}:="${{{name}}}")' for name in IDS) + ")",
+)
 
 
 def message(source: Source) -> Dashboard:
@@ -42,7 +46,7 @@ def message(source: Source) -> Dashboard:
         stores=(Store.PROMETHEUS, Store.LOKI, Store.TEMPO),
         rows=(
             Row(title=both("Traces", "Traces"), panels=_traces()),
-            Row(title=both("Timeline", "Linha do tempo"), panels=_timeline(source)),
+            Row(title=both("Timeline", "Linha do tempo"), panels=_timeline()),
             Row(title=both("Around that time", "Naquele momento"), panels=_around()),
         ),
     )
@@ -75,7 +79,7 @@ def _traces() -> tuple[Panel, ...]:
     )
 
 
-def _timeline(source: Source) -> tuple[Panel, ...]:
+def _timeline() -> tuple[Panel, ...]:
     return (
         found_traces(
             both("Spans", "Spans"),
@@ -93,7 +97,7 @@ def _timeline(source: Source) -> tuple[Panel, ...]:
                 "Of every process that worked on it. A line opens to its trace.",
                 "De todo processo que trabalhou nela. Uma linha abre o seu trace.",
             ),
-            logs(source, f"| {_LINES}"),
+            _LINES.chosen(),
             oldest_first=True,
             no_value=_NOTHING,
             height=12,
@@ -106,7 +110,7 @@ def _around() -> tuple[Panel, ...]:
         lines(
             both("Queue", "Fila"),
             both("Messages waiting to be sent.", "Mensagens à espera de envio."),
-            Query(expr=f"max({series(QUEUE_DEPTH)})", legend=both("waiting", "na fila")),
+            Query(expr=f"sum({of_each_session(QUEUE_DEPTH)})", legend=both("waiting", "na fila")),
             decimals=0,
         ),
         lines(

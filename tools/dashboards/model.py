@@ -16,16 +16,22 @@ Words = Text | str
 
 
 class Store(StrEnum):
-    """A kind of data source; its variable is ``NAME_datasource``, its provisioned uid its name."""
+    """A kind of data source, by the id of Grafana's plugin; its provisioned uid is its name."""
 
     PROMETHEUS = "prometheus"
     LOKI = "loki"
     TEMPO = "tempo"
+    VICTORIALOGS = "victoriametrics-logs-datasource"
+
+    @property
+    def variable(self) -> str:
+        """Name of the variable that chooses it."""
+        return f"{self.name.lower()}_datasource"
 
     @property
     def reference(self) -> dict[str, str]:
         """What a panel or query writes to name the chosen data source."""
-        return {"type": self.value, "uid": f"${{{self.value}_datasource}}"}
+        return {"type": self.value, "uid": f"${{{self.variable}}}"}
 
 
 # Okabe and Ito's palette, which people with any colour vision tell apart; dark red for what is bad.
@@ -59,6 +65,8 @@ class Query:
     legend: Words = ""
     """Name of its series; may hold ``{{label}}``."""
     store: Store = Store.PROMETHEUS
+    logsql: str = ""
+    """The same of VictoriaLogs, where *expr* is LogQL."""
     instant: bool = False
     """Asks for the value at the end of the time range, and for nothing before it."""
     exemplars: bool = False
@@ -118,6 +126,8 @@ class Link:
 
     title: Text
     url: Words
+    victorialogs_url: Words = ""
+    """Where it leads when VictoriaLogs holds the logs, if elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +136,8 @@ class Row:
 
     title: Words
     panels: tuple[Panel, ...]
+    each: str = ""
+    """Name of a variable: Grafana shows the row once for each of its chosen values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

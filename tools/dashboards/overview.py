@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dashboards.links import logs_link, traces_link
+from dashboards.logs import EVENTS, of_levels
 from dashboards.model import (
     BAD,
     CAUTION,
@@ -21,14 +22,24 @@ from dashboards.model import (
     both,
 )
 from dashboards.panels import bars, lines, log_lines, stat, states_over_time
-from dashboards.promql import equal, increase, logs, rate, ratio, recorded, series
+from dashboards.promql import (
+    ALERTS,
+    EACH_SESSION,
+    SESSION_LEGEND,
+    equal,
+    increase,
+    of_each_session,
+    rate,
+    ratio,
+    recorded,
+    series,
+)
 from dashboards.variables import service_choices
 from whatsself_otel.catalogue import (
     CB_CONTACTS,
     CB_STATE_GLOBAL,
     DB_POOL_IN_USE,
     DB_POOL_MAX,
-    EVENT,
     EVENT_LOOP_LAG,
     MESSAGES_INBOUND,
     MESSAGES_OUTBOUND,
@@ -68,7 +79,7 @@ BREAKER_STATES: Final = (
     State(value=1, words=both("… half-open", "… meio-aberto"), colour=CAUTION),
     State(value=2, words=both("✖ open", "✖ aberto"), colour=BAD),
 )
-_ALERT_COUNT: Final = 'count(ALERTS{alertstate="firing", severity!="none"}) or vector(0)'
+_ALERT_COUNT: Final = f"count({ALERTS}) or vector(0)"
 _NO_TRAFFIC: Final = both("no traffic", "sem tráfego")
 
 
@@ -85,7 +96,8 @@ def overview(source: Source) -> Dashboard:
         rows=(
             Row(title=both("Now", "Agora"), panels=_now(source)),
             Row(title=both("Sending", "Envios"), panels=_sending(source)),
-            Row(title=both("Session", "Sessão"), panels=_session(source)),
+            Row(title=both("Session", "Sessão"), panels=_session()),
+            Row(title=both("Session $session", "Sessão $session"), panels=_one_session(source), each="session"),
             Row(title=both("Risk and process", "Risco e processo"), panels=_process(source)),
         ),
     )
@@ -95,13 +107,13 @@ def _session_code() -> str:
     codes = {state: code for code, state in enumerate(_RISING, start=1)}
     states = {state: series(WHATSAPP_SESSION_STATE, equal("state", state)) for state in SESSION_STATE.values}
     terms = (f"{codes[state]} * {selector}" for state, selector in states.items())
-    return f"max by (session) ({' or '.join(terms)})"
+    return f"max by ({EACH_SESSION}) ({' or '.join(terms)})"
 
 
 def _to_drain(source: Source) -> str:
     window = source["queue.backlog_window"]
     a_minute = f"{increase(MESSAGES_OUTBOUND, window)} / {minutes(window)}"
-    return f"max({series(QUEUE_DEPTH)}) / clamp_min({a_minute} or vector(0), 1 / 60)"
+    return f"sum({of_each_session(QUEUE_DEPTH)}) / clamp_min({a_minute} or vector(0), 1 / 60)"
 
 
 def _now(source: Source) -> tuple[Panel, ...]:
@@ -113,7 +125,7 @@ def _now(source: Source) -> tuple[Panel, ...]:
                 "A session that shows a QR code is not connected.",
                 "Uma sessão que mostra QR code não está conectada.",
             ),
-            Query(expr=_session_code(), legend="{{session}}", instant=True),
+            Query(expr=_session_code(), legend=SESSION_LEGEND, instant=True),
             states=SESSION_STATES,
             width=5,
         ),
@@ -124,7 +136,9 @@ def _now(source: Source) -> tuple[Panel, ...]:
                 "Desde a emissão do código à espera. O código em si nunca aparece aqui: quem o lê assume a conta.",
             ),
             Query(
-                expr=f"time() - max by (session) ({series(WHATSAPP_QR_ISSUED)} > 0)", legend="{{session}}", instant=True
+                expr=f"time() - max by ({EACH_SESSION}) ({series(WHATSAPP_QR_ISSUED)} > 0)",
+                legend=SESSION_LEGEND,
+                instant=True,
             ),
             unit="s",
             decimals=0,
@@ -144,7 +158,7 @@ def _now(source: Source) -> tuple[Panel, ...]:
         stat(
             both("Contacts held back", "Contatos retidos"),
             both("Contacts whose own breaker is not closed.", "Contatos cujo próprio disjuntor não está fechado."),
-            Query(expr=f"sum(max by (state) ({series(CB_CONTACTS)}))", instant=True),
+            Query(expr=f"sum(max by (deployment_environment_name, job, state) ({series(CB_CONTACTS)}))", instant=True),
             decimals=0,
             no_value=both("none", "nenhum"),
             width=3,
@@ -174,10 +188,10 @@ def _now(source: Source) -> tuple[Panel, ...]:
         stat(
             both("Queue", "Fila"),
             both(
-                "Messages waiting to be sent, and how long the oldest has; workers share one queue.",
-                "Mensagens à espera de envio, e há quanto tempo a mais antiga; os workers compartilham uma fila.",
+                "Messages waiting to be sent, and how long the oldest has; the workers of a session share one queue.",
+                "Mensagens na fila, e há quanto tempo a mais antiga; os workers de uma sessão dividem uma fila.",
             ),
-            Query(expr=f"max({series(QUEUE_DEPTH)})", legend=both("waiting", "na fila"), instant=True),
+            Query(expr=f"sum({of_each_session(QUEUE_DEPTH)})", legend=both("waiting", "na fila"), instant=True),
             Query(
                 expr=f"max({series(QUEUE_OLDEST_AGE)})", legend=both("oldest", "mais antiga"), instant=True, unit="s"
             ),
@@ -242,7 +256,7 @@ def _sending(source: Source) -> tuple[Panel, ...]:
             links=(
                 logs_link(
                     both("Warnings and errors of this time", "Avisos e erros deste período"),
-                    logs(source, '| detected_level =~ "warn|error|fatal"'),
+                    of_levels("warn", "error", "fatal"),
                 ),
                 traces_link(
                     both("Failed sends of this time", "Envios com falha deste período"),
@@ -252,8 +266,8 @@ def _sending(source: Source) -> tuple[Panel, ...]:
         ),
         lines(
             both("Queue over time", "Fila ao longo do tempo"),
-            both("Messages waiting to be sent.", "Mensagens à espera de envio."),
-            Query(expr=f"max({series(QUEUE_DEPTH)})", legend=both("waiting", "na fila")),
+            both("Messages waiting to be sent, of each session.", "Mensagens à espera de envio, de cada sessão."),
+            Query(expr=of_each_session(QUEUE_DEPTH), legend=SESSION_LEGEND),
             decimals=0,
         ),
         bars(
@@ -272,12 +286,12 @@ def _sending(source: Source) -> tuple[Panel, ...]:
     )
 
 
-def _session(source: Source) -> tuple[Panel, ...]:
+def _session() -> tuple[Panel, ...]:
     return (
         states_over_time(
             both("Session over time", "Sessão ao longo do tempo"),
             both("What each session was, and when.", "O que cada sessão foi, e quando."),
-            Query(expr=_session_code(), legend="{{session}}"),
+            Query(expr=_session_code(), legend=SESSION_LEGEND),
             states=SESSION_STATES,
         ),
         bars(
@@ -301,7 +315,50 @@ def _session(source: Source) -> tuple[Panel, ...]:
                 "Connected, disconnected, QR updated, expired. A line opens to its trace.",
                 "Conectada, desconectada, QR atualizado, expirada. Uma linha abre o seu trace.",
             ),
-            logs(source, f'| {EVENT} != ""'),
+            EVENTS.chosen(of_session=True),
+        ),
+    )
+
+
+def _one_session(source: Source) -> tuple[Panel, ...]:
+    window = source["sending.window"]
+    failed = increase(MESSAGES_OUTBOUND_FAILED, window)
+    total = increase(MESSAGES_OUTBOUND, window)
+    return (
+        stat(
+            both(f"Failed in {window}", f"Falhas em {window}"),
+            both(
+                "Share of this session's finished attempts that failed, and how many attempts that is out of.",
+                "Parcela das tentativas concluídas desta sessão que falhou, e de quantas tentativas.",
+            ),
+            Query(expr=ratio(failed, total), legend=both("failed", "falhas"), instant=True, unit="percentunit"),
+            Query(expr=f"round({total})", legend=both("attempts (n)", "tentativas (n)"), instant=True, colour=GREY),
+            no_value=_NO_TRAFFIC,
+            height=8,
+        ),
+        lines(
+            both("Messages a minute", "Mensagens por minuto"),
+            both("Of this session alone.", "Só desta sessão."),
+            Query(expr=f"60 * {rate(MESSAGES_OUTBOUND)}", legend=both("sent or failed", "enviadas ou com falha")),
+            Query(
+                expr=f"60 * {rate(MESSAGES_OUTBOUND_FAILED)}",
+                legend=both("failed", "com falha"),
+                colour=DARK_RED,
+                dashed=True,
+            ),
+            Query(expr=f"60 * {rate(MESSAGES_INBOUND)}", legend=both("received", "recebidas"), colour=SKY),
+            no_value=_NO_TRAFFIC,
+            width=10,
+        ),
+        lines(
+            both("Waiting", "Na fila"),
+            both(
+                "This session's queue, or the one that serves all sessions.",
+                "A fila desta sessão, ou a que serve a todas as sessões.",
+            ),
+            Query(expr=f"sum({of_each_session(QUEUE_DEPTH)})", legend=both("waiting", "na fila")),
+            decimals=0,
+            width=8,
         ),
     )
 

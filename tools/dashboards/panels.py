@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dashboards.model import Panel, Query, Store, both
 
 if TYPE_CHECKING:
+    from dashboards.logs import Lines
     from whatsself_otel.catalogue import Text
 
 _LAST: Final = {"calcs": ["lastNotNull"], "fields": "", "values": False}
@@ -76,7 +77,7 @@ def states_over_time(title: Text, description: Text, *queries: Query, **more: An
     )
 
 
-def log_lines(title: Text, description: Text, expr: str, *, oldest_first: bool = False, **more: Any) -> Panel:
+def log_lines(title: Text, description: Text, lines: Lines, *, oldest_first: bool = False, **more: Any) -> Panel:
     """Return log lines; each opens to its fields, and its trace."""
     options = {
         "showTime": True,
@@ -87,7 +88,7 @@ def log_lines(title: Text, description: Text, expr: str, *, oldest_first: bool =
         "sortOrder": "Ascending" if oldest_first else "Descending",
     }
     size = {"width": 24, "height": 9, "no_value": _NO_LINES, **more}
-    query = Query(expr=expr, store=Store.LOKI)
+    query = Query(expr=lines.logql, logsql=lines.logsql, store=Store.LOKI)
     return Panel(kind="logs", title=title, description=description, queries=(query,), options=options, **size)
 
 

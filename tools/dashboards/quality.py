@@ -13,6 +13,7 @@ from dashboards.model import (
     GREY,
     ORANGE,
     PURPLE,
+    SKY,
     Dashboard,
     Panel,
     Query,
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 BUDGET: Final = "slo:budget_remaining:ratio"
 SLO: Final = "slo"
 _RANGE: Final = "$__range"
+_WINDOW: Final = "6h"
+"""Long enough for a business of some messages an hour to have tens of first responses in it."""
 _NOBODY: Final = both("nobody wrote", "ninguém escreveu")
 _NO_EVENTS: Final = both("no events yet", "ainda sem eventos")
 _SLO_COLOURS: Final = {API: BLUE, FIRST_RESPONSE: ORANGE, SEND: GREEN, RECOVERY: PURPLE}
@@ -191,12 +194,18 @@ def _first_response(source: Source) -> tuple[Panel, ...]:
             no_value=_NOBODY,
         ),
         lines(
-            both(f"First response, P95 (objective {seconds} s)", f"Primeira resposta, P95 (objetivo {seconds} s)"),
             both(
+                f"First response of {_WINDOW}, P95 (objective {seconds} s)",
+                f"Primeira resposta em {_WINDOW}, P95 (objetivo {seconds} s)",
+            ),
+            both(
+                f"Of the {_WINDOW} before each point: of the few first responses of an hour a percentile is noise. "
                 "Dots are traces: click one to open that conversation's trace.",
+                f"Das {_WINDOW} antes de cada ponto: das poucas primeiras respostas de uma hora, um percentil é ruído. "
                 "Os pontos são traces: clique para abrir o trace da conversa.",
             ),
-            Query(expr=quantile(0.95, FIRST_RESPONSE_LATENCY, "$__rate_interval"), legend="P95", exemplars=True),
+            Query(expr=quantile(0.5, FIRST_RESPONSE_LATENCY, _WINDOW), legend="P50", colour=SKY),
+            Query(expr=quantile(0.95, FIRST_RESPONSE_LATENCY, _WINDOW), legend="P95", exemplars=True),
             unit="s",
             limits=((seconds, ORANGE),),
             no_value=_NOBODY,
@@ -211,18 +220,21 @@ def _first_response(source: Source) -> tuple[Panel, ...]:
 
 
 def _deliveries() -> tuple[Panel, ...]:
-    failed, total = increase(MESSAGES_OUTBOUND_FAILED, "1d"), increase(MESSAGES_OUTBOUND, "1d")
+    total = increase(MESSAGES_OUTBOUND, "1d")
+    # Grafana asks for midnights: each bar is of the day that begins there, not of the one that ends.
+    day = "1d offset -1d"
+    day_failed, day_total = increase(MESSAGES_OUTBOUND_FAILED, day), increase(MESSAGES_OUTBOUND, day)
     opted_in = increase(CONTACT_CONSENT, _RANGE, 'action="opt_in"')
     opted_out = increase(CONTACT_CONSENT, _RANGE, 'action="opt_out"')
     return (
         lines(
             both("Deliveries a day", "Entregas por dia"),
             both(
-                "Finished attempts of the 24 hours before each bar that did not fail.",
-                "Tentativas concluídas sem falha nas 24 horas antes de cada barra.",
+                "Finished attempts that did not fail; each bar stands over its own day, the last over today so far.",
+                "Tentativas concluídas sem falha; cada barra fica sobre o próprio dia, a última sobre o de hoje.",
             ),
-            Query(expr=f"round({total} - ({failed} or 0 * {total}))", legend=both("sent", "enviadas")),
-            custom={"drawStyle": "bars", "fillOpacity": 60, "lineWidth": 1},
+            Query(expr=f"round({day_total} - ({day_failed} or 0 * {day_total}))", legend=both("sent", "enviadas")),
+            custom={"drawStyle": "bars", "barAlignment": 1, "fillOpacity": 60, "lineWidth": 1},
             interval="1d",
             decimals=0,
         ),

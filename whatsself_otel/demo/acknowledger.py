@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from whatsself_otel import resume_context
 from whatsself_otel.demo.models import Job, Message
+from whatsself_otel.whatsapp.events import DEFAULT_SESSION
 
 if TYPE_CHECKING:
     from whatsself_otel.demo.database import Sessions
@@ -33,12 +34,14 @@ class Acknowledger:
         sessions: Database sessions.
         metrics: Where they are counted.
         tracer: Makes the spans.
+        session: Name of the WhatsApp session that sent them.
     """
 
     client: WhatsAppClient
     sessions: Sessions
     metrics: WhatsSelfMetrics
     tracer: Tracer
+    session: str = DEFAULT_SESSION
 
     async def run(self) -> None:
         """Work until cancelled; one acknowledgement that fails does not stop the others."""
@@ -67,12 +70,14 @@ class Acknowledger:
     def _count(self, ack: Ack) -> None:
         if ack.status == "failed":
             reason = ack.reason or "other"
-            self.metrics.message_failed(reason=reason, stage="delivery", message_id=ack.provider_id)
+            self.metrics.message_failed(
+                reason=reason, stage="delivery", message_id=ack.provider_id, session=self.session
+            )
             if ack.provider_id in self.client.answers:
                 self.metrics.first_response_failed()
             logger.error("Message failed after it was accepted", extra={"reason": reason})
         else:
-            self.metrics.message_delivered(status=ack.status, message_id=ack.provider_id)
+            self.metrics.message_delivered(status=ack.status, message_id=ack.provider_id, session=self.session)
             logger.info("Message %s", ack.status, extra={"status": ack.status})
         if ack.status in {"read", "failed"}:
             self.client.answers.discard(ack.provider_id)

@@ -16,6 +16,7 @@ from whatsself_otel.demo.database import Sessions, lock
 from whatsself_otel.demo.flows import FlowRun, first_key, match_trigger, plan_run
 from whatsself_otel.demo.identifiers import new_id
 from whatsself_otel.demo.models import Contact, Flow, FlowStep, Message, Trigger
+from whatsself_otel.whatsapp.events import DEFAULT_SESSION
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -62,6 +63,7 @@ class Conversations:
         queue: Where replies go.
         metrics: Where events are counted.
         tracer: Makes the spans of the domain.
+        session: Name of the WhatsApp session that the messages come by.
         clock: Seconds since the epoch.
     """
 
@@ -69,6 +71,7 @@ class Conversations:
     queue: SendQueue
     metrics: WhatsSelfMetrics
     tracer: Tracer
+    session: str = DEFAULT_SESSION
     clock: Callable[[], float] = time.time
 
     async def receive(self, inbound: Inbound) -> Receipt:
@@ -89,7 +92,9 @@ class Conversations:
                 replies = await self._answer(session, contact, message, later)
         with message_context(contact_id=contact.id, message_id=message.id):
             # The reply may leave by another worker, so the wait is kept in the contact's row, not in this process.
-            self.metrics.message_inbound(kind=inbound.kind, contact_id=contact.id, expects_reply=False)
+            self.metrics.message_inbound(
+                kind=inbound.kind, contact_id=contact.id, expects_reply=False, session=self.session
+            )
             for count in later:
                 count()
         return Receipt(contact_id=contact.id, message_id=message.id, reply_ids=tuple(reply.id for reply in replies))

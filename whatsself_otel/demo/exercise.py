@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsself_otel.demo.provider import webhooks
+from whatsself_otel.whatsapp.events import DEFAULT_SESSION
 
 if TYPE_CHECKING:
     import httpx
@@ -29,10 +30,12 @@ class Exercise:
     Args:
         client: Talks to the demo.
         patience_s: Seconds to wait for each thing that has to happen.
+        session: The demo's DEMO_SESSION.
     """
 
     client: httpx.AsyncClient
     patience_s: float = 30.0
+    session: str = DEFAULT_SESSION
     _contacts: dict[int, str] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -58,7 +61,7 @@ class Exercise:
     async def _hear_from_the_provider(self) -> None:
         """Let a reply fail after it was accepted, and a provider tell the rest, one thing twice and one cut short."""
         await self._wait_for(await self._write(6, "precos", fails_with="undeliverable"))
-        for webhook in [*(told := webhooks()), told[0]]:
+        for webhook in [*(told := webhooks(self.session)), told[0]]:
             await self._post("/webhook/whatsapp", webhook)
         await self.client.post("/webhook/whatsapp", content=b'{"object": "whatsapp_busin')
 

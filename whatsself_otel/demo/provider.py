@@ -5,21 +5,29 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
+from whatsself_otel.whatsapp.events import DEFAULT_SESSION
+
 _ACCOUNT: Final = "100000000000900"
-_NUMBER: Final = {"display_phone_number": "5511980000099", "phone_number_id": "main"}
+_NUMBER: Final = {"display_phone_number": "5511980000099", "phone_number_id": DEFAULT_SESSION}
 _PHONE: Final = "5511980000001"
 
 
-def webhooks() -> list[dict[str, Any]]:
-    """Return a template that is paused, a number that is rated, a limit, a billed message and a call."""
+def webhooks(session: str = DEFAULT_SESSION) -> list[dict[str, Any]]:
+    """
+    Return a template that is paused, a number that is rated, a limit, a billed message and a call.
+
+    Args:
+        session: Which of the business's numbers they are about.
+    """
+    number = {**_NUMBER, "phone_number_id": session}
     template = {"message_template_id": 100000000000901, "message_template_name": "novidades"}
     return [
-        _webhook("messages", {"metadata": _NUMBER, "statuses": [_billed()]}),
+        _webhook("messages", {"metadata": number, "statuses": [_billed()]}),
         _webhook(
             "message_template_status_update", {"event": "PAUSED", **template, "message_template_language": "pt_BR"}
         ),
-        _webhook("phone_number_quality_update", {**_NUMBER, "event": "FLAGGED", "current_limit": "TIER_1K"}),
-        _webhook("calls", {"metadata": _NUMBER, "calls": [_call("connect"), _call("terminate")]}),
+        _webhook("phone_number_quality_update", {**number, "event": "FLAGGED", "current_limit": "TIER_1K"}),
+        _webhook("calls", {"metadata": number, "calls": [_call("connect"), _call("terminate")]}),
     ]
 
 

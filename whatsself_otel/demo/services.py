@@ -53,7 +53,8 @@ class Services:
     def build(cls, settings: DemoSettings, engine: AsyncEngine, telemetry: Telemetry) -> Self:
         """Connect the parts; nothing runs yet."""
         metrics, tracer, sessions = telemetry.metrics, telemetry.tracer, open_sessions(engine)
-        session = WhatsAppSession(sessions, metrics, reconnect_s=settings.reconnect_s)
+        name = settings.session
+        session = WhatsAppSession(sessions, metrics, reconnect_s=settings.reconnect_s, session=name)
         client = WhatsAppClient(session.is_connected, send_s=settings.send_s)
         queue = SendQueue(sessions, pace=settings.pace, lease_s=settings.lease_s)
         breakers = BreakerBoard(settings.breaker, _teller(metrics))
@@ -65,18 +66,26 @@ class Services:
             sessions=sessions,
             unanswered_after_s=settings.unanswered_after_s,
         )
-        metrics.observe_queue(depth=lambda: monitor.size.depth, oldest_age=lambda: monitor.size.oldest_age_s)
+        metrics.observe_queue(
+            depth=lambda: monitor.size.depth, oldest_age=lambda: monitor.size.oldest_age_s, session=name
+        )
         return cls(
             settings=settings,
             engine=engine,
             sessions=sessions,
             session=session,
             client=client,
-            conversations=Conversations(sessions=sessions, queue=queue, metrics=metrics, tracer=tracer),
+            conversations=Conversations(sessions=sessions, queue=queue, metrics=metrics, tracer=tracer, session=name),
             worker=Worker(
-                queue=queue, client=client, breakers=breakers, metrics=metrics, tracer=tracer, poll_s=settings.poll_s
+                queue=queue,
+                client=client,
+                breakers=breakers,
+                metrics=metrics,
+                tracer=tracer,
+                poll_s=settings.poll_s,
+                session=name,
             ),
-            acknowledger=Acknowledger(client=client, sessions=sessions, metrics=metrics, tracer=tracer),
+            acknowledger=Acknowledger(client=client, sessions=sessions, metrics=metrics, tracer=tracer, session=name),
             monitor=monitor,
         )
 

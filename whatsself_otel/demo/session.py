@@ -12,6 +12,7 @@ from whatsself_otel.catalogue import EVENT
 from whatsself_otel.demo.database import Sessions, lock
 from whatsself_otel.demo.identifiers import new_id
 from whatsself_otel.demo.models import SessionRow
+from whatsself_otel.whatsapp.events import DEFAULT_SESSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger("whatsself.session")
 
-SESSION_NAME: Final = "main"
 _OWNED_S: Final = 3.0
 """Seconds after which another worker takes the session over from one that died."""
 
@@ -75,11 +75,13 @@ class WhatsAppSession:
         metrics: WhatsSelfMetrics,
         *,
         reconnect_s: float,
+        session: str = DEFAULT_SESSION,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.state = _STARTING.state
         self._sessions = sessions
         self._metrics = metrics
+        self._session = session
         self._reconnect_s = reconnect_s
         self._clock = clock
         self._name = new_id()
@@ -136,19 +138,19 @@ class WhatsAppSession:
     def _tell(self, transition: Transition, *, is_news: bool) -> None:
         # A worker that takes the session over knows how it stands, but did not see it happen.
         if is_news and transition.lost_by:
-            self._metrics.session_disconnected(session=SESSION_NAME, reason=transition.lost_by)
+            self._metrics.session_disconnected(session=self._session, reason=transition.lost_by)
         if transition.state == "qr_pending":
-            self._metrics.qr_issued(session=SESSION_NAME)
-        self._metrics.session_state(session=SESSION_NAME, state=transition.state)
+            self._metrics.qr_issued(session=self._session)
+        self._metrics.session_state(session=self._session, state=transition.state)
         if is_news:
-            with message_context(session=SESSION_NAME):
+            with message_context(session=self._session):
                 logger.log(transition.level, "WhatsApp session %s", transition.state, extra={EVENT: transition.event})
 
     async def _row(self, session: AsyncSession) -> SessionRow:
         await lock(session, "session")
-        row = await session.get(SessionRow, SESSION_NAME)
+        row = await session.get(SessionRow, self._session)
         if row is None:
-            row = SessionRow(name=SESSION_NAME, action=_START, version=0)
+            row = SessionRow(name=self._session, action=_START, version=0)
             session.add(row)
             await session.flush()
         return row

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
+from whatsself_otel.whatsapp.events import DEFAULT_SESSION
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -59,6 +61,8 @@ class DemoSettings:
     """Seconds from a lost connection to the next one. Env: DEMO_RECONNECT_S."""
     unanswered_after_s: float = 120.0
     """Seconds of silence after which a waiting contact counts as unanswered. Env: DEMO_UNANSWERED_AFTER_S."""
+    session: str = DEFAULT_SESSION
+    """Internal name of its WhatsApp session. Env: DEMO_SESSION."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -79,6 +83,7 @@ class DemoSettings:
             send_s=float(environ.get("DEMO_SEND_S", "0.02")),
             reconnect_s=float(environ.get("DEMO_RECONNECT_S", "3")),
             unanswered_after_s=float(environ.get("DEMO_UNANSWERED_AFTER_S", "120")),
+            session=environ.get("DEMO_SESSION") or DEFAULT_SESSION,
         )
 
 

@@ -15,6 +15,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from whatsself_otel import resume_context
 from whatsself_otel.demo.queue import Claim, Outcome, SendQueue
 from whatsself_otel.demo.whatsapp import SendError, SessionDownError, WhatsAppClient
+from whatsself_otel.whatsapp.events import DEFAULT_SESSION
 
 if TYPE_CHECKING:
     from whatsself_otel.demo.breaker import BreakerBoard
@@ -38,6 +39,7 @@ class Worker:
         metrics: Where finished attempts are counted.
         tracer: Makes the spans.
         poll_s: Seconds between two looks at an empty queue.
+        session: Name of the WhatsApp session that sends.
     """
 
     queue: SendQueue
@@ -46,6 +48,7 @@ class Worker:
     metrics: WhatsSelfMetrics
     tracer: Tracer
     poll_s: float
+    session: str = DEFAULT_SESSION
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -119,10 +122,17 @@ class Worker:
 
     def _count(self, claim: Claim, outcome: Outcome, first_response_s: float | None) -> None:
         if outcome.reason:
-            self.metrics.message_failed(reason=outcome.reason, origin=claim.origin, contact_id=claim.contact_id)
+            self.metrics.message_failed(
+                reason=outcome.reason, origin=claim.origin, contact_id=claim.contact_id, session=self.session
+            )
             logger.error("Message to %s failed", claim.phone, extra={"reason": outcome.reason})
         else:
-            self.metrics.message_sent(origin=claim.origin, contact_id=claim.contact_id, message_id=claim.provider_id)
+            self.metrics.message_sent(
+                origin=claim.origin,
+                contact_id=claim.contact_id,
+                message_id=claim.provider_id,
+                session=self.session,
+            )
             logger.info("Message sent to %s", claim.phone, extra={"origin": claim.origin, "attempt": claim.attempts})
         if first_response_s is not None:
             self.metrics.first_response(first_response_s)

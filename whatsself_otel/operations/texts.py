@@ -11,11 +11,19 @@ if TYPE_CHECKING:
 _PLACE: Final = re.compile(r"<(%?)([a-z_.]+)>")
 
 
-_CHOSEN: Final = "?" + "&".join(
-    f"var-{variable}={{{{ $labels.{label} | urlquery }}}}"
-    for variable, label in (("job", "job"), ("environment", "deployment_environment_name"), ("session", "session"))
+_VARIABLES: Final = {
+    "job": "job",
+    "environment": "deployment_environment_name",
+    "namespace": "service_namespace",
+    "service": "service_name",
+    "session": "session",
+}
+# A variable that is given without a value would choose what has no such label: nothing.
+_CHOSEN: Final = "?from=now-6h&to=now" + "".join(
+    f"{{{{ with $labels.{label} }}}}&var-{variable}={{{{ . | urlquery }}}}{{{{ end }}}}"
+    for variable, label in _VARIABLES.items()
 )
-"""What a dashboard shows when it is opened from an alert."""
+"""What a dashboard shows when it is opened from an alert; a message about the alert has the alert's own time."""
 
 
 def fill(text: str, source: Source) -> str:
