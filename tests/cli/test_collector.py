@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import signal
 import subprocess
 import sys
@@ -209,6 +211,45 @@ class TestRealCollector:
 
         assert main(["collector", "validate", "--config", str(tmp_path / "bad.yaml")]) == 1
         assert "no_such_exporter" in capfd.readouterr().err
+
+    @pytest.mark.parametrize("words", [[], ["--secure", "--sampling"], ["--scale", "kafka-consumer"]])
+    def test_one_portable_file_keeps_its_variables_and_is_valid(
+        self, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        vendors = ["--vendor", "local", "--vendor", "honeycomb"]
+        assert main(["collector", "print", "--portable", *vendors, *words]) == 0
+        text = capfd.readouterr().out
+        (tmp_path / "one.yaml").write_text(text)
+
+        for name in ("HONEYCOMB_API_KEY", "OTELCOL_TLS_CERT_FILE", "OTELCOL_TLS_KEY_FILE", "OTELCOL_TOKEN_FILE"):
+            monkeypatch.setenv(name, __file__)
+        monkeypatch.setenv("KAFKA_BROKERS", "[kafka:9092]")
+        judged = subprocess.run(
+            [str(find_binary(COLLECTOR)), "validate", f"--config={tmp_path / 'one.yaml'}"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+        assert "${env:HONEYCOMB_API_KEY}" in text
+        assert not re.search(r"^\s*[^ ]+: [&*]\w", text, re.MULTILINE)
+        assert (judged.returncode, judged.stderr) == (0, "")
+
+    def test_the_portable_file_means_what_the_files_mean(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        for name in ("HONEYCOMB_API_KEY", "OTELCOL_QUEUE_DIR", gates.VARIABLE):
+            monkeypatch.setenv(name, "some")
+        words = ["--vendor", "honeycomb", "--vendor", "local", "--sampling"]
+        assert main(["collector", "print", "--json", *words]) == 0
+        expected = json.loads(capfd.readouterr().out)
+        assert main(["collector", "print", "--portable", *words]) == 0
+        (tmp_path / "one.yaml").write_text(capfd.readouterr().out)
+
+        command = [str(find_binary(COLLECTOR)), "print-config", "--format=json", f"--config={tmp_path / 'one.yaml'}"]
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+        assert json.loads(printed) == expected
 
     def test_print_hides_secrets(self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
         monkeypatch.setenv("HONEYCOMB_API_KEY", "hcaik_01j")

@@ -18,6 +18,7 @@ from whatsself_otel.stack.errors import FAILED, MISSING, WRONG_USE, CommandError
 from whatsself_otel.stack.files import collector_base, shipped
 from whatsself_otel.stack.native import COLLECTOR, find_binary, need_binary
 from whatsself_otel.stack.paths import data_dir
+from whatsself_otel.stack.portable import portable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,7 @@ _EXAMPLES: Final = """\
 examples:
   whatsself-otel collector validate --vendor local --vendor honeycomb
   whatsself-otel collector print --vendor datadog
+  whatsself-otel collector print --vendor otlp --portable > collector.yaml
   HONEYCOMB_API_KEY_FILE=key.txt whatsself-otel collector run --vendor local --vendor honeycomb
 
   whatsself-otel collector run --vendor aws --container
@@ -92,7 +94,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action.add_argument(
             "--json", action="store_true", help="for machines; of run, what is run, before its own lines"
         )
-        action.set_defaults(run=run)
+        action.set_defaults(run=run, portable=False)
+    actions.choices["print"].add_argument(
+        "--portable", action="store_true", help="one file to take elsewhere: every ${env:...} is kept"
+    )
 
 
 def unbuilt(vendors: Sequence[Vendor]) -> str:
@@ -124,7 +129,8 @@ def _vendors(arguments: argparse.Namespace) -> list[Vendor]:
         )
     overlays = {"secure": arguments.secure, "sampling": arguments.sampling, "own-log": arguments.own_log}
     vendors += [vendor_files.overlay(name) for name, wanted in overlays.items() if wanted]
-    vendor_files.check(vendors)
+    if not arguments.portable:
+        vendor_files.check(vendors)
     wrong = list(soundness.contradictions(vendors, arguments.scale, sampling=arguments.sampling))
     if wrong:
         raise CommandError("The collector was not started:\n  " + "\n  ".join(wrong), status=WRONG_USE)
@@ -135,10 +141,16 @@ def _files(vendors: Sequence[Vendor]) -> list[str]:
     return [f"--config={path}" for path in (*collector_base(), *gates.files(vendors))]
 
 
-def _command(arguments: argparse.Namespace, vendors: Sequence[Vendor], action: str = "") -> list[str]:
+def _own(arguments: argparse.Namespace) -> Sequence[Path]:
+    """Return the files of ``--config``, which are all there."""
     if absent := [str(path) for path in arguments.config if not path.is_file()]:
         raise CommandError(f"No such file: {', '.join(absent)}.", status=WRONG_USE)
-    own = [f"--config={path}" for path in arguments.config]
+    own: list[Path] = arguments.config
+    return own
+
+
+def _command(arguments: argparse.Namespace, vendors: Sequence[Vendor], action: str = "") -> list[str]:
+    own = [f"--config={path}" for path in _own(arguments)]
     words = [*([action] if action else []), *_files(vendors), *own, *(_SOURCE_GATES if arguments.source else ())]
     if arguments.container:
         return _in_container(vendors, words, arguments.config)
@@ -212,6 +224,9 @@ def _validate(arguments: argparse.Namespace) -> int:
 
 def _print(arguments: argparse.Namespace) -> int:
     vendors = _vendors(arguments)
+    if arguments.portable:
+        sys.stdout.write(portable(vendors, _own(arguments), as_json=arguments.json))
+        return 0
     command = [*_command(arguments, vendors, "print-config"), *(["--format=json"] if arguments.json else [])]
     return FAILED if subprocess.run(command, env=_environment(vendors), check=False).returncode else 0  # noqa: S603
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _NONE: Final = "none"
 # The default of collector/config.yaml: a list replaces a list, so that one extension more means all of them again.
-_EXTENSIONS: Final = ("health_check", "file_storage/queue")
+EXTENSIONS: Final = ("health_check", "file_storage/queue")
+"""What the base starts."""
 OFFICIAL: Final = "the native build lacks {}: use --container, or OTELCOL_BIN=/path/to/otelcol-contrib"
 _PLACEHOLDER: Final = re.compile(
     r"<.*>|\[.*here\]|\$\{.*\}|%.*%|\.{3}|x{3,}|\*+|(change|replace|fill|fix)[-_ ]?(me|it|this|in)?"
@@ -228,5 +229,5 @@ def variables(vendors: Iterable[Vendor], environ: Mapping[str, str] = os.environ
     found = {name: value.replace("$", "$$") for name, value in values.items() if value is not None}
     added = [name for vendor in vendors for name in vendor.extensions]
     if added and "OTELCOL_EXTENSIONS" not in environ:
-        found["OTELCOL_EXTENSIONS"] = f"[{', '.join((*_EXTENSIONS, *added))}]"
+        found["OTELCOL_EXTENSIONS"] = f"[{', '.join((*EXTENSIONS, *added))}]"
     return found
