@@ -327,7 +327,7 @@ class TestMetrics:
         monkeypatch.setattr("whatsself_otel.providers.find_spec", lambda _name: None)
         telemetry = start(prometheus=True)
 
-        assert "pip install 'whatsself-otel[prometheus]'" in telemetry.health().problems[0]
+        assert "pip install prometheus-client, or" in telemetry.health().problems[0]
 
     async def test_an_empty_token_file_closes_the_scrape_and_not_the_application(
         self, start: Start, tmp_path: Path

@@ -308,7 +308,7 @@ class Providers:
         if find_spec("prometheus_client") is None:
             self.problems.append(
                 "/metrics was asked for, but prometheus-client is not installed: "
-                "pip install 'whatsself-otel[prometheus]', or unset WHATSSELF_OTEL_PROMETHEUS."
+                "pip install prometheus-client, or unset WHATSSELF_OTEL_PROMETHEUS."
             )
             return None
         from whatsself_otel.metrics.prometheus import PrometheusReader

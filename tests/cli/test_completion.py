@@ -97,4 +97,4 @@ def test_without_the_library_the_command_names_the_extra(
     monkeypatch.setattr(completion, "find_spec", lambda _name: None)
 
     assert main(["completion", "bash"]) == MISSING
-    assert "pip install 'whatsself-otel[completion]'" in capsys.readouterr().err
+    assert 'pip install "argcomplete>=' in capsys.readouterr().err

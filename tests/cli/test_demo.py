@@ -139,7 +139,7 @@ class TestArguments:
         monkeypatch.setattr(demo, "_PACKAGES", ("httpx", "not_there"))
 
         assert main(["demo"]) == MISSING
-        assert "The demo needs not_there. Run: pip install 'whatsself-otel[demo]'" in capsys.readouterr().err
+        assert 'The demo needs not_there. Run: pip install "aiosqlite>=' in capsys.readouterr().err
 
     def test_no_messages_is_refused(self) -> None:
         done = run("--stack", "python", "--messages", "0")

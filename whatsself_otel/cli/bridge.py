@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli.arguments import number, url, whole
 from whatsself_otel.cli.terminal import print_json
+from whatsself_otel.demo.requirements import install_command
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.stack.errors import MISSING, WRONG_USE, CommandError
 from whatsself_otel.stack.paths import locked
@@ -71,7 +72,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(arguments: argparse.Namespace) -> int:
     """Run the bridge until it is told to end."""
     if importlib.util.find_spec("aiohttp") is None:
-        raise CommandError("The bridge needs aiohttp. Run: pip install 'whatsself-otel[bridge]'", status=MISSING)
+        raise CommandError(f"The bridge needs aiohttp. Run: {install_command('bridge')}", status=MISSING)
     try:
         config, polls = _config(arguments), _polls(arguments)
         with _only_one(config.queue):

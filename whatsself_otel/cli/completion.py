@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from whatsself_otel.cli.arguments import actions
 from whatsself_otel.cli.terminal import print_json
+from whatsself_otel.demo.requirements import install_command
 from whatsself_otel.stack import vendor_files
 from whatsself_otel.stack.errors import MISSING, CommandError
 
@@ -49,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the script."""
     if find_spec("argcomplete") is None:
         raise CommandError(
-            "Completion needs argcomplete, which is not installed: pip install 'whatsself-otel[completion]'.",
+            f"Completion needs argcomplete, which is not installed. Run: {install_command('completion')}",
             status=MISSING,
         )
     from argcomplete.shell_integration import shellcode

@@ -13,6 +13,7 @@ from whatsself_otel.cli.stack import Running
 from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.cli.termination import terminating
 from whatsself_otel.cli.trace_sources import ViewerSource
+from whatsself_otel.demo.requirements import install_command
 from whatsself_otel.stack import containers, native
 from whatsself_otel.stack.errors import MISSING, CommandError
 from whatsself_otel.stack.paths import data_dir
@@ -60,9 +61,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo."""
     if absent := [name for name in _PACKAGES if not _has(name)]:
-        raise CommandError(
-            f"The demo needs {', '.join(absent)}. Run: pip install 'whatsself-otel[demo]'", status=MISSING
-        )
+        raise CommandError(f"The demo needs {', '.join(absent)}. Run: {install_command('demo')}", status=MISSING)
     choice = choose(arguments.stack)
     if not arguments.json:
         print(f"Stack: {choice.stack}, because {choice.why}", flush=True)

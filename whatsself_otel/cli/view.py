@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from whatsself_otel.cli.arguments import number, port, whole
 from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.cli.termination import terminating
+from whatsself_otel.demo.requirements import install_command
 from whatsself_otel.stack.errors import MISSING, WRONG_USE, CommandError
 from whatsself_otel.viewer.note import note_file
 
@@ -80,9 +81,7 @@ def need_packages() -> None:
         CommandError: Something of the extra ``viewer`` is not installed.
     """
     if absent := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
-        raise CommandError(
-            f"The viewer needs {', '.join(absent)}. Run: pip install 'whatsself-otel[viewer]'", status=MISSING
-        )
+        raise CommandError(f"The viewer needs {', '.join(absent)}. Run: {install_command('viewer')}", status=MISSING)
 
 
 def _config(arguments: argparse.Namespace) -> ViewerConfig:

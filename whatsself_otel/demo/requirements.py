@@ -1,5 +1,5 @@
 """
-What an installed package needs with some of its extras, one requirement a line, for an image built from it.
+What an installed package needs with some of its extras: one requirement a line for an image, or what pip is to be told.
 
     python requirements.py DIST_INFO [EXTRA ...]
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from importlib.metadata import PathDistribution
+from importlib.metadata import Distribution, PathDistribution
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def requirements(distribution: PathDistribution, extras: set[str]) -> Iterator[str]:
+def requirements(distribution: Distribution, extras: set[str]) -> Iterator[str]:
     """Yield what *distribution* requires, its own extras followed."""
     name = distribution.metadata["Name"]
     for line in distribution.requires or ():
@@ -28,6 +28,17 @@ def requirements(distribution: PathDistribution, extras: set[str]) -> Iterator[s
             yield from requirements(distribution, set(own[1].split(",")))
         else:
             yield needed
+
+
+def install_command(extra: str) -> str:
+    """
+    Return the command that installs what *extra* needs.
+
+    It names the packages themselves: this one is on no index, where somebody else may take its name.
+    """
+    ours = Distribution.from_name("whatsself-otel")
+    needed = {*requirements(ours, {extra})} - {*requirements(ours, set())}
+    return " ".join(["pip install", *(f'"{each}"' for each in sorted(needed))])
 
 
 if __name__ == "__main__":
