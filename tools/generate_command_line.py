@@ -32,6 +32,28 @@ _HEAD: Final = """\
 Every command prints its part with `--help`. Completion for your shell: `whatsself-otel completion bash`, or `zsh`,
 `fish`, `tcsh`, `powershell` ([what was never run](unproven.md)).
 """
+PROGRAMS: Final = "the programs of the stack: [by pip](stack.md), in containers, or built from a clone"
+RUNNING: Final = "a viewer or a stack that runs"
+ALERTMANAGER: Final = "an Alertmanager that runs"
+NEEDS: Final = {
+    "demo": "the extra `demo`",
+    "view": "the extra `viewer`",
+    "bridge": "the extra `bridge`",
+    "completion": "the extra `completion`",
+    "rules build": "the extra `viewer` (it reads YAML)",
+    "rules settings": "the extra `viewer` (it reads YAML)",
+    "trace": RUNNING,
+    "session retire": ALERTMANAGER,
+    "session restore": ALERTMANAGER,
+    "session list": ALERTMANAGER,
+    "stack up": PROGRAMS,
+    "collector validate": PROGRAMS,
+    "collector print": PROGRAMS,
+    "collector run": PROGRAMS,
+    "prove-alerts": PROGRAMS,
+    "simulate": PROGRAMS,
+}
+"""What a command needs beyond the installed package; one that is not here needs nothing."""
 _JSON: Final = """\
 ## JSON
 
@@ -51,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def page() -> str:
     """Return the page."""
     sections = [_section(command) for command in _commands(parser())]
-    return "\n".join([_HEAD, *sections, _statuses(), _JSON, _forms()])
+    return "\n".join([_HEAD, *sections, _needs(), _statuses(), _JSON, _forms()])
 
 
 def _commands(of: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
@@ -65,7 +87,7 @@ def _commands(of: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
 
 
 def _section(command: argparse.ArgumentParser) -> str:
-    words = command.prog.removeprefix("whatsself-otel ")
+    words = _words(command)
     usage = " ".join(command.format_usage().split()).removeprefix("usage: ")
     about = [command.description, ""] if command.description else []
     lines = [f"## {words}", "", *about, "```text", usage, "```", ""]
@@ -79,6 +101,21 @@ def _row(action: argparse.Action) -> tuple[str, str]:
     names = ", ".join(action.option_strings) or str(action.metavar or action.dest)
     shown = f"{names} {choices}".strip() if action.option_strings and action.nargs != 0 else names
     return f"`{shown}`", str(action.help or "").replace("%(default)s", str(action.default))
+
+
+def commands() -> list[str]:
+    """Return the words of every command that can be run."""
+    return [_words(command) for command in _commands(parser())]
+
+
+def _words(command: argparse.ArgumentParser) -> str:
+    return command.prog.removeprefix("whatsself-otel ")
+
+
+def _needs() -> str:
+    about = "An installed wheel carries every file that a command reads; no command needs a clone.\n"
+    rows = [(f"`{words}`", NEEDS.get(words, "nothing")) for words in commands()]
+    return "\n".join(["## What each needs beyond the package", "", about, table(("Command", "Needs"), rows), ""])
 
 
 def _statuses() -> str:

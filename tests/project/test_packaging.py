@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 import first_steps
+import generate_command_line
 import pytest
 import yaml
 from children import environment
@@ -151,6 +152,57 @@ class TestInstalled:
         assert "No store answers" in asked.stderr
         assert "whatsself-otel view" in asked.stderr
 
+    @pytest.mark.parametrize("words", generate_command_line.commands())
+    def test_a_command_runs_or_names_what_it_needs(self, programs: Path, tmp_path: Path, words: str) -> None:
+        need = generate_command_line.NEEDS.get(words, "")
+        asked = subprocess.run(
+            [programs / "whatsself-otel", *words.split(), *EXAMPLE.get(words, "").split()],
+            cwd=tmp_path,
+            env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "ALERTMANAGER_PORT": "9"},
+            check=False,
+            capture_output=True,
+            text=True,
+            input="{}\n",
+            timeout=120,
+        )
+
+        if words in SERVES or need not in REMEDIES:
+            assert asked.returncode in {0, 1}, asked.stderr
+        else:
+            assert asked.returncode in {1, MISSING}, asked.stdout + asked.stderr
+            assert REMEDIES[need] in asked.stderr
+        assert "Traceback" not in asked.stderr
+
+
+EXAMPLE = {
+    "demo": "--stack python",
+    "view": "--help",
+    "bridge": "--help",
+    "trace": "message-1",
+    "collector validate": "--vendor debug",
+    "collector print": "--vendor debug",
+    "collector run": "--vendor debug",
+    "vendors show": "debug",
+    "vendors check": "debug",
+    "files export": "exported",
+    "audit": "-",
+    "replay": "-",
+    "rules build": "--output rules",
+    "session retire": "shop-2",
+    "session restore": "shop-2",
+    "simulate": "outage",
+    "completion": "bash",
+}
+"""What a command is tried with."""
+SERVES = {"view", "bridge"}
+"""Commands that run until they are told to end; other tests start them."""
+REMEDIES = {
+    generate_command_line.PROGRAMS: "stack",
+    generate_command_line.RUNNING: "whatsself-otel view",
+    generate_command_line.ALERTMANAGER: "Alertmanager",
+    "the extra `completion`": 'pip install "argcomplete',
+}
+"""What a command says that lacks something."""
 
 CORE = (
     "test_testing.py",
