@@ -36,6 +36,12 @@ def composed() -> list[re.Pattern[str]]:
     ]
 
 
+def closed_sets() -> list[re.Pattern[str]]:
+    """The shapes of the words that a closed set has in both languages."""
+    sets = {name for source in SOURCES.values() for name in re.findall(r"""\bknown\(\s*"(\w+)\"""", source)}
+    return [re.compile(rf"{name}\.\w+") for name in sets]
+
+
 class TestTable:
     @pytest.mark.parametrize("key", sorted(TEXTS))
     def test_each_text_is_there_in_both_languages_with_the_same_gaps(self, key: str) -> None:
@@ -49,7 +55,7 @@ class TestTable:
         assert used() - set(TEXTS) == set()
 
     def test_nothing_is_there_that_the_page_never_asks_for(self) -> None:
-        patterns = composed()
+        patterns = [*composed(), *closed_sets()]
         lonely = {key for key in set(TEXTS) - used() if not any(pattern.fullmatch(key) for pattern in patterns)}
 
         assert lonely == set()
@@ -58,6 +64,15 @@ class TestTable:
         source = "\n".join(SOURCES.values())
 
         assert re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|srcdoc|eval\(", source) == []
+
+    @pytest.mark.parametrize("attribute", ["FAILURE_REASON", "MESSAGE_KIND"])
+    def test_every_word_of_the_catalogue_is_there(self, attribute: str) -> None:
+        from whatsself_otel import catalogue
+
+        spec = getattr(catalogue, attribute)
+        known = {key.removeprefix(f"{spec.name}.") for key in TEXTS if key.startswith(f"{spec.name}.")}
+
+        assert set(spec.values) - known == set()
 
     def test_every_objective_of_the_shared_file_has_a_name(self) -> None:
         from whatsself_otel.viewer.objectives import objectives

@@ -10,9 +10,10 @@ import pytest
 from parts import counter, histogram, logs, spans, trace_id
 
 from whatsself_otel.masking import message_ref
-from whatsself_otel.viewer import queries, rows
+from whatsself_otel.viewer import log_queries, queries, rows
 from whatsself_otel.viewer.objectives import measured
-from whatsself_otel.viewer.series import load
+from whatsself_otel.viewer.query import LogQuery
+from whatsself_otel.viewer.series import StoredMetrics
 from whatsself_otel.viewer.store import FullError, Retention, Store
 from whatsself_otel.whatsapp.references import as_message_ref
 
@@ -51,6 +52,10 @@ def open_store(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Store]]:
         store.close()
 
 
+def texts(store: Store) -> list[str]:
+    return [line["text"] for line in log_queries.logs(store, LogQuery()).rows]
+
+
 class TestRetention:
     def test_by_count_whole_traces_go_the_oldest_first(self, open_store: Callable[..., Store]) -> None:
         store = open_store(spans=1000)
@@ -63,7 +68,8 @@ class TestRetention:
         assert kept[0]["traceId"] == trace_id(499)
         assert {trace["spans"] for trace in kept} == {5}
         assert queries.find(store, "contact-0") == []
-        assert store.read("SELECT count(*) FROM ids")[0][0] <= 2 * 1000 / 5
+        assert store.read("SELECT count(DISTINCT trace) FROM trace_fields")[0][0] <= 1000 / 5
+        assert store.read("SELECT count(*) FROM fields WHERE name = 'contactId'")[0][0] <= 1000 / 5
 
     def test_by_count_of_log_lines(self, open_store: Callable[..., Store]) -> None:
         store = open_store(logs=10)
@@ -71,7 +77,7 @@ class TestRetention:
             store.add(rows.logs(logs(None, f"line {number}")))
         store.sweep()
 
-        assert [line["text"] for line in queries.logs(store)] == [f"line {number}" for number in range(29, 19, -1)]
+        assert texts(store) == [f"line {number}" for number in range(29, 19, -1)]
 
     def test_by_age(self, open_store: Callable[..., Store], clock: Clock) -> None:
         store = open_store(age_s=60)
@@ -83,8 +89,8 @@ class TestRetention:
         store.sweep()
 
         assert [trace["traceId"] for trace in queries.recent(store, "all")] == [trace_id(2)]
-        assert queries.logs(store) == []
-        assert load(store, 0) == []
+        assert texts(store) == []
+        assert StoredMetrics(store).load(0) == []
 
     def test_by_size_the_file_never_outgrows_its_limit(self, open_store: Callable[..., Store]) -> None:
         store = open_store(size_bytes=4 * MIB)
@@ -117,7 +123,7 @@ class TestRetention:
             store.add(rows.logs(logs(None, "x" * 6 * MIB)))
 
         store.add(rows.logs(logs(None, "small")))
-        assert [line["text"] for line in queries.logs(store)] == ["small"]
+        assert texts(store) == ["small"]
 
     def test_series_beyond_the_limit_are_rejected_and_said(self, open_store: Callable[..., Store]) -> None:
         store = open_store(series=3)
@@ -163,7 +169,7 @@ class TestObjectives:
         for age_s, counts in ((60, [0, 0, 0]), (1, [3, 1, 2])):
             store.add(rows.metrics(histogram("whatsapp.session.recovery", counts, [30.0, 300.0], at_s=now_s - age_s)))
 
-        found = {each["name"]: (each["bad"], each["total"]) for each in measured(store)}
+        found = {each["name"]: (each["bad"], each["total"]) for each in measured(StoredMetrics(store))}
 
         assert found["send-success"] == (4, 16)
         assert found["session-recovery"] == (2, 6)
@@ -176,7 +182,7 @@ class TestObjectives:
         for age_s, value in ((60, 0), (1, 2)):
             store.add(rows.metrics(counter("messages.outbound", value, at_s=now_s - age_s, origin="reply")))
 
-        (found,) = [each for each in measured(store) if each["name"] == "send-success"]
+        (found,) = [each for each in measured(StoredMetrics(store)) if each["name"] == "send-success"]
         assert (found["total"], found["ratio"], found["budget"]) == (2, 1, None)
 
 

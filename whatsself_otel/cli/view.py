@@ -15,7 +15,7 @@ from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.cli.termination import terminating
 from whatsself_otel.demo.requirements import install_command
 from whatsself_otel.stack.errors import MISSING, WRONG_USE, CommandError
-from whatsself_otel.viewer.note import note_file
+from whatsself_otel.viewer.note import note_file, token_file
 
 if TYPE_CHECKING:
     from whatsself_otel.viewer.server import Viewer, ViewerConfig
@@ -102,6 +102,7 @@ def _config(arguments: argparse.Namespace) -> ViewerConfig:
         store=arguments.store,
         retention=retention,
         note=note_file(),
+        token_file=token_file(),
     )
 
 

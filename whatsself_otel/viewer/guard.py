@@ -32,6 +32,8 @@ _HEADERS: Final = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
+_LASTS_S: Final = 90 * 86_400
+"""Seconds that a browser remembers the token."""
 _LOCKED: Final = (
     "Open the address that `whatsself-otel view` printed, with its token.\n"
     "Abra o endereço que `whatsself-otel view` mostrou, com o token.\n"
@@ -73,7 +75,7 @@ class Guard:
         cookie = f"whatsself-viewer-{request.url.port or 80}"  # cookies know no ports: each viewer has its own
         if self._is_token(request.query_params.get("token", "")):
             answer = RedirectResponse(request.url.path, HTTPStatus.SEE_OTHER)
-            answer.set_cookie(cookie, self.token, httponly=True, samesite="strict", path="/")
+            answer.set_cookie(cookie, self.token, httponly=True, samesite="strict", path="/", max_age=_LASTS_S)
             return answer
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
         if self._is_token(request.cookies.get(cookie, "")) or self._is_token(bearer):

@@ -52,3 +52,8 @@ class Note:
 def note_file() -> Path:
     """Return where a running viewer says how to reach it."""
     return data_dir() / "viewer.json"
+
+
+def token_file() -> Path:
+    """Return where the page's token lasts from one viewer to the next."""
+    return data_dir() / "viewer.token"

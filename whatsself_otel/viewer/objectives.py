@@ -20,12 +20,11 @@ from whatsself_otel.catalogue import (
     MetricSpec,
 )
 from whatsself_otel.stack.files import shipped
-from whatsself_otel.viewer.series import Series, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from whatsself_otel.viewer.store import Store
+    from whatsself_otel.viewer.series import MetricSource, Series
 
 WINDOW_S: Final = 6 * 3600.0
 """How far back events are counted: a first look, not the whole period."""
@@ -63,13 +62,13 @@ def objectives() -> tuple[Objective, ...]:
     )
 
 
-def measured(store: Store) -> list[dict[str, Any]]:
+def measured(source: MetricSource) -> list[dict[str, Any]]:
     """Return every objective with its events; the budget is left out where there are too few to judge."""
-    return [_measured(store, each) for each in objectives()]
+    return [_measured(source, each) for each in objectives()]
 
 
-def _measured(store: Store, objective: Objective) -> dict[str, Any]:
-    bad, total = _EVENTS[objective.name](store, objective)
+def _measured(source: MetricSource, objective: Objective) -> dict[str, Any]:
+    bad, total = _EVENTS[objective.name](source, objective)
     row: dict[str, Any] = {
         "name": objective.name,
         "objective": objective.objective,
@@ -85,28 +84,28 @@ def _measured(store: Store, objective: Objective) -> dict[str, Any]:
     return row
 
 
-def _api(store: Store, _objective: Objective) -> Events:
-    found = _series(store, HTTP_SERVER_REQUEST_DURATION)
+def _api(source: MetricSource, _objective: Objective) -> Events:
+    found = _series(source, HTTP_SERVER_REQUEST_DURATION)
     failed = [series for series in found if series.labels.get(_STATUS, "").startswith("5")]
     return _increase(failed), _increase(found)
 
 
-def _send(store: Store, _objective: Objective) -> Events:
-    return _increase(_series(store, MESSAGES_OUTBOUND_FAILED)), _increase(_series(store, MESSAGES_OUTBOUND))
+def _send(source: MetricSource, _objective: Objective) -> Events:
+    return _increase(_series(source, MESSAGES_OUTBOUND_FAILED)), _increase(_series(source, MESSAGES_OUTBOUND))
 
 
-def _first_response(store: Store, objective: Objective) -> Events:
+def _first_response(source: MetricSource, objective: Objective) -> Events:
     # A wait past the deadline is counted when it passes; a late reply is in the histogram and must not count twice.
-    late = _increase(_series(store, FIRST_RESPONSE_UNANSWERED))
-    return late, late + _increase_within(store, FIRST_RESPONSE_LATENCY, objective)
+    late = _increase(_series(source, FIRST_RESPONSE_UNANSWERED))
+    return late, late + _increase_within(source, FIRST_RESPONSE_LATENCY, objective)
 
 
-def _recovery(store: Store, objective: Objective) -> Events:
-    total = _increase(_series(store, WHATSAPP_SESSION_RECOVERY))
-    return total - _increase_within(store, WHATSAPP_SESSION_RECOVERY, objective), total
+def _recovery(source: MetricSource, objective: Objective) -> Events:
+    total = _increase(_series(source, WHATSAPP_SESSION_RECOVERY))
+    return total - _increase_within(source, WHATSAPP_SESSION_RECOVERY, objective), total
 
 
-_EVENTS: Final[Mapping[str, Callable[[Store, Objective], Events]]] = {
+_EVENTS: Final[Mapping[str, Callable[[MetricSource, Objective], Events]]] = {
     "api-availability": _api,
     "first-response": _first_response,
     "send-success": _send,
@@ -115,10 +114,10 @@ _EVENTS: Final[Mapping[str, Callable[[Store, Objective], Events]]] = {
 """How the events of each objective are counted; operations/slos.py says the same in rules for Prometheus."""
 
 
-def counters(store: Store) -> dict[str, list[dict[str, Any]]]:
+def counters(source: MetricSource) -> dict[str, list[dict[str, Any]]]:
     """Return what was masked, dropped and went wrong inside the telemetry, over all instances, largest first."""
     kinds = {"masked": TELEMETRY_MASKED, "dropped": TELEMETRY_DROPPED, "errors": TELEMETRY_ERRORS}
-    return {kind: _counted(_series(store, spec)) for kind, spec in kinds.items()}
+    return {kind: _counted(_series(source, spec)) for kind, spec in kinds.items()}
 
 
 def _counted(found: list[Series]) -> list[dict[str, Any]]:
@@ -131,13 +130,13 @@ def _counted(found: list[Series]) -> list[dict[str, Any]]:
     ]
 
 
-def _series(store: Store, spec: MetricSpec) -> list[Series]:
-    return load(store, time.time() - min(WINDOW_S, store.retention.age_s), spec.prometheus_name)
+def _series(source: MetricSource, spec: MetricSpec) -> list[Series]:
+    return source.load(time.time() - min(WINDOW_S, source.kept_s), spec.prometheus_name)
 
 
 def _increase(found: list[Series]) -> float:
     return sum(series.increase() for series in found)
 
 
-def _increase_within(store: Store, spec: MetricSpec, objective: Objective) -> float:
-    return sum(series.increase_within(objective.seconds or 0) for series in _series(store, spec))
+def _increase_within(source: MetricSource, spec: MetricSpec, objective: Objective) -> float:
+    return sum(series.increase_within(objective.seconds or 0) for series in _series(source, spec))

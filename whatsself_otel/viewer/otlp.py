@@ -118,6 +118,23 @@ def encode(message: Message, kind: str) -> bytes:
     return json_format.MessageToJson(message, indent=None).encode()  # type: ignore[no-any-return]
 
 
+def otlp_json(data: Message) -> bytes:
+    """Return *data* in OTLP's JSON, whose ids are hexadecimal and whose enumerations are numbers."""
+    found = json_format.MessageToDict(data, use_integers_for_enums=True)
+    return json.dumps(_with_hex_ids(found), indent=1).encode()
+
+
+def _with_hex_ids(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_hex_ids(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: base64.b64decode(item).hex() if key in _HEX_KEYS and isinstance(item, str) else _with_hex_ids(item)
+        for key, item in value.items()
+    }
+
+
 def _object(body: bytes) -> dict[str, Any]:
     found = _with_base64_ids(json.loads(body))
     if not isinstance(found, dict):

@@ -1,7 +1,8 @@
-"""What the page and the command line ask the store."""
+"""What the page and the command line ask the viewer's own store about traces."""
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,8 +10,11 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from whatsself_otel.viewer.rows import ERROR
-from whatsself_otel.viewer.values import as_text, attributes, cut, time_ns
+from whatsself_otel.viewer import log_queries
+from whatsself_otel.viewer.fields import DOCTOR, IDS, fold
+from whatsself_otel.viewer.query import Page, TraceQuery
+from whatsself_otel.viewer.shown import shown_log, shown_span
+from whatsself_otel.viewer.traffic import summed
 from whatsself_otel.whatsapp.references import as_message_ref
 
 if TYPE_CHECKING:
@@ -20,52 +24,99 @@ if TYPE_CHECKING:
 
 SHOWN_SPANS: Final = 2_000
 SHOWN_LOGS: Final = 2_000
-LISTED: Final = 200
+_CHOICES: Final = ("service", "route", "http.response.status_code")
+_SUMMARIES: Final = ("kind", "session", "provider", "reason")
+_MOST_CHOICES: Final = 50
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
-_LEVELS: Final = ((21, "fatal"), (17, "error"), (13, "warn"), (9, "info"), (5, "debug"), (1, "trace"))
-_BEGUN_EARLIER: Final = """
-    SELECT 1 FROM ids JOIN traces AS earlier USING (trace_id)
-    WHERE value = traces.message_id AND ids.name = 'messageId' AND earlier.start_ns < traces.start_ns
-"""
+_PART_OF_ID: Final = re.compile(r"[0-9a-f]{4,32}")
 _WHICH: Final = {
-    "messages": f"message_id IS NOT NULL AND NOT EXISTS ({_BEGUN_EARLIER})",
-    "errors": "errors > 0",
+    "messages": (
+        f"service != '{DOCTOR}' AND message_id IS NOT NULL"  # noqa: S608 - a constant
+        " AND (SELECT trace_id FROM homes WHERE homes.message_id = traces.message_id) = traces.trace_id"
+    ),
+    "errors": f"errors > 0 AND service != '{DOCTOR}'",
     "all": "1",
+}
+_SORTS: Final = {
+    "newest": "start_ns DESC",
+    "oldest": "start_ns",
+    "slowest": "end_ns - start_ns DESC, start_ns DESC",
+    "errors": "errors DESC, start_ns DESC",
 }
 _TRACE: Final = """
     SELECT trace_id AS traceId, start_ns / 1e9 AS start_s, (end_ns - start_ns) / 1e6 AS took_ms, name, service,
-           request_id AS requestId, contact_id AS contactId, message_id AS messageId, spans, logs, errors
+           request_id AS requestId, contact_id AS contactId, message_id AS messageId, spans, logs, errors, outcome,
+           reason, signs
     FROM traces
 """
-_TABLE_OF: Final = re.compile(r"\b(?:INTO|UPDATE|FROM|TABLE)\s+[\"'`]?(\w+)", re.IGNORECASE)
+_WITH_FIELD: Final = """
+    id IN (SELECT trace FROM trace_fields WHERE field = (SELECT id FROM fields WHERE value = ? AND name = ?))
+"""
+_BEGINS_WITH: Final = (
+    "SELECT trace FROM trace_fields WHERE field IN (SELECT id FROM fields WHERE value >= ? AND value < ?)"
+)
+_AFTER_ALL: Final = "\U0010ffff"
+
+
+def traces(store: Store, query: TraceQuery) -> Page:
+    """Return the traces that *query* asks for."""
+    where, values = _where(store, query)
+    rows = store.read(
+        f"{_TRACE} WHERE {where} ORDER BY {_SORTS[query.sort]} LIMIT ?",
+        (*values, query.limit + 1),
+    )
+    return Page(rows=[_row(row) for row in rows[: query.limit]], is_cut=len(rows) > query.limit)
+
+
+def traffic(store: Store, query: TraceQuery) -> dict[str, Any]:
+    """Return how much of *query* there is when, and how long it took."""
+    where, values = _where(store, query)
+    rows = store.read(
+        "SELECT start_ns / 1e9, (end_ns - start_ns) / 1e6, outcome, errors"  # noqa: S608 - tests of our own
+        f" FROM traces WHERE {where}",
+        values,
+    )
+    events = [(row[0], row[1], row[2] == "failed" or (not row[2] and row[3] > 0)) for row in rows]
+    return summed(events, query.span)
+
+
+def choices(store: Store) -> dict[str, list[str]]:
+    """Return what traces can be narrowed down by: the values that there are, the most frequent first."""
+    found = {}
+    for name in _CHOICES:
+        rows = store.read(
+            "SELECT value, (SELECT count(*) FROM trace_fields WHERE field = fields.id) AS n FROM fields"
+            " WHERE name = ? AND value != '' ORDER BY n DESC, value LIMIT ?",
+            (name, _MOST_CHOICES),
+        )
+        found["status" if name.startswith("http.") else name] = [row["value"] for row in rows]
+    for name in _SUMMARIES:
+        rows = store.read(
+            f"SELECT {name}, count(*) AS n FROM traces WHERE {name} != '' GROUP BY 1 ORDER BY n DESC LIMIT ?",  # noqa: S608
+            (_MOST_CHOICES,),
+        )
+        found[name] = [row[0] for row in rows]
+    return found
 
 
 def recent(store: Store, which: str, limit: int = 50) -> list[dict[str, Any]]:
-    """
-    Return the newest traces, newest first.
-
-    Args:
-        store: Where to look.
-        which: ``messages`` (those in which a messageId is seen for the first time, so that whoever asks about a message
-            later does not count as one), ``errors`` or ``all``.
-        limit: How many at most, from 1 to `LISTED`.
-    """
-    rows = store.read(f"{_TRACE} WHERE {_WHICH[which]} ORDER BY start_ns DESC LIMIT ?", (min(limit, LISTED),))
-    return [dict(row) for row in rows]
+    """Return the newest traces, newest first; *which* is one of `query.WHICH`."""
+    return traces(store, TraceQuery(which=which, limit=limit)).rows
 
 
-def find(store: Store, value: str) -> list[dict[str, Any]]:
+def find(store: Store, value: str, limit: int = 200) -> list[dict[str, Any]]:
     """Return the traces of a requestId, contactId, messageId (a provider's too) or trace id, newest first."""
     if _TRACE_ID.fullmatch(value.lower()):
         rows = store.read(f"{_TRACE} WHERE trace_id = ?", (value.lower(),))
         if rows:
-            return [dict(row) for row in rows]
+            return [_row(row) for row in rows]
+    marks = ", ".join("?" * len(IDS))
     rows = store.read(
-        f"{_TRACE} WHERE trace_id IN (SELECT trace_id FROM ids WHERE value IN (?, ?))"  # noqa: S608 - a constant
-        " ORDER BY start_ns DESC LIMIT ?",
-        (value, as_message_ref(value), LISTED),
+        f"{_TRACE} WHERE id IN (SELECT trace FROM trace_fields WHERE field IN"  # noqa: S608 - constants
+        f" (SELECT id FROM fields WHERE value IN (?, ?) AND name IN ({marks}))) ORDER BY start_ns DESC LIMIT ?",
+        (value, as_message_ref(value), *IDS, limit),
     )
-    return [dict(row) for row in rows]
+    return [_row(row) for row in rows]
 
 
 def trace(store: Store, trace_id: str) -> dict[str, Any] | None:
@@ -74,7 +125,7 @@ def trace(store: Store, trace_id: str) -> dict[str, Any] | None:
     if not found:
         return None
     return {
-        **dict(found[0]),
+        **_row(found[0]),
         "ids": _ids(store, trace_id),
         "spans_shown": [_span(row) for row in span_rows(store, trace_id)],
         "logs_shown": [_log(row) for row in log_rows(store, trace_id)],
@@ -99,26 +150,6 @@ def log_rows(store: Store, trace_id: str) -> list[sqlite3.Row]:
     )
 
 
-def logs(store: Store, *, severity: int = 0, text: str = "", limit: int = LISTED) -> list[dict[str, Any]]:
-    """
-    Return the newest log lines of everything, newest first.
-
-    Args:
-        store: Where to look.
-        severity: OTLP's severity number from which on a line counts.
-        text: What the line must hold, in any case; looked for in the newest few thousand.
-        limit: How many at most.
-    """
-    rows = store.read(
-        "SELECT logs.id, logs.body, logs.scope, resources.body AS resource FROM logs"
-        " JOIN resources ON resources.id = logs.resource WHERE severity >= ? ORDER BY logs.id DESC LIMIT ?",
-        (severity, 10 * limit if text else limit),
-    )
-    lines = (_log(row) for row in rows)
-    wanted = text.casefold()
-    return [line for line in lines if wanted in line["text"].casefold()][:limit]
-
-
 def usage(store: Store) -> dict[str, Any]:
     """Return what the store holds, and what it may hold."""
     pages, free, page = (store.read(f"PRAGMA {name}")[0][0] for name in ("page_count", "freelist_count", "page_size"))
@@ -134,77 +165,73 @@ def usage(store: Store) -> dict[str, Any]:
         "limit_spans": limits.spans,
         "limit_logs": limits.logs,
         "limit_age_s": limits.age_s,
+        "no_index": store.no_index,
     }
+
+
+def _where(store: Store, query: TraceQuery) -> tuple[str, list[Any]]:
+    tests, values = [_WHICH[query.which]], list[Any]()
+    bounds = (
+        ("start_ns >= ?", query.span.from_s, 1e9),
+        ("start_ns < ?", query.span.to_s, 1e9),
+        ("end_ns - start_ns >= ?", query.least_ms, 1e6),
+        ("end_ns - start_ns <= ?", query.most_ms, 1e6),
+    )
+    for test, bound, scale in bounds:
+        if bound is not None:
+            tests.append(test)
+            values.append(int(bound * scale))
+    for name, value in query.columns.items():
+        tests.append(f"{name} = ?")
+        values.append(value)
+    for name, value in query.fields:
+        tests.append(_WITH_FIELD)
+        values += (value, name)
+    if query.text:
+        test, more = _with_text(store, query.text)
+        tests.append(test)
+        values += more
+    return " AND ".join(f"({test})" for test in tests), values
+
+
+def _with_text(store: Store, text: str) -> tuple[str, list[Any]]:
+    """Return the test for traces with *text* in a log line, at the beginning of an id, or in a trace id."""
+    begins, value = [text, as_message_ref(text)], list[Any]()
+    tests = []
+    for each in dict.fromkeys(begins):
+        tests.append(f"id IN ({_BEGINS_WITH})")
+        value += (each, each + _AFTER_ALL)
+    if _PART_OF_ID.fullmatch(text.lower()):
+        tests.append("trace_id >= ? AND trace_id < ?")
+        value += (text.lower(), text.lower() + "g")
+    found, more = log_queries.with_text(store, fold(text))
+    tests.append(f"trace_id IN (SELECT trace_id FROM logs WHERE {found})")  # noqa: S608
+    return " OR ".join(f"({test})" for test in tests), [*value, *more]
+
+
+def _row(row: sqlite3.Row) -> dict[str, Any]:
+    found = dict(row)
+    return {**found, "signs": json.loads(found["signs"])}
 
 
 def _ids(store: Store, trace_id: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for row in store.read("SELECT name, value FROM ids WHERE trace_id = ? ORDER BY name, value LIMIT 100", (trace_id,)):
+    marks = ", ".join("?" * len(IDS))
+    rows = store.read(
+        "SELECT name, value FROM trace_fields JOIN fields ON fields.id = field"  # noqa: S608 - constants
+        f" WHERE trace = (SELECT id FROM traces WHERE trace_id = ?) AND name IN ({marks})"
+        " ORDER BY name, value LIMIT 100",
+        (trace_id, *IDS),
+    )
+    for row in rows:
         found.setdefault(row["name"], []).append(row["value"])
     return found
 
 
 def _span(row: sqlite3.Row) -> dict[str, Any]:
-    span, resource = Span.FromString(row["body"]), attributes(Resource.FromString(row["resource"]).attributes)
-    found = attributes(span.attributes)
-    start_ns = time_ns(span.start_time_unix_nano)
-    return {
-        "spanId": span.span_id.hex(),
-        "parentSpanId": span.parent_span_id.hex() or None,
-        "name": cut(span.name),
-        "title": _title(span.name, found),
-        "kind": Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_").lower() if 0 <= span.kind <= 5 else "",
-        "start_s": start_ns / 1e9,
-        "start_ms": start_ns / 1e6,
-        "took_ms": (time_ns(span.end_time_unix_nano) - start_ns) / 1e6,
-        "isError": span.status.code == ERROR,
-        "status": cut(span.status.message),
-        "attributes": found,
-        "events": [_event(event) for event in span.events[:100]],
-        "links": [{"traceId": link.trace_id.hex(), "spanId": link.span_id.hex()} for link in span.links[:100]],
-        "scope": row["scope"],
-        "service": str(resource.get("service.name") or ""),
-        "resource": resource,
-    }
-
-
-def _event(event: Span.Event) -> dict[str, Any]:
-    return {
-        "name": cut(event.name),
-        "ms": time_ns(event.time_unix_nano) / 1e6,
-        "attributes": attributes(event.attributes),
-    }
-
-
-def _title(name: str, found: dict[str, Any]) -> str:
-    """Return the span's name, or for a statement what it does to which table."""
-    query = found.get("db.query.text") or found.get("db.statement")
-    if not isinstance(query, str) or not query.strip():
-        return cut(name) or "(no name)"
-    table = _TABLE_OF.search(query)
-    return f"{query.split(maxsplit=1)[0].upper()} {table[1]}" if table else " ".join(query.split()[:3])
+    return shown_span(Span.FromString(row["body"]), row["scope"], Resource.FromString(row["resource"]))
 
 
 def _log(row: sqlite3.Row) -> dict[str, Any]:
-    record, resource = LogRecord.FromString(row["body"]), attributes(Resource.FromString(row["resource"]).attributes)
-    at_ns = time_ns(record.time_unix_nano or record.observed_time_unix_nano)
-    return {
-        "id": row["id"],
-        "time_s": at_ns / 1e9,
-        "ms": at_ns / 1e6,
-        "level": _level(record.severity_number, record.severity_text),
-        "text": as_text(record.body),
-        "traceId": record.trace_id.hex() or None,
-        "spanId": record.span_id.hex() or None,
-        "attributes": attributes(record.attributes),
-        "scope": row["scope"],
-        "service": str(resource.get("service.name") or ""),
-        "resource": resource,
-    }
-
-
-def _level(number: int, text: str) -> str:
-    for least, name in _LEVELS:
-        if number >= least:
-            return name
-    return text.lower()[:12] or "info"
+    resource = Resource.FromString(row["resource"])
+    return shown_log(LogRecord.FromString(row["body"]), row["id"], row["scope"], resource)

@@ -8,24 +8,26 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsself_otel.catalogue import CONTACT_ID, MESSAGE_ID, REQUEST_ID, Kind
+from whatsself_otel.catalogue import MESSAGE_ID, Kind
 from whatsself_otel.metrics.prometheus_names import prometheus_labels, prometheus_name
-from whatsself_otel.viewer.values import attributes, time_ns
+from whatsself_otel.viewer import signs
+from whatsself_otel.viewer.fields import IDS, MOST_CHARACTERS, SERVICE, SPAN, fields, searched
+from whatsself_otel.viewer.signs import Signs
+from whatsself_otel.viewer.values import as_text, attributes, time_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from opentelemetry.proto.common.v1.common_pb2 import KeyValue
     from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
     from opentelemetry.proto.resource.v1.resource_pb2 import Resource
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-IDS: Final = (REQUEST_ID, CONTACT_ID, MESSAGE_ID)
 ERROR: Final = 2
 """Status code of a span that failed."""
-_ERROR_SEVERITY: Final = 17
+ERROR_SEVERITY: Final = 17
+"""OTLP's number from which on a log line tells an error."""
 _KINDS: Final = {"sum": Kind.COUNTER, "gauge": Kind.GAUGE, "histogram": Kind.HISTOGRAM}
-_ID_CHARACTERS: Final = 200
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,8 +40,17 @@ class TraceNews:
     service: str = ""
     ids: dict[str, str] = field(default_factory=dict)
     """Of the root span."""
-    all_ids: set[tuple[str, str]] = field(default_factory=set)
+    fields: set[tuple[str, str]] = field(default_factory=set)
     """Name and value, of every span and log line."""
+    signs: dict[str, Signs] = field(default_factory=dict)
+    """By messageId, which is empty where there is none."""
+
+    def note(self, found: Mapping[str, Any], told: Signs) -> None:
+        """Remember the attributes of one span or log line, and what it tells."""
+        self.fields.update(fields(found))
+        message_id = found.get(MESSAGE_ID)
+        known = self.signs.setdefault(message_id[:MOST_CHARACTERS] if isinstance(message_id, str) else "", Signs())
+        known.merge(told)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +59,7 @@ class SpanRow:
 
     trace_id: str
     span_id: str
+    parent_id: str
     start_ns: int
     is_error: bool
     scope: str
@@ -61,8 +73,10 @@ class LogRow:
 
     time_ns: int
     trace_id: str
+    span_id: str
     severity: int
-    is_error: bool
+    text: str
+    """What is searched."""
     scope: str
     resource: bytes
     body: bytes
@@ -156,44 +170,51 @@ def _add_span(batch: Batch, span: Span, resource: bytes, scope: str) -> None:
         batch.rejected += 1
         return
     trace_id, start_ns = span.trace_id.hex(), time_ns(span.start_time_unix_nano)
+    is_error, found = span.status.code == ERROR, attributes(span.attributes)
     row = SpanRow(
         trace_id=trace_id,
         span_id=span.span_id.hex(),
+        parent_id=span.parent_span_id.hex(),
         start_ns=start_ns,
-        is_error=span.status.code == ERROR,
+        is_error=is_error,
         scope=scope,
         resource=resource,
         body=span.SerializeToString(),
     )
     batch.spans.append(row)
-    news = batch.news(trace_id, start_ns, time_ns(span.end_time_unix_nano))
-    ids = _ids(span.attributes)
-    news.all_ids |= ids.items()
+    end_ns = time_ns(span.end_time_unix_nano)
+    news, service = batch.news(trace_id, start_ns, end_ns), batch.services[resource]
+    news.note(found, signs.of_span(span.name, span.kind, found, end_ns, span.status.message if is_error else None))
+    news.fields |= {(SERVICE, service), (SPAN, span.name[:MOST_CHARACTERS])}
     if not span.parent_span_id:
-        news.name, news.service, news.ids = span.name[:_ID_CHARACTERS], batch.services[resource], ids
+        news.name, news.service, news.ids = span.name[:MOST_CHARACTERS], service, _ids(span.attributes)
 
 
 def _add_log(batch: Batch, record: Any, resource: bytes, scope: str) -> None:
     at_ns = time_ns(record.time_unix_nano or record.observed_time_unix_nano) or time.time_ns()
     trace_id = record.trace_id.hex() if _is_id(record.trace_id, 16) else ""
+    found, text, service = attributes(record.attributes), as_text(record.body), batch.services[resource]
     batch.logs.append(
         LogRow(
             time_ns=at_ns,
             trace_id=trace_id,
+            span_id=record.span_id.hex(),
             severity=record.severity_number,
-            is_error=record.severity_number >= _ERROR_SEVERITY,
+            text=searched(text, found, service),
             scope=scope,
             resource=resource,
             body=record.SerializeToString(),
         )
     )
     if trace_id:
-        batch.news(trace_id, at_ns, at_ns).all_ids |= _ids(record.attributes).items()
+        news = batch.news(trace_id, at_ns, at_ns)
+        news.note(found, signs.of_log(text, record.severity_number, found, at_ns))
+        news.fields.add((SERVICE, service))
 
 
 def _ids(pairs: Sequence[KeyValue]) -> dict[str, str]:
     return {
-        pair.key: pair.value.string_value[:_ID_CHARACTERS]
+        pair.key: pair.value.string_value[:MOST_CHARACTERS]
         for pair in pairs
         if pair.key in IDS and pair.value.string_value
     }

@@ -19,23 +19,47 @@ CREATE TABLE IF NOT EXISTS traces (
     message_id TEXT, -- the first one: what started it
     spans INTEGER NOT NULL DEFAULT 0,
     logs INTEGER NOT NULL DEFAULT 0,
-    errors INTEGER NOT NULL DEFAULT 0
+    errors INTEGER NOT NULL DEFAULT 0, -- each counted where it began
+    signs TEXT NOT NULL DEFAULT '{}', -- what became of the message; the columns below repeat what is narrowed down by
+    outcome TEXT NOT NULL DEFAULT '',
+    direction TEXT NOT NULL DEFAULT '',
+    kind TEXT NOT NULL DEFAULT '',
+    session TEXT NOT NULL DEFAULT '',
+    provider TEXT NOT NULL DEFAULT '',
+    reason TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS traces_by_start ON traces (start_ns);
 
-CREATE TABLE IF NOT EXISTS ids (
+-- The trace in which a message is seen for the first time: its home.
+CREATE TABLE IF NOT EXISTS homes (
+    message_id TEXT PRIMARY KEY,
+    trace_id TEXT NOT NULL,
+    start_ns INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS homes_by_trace ON homes (trace_id);
+
+CREATE TABLE IF NOT EXISTS fields (
+    id INTEGER PRIMARY KEY,
     value TEXT NOT NULL,
     name TEXT NOT NULL,
-    trace_id TEXT NOT NULL,
-    PRIMARY KEY (value, name, trace_id)
+    UNIQUE (value, name)
+);
+CREATE INDEX IF NOT EXISTS fields_by_name ON fields (name, value);
+
+CREATE TABLE IF NOT EXISTS trace_fields (
+    field INTEGER NOT NULL,
+    trace INTEGER NOT NULL,
+    PRIMARY KEY (field, trace)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS ids_by_trace ON ids (trace_id);
+CREATE INDEX IF NOT EXISTS trace_fields_by_trace ON trace_fields (trace);
 
 CREATE TABLE IF NOT EXISTS spans (
     id INTEGER PRIMARY KEY,
     trace_id TEXT NOT NULL,
     span_id TEXT NOT NULL,
+    parent_id TEXT NOT NULL, -- empty for a root
     start_ns INTEGER NOT NULL,
+    is_error INTEGER NOT NULL,
     scope TEXT NOT NULL,
     resource INTEGER NOT NULL,
     body BLOB NOT NULL,
@@ -47,13 +71,16 @@ CREATE TABLE IF NOT EXISTS logs (
     received_s REAL NOT NULL,
     time_ns INTEGER NOT NULL,
     trace_id TEXT NOT NULL, -- empty for a line of no trace
+    span_id TEXT NOT NULL,
     severity INTEGER NOT NULL,
     scope TEXT NOT NULL,
     resource INTEGER NOT NULL,
+    text TEXT NOT NULL, -- what is searched: message and fields, without case and accents
     body BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS logs_by_trace ON logs (trace_id, time_ns);
-CREATE INDEX IF NOT EXISTS logs_by_severity ON logs (severity);
+CREATE INDEX IF NOT EXISTS logs_by_time ON logs (time_ns);
+CREATE INDEX IF NOT EXISTS logs_by_severity ON logs (severity, time_ns);
 
 CREATE TABLE IF NOT EXISTS series (
     id INTEGER PRIMARY KEY,

@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from whatsself_otel.catalogue import METRICS, Aggregation, Kind
 
@@ -53,30 +53,69 @@ class Series:
         return sum(_grown(earlier, later) for earlier, later in pairwise(counts))
 
 
-def load(store: Store, since_s: float, name: str | None = None) -> list[Series]:
+class MetricSource(Protocol):
+    """Where series can be read."""
+
+    @property
+    def kept_s(self) -> float:
+        """How far back they reach, in seconds."""
+
+    def load(self, since_s: float, name: str | None = None) -> list[Series]:
+        """
+        Return every series with its points, in order of time.
+
+        Args:
+            since_s: Unix time of the first point.
+            name: Only of this metric, as Prometheus has it.
+        """
+
+    def exemplars(self) -> dict[int, list[str]]:
+        """Return the traces that each series leads to, newest first, as far as they are kept."""
+
+
+class StoredMetrics:
     """
-    Return every series with its points, in order of time.
+    The series of the viewer's own store.
 
     Args:
         store: Where to look.
-        since_s: Unix time of the first point.
-        name: Only of this metric, as Prometheus has it.
     """
-    found = {
-        row["id"]: Series(
-            id=row["id"], name=row["name"], kind=row["kind"], unit=row["unit"], labels=json.loads(row["labels"])
-        )
-        for row in store.read("SELECT * FROM series WHERE ?1 IS NULL OR name = ?1", (name,))
-    }
-    columns = "series, time_s, value, total, buckets"
-    where = "time_s >= ?1 AND (?2 IS NULL OR series IN (SELECT id FROM series WHERE name = ?2))"
-    for row in store.read(f"SELECT {columns} FROM points WHERE {where} ORDER BY time_s", (since_s, name)):  # noqa: S608
-        if row["series"] in found:
-            found[row["series"]].points.append(Point(*row[1:]))
-    return [series for series in found.values() if series.points]
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @property
+    def kept_s(self) -> float:
+        """How far back they reach, in seconds."""
+        return self._store.retention.age_s
+
+    def load(self, since_s: float, name: str | None = None) -> list[Series]:
+        """Return every series with its points; see `MetricSource`."""
+        found = {
+            row["id"]: Series(
+                id=row["id"], name=row["name"], kind=row["kind"], unit=row["unit"], labels=json.loads(row["labels"])
+            )
+            for row in self._store.read("SELECT * FROM series WHERE ?1 IS NULL OR name = ?1", (name,))
+        }
+        columns = "series, time_s, value, total, buckets"
+        where = "time_s >= ?1 AND (?2 IS NULL OR series IN (SELECT id FROM series WHERE name = ?2))"
+        statement = f"SELECT {columns} FROM points WHERE {where} ORDER BY time_s"  # noqa: S608 - constants
+        for row in self._store.read(statement, (since_s, name)):
+            if row["series"] in found:
+                found[row["series"]].points.append(Point(*row[1:]))
+        return [series for series in found.values() if series.points]
+
+    def exemplars(self) -> dict[int, list[str]]:
+        """Return the traces that each series leads to; see `MetricSource`."""
+        found: dict[int, list[str]] = defaultdict(list)
+        known = "trace_id IN (SELECT trace_id FROM traces)"
+        statement = f"SELECT series, trace_id FROM exemplars WHERE {known} ORDER BY time_s DESC"  # noqa: S608
+        for row in self._store.read(statement):
+            found[row["series"]].append(row["trace_id"])
+        return found
 
 
-def metrics(store: Store, now_s: float, window_s: float) -> list[dict[str, Any]]:
+def metrics(source: MetricSource, now_s: float, window_s: float) -> list[dict[str, Any]]:
     """
     Return every metric with what is to be drawn of it, the catalogue's own first.
 
@@ -84,10 +123,10 @@ def metrics(store: Store, now_s: float, window_s: float) -> list[dict[str, Any]]
     drawn as what came in each bin, gauges as what they were at its end.
     """
     by_name: dict[str, list[Series]] = defaultdict(list)
-    for series in load(store, now_s - window_s - window_s / _BINS):
+    for series in source.load(now_s - window_s - window_s / _BINS):
         by_name[series.name].append(series)
     names = sorted(by_name, key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
-    traces = exemplars(store)
+    traces = source.exemplars()
     return [_metric(name, by_name[name], now_s, window_s, traces) for name in names[:_SHOWN_METRICS]]
 
 
@@ -149,15 +188,6 @@ def _merge(values: Iterable[float | None], aggregation: Aggregation) -> float | 
     if aggregation is Aggregation.SUM:
         return sum(there)
     return min(there) if aggregation is Aggregation.MIN else max(there)
-
-
-def exemplars(store: Store) -> dict[int, list[str]]:
-    """Return the traces that each series leads to, newest first, as far as they are kept."""
-    found: dict[int, list[str]] = defaultdict(list)
-    known = "trace_id IN (SELECT trace_id FROM traces)"
-    for row in store.read(f"SELECT series, trace_id FROM exemplars WHERE {known} ORDER BY time_s DESC"):  # noqa: S608
-        found[row["series"]].append(row["trace_id"])
-    return found
 
 
 def _grown(earlier: float, later: float) -> float:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import secrets
 import socket
 import tempfile
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HOST: Final = "127.0.0.1"
+_TOKEN: Final = re.compile(r"[\w-]{32}")
 _STOP_S: Final = 5.0
 """Seconds the server may take to end; then the process ends without it."""
 
@@ -39,6 +42,8 @@ class ViewerConfig:
     retention: Retention = field(default_factory=Retention)
     note: Path | None = None
     """Where to write address and token for other commands of this user; None for nowhere."""
+    token_file: Path | None = None
+    """Where the page's token lasts, so that bookmarks do; None for another token each time."""
 
 
 class Viewer:
@@ -54,7 +59,7 @@ class Viewer:
 
     def __init__(self, config: ViewerConfig | None = None) -> None:
         self.config = config or ViewerConfig()
-        self.token = secrets.token_urlsafe(24)
+        self.token = _lasting_token(self.config.token_file)
         self._opened = contextlib.ExitStack()
 
     @property
@@ -106,6 +111,21 @@ class Viewer:
             return  # the viewer that came first is the one that other commands find
         Note(url=self.url, token=self.token).write(path)
         opened.callback(path.unlink, missing_ok=True)
+
+
+def _lasting_token(path: Path | None) -> str:
+    """Return the token of *path*, which is made if it is not there or holds none."""
+    new = secrets.token_urlsafe(24)
+    if path is None:
+        return new
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if _TOKEN.fullmatch(known := path.read_text("ascii").strip()):
+            return known
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # a link that somebody else put there is not followed
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as file:
+        file.write(new)
+    return new
 
 
 def _listener(port: int) -> socket.socket:

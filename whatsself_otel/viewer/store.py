@@ -7,42 +7,21 @@ import os
 import sqlite3
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from whatsself_otel.viewer.rows import IDS
+from whatsself_otel.viewer.sweeping import PAGE_BYTES, Retention, Sweeper
+from whatsself_otel.viewer.writing import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from whatsself_otel.viewer.rows import Batch, PointRow
+    from whatsself_otel.viewer.rows import Batch
 
-_PAGE_BYTES: Final = 4096
-_PURGED: Final = 200
-"""Traces that go at once, at most; of log lines and points, where there are no traces, five times as many."""
-_FULL: Final = 0.9
-"""Share of the size from which on the oldest goes; the rest is room for the batch that arrives."""
-_SWEEP_S: Final = 1.0
-_EXEMPLARS: Final = 5
-"""Kept of each series."""
-_RESOURCES: Final = 1_000
-"""From this many on, those that nothing refers to go."""
-_LAST_ID: Final = 2**63 - 1
+__all__ = ["FullError", "Retention", "Store"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retention:
-    """When the oldest data goes; whichever limit is met first."""
-
-    spans: int = 200_000
-    logs: int = 200_000
-    points: int = 500_000
-    series: int = 5_000
-    """Series that may be born; further ones are rejected."""
-    size_bytes: int = 256 * 1024 * 1024
-    """Size of the file, at least 4 MiB; the write-ahead log beside it adds a few more."""
-    age_s: float = 24 * 3600.0
+_SCHEMA: Final = 2
+"""Grows with every change of the tables."""
 
 
 class FullError(Exception):
@@ -53,7 +32,8 @@ class Store:
     """
     Traces, log lines and metrics in one file.
 
-    One connection writes, under a lock; each reading thread has one of its own, which writing does not block.
+    One connection writes, under a lock; each reading thread has one of its own, which writing does not block. A file
+    of another version is set aside under another name, unchanged.
 
     Args:
         path: Where the file is; it is made for its owner alone.
@@ -68,20 +48,30 @@ class Store:
         self.retention = retention or Retention()
         self.version = 0
         """Grows with everything that arrives."""
+        self.no_index: str | None = None
+        """Why the search has no index and reads every line instead; None if it has one."""
         self._clock = clock
         self._lock = threading.Lock()
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
-        self._swept_s = 0.0
+        self.set_aside = _set_aside(path)
+        """Where a file of another version is now; None if there was none."""
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
         self._prepare()
+        self._writer = Writer(self._db, self.retention.series)
+        self._sweeper = Sweeper(self._db, self.retention, clock, self._transaction, is_searched=self.no_index is None)
 
     def _prepare(self) -> None:
-        pages = self.retention.size_bytes // _PAGE_BYTES
+        pages = self.retention.size_bytes // PAGE_BYTES
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "journal_size_limit=4194304", "temp_store=MEMORY"):
             self._db.execute(f"PRAGMA {pragma}")
-        self._db.executescript((Path(__file__).parent / "schema.sql").read_text("utf-8"))
+        self._db.executescript(_script("schema"))
+        try:
+            self._db.executescript(_script("search_index"))
+        except sqlite3.OperationalError as error:
+            self.no_index = f"this Python's SQLite {sqlite3.sqlite_version} has no FTS5 with trigrams ({error})"
+        self._db.execute(f"PRAGMA user_version={_SCHEMA}")
         self._db.execute(f"PRAGMA max_page_count={pages}")
 
     def __enter__(self) -> Self:
@@ -107,11 +97,6 @@ class Store:
                 self._readers.append(reader)
         return list(reader.execute(statement, parameters))
 
-    @property
-    def _used_bytes(self) -> int:
-        pages, free = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count"))
-        return int(pages - free) * _PAGE_BYTES
-
     def add(self, batch: Batch) -> int:
         """
         Keep a batch, after making room for it.
@@ -120,28 +105,24 @@ class Store:
             How many points were rejected because their series would be one too many.
         """
         with self._lock:
-            self._sweep()
+            self._sweeper.sweep()
             rejected = self._write_making_room(batch)
             self.version += 1
             return rejected
 
+    def sweep(self) -> None:
+        """Let go what is older than the limits allow; done anyway whenever something arrives."""
+        with self._lock:
+            self._sweeper.sweep(now=True)
+
     def _write_making_room(self, batch: Batch) -> int:
         while True:
             try:
-                return self._write(batch)
+                with self._transaction():
+                    return self._writer.write(batch, self._clock())
             except sqlite3.OperationalError as error:
-                if not self._purge():
+                if not self._sweeper.purge():
                     raise FullError(f"nothing is left to make room with: {error}") from error
-
-    def _write(self, batch: Batch) -> int:
-        now_s = self._clock()
-        with self._transaction():
-            resources = {body: self._resource(body, service) for body, service in batch.services.items()}
-            self._write_traces(batch, now_s)
-            for row in batch.spans:
-                self._write_span(row, resources)
-            self._write_logs(batch, resources, now_s)
-            return sum(not self._write_point(point, now_s) for point in batch.points)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -154,183 +135,20 @@ class Store:
             raise
         self._db.execute("COMMIT")
 
-    def _resource(self, body: bytes, service: str) -> int:
-        self._db.execute("INSERT OR IGNORE INTO resources (service, body) VALUES (?, ?)", (service, body))
-        return int(self._db.execute("SELECT id FROM resources WHERE body = ?", (body,)).fetchone()[0])
 
-    def _write_traces(self, batch: Batch, now_s: float) -> None:
-        self._db.executemany(
-            """
-            INSERT INTO traces (trace_id, received_s, start_ns, end_ns, name, service, request_id, contact_id,
-                                message_id)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT (trace_id) DO UPDATE SET
-                received_s = excluded.received_s,
-                start_ns = min(start_ns, excluded.start_ns),
-                end_ns = max(end_ns, excluded.end_ns),
-                name = CASE excluded.name WHEN '' THEN name ELSE excluded.name END,
-                service = CASE excluded.service WHEN '' THEN service ELSE excluded.service END,
-                request_id = coalesce(excluded.request_id, request_id),
-                contact_id = coalesce(excluded.contact_id, contact_id),
-                message_id = coalesce(excluded.message_id, message_id)
-            """,
-            (
-                (
-                    trace_id,
-                    now_s,
-                    news.start_ns,
-                    news.end_ns,
-                    news.name,
-                    news.service,
-                    *(news.ids.get(name) for name in IDS),
-                )
-                for trace_id, news in batch.traces.items()
-            ),
-        )
-        self._db.executemany(
-            "INSERT OR IGNORE INTO ids (value, name, trace_id) VALUES (?, ?, ?)",
-            (
-                (value, name, trace_id)
-                for trace_id, news in batch.traces.items()
-                for name, value in sorted(news.all_ids)
-            ),
-        )
+def _script(name: str) -> str:
+    return (Path(__file__).parent / f"{name}.sql").read_text("utf-8")
 
-    def _write_span(self, row: Any, resources: dict[bytes, int]) -> None:
-        # The collector delivers at least once: a span that comes twice is one.
-        cursor = self._db.execute(
-            "INSERT OR IGNORE INTO spans (trace_id, span_id, start_ns, scope, resource, body)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (row.trace_id, row.span_id, row.start_ns, row.scope, resources[row.resource], row.body),
-        )
-        if cursor.rowcount:
-            self._db.execute(
-                "UPDATE traces SET spans = spans + 1, errors = errors + ? WHERE trace_id = ?",
-                (row.is_error, row.trace_id),
-            )
 
-    def _write_logs(self, batch: Batch, resources: dict[bytes, int], now_s: float) -> None:
-        self._db.executemany(
-            "INSERT INTO logs (received_s, time_ns, trace_id, severity, scope, resource, body)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                (now_s, row.time_ns, row.trace_id, row.severity, row.scope, resources[row.resource], row.body)
-                for row in batch.logs
-            ),
-        )
-        self._db.executemany(
-            "UPDATE traces SET logs = logs + 1, errors = errors + ? WHERE trace_id = ?",
-            ((row.is_error, row.trace_id) for row in batch.logs if row.trace_id),
-        )
-
-    def _write_point(self, row: PointRow, now_s: float) -> bool:
-        series = self._series(row)
-        if series is None:
-            return False
-        self._db.execute(
-            "INSERT OR REPLACE INTO points (series, time_s, received_s, value, total, buckets)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (series, row.time_s, now_s, row.value, row.total, row.buckets),
-        )
-        self._db.executemany(
-            "INSERT OR REPLACE INTO exemplars (series, trace_id, time_s, value) VALUES (?, ?, ?, ?)",
-            ((series, *exemplar) for exemplar in row.exemplars),
-        )
-        if row.exemplars:
-            self._db.execute(
-                "DELETE FROM exemplars WHERE series = ?1 AND trace_id NOT IN"
-                " (SELECT trace_id FROM exemplars WHERE series = ?1 ORDER BY time_s DESC LIMIT ?2)",
-                (series, _EXEMPLARS),
-            )
-        return True
-
-    def _series(self, row: PointRow) -> int | None:
-        key = (row.name, row.labels, row.service, row.instance)
-        known = self._db.execute(
-            "SELECT id FROM series WHERE name = ? AND labels = ? AND service = ? AND instance = ?", key
-        ).fetchone()
-        if known is not None:
-            return int(known[0])
-        if self._one("SELECT count(*) FROM series") >= self.retention.series:
+def _set_aside(path: Path) -> Path | None:
+    """Rename a store of another version, so that nothing of it is lost or misread."""
+    if not path.exists() or not path.stat().st_size:
+        return None
+    with contextlib.closing(sqlite3.connect(path, timeout=10)) as db:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version == _SCHEMA:
             return None
-        cursor = self._db.execute(
-            "INSERT INTO series (name, labels, service, instance, kind, unit) VALUES (?, ?, ?, ?, ?, ?)",
-            (*key, row.kind, row.unit),
-        )
-        return cursor.lastrowid
-
-    def sweep(self) -> None:
-        """Let go what is older than the limits allow; done anyway whenever something arrives."""
-        with self._lock:
-            self._swept_s = 0.0
-            self._sweep()
-
-    def _sweep(self) -> None:
-        while self._used_bytes > _FULL * self.retention.size_bytes and self._purge():
-            pass
-        if abs(self._clock() - self._swept_s) < _SWEEP_S:
-            return
-        self._swept_s = self._clock()
-        self._sweep_age()
-        self._sweep_counts()
-        with self._transaction():
-            self._drop_childless()
-
-    def _sweep_age(self) -> None:
-        limit_s = self._clock() - self.retention.age_s
-        with self._transaction():
-            self._drop_traces("SELECT trace_id FROM traces WHERE received_s < ?", (limit_s,))
-            # Rows are in order of arrival, so that the search ends at the first one that is young enough.
-            for table in ("logs", "points"):
-                young = f"SELECT id FROM {table} WHERE received_s >= ? ORDER BY id LIMIT 1"  # noqa: S608
-                first = self._db.execute(young, (limit_s,)).fetchone()
-                self._db.execute(f"DELETE FROM {table} WHERE id < ?", (first[0] if first else _LAST_ID,))  # noqa: S608
-
-    def _sweep_counts(self) -> None:
-        while self._one("SELECT coalesce(sum(spans), 0) FROM traces") > self.retention.spans:
-            with self._transaction():
-                self._drop_oldest_traces()
-        with self._transaction():
-            for table, limit in (("logs", self.retention.logs), ("points", self.retention.points)):
-                self._db.execute(
-                    f"DELETE FROM {table} WHERE id <= (SELECT id FROM {table} ORDER BY id DESC LIMIT 1 OFFSET ?)",  # noqa: S608
-                    (limit,),
-                )
-
-    def _purge(self) -> bool:
-        """Let the oldest go, all signals back to the same moment; return whether anything went."""
-        before = self._used_bytes
-        share = max(1, min(_PURGED, self._one("SELECT count(*) FROM traces") // 10))
-        oldest = self._db.execute("SELECT received_s FROM traces ORDER BY id LIMIT ?", (share,)).fetchall()
-        with self._transaction():
-            self._drop_oldest_traces(share)
-            for table, lonely in (("logs", "trace_id = ''"), ("points", "1")):
-                which = f"SELECT id FROM {table} WHERE {lonely}"  # noqa: S608
-                if oldest:
-                    old = f"{which} AND received_s < ?"
-                    self._db.execute(f"DELETE FROM {table} WHERE id IN ({old})", min(oldest))  # noqa: S608
-                else:
-                    old = f"{which} ORDER BY id LIMIT ?"
-                    self._db.execute(f"DELETE FROM {table} WHERE id IN ({old})", (5 * _PURGED,))  # noqa: S608
-            self._drop_childless()
-        return self._used_bytes < before
-
-    def _drop_oldest_traces(self, count: int = _PURGED) -> None:
-        self._drop_traces("SELECT trace_id FROM traces ORDER BY id LIMIT ?", (count,))
-
-    def _drop_traces(self, which: str, parameters: tuple[Any, ...]) -> None:
-        """Drop traces whole: a trace without its root helps nobody."""
-        gone = [(row[0],) for row in self._db.execute(which, parameters)]
-        for table in ("spans", "logs", "ids", "traces"):
-            self._db.executemany(f"DELETE FROM {table} WHERE trace_id = ?", gone)  # noqa: S608
-
-    def _drop_childless(self) -> None:
-        self._db.execute("DELETE FROM series WHERE id NOT IN (SELECT DISTINCT series FROM points)")
-        self._db.execute("DELETE FROM exemplars WHERE series NOT IN (SELECT id FROM series)")
-        if self._one("SELECT count(*) FROM resources") > _RESOURCES:
-            self._db.execute(
-                "DELETE FROM resources WHERE id NOT IN (SELECT resource FROM spans UNION SELECT resource FROM logs)"
-            )
-
-    def _one(self, statement: str) -> int:
-        return int(self._db.execute(statement).fetchone()[0])
+        db.execute("PRAGMA journal_mode=DELETE")  # which takes in what the write-ahead log still holds
+    aside = path.with_name(f"{path.name}.of-version-{version}")
+    path.replace(aside)
+    return aside

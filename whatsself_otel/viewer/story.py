@@ -9,7 +9,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from whatsself_otel.viewer.console_view import MessageStory, MetricPoint
 from whatsself_otel.viewer.queries import log_rows, span_rows
-from whatsself_otel.viewer.series import exemplars, load
+from whatsself_otel.viewer.series import StoredMetrics
 
 if TYPE_CHECKING:
     from whatsself_otel.viewer.store import Store
@@ -33,7 +33,8 @@ def tell(store: Store, trace_id: str) -> MessageStory:
 
 def _last_points(store: Store) -> list[MetricPoint]:
     """Return the last value of every series, sorted by name and labels."""
-    traces = exemplars(store)
+    metrics = StoredMetrics(store)
+    traces = metrics.exemplars()
     points = [
         MetricPoint(
             name=series.name,
@@ -42,6 +43,6 @@ def _last_points(store: Store) -> list[MetricPoint]:
             sum=series.points[-1].total,
             trace_ids=tuple(traces.get(series.id, ())),
         )
-        for series in load(store, 0)
+        for series in metrics.load(0)
     ]
     return sorted(points, key=lambda point: (point.name, sorted(point.labels.items())))

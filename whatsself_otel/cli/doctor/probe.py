@@ -13,6 +13,7 @@ from whatsself_otel.cli.doctor.findings import SIGNALS, Finding, fault, ok, skip
 from whatsself_otel.cli.doctor.receiver import request
 from whatsself_otel.context import message_context
 from whatsself_otel.setup import setup_telemetry
+from whatsself_otel.viewer.fields import DOCTOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from whatsself_otel.cli.doctor.places import Place
     from whatsself_otel.config import TelemetryConfig
 
-SERVICE_NAME: Final = "whatsself-otel-doctor"
+SERVICE_NAME: Final = DOCTOR
 """Not the application's: the probe moves none of its metrics and fires none of its alerts."""
 _NAME: Final = "whatsself-otel doctor probe"
 _TEXT: Final = "doctor was here"

@@ -2,6 +2,8 @@
 
 import { Problem, get } from "./api.js";
 import { el, say } from "./dom.js";
+import { parse } from "./address.js";
+import { listenToKeys } from "./keys.js";
 import { found, messages } from "./messages.js";
 import { health } from "./health.js";
 import { logs } from "./logs.js";
@@ -14,7 +16,7 @@ const OWNERS = { find: "messages", trace: "messages" };
 const PAUSE_MS = 2000;
 
 class App {
-  asked = { name: "messages", rest: [] };
+  asked = { name: "messages", rest: [], params: new URLSearchParams() };
   route = null; // what is shown: what was asked for, once its data is here
   state = { version: -1, send_to: {} };
   isLive = true;
@@ -31,8 +33,8 @@ class App {
   }
 
   async open() {
-    const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(readable);
-    this.asked = { name: name in VIEWS ? name : "messages", rest };
+    const asked = parse(location.hash);
+    this.asked = { ...asked, name: asked.name in VIEWS ? asked.name : "messages" };
     this.mark();
     await this.refresh();
   }
@@ -49,7 +51,7 @@ class App {
     const turn = ++this.turn;
     const asked = this.asked;
     try {
-      const data = await VIEWS[asked.name].load(asked.rest);
+      const data = await VIEWS[asked.name].load(asked);
       if (turn !== this.turn) return; // somebody went on meanwhile
       const isSame = this.route === asked && JSON.stringify(data) === JSON.stringify(this.data);
       const isArrival = this.route !== asked;
@@ -134,14 +136,6 @@ class App {
   }
 }
 
-function readable(part) {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return part;
-  }
-}
-
 function connectBody(sendTo, place) {
   return el(
     "div",
@@ -220,6 +214,7 @@ async function main() {
   await load();
   speak(app);
   listen(app);
+  listenToKeys();
   app.state = (await get("/api/state").catch(() => null)) ?? app.state;
   drawConnect(app);
   await app.open();

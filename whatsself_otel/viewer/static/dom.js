@@ -38,12 +38,9 @@ export function pick(id, label, options, chosen, onchoice) {
   return el("span", { class: "field" }, el("label", { for: id }, label), select);
 }
 
-export function pairs(values) {
-  return el(
-    "dl",
-    { class: "pairs" },
-    Object.entries(values).map(([name, value]) =>
-      el("div", {}, el("dt", {}, name), el("dd", {}, typeof value === "string" ? value : JSON.stringify(value))),
-    ),
-  );
+// Names and values; *href* leads from one of them to whatever has the same.
+export function pairs(values, href = null) {
+  const shown = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+  const link = (name, value) => (href && String(value).length <= 100 && typeof value !== "object" ? el("a", { href: href(name, shown(value)), class: "same" }, shown(value)) : shown(value));
+  return el("dl", { class: "pairs" }, Object.entries(values).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, link(name, value)))));
 }

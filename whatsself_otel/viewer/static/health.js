@@ -56,6 +56,7 @@ function counters(kind, rows) {
 }
 
 function store({ store: held, refused, rejected }) {
+  if (!held) return null;
   const of = (used, limit) => t("health.store.size", { used, limit });
   const facts = [
     ["bytes", of(bytes(held.bytes), bytes(held.limit_bytes))],
@@ -63,6 +64,7 @@ function store({ store: held, refused, rejected }) {
     ["logs", of(number(held.logs), number(held.limit_logs))],
     ["series", number(held.series)],
     ["age", t("health.store.hours", { n: number(held.limit_age_s / 3600) })],
+    ["index", held.no_index ?? t("health.store.index.there")],
     ["refused", listed(refused)],
     ["rejected", listed(rejected)],
   ];
@@ -70,6 +72,7 @@ function store({ store: held, refused, rejected }) {
     "section",
     {},
     el("h2", {}, t("health.store")),
+    el("p", { class: "note" }, t("health.store.masked")),
     el("dl", { class: "facts" }, facts.map(([name, value]) => el("div", { class: "fact" }, el("dt", {}, t(`health.store.${name}`)), el("dd", {}, value)))),
   );
 }

@@ -1,45 +1,63 @@
-import { el, hidden, pick } from "./dom.js";
+import { el } from "./dom.js";
 import { get } from "./api.js";
-import { clock, counted, duration, moment, number, t } from "./text.js";
+import { changed, compose } from "./address.js";
+import { messageFilters, more, said } from "./filters.js";
+import { histogram } from "./histogram.js";
+import { sentence, state } from "./story.js";
+import { pick } from "./dom.js";
+import { clock, day, duration, isToday, moment, t } from "./text.js";
 
 const WHICH = ["messages", "errors", "all"];
 
 export const messages = {
-  load: async ([which = "messages"]) => ({
-    ...(await get(`/api/traces?which=${WHICH.includes(which) ? which : "messages"}`)),
-    which,
-  }),
-  draw: ({ traces, which }, app) => [
-    el(
-      "div",
-      { class: "head" },
-      el("h1", { tabindex: "-1" }, t("messages.title")),
-      pick(
-        "which",
-        t("messages.which"),
-        WHICH.map((each) => [each, t(`messages.which.${each}`)]),
-        which,
-        (chosen) => app.go(`#/messages/${chosen}`),
+  load: async (asked) => {
+    const query = asked.params.toString();
+    const [found, traffic, choices] = await Promise.all([get(`/api/traces?${query}`), get(`/api/traffic?${query}`), get("/api/choices")]);
+    return { ...found, traffic, choices };
+  },
+  draw: (data, app) => {
+    const asked = app.route;
+    const which = WHICH.includes(asked.params.get("which")) ? asked.params.get("which") : WHICH[0];
+    const go = (from, to) => app.go(changed(asked, { from: String(from), to: String(to), range: null }));
+    return [
+      el(
+        "div",
+        { class: "head" },
+        el("h1", { tabindex: "-1" }, t("messages.title")),
+        pick("which", t("messages.which"), WHICH.map((each) => [each, t(`messages.which.${each}`)]), which, (chosen) => app.go(changed(asked, { which: chosen }))),
       ),
-    ),
-    traces.length ? table(traces) : nothing(which, app),
-  ],
+      messageFilters(asked, data.choices, app),
+      histogram(data.traffic, go),
+      ...said(data),
+      data.traces.length ? table(data.traces) : nothing(asked, which, app),
+      more(data, data.traces.length, asked),
+    ];
+  },
   title: () => t("messages.title"),
 };
 
 export const found = {
-  load: async ([id]) => ({ ...(await get(`/api/find?id=${encodeURIComponent(id)}`)), id }),
-  draw: ({ traces, id }, app) => {
+  load: async ({ rest: [id] }) => {
+    const exact = await get(`/api/find?id=${encodeURIComponent(id)}`);
+    if (exact.traces.length) return { ...exact, id };
+    return { ...(await get(`/api/traces?which=all&text=${encodeURIComponent(id)}`)), id, isPart: true };
+  },
+  draw: (data, app) => {
+    const { traces, id } = data;
     if (traces.length === 1) return app.replace(`#/trace/${traces[0].traceId}`);
+    const params = new URLSearchParams({ which: "all", text: id });
     return [
-      el("h1", { tabindex: "-1" }, t("search.title", { id })),
+      el("div", { class: "head" }, el("h1", { tabindex: "-1" }, t("search.title", { id })), data.isPart && traces.length ? el("a", { href: compose("messages", params), "data-key": "narrow" }, t("search.narrow")) : null),
       traces.length ? table(traces) : el("p", { class: "empty" }, t("search.none", { id })),
+      data.more ? el("p", { class: "cut" }, t("list.cut", { n: traces.length })) : null,
     ];
   },
   title: ({ id }) => t("search.title", { id }),
 };
 
-function nothing(which, app) {
+function nothing(asked, which, app) {
+  const isNarrow = [...asked.params.keys()].some((name) => !["which", "sort", "limit"].includes(name));
+  if (isNarrow) return el("p", { class: "empty" }, t("messages.none.narrow"));
   return el(
     "div",
     { class: "empty" },
@@ -49,8 +67,8 @@ function nothing(which, app) {
   );
 }
 
-function table(traces) {
-  const columns = ["when", "what", "took", "spans", "logs", "state"];
+export function table(traces) {
+  const columns = ["when", "what", "took", "state"];
   return el(
     "table",
     { class: "list" },
@@ -61,20 +79,19 @@ function table(traces) {
 
 function row(trace) {
   const key = `trace-${trace.traceId}`;
+  const when = isToday(trace.start_s) ? clock(trace.start_s) : `${day(trace.start_s)} ${clock(trace.start_s)}`;
   return el(
     "tr",
     {},
-    el("td", { class: "when" }, el("time", { title: moment(trace.start_s) }, clock(trace.start_s))),
+    el("td", { class: "when" }, el("time", { title: moment(trace.start_s) }, when)),
     el(
       "td",
       { class: "what" },
-      el("a", { href: `#/trace/${trace.traceId}`, "data-key": key }, trace.name || t("messages.unfinished")),
-      el("span", { class: "ids" }, shownIds(trace).map((name) => id(name, trace[name]))),
+      el("a", { href: `#/trace/${trace.traceId}`, "data-key": key, class: "row" }, sentence(trace)),
+      el("span", { class: "ids" }, trace.outcome && trace.name ? el("span", { class: "id-name" }, trace.name) : null, shownIds(trace).map((name) => id(name, trace[name]))),
     ),
     el("td", { class: "took" }, duration(trace.took_ms)),
-    el("td", { class: "spans" }, number(trace.spans), el("span", { class: "unit" }, ` ${t("messages.spans")}`)),
-    el("td", { class: "logs" }, number(trace.logs), el("span", { class: "unit" }, ` ${t("messages.logs")}`)),
-    el("td", { class: "state" }, state(trace.errors)),
+    el("td", { class: "state" }, state(trace)),
   );
 }
 
@@ -84,10 +101,4 @@ function shownIds(trace) {
 
 function id(name, value) {
   return value ? el("span", { class: "id" }, el("span", { class: "id-name" }, `${name} `), value) : null;
-}
-
-export function state(errors) {
-  return errors
-    ? el("span", { class: "badge bad" }, el("span", { "aria-hidden": "true" }, "✕ "), counted("messages.errors", errors))
-    : el("span", { class: "badge good" }, el("span", { "aria-hidden": "true" }, "✓"), hidden(t("messages.ok")));
 }

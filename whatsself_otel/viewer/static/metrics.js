@@ -7,7 +7,7 @@ const WIDTH = 180;
 const HEIGHT = 32;
 
 export const metrics = {
-  load: async ([window = "300", filter = ""]) => {
+  load: async ({ rest: [window = "300", filter = ""] }) => {
     const chosen = WINDOWS.includes(window) ? window : "300";
     return { ...(await get(`/api/metrics?window_s=${chosen}`)), chosen, filter };
   },

@@ -24,6 +24,11 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
+// A word of a closed set in the reader's language; as it is where the set has grown.
+export function known(set, value) {
+  return table[`${set}.${value}`]?.[language] ?? value.replaceAll("_", " ");
+}
+
 export function counted(key, n) {
   return t(n === 1 ? `${key}.one` : `${key}.many`, { n: number(n) });
 }
@@ -51,6 +56,14 @@ export function clock(seconds, withMs = false) {
   const shape = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
   if (withMs) shape.fractionalSecondDigits = 3;
   return new Intl.DateTimeFormat(TAGS[language], shape).format(new Date(seconds * 1000));
+}
+
+export function day(seconds) {
+  return new Intl.DateTimeFormat(TAGS[language], { day: "2-digit", month: "2-digit" }).format(new Date(seconds * 1000));
+}
+
+export function isToday(seconds) {
+  return new Date(seconds * 1000).toDateString() === new Date().toDateString();
 }
 
 export function moment(seconds) {

@@ -2,14 +2,16 @@
 
 import { el, hidden, pairs, say, svg } from "./dom.js";
 import { get } from "./api.js";
-import { clock, counted, duration, moment, t } from "./text.js";
-import { state } from "./messages.js";
+import { compose } from "./address.js";
+import { clock, counted, duration, known, moment, t } from "./text.js";
+import { fields, level } from "./lines.js";
+import { sentence, state } from "./story.js";
 
 const KINDS = ["http", "queue", "sql", "client", "internal"];
 const opened = new Set();
 
 export const trace = {
-  load: async ([id]) => ({ found: await get(`/api/traces/${encodeURIComponent(id)}`) }),
+  load: async ({ rest: [id] }) => ({ found: await get(`/api/traces/${encodeURIComponent(id)}`) }),
   draw: ({ found }, app) => {
     if (!found) return [el("h1", { tabindex: "-1" }, t("trace.title")), el("p", { class: "empty" }, t("trace.unknown"))];
     const [, kind, target] = app.route.rest;
@@ -18,16 +20,24 @@ export const trace = {
     return [heading(found), ids(found), waterfall(found, logs, app), lines(found, logs, target)];
   },
   target: ([, kind, target]) => (kind && target ? `${kind}-${target}` : null),
-  title: ({ found }) => found?.name || t("trace.title"),
+  title: ({ found }) => (found ? sentence(found) : t("trace.title")),
 };
 
 function heading(found) {
+  const text = sentence(found);
   return el(
     "div",
     { class: "head" },
-    el("div", {}, el("a", { class: "back", href: "#/messages" }, `← ${t("trace.back")}`), el("h1", { tabindex: "-1" }, found.name || t("messages.unfinished"))),
-    state(found.errors),
+    el("div", {}, el("a", { class: "back", href: "#/messages" }, `← ${t("trace.back")}`), el("h1", { tabindex: "-1" }, text), text === found.name ? null : el("p", { class: "note" }, found.name)),
+    el("div", { class: "outcome" }, state(found), alike(found)),
   );
+}
+
+// The way to whatever failed for the same reason.
+function alike(found) {
+  if (found.outcome !== "failed" || !found.reason) return null;
+  const params = new URLSearchParams({ outcome: "failed", reason: found.reason });
+  return el("a", { href: compose("messages", params), "data-key": "alike" }, t("trace.alike", { reason: known("reason", found.reason) }));
 }
 
 function ids(found) {
@@ -213,7 +223,7 @@ function details(span, panel) {
     "div",
     { class: "details", id: panel },
     span.status ? el("p", { class: "failure" }, `${t("trace.span.status")}: ${span.status}`) : null,
-    part(t("trace.span.attributes"), span.attributes),
+    part(t("trace.span.attributes"), span.attributes, same),
     span.events.length
       ? [el("h3", {}, t("trace.span.events")), span.events.map((event) => el("div", { class: "event" }, el("strong", {}, event.name), ` +${duration(event.ms - first)}`, pairs(event.attributes)))]
       : null,
@@ -224,8 +234,12 @@ function details(span, panel) {
   );
 }
 
-function part(name, values) {
-  return Object.keys(values).length ? [el("h3", {}, name), pairs(values)] : null;
+function part(name, values, href = null) {
+  return Object.keys(values).length ? [el("h3", {}, name), pairs(values, href)] : null;
+}
+
+function same(name, value) {
+  return compose("messages", new URLSearchParams({ which: "all", field: `${name === "http.route" ? "route" : name}=${value}` }));
 }
 
 function lines(found, logs) {
@@ -249,16 +263,4 @@ function line(log, traceId, titles) {
     title ? el("a", { class: "to-span", href: `#/trace/${traceId}/span/${log.spanId}`, "data-key": `to-span-${log.id}` }, t("trace.log.span", { span: title })) : null,
     fields(log),
   );
-}
-
-export function level(name) {
-  const mark = { fatal: "✕", error: "✕", warn: "▲" }[name] ?? "·";
-  return el("span", { class: `level ${name}` }, el("span", { "aria-hidden": "true" }, `${mark} `), name);
-}
-
-export function fields(log) {
-  const isOpen = opened.has(`log-${log.id}`);
-  const keep = (event) => (event.target.open ? opened.add(`log-${log.id}`) : opened.delete(`log-${log.id}`));
-  if (!Object.keys(log.attributes).length) return null;
-  return el("details", { class: "fields", open: isOpen, ontoggle: keep }, el("summary", { "data-key": `fields-${log.id}` }, t("logs.details")), pairs(log.attributes));
 }

@@ -1,0 +1,55 @@
+"""What a WhatsApp application sends about messages that are read, fail or wait, as the demo does."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from parts import logs, set_all, spans, trace_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+REASONS = ("timeout", "timeout", "blocked")
+
+
+def message(number: int, *, reason: str = "", ago_s: float = 0.0, read_s: float = 12.0) -> Sequence[Any]:
+    """Return the exports of one message in and its answer, which was read after *read_s* or failed for *reason*."""
+    start_ns = time.time_ns() - int(ago_s * 1e9)
+    request = spans(number, count=4, **{"http.route": "/webhook/messages", "flowId": "flow_price_list"})
+    received, sent, told = request.resource_spans[0].scope_spans[0].spans[1:]
+    told.ClearField("status")
+    sent.name, sent.kind = "send whatsapp", 3
+    if reason:
+        sent.status.code, sent.status.message = 2, reason
+        set_all(sent.attributes, {"error.type": reason})
+    else:
+        set_all(told.attributes, {"status": "read"})
+    ends_s = (0.5, 0.1, 0.4, 0.5 if reason else read_s)
+    for span, after_s in zip(request.resource_spans[0].scope_spans[0].spans, ends_s, strict=True):
+        span.end_time_unix_nano = start_ns + int(after_s * 1e9)
+        span.start_time_unix_nano = min(start_ns + int(0.02e9 * (span is not received)), span.end_time_unix_nano)
+    request.resource_spans[0].scope_spans[0].spans[0].start_time_unix_nano = start_ns
+    said = logs(number, "Message received", "Message failed: the provider hung up" if reason else "Message sent")
+    for record, fields in zip(
+        said.resource_logs[0].scope_logs[0].log_records,
+        ({"kind": "text"}, {"reason": reason} if reason else {"origin": "reply"}),
+        strict=True,
+    ):
+        record.time_unix_nano = start_ns + (400_000_000 if "reason" in fields or "origin" in fields else 10_000_000)
+        set_all(record.attributes, fields)
+    if reason:
+        said.resource_logs[0].scope_logs[0].log_records[1].severity_number = 17
+    return request, said
+
+
+def business(count: int = 12) -> list[Any]:
+    """Return a morning's messages, a minute apart; each fourth fails, for one reason after the other."""
+    exports: list[Any] = []
+    for number in range(count):
+        reason = REASONS[number // 4 % len(REASONS)] if number % 4 == 3 else ""
+        exports += message(number, reason=reason, ago_s=60.0 * (count - number))
+    return exports
+
+
+__all__ = ["business", "message", "trace_id"]

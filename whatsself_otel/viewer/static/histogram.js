@@ -1,0 +1,84 @@
+// How much there was when: bars over time, over which one drags to see that time alone.
+
+import { el, svg } from "./dom.js";
+import { clock, counted, day, duration, number, percent, t } from "./text.js";
+
+const WIDTH = 600;
+const HEIGHT = 60;
+
+export function histogram(traffic, onrange) {
+  if (!traffic.total) return null;
+  return el(
+    "section",
+    { class: "traffic", "aria-label": t("traffic.title") },
+    facts(traffic),
+    el("div", { class: "bars" }, plot(traffic, onrange)),
+    el("div", { class: "ends", "aria-hidden": "true" }, el("span", {}, moment(traffic.from_s, traffic)), el("span", { class: "hint" }, t("traffic.drag")), el("span", {}, moment(traffic.to_s, traffic))),
+  );
+}
+
+function facts(traffic) {
+  const share = traffic.total_failed / traffic.total;
+  const texts = [
+    counted("traffic.total", traffic.total),
+    traffic.total_failed ? `${counted("traffic.failed", traffic.total_failed)} (${percent(share)})` : null,
+    t("traffic.first", { time: moment(traffic.first_s, { from_s: traffic.first_s, to_s: traffic.first_s + 90000 }) }),
+    ...Object.entries(traffic.percentiles_ms).map(([name, ms]) => `${name.toUpperCase()} ${duration(ms)}`),
+  ];
+  return el("p", { class: "traffic-facts" }, texts.filter(Boolean).map((text) => el("span", {}, text)));
+}
+
+function plot(traffic, onrange) {
+  const most = Math.max(...traffic.counts, 1);
+  const wide = WIDTH / traffic.counts.length;
+  const bar = (count, index, style) => {
+    const high = count ? Math.max(2, (count / most) * HEIGHT) : 0;
+    return count ? svg("rect", { class: style, x: index * wide + 0.5, y: HEIGHT - high, width: wide - 1, height: high }) : null;
+  };
+  const chosen = svg("rect", { class: "brush", y: 0, height: HEIGHT, width: 0 });
+  const image = svg(
+    "svg",
+    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": told(traffic, most) },
+    traffic.counts.map((count, index) => bar(count, index, "all")),
+    traffic.failed.map((count, index) => bar(count, index, "failed")),
+    chosen,
+  );
+  brush(image, chosen, traffic, onrange);
+  return image;
+}
+
+function brush(image, chosen, traffic, onrange) {
+  let start = null;
+  const at = (event) => {
+    const box = image.getBoundingClientRect();
+    return Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
+  };
+  const draw = (from, to) => {
+    chosen.setAttribute("x", Math.min(from, to) * WIDTH);
+    chosen.setAttribute("width", Math.abs(to - from) * WIDTH);
+  };
+  image.addEventListener("pointerdown", (event) => {
+    start = at(event);
+    image.setPointerCapture(event.pointerId);
+  });
+  image.addEventListener("pointermove", (event) => start !== null && draw(start, at(event)));
+  image.addEventListener("pointerup", (event) => {
+    if (start === null) return;
+    const [left, right] = [start, at(event)].sort((one, other) => one - other);
+    start = null;
+    draw(0, 0);
+    if (right - left < 0.01) return;
+    const bars = traffic.counts.length; // whole bars: what is drawn in one is what is chosen
+    const [from, to] = [Math.floor(left * bars) / bars, Math.ceil(right * bars) / bars];
+    const length = traffic.to_s - traffic.from_s;
+    onrange(traffic.from_s + from * length, traffic.from_s + to * length);
+  });
+}
+
+function told(traffic, most) {
+  return t("traffic.told", { total: number(traffic.total), failed: number(traffic.total_failed), most: number(most), from: moment(traffic.from_s, traffic), to: moment(traffic.to_s, traffic) });
+}
+
+function moment(seconds, { from_s, to_s }) {
+  return to_s - from_s > 80000 ? `${day(seconds)} ${clock(seconds)}` : clock(seconds);
+}
