@@ -16,7 +16,8 @@ REASONS = ("timeout", "timeout", "blocked")
 def message(number: int, *, reason: str = "", ago_s: float = 0.0, read_s: float = 12.0) -> Sequence[Any]:
     """Return the exports of one message in and its answer, which was read after *read_s* or failed for *reason*."""
     start_ns = time.time_ns() - int(ago_s * 1e9)
-    request = spans(number, count=4, **{"http.route": "/webhook/messages", "flowId": "flow_price_list"})
+    request = spans(number, count=4, flowId="flow_price_list")
+    set_all(request.resource_spans[0].scope_spans[0].spans[0].attributes, {"http.route": "/webhook/messages"})
     received, sent, told = request.resource_spans[0].scope_spans[0].spans[1:]
     told.ClearField("status")
     sent.name, sent.kind = "send whatsapp", 3

@@ -51,6 +51,13 @@ def told(number: int, *steps: tuple[str, str], at_s: float = 0.0) -> Any:
     return request
 
 
+def with_fields(number: int, fields: dict[str, str]) -> Any:
+    request = spans(number)
+    for span in request.resource_spans[0].scope_spans[0].spans:
+        set_all(span.attributes, fields)
+    return request
+
+
 def received(number: int) -> Any:
     return lines_at(number, "Message received from somebody", ago_s=0, kind="text")
 
@@ -223,8 +230,8 @@ class TestOutcomes:
 
 class TestNarrowing:
     def test_by_route_service_status_and_any_field(self, client: Client) -> None:
-        client.send(spans(1, **{"http.route": "/a", "http.response.status_code": "500", "flowId": "flow_a"}))
-        client.send(spans(2, **{"http.route": "/b", "http.response.status_code": "200", "flowId": "flow_b"}))
+        client.send(with_fields(1, {"http.route": "/a", "http.response.status_code": "500", "flowId": "flow_a"}))
+        client.send(with_fields(2, {"http.route": "/b", "http.response.status_code": "200", "flowId": "flow_b"}))
 
         for asked in ("route=/a", "status=500", "field=flowId=flow_a", "field=contactId=contact-1", "text=it+timed"):
             found = client.get(f"/api/traces?{asked}")["traces"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ def summed(events: Sequence[tuple[float, float, bool]], span: Span) -> dict[str,
         span: From when to when; where it has no bound, from the first or to the last.
     """
     times = [at_s for at_s, _, _ in events]
-    from_s = span.from_s if span.from_s is not None else min(times, default=0.0)
-    to_s = span.to_s if span.to_s is not None else max(times, default=0.0)
+    # Whole milliseconds around the first and the last, so that whoever asks for just that time finds both.
+    from_s = span.from_s if span.from_s is not None else math.floor(min(times, default=0.0) * 1e3) / 1e3
+    to_s = span.to_s if span.to_s is not None else math.floor(max(times, default=0.0) * 1e3 + 2) / 1e3
     width_s = max((to_s - from_s) / _BINS, 1e-3)
     counts, failed = [0] * _BINS, [0] * _BINS
     for at_s, _, has_failed in events:
