@@ -162,7 +162,7 @@ class TestInstalled:
             check=False,
             capture_output=True,
             text=True,
-            input="{}\n",
+            input='{"status": "all quiet"}',
             timeout=120,
         )
 
