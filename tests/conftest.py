@@ -34,6 +34,7 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ["WHATSSELF_OTEL_LANG"] = "en"  # whatever the locale of who runs the tests
     settings.register_profile("tests", deadline=None)  # a busy machine is no failure
     settings.load_profile("tests")
 

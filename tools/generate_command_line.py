@@ -66,7 +66,7 @@ an object too, of the form `error`. The forms as a JSON Schema: [command-line.sc
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the page, or check it."""
-    os.environ["COLUMNS"] = "100"  # argparse breaks lines by it
+    os.environ.update(COLUMNS="100", WHATSSELF_OTEL_LANG="en")  # argparse breaks lines by the one
     return write_or_check(__doc__, {DOCS / "command-line.md": page()}, arguments)
 
 

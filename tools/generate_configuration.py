@@ -63,7 +63,8 @@ Names that begin with `OTEL_PYTHON_` and end with `_EXCLUDED_URLS` are left alon
 
 _PORTS_INTRO: Final = """\
 Read by the collector's and the backends' files and by the command line; all of them listen on the loopback.
-`WHATSSELF_OTEL_CACHE` and `WHATSSELF_OTEL_DATA` say where the native stack keeps its programs and its data. Each
+`WHATSSELF_OTEL_CACHE` and `WHATSSELF_OTEL_DATA` say where the native stack keeps its programs and its data.
+`WHATSSELF_OTEL_LANG`, `en` or `pt-BR`, is the language of the command line; without it the locale says. Each
 program may be another one than was built: `OTELCOL_BIN`, `PROMETHEUS_BIN`, `VICTORIALOGS_BIN`, `JAEGER_BIN`,
 `ALERTMANAGER_BIN`. `LOKI_BIN` and `TEMPO_BIN`, or a `loki` and `tempo` on PATH, run beside VictoriaLogs and Jaeger."""
 

@@ -27,7 +27,7 @@ _NEAR: Final = 0.8
 _NEAR_IN_A_FAMILY: Final = 0.93
 """The same for a name that another package may well read."""
 _FAMILIES: Final = ("OTEL_PYTHON_", "OTEL_INSTRUMENTATION_")
-FOREIGN_OWN_VARIABLES: Final = ("WHATSSELF_OTEL_CACHE", "WHATSSELF_OTEL_DATA")
+FOREIGN_OWN_VARIABLES: Final = ("WHATSSELF_OTEL_CACHE", "WHATSSELF_OTEL_DATA", "WHATSSELF_OTEL_LANG")
 """Variables with our prefix that the command line reads, not the package."""
 _FOREIGN: Final = re.compile(r"OTEL_RESOURCE_ATTRIBUTES_.+|OTEL_PYTHON_\w+_EXCLUDED_URLS")
 """What OpenTelemetry's operator for Kubernetes and contrib's other instrumentations bring."""

@@ -9,11 +9,14 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import urlsplit
 
+from whatsself_otel.cli.language import translated
 from whatsself_otel.stack.errors import WRONG_USE, CommandError, did_you_mean
 from whatsself_otel.viewer.console_view import Paint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    _Formatter = type[argparse.HelpFormatter]
 
 STATUSES: Final = """\
 exit status:
@@ -32,11 +35,14 @@ _UNKNOWN: Final = re.compile(r"unrecognized arguments: (?P<got>\S+)")
 class Parser(argparse.ArgumentParser):
     """The parser of the program; argparse makes those of its commands and actions of the same class."""
 
+    def __init__(self, *, formatter_class: _Formatter = argparse.HelpFormatter, **kwargs: Any) -> None:
+        super().__init__(formatter_class=_translating(formatter_class), **kwargs)
+
     def format_help(self) -> str:
         """Return the help, which always ends with the meaning of each exit status."""
         text = super().format_help()
-        if "exit status:" not in text:
-            text = f"{text}\n{STATUSES}"
+        if "exit status:" not in f"{self.description} {self.epilog}":
+            text = f"{text}\n{translated(STATUSES)}"
         # Newer versions of Python colour by themselves.
         return text if "\x1b" in text else coloured(text, Paint.for_stream(sys.stdout))
 
@@ -66,6 +72,27 @@ class Parser(argparse.ArgumentParser):
         if missing != message:
             return f"{missing} is missing."
         return f"{message.removeprefix('argument ')}."
+
+
+class _Translated(argparse.HelpFormatter):
+    """Writes help in the language of who reads it; the one place where the parsers' texts pass."""
+
+    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
+        super().add_usage(usage, actions, groups, translated("usage: ") if prefix is None else prefix)
+
+    def start_section(self, heading: str | None) -> None:
+        super().start_section(heading and translated(heading))
+
+    def add_text(self, text: str | None) -> None:
+        super().add_text(text and translated(text))
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        text = super()._get_help_string(action)
+        return text and translated(text)
+
+
+def _translating(formatter: _Formatter) -> _Formatter:
+    return type(formatter.__name__, (_Translated, formatter), {})
 
 
 def options(parser: argparse.ArgumentParser) -> list[str]:
