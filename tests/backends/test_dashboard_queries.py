@@ -252,7 +252,7 @@ class Backends:
 
     def can_read(self, asked: Asked) -> bool:
         """Return whether a program runs that reads *asked*, or what `rows` makes of it for another."""
-        return self.has(asked.kind) or (asked.kind == "tempo" and asked.is_of_a_page)
+        return self.has(asked.kind) or asked.kind == "tempo"
 
     def exemplars(self, asked: Asked) -> set[str]:
         """Return the ids of the traces that Prometheus keeps beside the series of *asked*."""
@@ -296,12 +296,18 @@ class Backends:
         url = self.stack.addresses.jaeger
         if not asked.table_type:
             return len(get(f"{url}/api/traces/{query}")["data"])
-        tags = dict(re.findall(r'span\.(\w+) = "([^"]+)"', query))
+        ids = re.findall(r'span\.(\w+) = "([^"]+)"', query)
+        always = {tag: value for asked_for, (tag, value) in _JAEGER.items() if asked_for in query}
         found = [
-            get(f"{url}/api/traces", service="whatsself", tags=json.dumps({name: value}), limit=50)["data"]
-            for name, value in tags.items()
+            get(f"{url}/api/traces", service="whatsself", tags=json.dumps(tags), limit=50)["data"]
+            for tags in ([{name: value} for name, value in ids] or [always])
+            if tags
         ]
         return sum(map(len, found))
+
+
+_JAEGER = {"status = error": ("error", "true"), "kind = server": ("span.kind", "server")}
+"""What TraceQL asks for, as a tag of Jaeger's."""
 
 
 def all_of(page: str) -> dict[str, str]:

@@ -50,6 +50,7 @@ LOOKED_AT = {
     "sh": "tests/project/test_docs.py::TestSnippets::test_every_command_is_proven",
     "powershell": "tests/project/test_readme.py::TestMake::test_by_hand_is_what_make_does",
     "python": "tests/project/test_docs.py::TestSnippets::test_python_prints_what_its_comments_say",
+    "bash": "tests/operations/test_remedies.py::TestCommands::test_of_a_runbook_are_read_by_the_shell_and_by_our_own",
     "promql": "tests/backends/test_rules.py::TestPromtool::test_parses_every_query_of_a_runbook",
     "logsql": "tests/backends/test_dashboard_queries.py::test_every_query_of_every_panel_returns_data",
     "json": "tests/logs/test_logs.py::TestShape::test_a_line_is_pinos_record",

@@ -20,8 +20,8 @@ COLLECTOR_DOWN: Final = Words(
         description="Prometheus has not reached the collector's own metrics for <telemetry.collector_for>.",
         impact="No new telemetry. Applications keep a little in memory, then drop it and count it.",
         fix=(
-            "Start it, read its log. What it had queued on disk is sent after the start. A queue file that it cannot "
-            "read is put aside as `*.backup` in its queue directory; no metric shows that, so look there."
+            "Start it, read its log. What it had queued on disk is sent after the start. A queue that it cannot "
+            "read is put aside, which WhatsSelfCollectorQueueSetAside tells."
         ),
     ),
     pt=Page(
@@ -29,8 +29,8 @@ COLLECTOR_DOWN: Final = Words(
         description="O Prometheus não alcança as métricas do próprio collector há <telemetry.collector_for>.",
         impact="Nenhuma telemetria nova. As aplicações guardam um pouco na memória, depois descartam e contam.",
         fix=(
-            "Inicie-o, leia seu log. O que estava na fila em disco é enviado após o início. Um arquivo de fila "
-            "ilegível é posto de lado como `*.backup` no diretório da fila; nenhuma métrica mostra isso, olhe lá."
+            "Inicie-o, leia seu log. O que estava na fila em disco é enviado após o início. Uma fila "
+            "ilegível é posta de lado, o que WhatsSelfCollectorQueueSetAside avisa."
         ),
     ),
     checks=(
@@ -74,8 +74,8 @@ COLLECTOR_QUEUE_FILLING: Final = Words(
         ),
         impact="When full, new telemetry is refused.",
         fix=(
-            "Bring the backend back or make it faster; the queue then drains by itself. Files `*.backup` in the queue "
-            "directory hold what could not be read: no metric counts them."
+            "Bring the backend back or make it faster; the queue then drains by itself. What could not be "
+            "read of a queue is told by WhatsSelfCollectorQueueSetAside."
         ),
     ),
     pt=Page(
@@ -85,8 +85,8 @@ COLLECTOR_QUEUE_FILLING: Final = Words(
         ),
         impact="Quando cheia, telemetria nova é recusada.",
         fix=(
-            "Traga o backend de volta ou deixe-o mais rápido; a fila então esvazia sozinha. Arquivos `*.backup` no "
-            "diretório da fila guardam o que não pôde ser lido: nenhuma métrica os conta."
+            "Traga o backend de volta ou deixe-o mais rápido; a fila então esvazia sozinha. O que não pôde "
+            "ser lido de uma fila é avisado por WhatsSelfCollectorQueueSetAside."
         ),
     ),
     checks=(

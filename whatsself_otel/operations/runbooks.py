@@ -2,68 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
 from typing import TYPE_CHECKING, Final
 
+from whatsself_otel.operations.promql import minutes
+from whatsself_otel.operations.remedies import remedy
 from whatsself_otel.operations.rules import alerts
+from whatsself_otel.operations.runbook_words import ENGLISH, PORTUGUESE
 from whatsself_otel.operations.texts import fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from whatsself_otel.operations.model import Alert, Check, Page, Source
+    from whatsself_otel.operations.runbook_words import Language
+    from whatsself_otel.operations.steps import Step
 
 LANGUAGES: Final = ("promql", "logql", "logsql", "traceql")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Language:
-    """The fixed words of one language."""
-
-    key: str
-    folder: str
-    meaning: str
-    impact: str
-    checks: str
-    natively: str
-    fix: str
-    rule: str
-    waits: str
-    table: str
-    title: str
-
-
-_ENGLISH: Final = Language(
-    key="en",
-    folder="",
-    meaning="Meaning",
-    impact="Impact",
-    checks="Checks",
-    natively="In VictoriaLogs, the native stack's log store",
-    fix="Fix",
-    rule="The rule",
-    waits="Must hold for",
-    table="| Alert | Severity | What it says |\n| --- | --- | --- |",
-    title="Runbooks",
-)
-_PORTUGUESE: Final = Language(
-    key="pt",
-    folder="pt-BR/",
-    meaning="Significado",
-    impact="Impacto",
-    checks="Verificações",
-    natively="No VictoriaLogs, o armazém de logs do stack nativo",
-    fix="Correção",
-    rule="A regra",
-    waits="Precisa durar",
-    table="| Alerta | Severidade | O que diz |\n| --- | --- | --- |",
-    title="Runbooks",
-)
-
-
 def runbooks(source: Source) -> dict[str, str]:
     """Return the text of every page, by its path in docs/runbooks."""
-    return {path: text for words in (_ENGLISH, _PORTUGUESE) for path, text in _pages(source, words)}
+    return {path: text for words in (ENGLISH, PORTUGUESE) for path, text in _pages(source, words)}
 
 
 def _pages(source: Source, words: Language) -> Iterator[tuple[str, str]]:
@@ -95,10 +55,79 @@ def _page(name: str, rules: list[Alert], source: Source, words: Language) -> str
         f"## {words.checks}",
         *(_check(number, check, source, words) for number, check in enumerate(rules[0].words.checks, 1)),
         f"## {words.fix}\n\n{fill(text.fix, source)}",
+        *_steps(remedy(name).steps, words),
+        *_end(name, rules, words),
+        *_people(name, rules, words),
+        f"{words.dashboard}:\n\n```text\n{_dashboard(rules[0], source, words)}\n```",
+        f"## {words.near}\n\n{_near(name, words)}",
         f"## {words.rule}",
         *(_shown(rule, words) for rule in rules),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _steps(steps: tuple[Step, ...], words: Language) -> Iterator[str]:
+    if steps:
+        yield words.names
+    for number, step in enumerate(steps, 1):
+        commands = {way: getattr(step, way) for way in words.ways}
+        yield f"{number}. {getattr(step, words.key)}{':' if any(commands.values()) else '.'}"
+        for way, command in commands.items():
+            if command:
+                code = command.replace("\n", "\n   ")
+                yield f"   {words.ways[way]}:\n\n   ```bash\n   {code}\n   ```"
+
+
+def _end(name: str, rules: list[Alert], words: Language) -> Iterator[str]:
+    yield f'## {words.over}\n\n{words.ended}:\n\n```promql\nALERTS{{alertname="{name}", alertstate="firing"}}\n```'
+    windows = [window for rule in rules for window in re.findall(r"\[(\d+[mhd])[\]:]", rule.expr)]
+    said = [words.looks_back.format(window=max(windows, key=minutes))] if windows else []
+    said += [words.stays.format(keep=keep) for keep in sorted({rule.keep for rule in rules if rule.keep})]
+    said += [words.waits_for_hours] if any(rule.severity == "warning" for rule in rules) else []
+    if said:
+        yield " ".join(said)
+
+
+_HOURS: Final = {"critical": 2, "warning": 24}
+"""How long somebody may work on an alert in peace; a cause that lasts longer is told again."""
+_STRONGEST: Final = ("critical", "warning", "none")
+
+
+def _people(name: str, rules: list[Alert], words: Language) -> Iterator[str]:
+    severity = min((rule.severity for rule in rules), key=_STRONGEST.index)
+    if severity == "none":
+        yield f"## {words.escalate}\n\n{words.whom['none']}."
+        yield f"## {words.silence}\n\n{words.never}"
+        return
+    hours = _HOURS[severity]
+    yield f"## {words.escalate}\n\n{words.whom[severity]}: {words.whom[remedy(name).escalate]}."
+    yield f"## {words.silence}\n\n{words.silenced.format(hours=hours)}:"
+    matchers = f'alertname="{name}" deployment_environment_name="ENVIRONMENT"'
+    if any("session" in rule.expr for rule in rules) and "session" in {rule.component for rule in rules}:
+        matchers += ' session="SESSION"'
+    amtool = (
+        f"amtool silence add --alertmanager.url=http://127.0.0.1:9093 --duration={hours}h --comment=repair {matchers}"
+    )
+    commands = {
+        "compose": f"docker compose exec alertmanager {amtool}",
+        "kubernetes": f"kubectl --namespace monitoring exec statefulset/alertmanager -- {amtool}",
+    }
+    for way, command in commands.items():
+        yield f"{words.ways[way]}:\n\n```bash\n{command}\n```"
+    form = f"http://127.0.0.1:9093/#/silences/new?filter=%7Balertname%3D%22{name}%22%7D"
+    yield f"{words.ways['native']}:\n\n```text\n{form}\n```"
+
+
+def _dashboard(rule: Alert, source: Source, words: Language) -> str:
+    page = f"{source['links.dashboards']}/whatsself-{rule.dashboard}{words.uid_ending}"
+    session = "&var-session=SESSION" if rule.component in {"session", "queue", "sending"} else ""
+    return f"{page}?from=now-6h&to=now&var-environment=ENVIRONMENT{session}"
+
+
+def _near(name: str, words: Language) -> str:
+    near = [f"WhatsSelf{each}" for each in remedy(name).near]
+    index = f"[{words.title}](README.md)"
+    return ", ".join([*(f"[{each}]({each.lower()}.md)" for each in near), index]) + "."
 
 
 def _words(rules: list[Alert], words: Language) -> Page:
