@@ -120,7 +120,7 @@ class TestCommands:
         for part in command.split("&&"):
             words = shlex.split(part)
             if words[0] == "whatsself-otel":
-                assert parser().parse_args(words[1:])
+                parser().parse_args(words[1:])
 
     @pytest.mark.parametrize("command", [each for each in ALL if "docker compose" in each])
     def test_name_services_of_the_compose_file(self, command: str) -> None:
