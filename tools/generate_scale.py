@@ -1,8 +1,8 @@
 """
-Writes docs/scale.md: capacity computed from what benchmarks/collector.py measured.
+Writes docs/scale.md and its Portuguese twin: capacity computed from what benchmarks/collector.py measured.
 
     python tools/generate_scale.py            # write
-    python tools/generate_scale.py --check    # exit 1 if the page is not what would be written
+    python tools/generate_scale.py --check    # exit 1 if a page is not what would be written
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = ROOT / "docs" / "scale.md"
+PORTUGUESE_PAGE: Final = ROOT / "docs" / "pt-BR" / "scale.md"
 MEASURED: Final = ROOT / "benchmarks" / "collector.md"
 SPANS_A_MESSAGE: Final = 8
 LOGS_A_MESSAGE: Final = 4
@@ -70,8 +71,24 @@ def tier(needed: float) -> tuple[str, str]:
     )
 
 
-def capacity(measured: Mapping[str, Row]) -> str:
-    """Return the table of capacity."""
+_COLUMNS: Final = (
+    *("Messages a minute", "Spans/s", "Records/s", "MB/s", "Cores", "Collectors of one core", "Tier", "Engine"),
+)
+_PORTUGUESE_COLUMNS: Final = (
+    *("Mensagens por minuto", "Spans/s", "Registros/s", "MB/s", "Núcleos", "Collectors de um núcleo", "Camada"),
+    "Backends",
+)
+_IN_PORTUGUESE: Final = {
+    "one, beside the application": "um, ao lado da aplicação",
+    "Prometheus, Loki and Tempo as single programs": "Prometheus, Loki e Tempo como programas únicos",
+    "agents and three gateways (`agent.yaml`, `gateway.yaml`)": "agentes e 3 gateways (`agent.yaml`, `gateway.yaml`)",
+    "Loki and Tempo monolithic on object storage": "Loki e Tempo monolíticos sobre armazenamento de objetos",
+}
+"""What `tier` says, as far as `STEPS` go."""
+
+
+def capacity(measured: Mapping[str, Row]) -> list[tuple[str, ...]]:
+    """Return the rows of the table of capacity."""
     size = message_bytes()
     rows = []
     for step in STEPS:
@@ -79,10 +96,16 @@ def capacity(measured: Mapping[str, Row]) -> str:
         amounts = (f"{step / 60 * each:,.0f}" for each in (SPANS_A_MESSAGE, LOGS_A_MESSAGE))
         sums = (f"{step / 60 * size / 1e6:,.2f}", f"{needed:,.2f}", f"{math.ceil(needed):,}")
         rows.append((f"{step:,}", *amounts, *sums, *tier(needed)))
-    return table(
-        ("Messages a minute", "Spans/s", "Records/s", "MB/s", "Cores", "Collectors of one core", "Tier", "Engine"),
-        rows,
-    )
+    return rows
+
+
+def portuguese_capacity(measured: Mapping[str, Row]) -> list[tuple[str, ...]]:
+    """Return the same rows in Portuguese, with its commas and points."""
+    swapped = str.maketrans(",.", ".,")
+    return [
+        (*(number.translate(swapped) for number in numbers), _IN_PORTUGUESE[one], _IN_PORTUGUESE[other])
+        for *numbers, one, other in capacity(measured)
+    ]
 
 
 def page(measured: Mapping[str, Row]) -> str:
@@ -103,7 +126,7 @@ A message is {message_bytes() / 1e3:.1f} kB before compression, in spans and rec
 Assumed, not measured: {SPANS_A_MESSAGE} spans and {LOGS_A_MESSAGE} records a message, and a core planned to
 {LOAD:.0%}. Multiply by your own. Metrics are left out: they grow with services, not with messages.
 
-{capacity(measured)}
+{table(_COLUMNS, capacity(measured))}
 
 Agents mask, and a gateway or consumer masks again, because others may write to it: with two tiers the cores of the
 table are needed in each. Each collector may use `OTELCOL_MEMORY_LIMIT_MIB` (400) whatever it was measured at.
@@ -143,9 +166,72 @@ than it can take makes it lag and loses nothing ([counts](proofs/delivery.md)).
 """
 
 
+def portuguese_page(measured: Mapping[str, Row]) -> str:
+    """Return the page in Portuguese."""
+    rss = max(row.rss_mib for row in measured.values())
+    return f"""\
+# Até onde escala
+
+<!-- Generated from `benchmarks/collector.md` by `tools/generate_scale.py`; do not edit. -->
+
+Um collector atende uma máquina. O que segue é aritmética sobre [o que foi medido](../../benchmarks/collector.md) (em
+inglês): mascarar e repassar levou {measured["traces"].item_us:.0f} µs de CPU por span e {measured["logs"].item_us:.0f}
+µs por registro de log na máquina do benchmark, com {rss} MiB de memória antes de qualquer fila. Nenhum cluster deste
+tamanho foi executado ([load_balancing e clusters não foram provados](../unproven.md)).
+
+Uma mensagem tem {f"{message_bytes() / 1e3:.1f}".replace(".", ",")} kB antes da compressão, em spans e registros de 8
+atributos cada.
+
+Suposto, não medido: {SPANS_A_MESSAGE} spans e {LOGS_A_MESSAGE} registros por mensagem, e um núcleo planejado até
+{LOAD:.0%}. Multiplique pelos seus números. As métricas ficam de fora: elas crescem com os serviços, não com as
+mensagens.
+
+{table(_PORTUGUESE_COLUMNS, portuguese_capacity(measured))}
+
+Os agentes mascaram, e um gateway ou consumidor mascara de novo, porque outros podem escrever nele: com duas camadas, os
+núcleos da tabela são precisos em cada uma. Cada collector pode usar `OTELCOL_MEMORY_LIMIT_MIB` (400), não importa com
+quanto foi medido.
+
+## Arquivos
+
+| Arquivo | Faz |
+| --- | --- |
+| `collector/scale/agent.yaml` | envia a gateways, os spans de um trace sempre ao mesmo; só com a imagem oficial |
+| `collector/scale/agent-delta.yaml` | ao lado de `agent.yaml`, quando o fornecedor recebe deltas |
+| `collector/scale/gateway.yaml` | recebe de agentes que mostram um certificado |
+| `collector/scale/kafka-producer.yaml` | envia ao Kafka, os spans de um trace a uma só partição |
+| `collector/scale/kafka-consumer.yaml` | lê como membro de um grupo, marca o que toda fila já tem em disco |
+
+Cada um é uma palavra da linha de comando, `whatsself-otel collector run --scale kafka-consumer --vendor local`, que
+pede as variáveis dele; sem ela, é um `--config` a mais.
+
+O que precisa ver o todo roda onde o todo passa. Os spans são contados pelos agentes e amostrados pelos gateways, aos
+quais chegam todos os spans de um trace. Os aumentos (delta) são feitos pelos agentes: de três gateways, cada um via uma
+parte da série, e o fornecedor somava mais do que os 300 contados; com `agent-delta.yaml` são 300 com um gateway e com
+três (`tests/collector/test_gateways.py`). Os gateways precisam então de `OTELCOL_AGENT_TEMPORALITY=delta`, e
+fornecedores que recebem métricas cumulativas, o Prometheus entre eles, de gateways próprios. `collector run` recusa o
+que não pode dar certo junto, e diz por quê. Sem a linha de comando, ninguém recusa.
+
+Um consumidor grava cada mensagem do Kafka no disco antes de marcá-la, e cada trace é uma mensagem: o limite dele é o
+disco, antes da CPU. Dê muitas partições aos tópicos, que são lidas em paralelo, e acompanhe o atraso (lag) do grupo.
+Mais do que ele aguenta o atrasa, e não perde nada ([contagens](../proofs/delivery.md), em inglês).
+
+## Passos
+
+1. **Uma máquina.** `docker compose up`. Quando `otelcol_exporter_queue_size` fica acima de 70 % da capacidade, veja
+   antes se o backend é lento: outro collector piora isso.
+2. **Agentes e gateways.** A amostragem de cauda (tail sampling) vai para os gateways: `sampling.yaml` neles, e não nos
+   agentes.
+3. **Kafka.** Quando os gateways podem ficar fora por mais tempo do que cabe nos discos dos agentes.
+4. **Backends distribuídos.** São configurados nos projetos deles; o collector envia com o mesmo `local.yaml`, com
+   outros endereços.
+"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write or check the page."""
-    return write_or_check(__doc__, {PAGE: page(read(MEASURED.read_text(encoding="utf-8")))}, arguments)
+    """Write or check the pages."""
+    measured = read(MEASURED.read_text(encoding="utf-8"))
+    return write_or_check(__doc__, {PAGE: page(measured), PORTUGUESE_PAGE: portuguese_page(measured)}, arguments)
 
 
 if __name__ == "__main__":

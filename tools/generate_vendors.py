@@ -1,27 +1,32 @@
 """
-Writes docs/vendors.md from the headers of collector/vendors.
+Writes docs/vendors.md and its Portuguese twin from the headers of collector/vendors.
+
+The Portuguese of what stands in the headers: tools/portuguese/vendors.toml.
 
     python tools/generate_vendors.py            # write
-    python tools/generate_vendors.py --check    # exit 1 if the page is not what would be written
+    python tools/generate_vendors.py --check    # exit 1 if a page is not what would be written
 """
 
 from __future__ import annotations
 
 import sys
+import textwrap
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pages import table, write_or_check
+from portuguese_words import Words
 
 from whatsself_otel.stack import vendor_files
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from whatsself_otel.stack.vendor_files import Vendor
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-PAGE: Final = ROOT / "docs" / "vendors.md"
+DOCS: Final = ROOT / "docs"
 
 INTRO: Final = """\
 # Vendors
@@ -54,49 +59,145 @@ without a file here: `otlp`, or a file of your own, as [examples/second_vendor.y
 """
 
 
+INTRO_IN_PORTUGUESE: Final = """\
+# Fornecedores
+
+<!-- Generated from the headers of `collector/vendors` by `tools/generate_vendors.py`; do not edit. -->
+
+Um backend é um arquivo de `collector/vendors`; a aplicação não muda. Quantos você quiser ao mesmo tempo:
+
+```sh
+whatsself-otel vendors list
+whatsself-otel vendors show honeycomb
+whatsself-otel collector run --vendor local --vendor honeycomb
+```
+
+Um fornecedor fora do ar não custa nada aos outros. A fila dele recebe o que chega, 256 MB por `OTELCOL_QUEUE_BYTES`;
+quando ela enche, o que chega é descartado só para esse fornecedor, contado e alertado. `local` faz quem envia esperar.
+No cabeçalho de cada arquivo isso é `full: drop` ou `full: refuse`; [como](../../collector/README.md) (em inglês).
+
+Em contêineres eles ficam ao lado do Prometheus, do Loki e do Tempo: `OTELCOL_VENDORS=honeycomb,datadog`, no ambiente ou
+em `.env`, com as variáveis dos arquivos deles. Um segredo pode ficar num arquivo da pasta `OTELCOL_SECRETS_DIR`, que o
+usuário 10001 precisa conseguir ler: `HONEYCOMB_API_KEY_FILE=/run/secrets/otelcol/honeycomb`. `OTELCOL_SAMPLING=true`,
+`OTELCOL_SECURE=true` e `OTELCOL_OWN_LOG=false` são as opções da linha de comando. Uma variável que falta impede o
+início: `docker compose logs otelcol-config` diz qual é. `stack up --docker --vendor honeycomb` faz o mesmo, com os
+arquivos desta máquina. `docker compose up otelcol` não inicia nenhum backend: o que é para eles espera.
+
+Uma variável exigida também pode vir de um arquivo: `NAME_FILE=caminho` em vez de `NAME=valor`. Uma que falta, está
+vazia ou ainda traz o valor de exemplo é apontada antes de qualquer coisa iniciar. Os servidores dos próprios
+fornecedores [não foram testados](../unproven.md) (em inglês). Um backend sem arquivo aqui: `otlp`, ou um arquivo seu,
+como [examples/second_vendor.yaml](../../examples/second_vendor.yaml);
+[como os arquivos se encaixam](../../collector/README.md) (em inglês).
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Language:
+    """The page's own words in one language, and how a text of a header is said in it."""
+
+    file: str
+    say: Callable[[str], str]
+    intro: str
+    overview: tuple[str, str, str]
+    takes: str
+    needs: str
+    may_have: str
+    temporality: str
+    full: str
+    lacking: str
+    limits: str
+    compared: str
+
+
+ENGLISH: Final = Language(
+    file="vendors.md",
+    say=str,
+    intro=INTRO,
+    overview=("File", "Takes", "Needs"),
+    takes="takes",
+    needs="needs",
+    may_have="may have",
+    temporality="temporality",
+    full="when its queue is full",
+    lacking="lacking in the native build",
+    limits="limits",
+    compared="compared with",
+)
+
+_WORDS: Final = Words("vendors")
+
+PORTUGUESE: Final = Language(
+    file="pt-BR/vendors.md",
+    say=_WORDS,
+    intro=INTRO_IN_PORTUGUESE,
+    overview=("Arquivo", "Recebe", "Exige"),
+    takes="recebe",
+    needs="exige",
+    may_have="aceita",
+    temporality="temporalidade",
+    full="com a fila cheia",
+    lacking="falta na compilação nativa",
+    limits="limites",
+    compared="comparado com",
+)
+
+
 _FULL: Final = {
     "drop": "drops and counts beside other backends; alone, the sender waits",
     "refuse": "the sender waits",
 }
 
 
-def _code(names: Sequence[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names) or "none"
+def _code(names: Sequence[str], language: Language) -> str:
+    return ", ".join(f"`{name}`" for name in names) or language.say("none")
 
 
-def overview(vendors: Sequence[Vendor]) -> str:
+def _signals(vendor: Vendor, language: Language) -> str:
+    return ", ".join(map(language.say, vendor.signals))
+
+
+def overview(vendors: Sequence[Vendor], language: Language) -> str:
     """Return the table of all vendors."""
-    rows = [(f"[{each.name}](#{each.name})", ", ".join(each.signals), _code(each.requires)) for each in vendors]
-    return table(("File", "Takes", "Needs"), rows)
+    rows = [
+        (f"[{each.name}](#{each.name})", _signals(each, language), _code(each.requires, language)) for each in vendors
+    ]
+    return table(language.overview, rows)
 
 
-def section(vendor: Vendor) -> str:
+def section(vendor: Vendor, language: Language) -> str:
     """Return all about one vendor."""
+    say = language.say
     optional = [f"`{name}`" + (f" = `{default}`" if default else "") for name, default in vendor.optional.items()]
     sources = ", ".join(f"<{address.strip()}>" for address in vendor.facts["source"].split(","))
     rows = [
-        ("takes", ", ".join(vendor.signals)),
-        ("needs", _code(vendor.requires)),
-        ("may have", ", ".join(optional) or "none"),
-        ("temporality", vendor.facts["temporality"]),
-        ("when its queue is full", _FULL[vendor.full]),
-        *([("lacking in the native build", _code(vendor.lacking))] if vendor.lacking else []),
-        ("limits", vendor.facts["limits"]),
-        ("compared with", f"{sources} ({vendor.facts['checked']})"),
+        (language.takes, _signals(vendor, language)),
+        (language.needs, _code(vendor.requires, language)),
+        (language.may_have, ", ".join(optional) or say("none")),
+        (language.temporality, say(vendor.facts["temporality"])),
+        (language.full, say(_FULL[vendor.full])),
+        *([(language.lacking, _code(vendor.lacking, language))] if vendor.lacking else []),
+        (language.limits, say(vendor.facts["limits"])),
+        (language.compared, f"{sources} ({vendor.facts['checked']})"),
     ]
     notes = "\n".join(vendor.notes).strip()
-    return f"## {vendor.name}\n\n{vendor.summary}\n\n{table(('', ''), rows)}\n" + (f"\n{notes}\n" if notes else "")
+    if language is PORTUGUESE:
+        notes = textwrap.fill(say(" ".join(notes.split())), 120, break_long_words=False, break_on_hyphens=False)
+    text = f"## {vendor.name}\n\n{say(vendor.summary)}\n\n{table(('', ''), rows)}\n"
+    return text + (f"\n{notes}\n" if notes else "")
 
 
-def page(vendors: Sequence[Vendor]) -> str:
+def page(vendors: Sequence[Vendor], language: Language) -> str:
     """Return the whole page."""
-    return "\n".join([INTRO, overview(vendors), "", *(section(vendor) for vendor in vendors)])
+    sections = (section(vendor, language) for vendor in vendors)
+    return "\n".join([language.intro, overview(vendors, language), "", *sections])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the page, or check it."""
+    """Write the pages, or check them."""
     vendors = [vendor_files.load(name) for name in vendor_files.names()]
-    return write_or_check(__doc__, {PAGE: page(vendors)}, arguments)
+    pages = {DOCS / language.file: page(vendors, language) for language in (ENGLISH, PORTUGUESE)}
+    _WORDS.check()
+    return write_or_check(__doc__, pages, arguments)
 
 
 if __name__ == "__main__":

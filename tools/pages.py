@@ -37,5 +37,6 @@ def write_or_check(description: str | None, pages: Mapping[Path, str], arguments
         if check:
             print(f"{path.parent.name}/{path.name} is out of date; run `make generate`")
         else:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(pages[path], encoding="utf-8")
     return int(check and bool(stale))

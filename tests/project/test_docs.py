@@ -87,7 +87,8 @@ TRANSLATED = {
         f"docs/{page}.md": f"docs/pt-BR/{page}.md"
         for page in (
             *("index", "first-steps", "production", "several-processes", "troubleshooting", "whatsapp", "bridge"),
-            *("concepts", "application", "alerting", "upgrading", "logs", "stack"),
+            *("concepts", "application", "alerting", "upgrading", "logs", "stack", "configuration"),
+            *("vendors", "scale"),
         )
     },
     **{f"docs/no-code/{page}.md": f"docs/pt-BR/no-code/{page}.md" for page in ("n8n", "typebot", "evolution", "waha")},

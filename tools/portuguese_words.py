@@ -1,0 +1,49 @@
+"""The Portuguese of what generators take from the code: ``tools/portuguese``, catalogues keyed by the English text."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Final
+
+_FOLDER: Final = Path(__file__).resolve().parent / "portuguese"
+
+
+class Words:
+    """
+    One page's catalogue, which knows what was asked of it.
+
+    Args:
+        page: Name of its file. A key has places, ``{}``, for what stays as it is.
+    """
+
+    def __init__(self, page: str) -> None:
+        self._page = page
+        self._known: dict[str, str] = tomllib.loads((_FOLDER / f"{page}.toml").read_text(encoding="utf-8"))
+        self._missing: list[str] = []
+        self._asked: set[str] = set()
+
+    def __call__(self, text: str) -> str:
+        """Return *text* in Portuguese; what is missing is kept for `check`."""
+        if not text:
+            return text
+        for key in (text, *sorted((key for key in self._known if "{}" in key), key=len, reverse=True)):
+            found = re.fullmatch("(.+?)".join(map(re.escape, key.split("{}"))), text, re.DOTALL)
+            if found and key in self._known:
+                self._asked.add(key)
+                return self._known[key].format(*found.groups()) if found.groups() else self._known[key]
+        self._missing.append(text)
+        return text
+
+    def check(self) -> None:
+        """
+        Refuse a page that is not whole.
+
+        Raises:
+            ValueError: A text has no Portuguese, or the catalogue has one that nothing says any more.
+        """
+        stale = sorted(self._known.keys() - self._asked)
+        if self._missing or stale:
+            lines = [*(f"missing: {text}" for text in self._missing), *(f"stale: {text}" for text in stale)]
+            raise ValueError(f"tools/portuguese/{self._page}.toml is not whole:\n" + "\n".join(lines))
