@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from urllib.parse import unquote_plus
 
 import pytest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from whatsself_otel.stack import log_stores
-from whatsself_otel.stack.log_stores import LogStores, Loki, VictoriaLogs
+from whatsself_otel.stack.log_stores import LogSearch, LogStores, Loki, VictoriaLogs
 from whatsself_otel.stack.store_http import SourceError
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -77,3 +78,29 @@ class TestOrder:
 
     def test_nothing_is_nothing(self) -> None:
         assert texts(LogStores((Store(), Store()))) == []
+
+
+class TestSearch:
+    """That VictoriaLogs, and Loki where it is at hand, answer so is seen in tests/viewer/test_every_store.py."""
+
+    def asked_of(self, store: Loki | VictoriaLogs, monkeypatch: pytest.MonkeyPatch) -> str:
+        asked: list[str] = []
+
+        def answer(_name: str, url: str) -> object:
+            asked.append(url)
+            return LOKI if "loki" in url else b""
+
+        monkeypatch.setattr(log_stores, "get_json", answer)
+        monkeypatch.setattr(log_stores, "get", answer)
+        store.search(LogSearch(from_s=1, to_s=2, text='a"b (c', severity=17, fields={"http.route": "/x"}, limit=3))
+        return unquote_plus(asked[0])
+
+    def test_of_loki_escapes_what_was_typed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked = self.asked_of(Loki("http://loki"), monkeypatch)
+
+        assert r'|~ "(?i)a\"b\\ \\(c" | http_route="/x" | severity_number>=17' in asked
+
+    def test_of_victorialogs_escapes_what_was_typed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked = self.asked_of(VictoriaLogs("http://victorialogs"), monkeypatch)
+
+        assert r'"http.route":="/x" severity_number:>=17 *:~"(?i)a\"b\\ \\(c" | sort by (_time) desc limit 3' in asked

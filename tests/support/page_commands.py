@@ -57,6 +57,13 @@ TIED = {
         "tests/export/test_obstacles.py::test_the_command_asks_a_running_application"
     ),
     "whatsself-otel view": _FIRST_STEPS,
+    **dict.fromkeys(
+        (
+            "whatsself-otel view --from stack",
+            "whatsself-otel view --prometheus http://HOST:9090 --logs http://HOST:3100 --traces http://HOST:3200",
+        ),
+        "tests/viewer/test_view_command.py::TestViewOverOtherStores::test_shows_the_real_ones_and_leaves_no_note",
+    ),
     "python -m uvicorn minimal:app": _FIRST_STEPS,
     'pip install ".[viewer]"': _WHEEL,
     "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318": _FIRST_STEPS,

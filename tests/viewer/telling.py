@@ -40,7 +40,8 @@ def message(number: int, *, reason: str = "", ago_s: float = 0.0, read_s: float 
         record.time_unix_nano = start_ns + (400_000_000 if "reason" in fields or "origin" in fields else 10_000_000)
         set_all(record.attributes, fields)
     if reason:
-        said.resource_logs[0].scope_logs[0].log_records[1].severity_number = 17
+        line = said.resource_logs[0].scope_logs[0].log_records[1]
+        line.severity_number, line.span_id = 17, sent.span_id
     return request, said
 
 

@@ -22,9 +22,10 @@ FILLED = re.compile(r"\{(\w+)\}")
 def used() -> set[str]:
     """Every key that the page asks for."""
     source = "\n".join(SOURCES.values())
-    fixed = {key for groups in FIXED.findall(source) for key in groups if key}
     counted = {f"{key}.{form}" for key in COUNTED.findall(source) for form in ("one", "many")}
-    return fixed | counted
+    problems = {f"app.{kind}" for kind in re.findall(r"""new Problem\("(\w+)"\)""", source)}
+    fixed = {key for groups in FIXED.findall(source) for key in groups if key}
+    return fixed | counted | problems
 
 
 def composed() -> list[re.Pattern[str]]:

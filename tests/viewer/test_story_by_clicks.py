@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from browser import need_browser, open_browser
-from parts import Client, trace_id
-from telling import business
-
-from whatsself_otel.viewer.server import Viewer
+from filled_stores import STORES
+from parts import trace_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser, Page
+
+    from whatsself_otel.viewer.server import Viewer
 
 MOST_CLICKS = 6
 
@@ -46,11 +46,9 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def filled() -> Iterator[Viewer]:
-    with Viewer() as viewer:
-        with Client(viewer) as client:
-            client.send(*business())
+@pytest.fixture(scope="module", params=sorted(STORES))
+def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
+    with STORES[request.param](tmp_path_factory.mktemp("store")) as viewer:
         yield viewer
 
 

@@ -16,7 +16,9 @@ import pytest
 from parts import Client, logs, names, spans, trace_id
 
 from whatsself_otel.cli import main, view
-from whatsself_otel.stack.addresses import free_ports
+from whatsself_otel.stack import native
+from whatsself_otel.stack.addresses import Addresses, free_ports
+from whatsself_otel.stack.native_stack import Stack, StackConfig
 from whatsself_otel.viewer.note import Note
 from whatsself_otel.viewer.server import Viewer, ViewerConfig
 
@@ -47,6 +49,46 @@ def noted(data: Path) -> Iterator[Client]:
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     assert main(["trace", *arguments, "--json"]) == 0
     return json.loads(capsys.readouterr().out)
+
+
+def state(viewer: Viewer) -> Any:
+    with Client(viewer) as client:
+        return client.get("/api/state")
+
+
+class TestViewOverOtherStores:
+    def test_without_a_stack_it_says_what_does_not_answer_and_how_to_start_it(
+        self, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PROMETHEUS_PORT", str(free_ports(1)[0]))
+
+        assert main(["view", "--from", "stack"]) == 3
+        said = capsys.readouterr().err
+        assert "Prometheus does not answer" in said
+        assert "whatsself-otel stack up" in said
+
+    def test_stores_are_named_together_or_not_at_all(self, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["view", "--prometheus", "http://127.0.0.1:9"]) == 2
+        assert "--from stack" in capsys.readouterr().err
+
+    def test_shows_the_real_ones_and_leaves_no_note(
+        self, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if absent := native.missing():
+            pytest.skip(f"Not on this machine: {', '.join(absent)}. {native.remedy(absent[0])}")
+        with Stack(StackConfig(data=tmp_path / "stack", addresses=Addresses.free())) as stack:
+            at, told = stack.addresses, list[str]()
+            for name, value in at.environment.items():
+                monkeypatch.setenv(name, value)
+            monkeypatch.setattr(Viewer, "wait", lambda viewer: told.append(state(viewer)["from"]))
+
+            assert main(["view", "--port", "0", "--from", "stack"]) == 0
+            named = ["--prometheus", at.prometheus, "--logs", at.victorialogs, "--traces", at.jaeger]
+            assert main(["view", "--port", "0", *named]) == 0
+
+        assert told == ["stack", "stack"]
+        assert "It reads   the real stores" in capsys.readouterr().out
+        assert not (data / "viewer.json").exists()
 
 
 class TestView:

@@ -9,23 +9,22 @@ from typing import TYPE_CHECKING, Final
 from whatsself_otel.catalogue import CONTACT_ID
 from whatsself_otel.cli.arguments import url
 from whatsself_otel.cli.progress import busy
-from whatsself_otel.cli.stack import Running
+from whatsself_otel.cli.running_stack import running_addresses
 from whatsself_otel.cli.terminal import print_json
-from whatsself_otel.cli.trace_sources import Jaeger, Tempo, ViewerSource
+from whatsself_otel.cli.trace_sources import Backend, ViewerSource
 from whatsself_otel.masking import message_ref
-from whatsself_otel.stack import containers
-from whatsself_otel.stack.addresses import Addresses
 from whatsself_otel.stack.errors import FAILED, MISSING, WRONG_USE, CommandError
 from whatsself_otel.stack.log_stores import LogStores, Loki, VictoriaLogs
-from whatsself_otel.stack.paths import data_dir
 from whatsself_otel.stack.store_http import SourceError
 from whatsself_otel.viewer.console_view import MessageStory, Paint, render_ids, render_logs, render_tree
+from whatsself_otel.viewer.trace_stores import Jaeger, Tempo
 from whatsself_otel.whatsapp.references import as_message_ref
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from whatsself_otel.cli.trace_sources import Source
+    from whatsself_otel.stack.addresses import Addresses
 
 SOURCES: Final = ("viewer", "tempo", "jaeger")
 _EXAMPLES: Final = """\
@@ -114,16 +113,16 @@ def _stories(source: Source, wanted: str, traces: list[str], *, everything: bool
 
 def _sources(arguments: argparse.Namespace) -> Iterator[Source]:
     """Yield where to ask, in order."""
-    addresses = _addresses()
+    addresses = running_addresses()
     if arguments.source in {None, "viewer"}:
         viewer = ViewerSource.find_running(url=arguments.url, token=arguments.token)
         if viewer is not None:
             yield viewer
     logs = _log_stores(arguments, addresses)
     if arguments.source in {None, "tempo"}:
-        yield Tempo(arguments.url or addresses.tempo, logs)
+        yield Backend(Tempo(arguments.url or addresses.tempo), logs)
     if arguments.source in {None, "jaeger"}:
-        yield Jaeger(arguments.url or addresses.jaeger, logs)
+        yield Backend(Jaeger(arguments.url or addresses.jaeger), logs)
 
 
 def _log_stores(arguments: argparse.Namespace, addresses: Addresses) -> LogStores:
@@ -132,13 +131,6 @@ def _log_stores(arguments: argparse.Namespace, addresses: Addresses) -> LogStore
     if arguments.victorialogs:
         return LogStores((VictoriaLogs(arguments.victorialogs),))
     return LogStores((Loki(addresses.loki), VictoriaLogs(addresses.victorialogs)))
-
-
-def _addresses() -> Addresses:
-    running = Running.read(data_dir())
-    if running is not None:
-        return Addresses(ports=running.ports)
-    return containers.running() or Addresses.from_environment()
 
 
 def _show(name: str, wanted: str, stories: list[MessageStory], arguments: argparse.Namespace) -> None:

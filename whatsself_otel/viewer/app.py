@@ -41,7 +41,7 @@ _WINDOWS_S: Final = (300, 900, 3600, 21600)
 class Addresses:
     """Where applications send to, for the page to say."""
 
-    http: str
+    http: str | None
     grpc: str | None = None
 
 

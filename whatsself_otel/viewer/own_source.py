@@ -12,6 +12,7 @@ from whatsself_otel.viewer.series import StoredMetrics
 
 if TYPE_CHECKING:
     from whatsself_otel.viewer.query import LogQuery, Page, TraceQuery
+    from whatsself_otel.viewer.series import MetricSource
     from whatsself_otel.viewer.store import Store
 
 
@@ -27,7 +28,7 @@ class OwnSource:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.metrics = StoredMetrics(store)
+        self.metrics: MetricSource = StoredMetrics(store)
 
     @property
     def version(self) -> int:
@@ -75,6 +76,6 @@ class OwnSource:
         """Return the log lines that *query* asks for."""
         return log_queries.logs(self._store, query)
 
-    def usage(self) -> dict[str, Any]:
+    def usage(self) -> dict[str, Any] | None:
         """Return what is held and may be held."""
         return queries.usage(self._store)

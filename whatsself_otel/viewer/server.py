@@ -18,10 +18,15 @@ import uvicorn
 from whatsself_otel.viewer.app import Addresses, create_app
 from whatsself_otel.viewer.note import Note
 from whatsself_otel.viewer.receiver import Receiver
+from whatsself_otel.viewer.stack_source import StackSource
 from whatsself_otel.viewer.store import Retention, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from starlette.types import ASGIApp
+
+    from whatsself_otel.viewer.stack_source import Backends
 
 HOST: Final = "127.0.0.1"
 _TOKEN: Final = re.compile(r"[\w-]{32}")
@@ -42,6 +47,10 @@ class ViewerConfig:
     retention: Retention = field(default_factory=Retention)
     note: Path | None = None
     """Where to write address and token for other commands of this user; None for nowhere."""
+    backends: Backends | None = None
+    """Stores of the real stack to read instead of receiving anything; None for a store of the viewer's own."""
+    send_to: str | None = None
+    """Where applications send to, if not here."""
     token_file: Path | None = None
     """Where the page's token lasts, so that bookmarks do; None for another token each time."""
 
@@ -77,16 +86,21 @@ class Viewer:
             listener = opened.enter_context(_listener(self.config.port))
             self._port = listener.getsockname()[1]
             self.store = opened.enter_context(_store(self.config))
-            receiver = Receiver(self.store)
-            grpc_address = self._serve_grpc(receiver, opened)
-            app = create_app(self.store, self.token, Addresses(http=self.url, grpc=grpc_address), receiver)
-            opened.enter_context(_served(app, listener))
+            opened.enter_context(_served(self._app(opened), listener))
             self._leave_note(opened)
             self._opened = opened.pop_all()
         return self
 
     def __exit__(self, *_error: object) -> None:
         self._opened.close()
+
+    def _app(self, opened: contextlib.ExitStack) -> ASGIApp:
+        if self.config.backends is not None:
+            source = StackSource(self.config.backends, self.store)
+            return create_app(source, self.token, Addresses(http=self.config.send_to))
+        receiver = Receiver(self.store)
+        addresses = Addresses(http=self.url, grpc=self._serve_grpc(receiver, opened))
+        return create_app(self.store, self.token, addresses, receiver)
 
     def wait(self) -> None:
         """Return never, until interrupted."""
@@ -107,7 +121,11 @@ class Viewer:
 
     def _leave_note(self, opened: contextlib.ExitStack) -> None:
         path = self.config.note
-        if path is None or ((other := Note.read(path)) is not None and other.is_of_a_running_viewer()):
+        if (
+            path is None
+            or self.config.backends is not None
+            or ((other := Note.read(path)) is not None and other.is_of_a_running_viewer())
+        ):
             return  # the viewer that came first is the one that other commands find
         Note(url=self.url, token=self.token).write(path)
         opened.callback(path.unlink, missing_ok=True)

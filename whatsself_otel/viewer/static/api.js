@@ -16,6 +16,7 @@ export async function get(path) {
   }
   if (answer.status === 401) throw new Problem("locked");
   if (answer.status === 404) return null;
+  if (answer.status === 502) throw new Problem("failed");
   if (!answer.ok) throw new Problem("lost");
   return answer.json();
 }

@@ -132,20 +132,19 @@ class App {
   }
 
   connect() {
-    return connectBody(this.state.send_to, "empty");
+    return connectBody(this.state, "empty");
   }
 }
 
-function connectBody(sendTo, place) {
+function connectBody({ send_to: sendTo, from: source }, place) {
+  if (!sendTo.http) return el("p", { class: "connect" }, t("app.stack"));
   return el(
     "div",
     { class: "connect" },
     el("p", {}, t("connect.any")),
     command(`OTEL_EXPORTER_OTLP_ENDPOINT=${sendTo.http ?? ""}`, place),
     sendTo.grpc ? [el("p", {}, t("connect.grpc")), command(`OTEL_EXPORTER_OTLP_ENDPOINT=${sendTo.grpc} OTEL_EXPORTER_OTLP_PROTOCOL=grpc`, place)] : null,
-    el("p", {}, t("connect.real")),
-    command("whatsself-otel stack up", place),
-    el("p", { class: "note" }, t("connect.real.same")),
+    source === "viewer" ? [el("p", {}, t("connect.real")), command("whatsself-otel stack up", place), el("p", { class: "note" }, t("connect.real.same"))] : el("p", { class: "note" }, t("app.stack")),
   );
 }
 
@@ -159,7 +158,8 @@ function command(line, place) {
 }
 
 function drawConnect(app) {
-  document.getElementById("connect-body").replaceChildren(connectBody(app.state.send_to, "footer"));
+  document.getElementById("what").textContent = app.state.from === "stack" ? t("app.stack") : t("app.development");
+  document.getElementById("connect-body").replaceChildren(connectBody(app.state, "footer"));
 }
 
 function drawLive(app) {

@@ -1,0 +1,75 @@
+"""Every store that the page can show, with the same messages in it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from parts import PROTOBUF, Client, counter, histogram
+from telling import business
+
+from whatsself_otel.stack import native
+from whatsself_otel.stack.addresses import Addresses
+from whatsself_otel.stack.native_stack import Stack, StackConfig
+from whatsself_otel.viewer.backends import find_backends
+from whatsself_otel.viewer.server import Viewer, ViewerConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+MESSAGES = 12
+WITHIN_S = 60.0
+AGES = ((40, 0.0), (20, 4.0), (0, 9.0))
+SIGNALS = {"Trace": "traces", "Logs": "logs", "Metrics": "metrics"}
+
+
+@contextmanager
+def own(_folder: Path) -> Iterator[Viewer]:
+    """The viewer's own store."""
+    with Viewer() as viewer:
+        _send(viewer.url)
+        yield viewer
+
+
+@contextmanager
+def stack(folder: Path) -> Iterator[Viewer]:
+    """Prometheus, a log store and a trace store, filled through the collector."""
+    if absent := native.missing():
+        pytest.skip(f"Not on this machine: {', '.join(absent)}. {native.remedy(absent[0])}")
+    with ExitStack() as held:
+        running = held.enter_context(Stack(StackConfig(data=folder, addresses=Addresses.free())))
+        _send(running.addresses.otlp_http)
+        backends = find_backends(running.addresses)
+        viewer = held.enter_context(Viewer(ViewerConfig(backends=backends, send_to=running.addresses.otlp_http)))
+        with Client(viewer) as client:
+            _wait(lambda: len(client.get("/api/traces")["traces"]) == MESSAGES)
+            _wait(lambda: len(client.get("/api/logs")["logs"]) == 2 * MESSAGES)
+            _wait(lambda: bool(client.get("/api/metrics?window_s=300")["metrics"]))
+        yield viewer
+
+
+def _send(url: str) -> None:
+    now_s = time.time()
+    metrics = [counter("messages.outbound", value, at_s=now_s - age_s, origin="reply") for age_s, value in AGES]
+    metrics += [histogram("first_response.latency", [int(value), 0], [120.0], at_s=now_s - age) for age, value in AGES]
+    for request in (*business(MESSAGES), *metrics):
+        kind = type(request).__name__
+        signal = next(path for word, path in SIGNALS.items() if word in kind)
+        answer = httpx.post(
+            f"{url}/v1/{signal}", content=request.SerializeToString(), headers=PROTOBUF, trust_env=False, timeout=30
+        )
+        assert answer.status_code == httpx.codes.OK, answer.text
+
+
+def _wait(is_there: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + WITHIN_S
+    while not is_there():
+        assert time.monotonic() < end_s, f"not there within {WITHIN_S:g} s"
+        time.sleep(1)
+
+
+STORES = {"own": own, "stack": stack}
