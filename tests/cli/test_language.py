@@ -44,10 +44,14 @@ COMMANDS = sorted({"", *next(a for a in parser()._actions if isinstance(a, argpa
 
 class TestCatalogue:
     def test_has_every_text_of_the_parsers(self) -> None:
-        assert sorted(NEEDED - catalogue().keys()) == []
+        missing = NEEDED - catalogue().keys()
+
+        assert not missing, "\n".join(["write these into whatsself_otel/cli/portuguese.toml:", *sorted(missing)])
 
     def test_has_no_text_that_nothing_says(self) -> None:
-        assert sorted(catalogue().keys() - NEEDED - FRAME - ERRORS) == []
+        stale = catalogue().keys() - NEEDED - FRAME - ERRORS
+
+        assert not stale, "\n".join(["nothing says these any more:", *sorted(stale)])
 
     def test_a_text_that_is_missing_or_stale_is_seen(self) -> None:
         made_up = argparse.ArgumentParser(description="Says what nobody translated.")
