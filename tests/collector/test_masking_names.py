@@ -15,7 +15,7 @@ from otlp_sink import Sink, run_sink
 from vendor_files import read
 
 from whatsself_otel.masking import message_ref
-from whatsself_otel.masking.keys import KEY_RULES, KeyBook
+from whatsself_otel.masking.keys import KEY_RULES, KeyRules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,11 +58,11 @@ def styles(name: str) -> list[str]:
     return [before + dot + each for each in (last, camel, camel[0].upper() + camel[1:], "-".join(words), last.upper())]
 
 
-BOOK = KeyBook({}, frozenset())
+RULES = KeyRules({}, frozenset())
 
 
 def masked_by_the_package(name: str) -> bool:
-    plan = BOOK.plan(name)
+    plan = RULES.plan(name)
     return plan.rule is not None and (plan.spared is None or plan.spared.fullmatch(VALUE) is None)
 
 

@@ -16,7 +16,7 @@ from whatsself_otel.masking.keys import NO_PLAN, PAIR_NAMES, PAIR_VALUES, SECRET
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from whatsself_otel.masking.keys import KeyBook, KeyPlan
+    from whatsself_otel.masking.keys import KeyPlan, KeyRules
 
 MAX_NESTED: Final = 3
 """Data in strings is read this deep; what is deeper is replaced."""
@@ -89,9 +89,9 @@ class _Frame:
         self.option: KeyPlan | None = None
 
 
-def read_data(text: str, plan: Callable[[str], KeyPlan], book: KeyBook) -> Data:
+def read_data(text: str, plan: Callable[[str], KeyPlan], key_rules: KeyRules) -> Data:
     """Return every value of data in *text* whose name has a rule."""
-    reader = _Reader(text, plan, book, depth=0)
+    reader = _Reader(text, plan, key_rules, depth=0)
     reader.read()
     return Data([value for value in reader.values if value is not None], reader.links)
 
@@ -99,10 +99,10 @@ def read_data(text: str, plan: Callable[[str], KeyPlan], book: KeyBook) -> Data:
 class _Reader:
     """One text, or one string inside it with its escapes undone."""
 
-    def __init__(self, text: str, plan: Callable[[str], KeyPlan], book: KeyBook, depth: int) -> None:
+    def __init__(self, text: str, plan: Callable[[str], KeyPlan], key_rules: KeyRules, depth: int) -> None:
         self._text = text
         self._plan = plan
-        self._book = book
+        self._key_rules = key_rules
         self._depth = depth
         self.values: list[Value | None] = []
         self.links: set[int] = set()
@@ -216,7 +216,7 @@ class _Reader:
         frame.key = key
         frame.strings = None
         own = self._plan(key)
-        frame.key_plan = self._book.child(frame.plan, key, own)
+        frame.key_plan = self._key_rules.child(frame.plan, key, own)
         frame.is_loose = not is_quoted and not is_equals
 
     def _link(self, frame: _Frame, token: re.Match[str]) -> None:
@@ -308,7 +308,7 @@ class _Reader:
             self._take(_TOO_DEEP, start, end, is_quoted=True)
             return
         inner, starts = unescaped(self._text, start, end)
-        reader = _Reader(inner, self._plan, self._book, self._depth + 1)
+        reader = _Reader(inner, self._plan, self._key_rules, self._depth + 1)
         reader.read()
         self.values += [
             value._replace(start=starts[value.start], end=starts[value.end])

@@ -30,7 +30,7 @@ from whatsself_otel.masking.references import REFERENCE_DIGITS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from whatsself_otel.masking.keys import KeyBook, KeyPlan
+    from whatsself_otel.masking.keys import KeyPlan, KeyRules
 
 
 class DetectorRule(NamedTuple):
@@ -146,15 +146,15 @@ class Detectors:
 
     Args:
         plan: What the key rules say about a name; used for ``key=value`` and JSON inside a text.
-        book: The same rules, for the endings of their names.
+        key_rules: The same rules, for the endings of their names.
         codes: Calling codes of countries whose national numbers are read beside Brazil's.
     """
 
-    def __init__(self, plan: Callable[[str], KeyPlan], book: KeyBook, codes: tuple[str, ...] = ()) -> None:
+    def __init__(self, plan: Callable[[str], KeyPlan], key_rules: KeyRules, codes: tuple[str, ...] = ()) -> None:
         self._plan = plan
-        self._book = book
+        self._key_rules = key_rules
         self._codes = codes
-        sign = _SIGN % (_alternatives(book.endings(3)), _alternatives(book.endings(2)), AFTER_PLUS)
+        sign = _SIGN % (_alternatives(key_rules.endings(3)), _alternatives(key_rules.endings(2)), AFTER_PLUS)
         self._sign = re.compile(sign)
         self._sign_of_url = re.compile(f"=|{sign}")
 
@@ -172,8 +172,8 @@ class Detectors:
         has_data = (has_special or view.starts is not None) and OPENING.search(text) is not None
         if not (has_needle or has_data) and pattern.search(plain) is None and not _has_number(plain):
             return _in_text(loose_cnpjs(plain), view)
-        reading = Reading(text, view, self._plan, self._book, self._codes, is_url=is_url)
-        data = read_data(text, self._plan, self._book) if has_data else _NO_DATA
+        reading = Reading(text, view, self._plan, self._key_rules, self._codes, is_url=is_url)
+        data = read_data(text, self._plan, self._key_rules) if has_data else _NO_DATA
         taken = _data_findings(reading, data)
         if has_needle:
             taken += read_literals(reading)

@@ -309,7 +309,7 @@ def normal_key(name: str) -> str:
     return ".".join("_".join(words_of(part)) for part in name.split("."))
 
 
-class KeyBook:
+class KeyRules:
     """
     Every key rule, the user's own included.
 

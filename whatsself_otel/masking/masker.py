@@ -23,7 +23,7 @@ from whatsself_otel.masking.detectors import Detectors
 from whatsself_otel.masking.keys import (
     KEY_RULES,
     NO_PLAN,
-    KeyBook,
+    KeyRules,
     normal_key,
 )
 from whatsself_otel.masking.pseudonyms import key_file_problems, pseudonym_of, read_keys
@@ -150,9 +150,9 @@ class MaskingConfig:
             yield from key_file_problems(self.pseudonym_key_file)
 
     def _allow_problems(self) -> Iterator[str]:
-        book = KeyBook({}, frozenset())
+        key_rules = KeyRules({}, frozenset())
         for key in self.allow_keys:
-            if book.plan(key).rule in {"secret", "qr"}:
+            if key_rules.plan(key).rule in {"secret", "qr"}:
                 yield f"allow_keys: {key!r} names a secret, which always stays masked; remove it"
         if any(len(value.strip()) < phones.SHORTEST_DIGITS for value in self.allow_values):
             yield f"allow_values holds a value shorter than {phones.SHORTEST_DIGITS} characters; write the whole number"
@@ -223,10 +223,10 @@ class Masker:
         self._last = config.mask_last
         extra = {normal_key(key): "key" for key in config.extra_keys}
         extra |= {normal_key(key): rule.name for rule in config.rules for key in rule.keys}
-        book = KeyBook(extra, frozenset(map(normal_key, config.allow_keys)))
-        self._book = book
-        self._plan = lru_cache(maxsize=4096)(book.plan)
-        self._detectors = Detectors(self._plan, book, codes_of(config.regions))
+        key_rules = KeyRules(extra, frozenset(map(normal_key, config.allow_keys)))
+        self._key_rules = key_rules
+        self._plan = lru_cache(maxsize=4096)(key_rules.plan)
+        self._detectors = Detectors(self._plan, key_rules, codes_of(config.regions))
         self._allowed = frozenset(map(_comparable, config.allow_values))
         self._own = tuple((rule.name, _spans_of(rule.pattern)) for rule in config.rules if rule.pattern) + tuple(
             (rule.name, rule.find) for rule in config.rules if rule.find

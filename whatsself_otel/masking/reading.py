@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from whatsself_otel.masking.keys import KeyBook, KeyPlan
+    from whatsself_otel.masking.keys import KeyPlan, KeyRules
     from whatsself_otel.masking.noise import View
 
 
@@ -44,14 +44,14 @@ class Reading:
     A reader is a function of a reading and a position: it returns what stands there, or None.
     """
 
-    __slots__ = ("book", "codes", "done", "findings", "is_url", "plan", "raw", "text", "view")
+    __slots__ = ("codes", "done", "findings", "is_url", "key_rules", "plan", "raw", "text", "view")
 
     def __init__(
         self,
         raw: str,
         view: View,
         plan: Callable[[str], KeyPlan],
-        book: KeyBook,
+        key_rules: KeyRules,
         codes: tuple[str, ...] = (),
         *,
         is_url: bool = False,
@@ -60,7 +60,7 @@ class Reading:
         self.view = view
         self.text = view.text
         self.plan = plan
-        self.book = book
+        self.key_rules = key_rules
         self.codes = codes
         """Calling codes of countries whose national numbers are read beside Brazil's."""
         self.is_url = is_url

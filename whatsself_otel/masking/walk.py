@@ -128,7 +128,7 @@ class Walk:
                 self.has_other_keys = True
                 own, shown = NO_PLAN, self._key(key)
             if inherits and own.rule is None:
-                own = masker._book.child(plan, str(key), own)  # noqa: SLF001 - as above
+                own = masker._key_rules.child(plan, str(key), own)  # noqa: SLF001 - as above
             elif named is not None:
                 own = named.get(key, own)
             kind = type(item)
