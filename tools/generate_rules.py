@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whatsself_otel.metrics.hours import BusinessHours
+from whatsself_otel.operations.log_alerts import log_rule_files
 from whatsself_otel.operations.model import ROOT, Source
 from whatsself_otel.operations.rule_tests import test_files
 from whatsself_otel.operations.rules import inhibitions, rule_files
@@ -24,7 +25,14 @@ from whatsself_otel.stack.alerting import AlertingConfig, render
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-OWNED = ("backends/prometheus/rules", "backends/prometheus/tests", "docs/runbooks", "docs/runbooks/pt-BR")
+OWNED = (
+    "backends/prometheus/rules",
+    "backends/prometheus/tests",
+    "backends/loki/rules",
+    "backends/victorialogs/rules",
+    "docs/runbooks",
+    "docs/runbooks/pt-BR",
+)
 """Folders in which nothing else lies: what is not generated any more is removed."""
 
 
@@ -34,6 +42,7 @@ def generated(source: Source) -> dict[str, str]:
     files = {f"backends/prometheus/rules/{name}": text for name, text in rule_files(source).items()}
     files |= {f"backends/prometheus/tests/{name}": text for name, text in test_files(source).items()}
     files |= {f"docs/runbooks/{name}": text for name, text in runbooks(source).items()}
+    files |= log_rule_files(source)
     files["backends/alertmanager/inhibit_rules.yml"] = inhibitions(source)
     config = render(AlertingConfig(business_hours=hours), inhibitions(source))
     return files | {"backends/alertmanager/alertmanager.yml": config}

@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+from whatsself_otel.catalogue import OTHER
 from whatsself_otel.messages import OwnLogger
 from whatsself_otel.whatsapp import signatures
 from whatsself_otel.whatsapp.addresses import Addresses
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     """Headers, body and address of a request."""
 
 _logger: Final = OwnLogger(__name__)
+_knocks: Final = OwnLogger("whatsself.webhooks")
+"""Of the application, and so exported: what this package's own loggers say is not."""
+_KNOCKS_S: Final = 60.0
+"""Seconds between two lines about one provider's refused signatures: whoever guesses them writes no log full."""
 _SECRETS: Final = {
     "cloud_api": "app_secret_file",
     "waha": "waha_hmac_key_file",
@@ -70,6 +75,7 @@ class WhatsApp:
         self._metrics = metrics
         self._addresses = Addresses(ContactReferences(pseudonyms))
         self._recorder = Recorder(metrics, sessions=self.config.sessions, clock=clock)
+        self._knocked: dict[str, float] = {}
         self._secrets = {provider: _read(getattr(self.config, name)) for provider, name in _SECRETS.items()}
 
     def contact_ref(self, address: str) -> str:
@@ -219,6 +225,14 @@ class WhatsApp:
     def count_rejected(self, reason: str, provider: str | None = None) -> None:
         """Count a webhook that was not read: ``signature``, ``malformed`` or ``too_large``."""
         self._metrics.provider.count_rejected(provider, reason)
+        if reason == "signature":
+            self._tell_of_knock(provider if provider in ADAPTERS else OTHER)
+
+    def _tell_of_knock(self, provider: str) -> None:
+        now = time.monotonic()
+        if now - self._knocked.get(provider, -_KNOCKS_S) >= _KNOCKS_S:
+            self._knocked[provider] = now
+            _knocks.warning("Webhook refused: its signature is wrong", extra={"provider": provider})
 
     def _observe(
         self,
@@ -268,7 +282,7 @@ class WhatsApp:
         return check(body, headers or {}, key)
 
     def _reject(self, reason: str, provider: str | None) -> list[Event]:
-        self._metrics.provider.count_rejected(provider, reason)
+        self.count_rejected(reason, provider)
         return []
 
     def _fail(self, error: Exception) -> None:
