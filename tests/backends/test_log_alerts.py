@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -91,7 +92,15 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (folder / "secret").write_text("0123456789abcdef", "utf-8")
     with Stack(StackConfig(data=folder / "data", addresses=Addresses.free())) as stack:
         for place, what in (("production", "trouble"), ("staging", "nothing")):
-            told = [sys.executable, "-c", APPLICATION, stack.addresses.otlp_http, folder / "secret", place, what]
+            told: list[str | Path] = [
+                sys.executable,
+                "-c",
+                APPLICATION,
+                stack.addresses.otlp_http,
+                folder / "secret",
+                place,
+                what,
+            ]
             done = subprocess.run(told, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stderr
         url = stack.addresses.victorialogs

@@ -226,7 +226,7 @@ class WhatsApp:
         """Count a webhook that was not read: ``signature``, ``malformed`` or ``too_large``."""
         self._metrics.provider.count_rejected(provider, reason)
         if reason == "signature":
-            self._tell_of_knock(provider if provider in ADAPTERS else OTHER)
+            self._tell_of_knock(provider if provider is not None and provider in ADAPTERS else OTHER)
 
     def _tell_of_knock(self, provider: str) -> None:
         now = time.monotonic()
