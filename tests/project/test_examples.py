@@ -21,10 +21,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import postgres_server
 import pytest
-import yaml
 from binaries import free_ports, need
-
-from whatsself_otel.cli import parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,33 +35,6 @@ def test_every_example_has_a_test() -> None:
     tests = Path(__file__).read_text(encoding="utf-8")
 
     assert [path.name for path in EXAMPLES.iterdir() if path.is_file() and f'"{path.name}"' not in tests] == []
-
-
-class TestKubernetes:
-    def test_the_bridge_is_one_hardened_process_with_a_queue_that_stays(self) -> None:
-        """No cluster is at hand: the arguments are those that the command takes, and the names lead to one another."""
-        documents = {
-            each["kind"]: each for each in yaml.safe_load_all((EXAMPLES / "bridge.kubernetes.yaml").read_text())
-        }
-        spec = documents["Deployment"]["spec"]
-        pod = spec["template"]["spec"]
-        (container,) = pod["containers"]
-        arguments = parser().parse_args(container["args"][1:])
-        mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
-        volumes = {volume["name"]: volume for volume in pod["volumes"]}
-
-        assert (spec["replicas"], spec["strategy"]["type"]) == (1, "Recreate")
-        assert str(arguments.queue).startswith(mounts["queue"])
-        assert str(arguments.token_file).startswith(mounts["token"])
-        claim = documents["PersistentVolumeClaim"]["metadata"]["name"]
-        assert volumes["queue"]["persistentVolumeClaim"]["claimName"] == claim
-        assert documents["Service"]["spec"]["selector"] == spec["template"]["metadata"]["labels"]
-        assert pod["securityContext"]["runAsNonRoot"]
-        assert container["securityContext"] == {
-            "readOnlyRootFilesystem": True,
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-        }
 
 
 class TestMinimal:

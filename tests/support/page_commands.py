@@ -15,6 +15,8 @@ RUN_HERE = {
     "whatsself-otel vendors show honeycomb": (0, "HONEYCOMB_API_KEY"),
     "whatsself-otel vendors check local": (0, "local: ready"),
     "whatsself-otel vendors check honeycomb": (2, "HONEYCOMB_API_KEY"),
+    "whatsself-otel rules build --form operator --output rules --set links.runbooks=https://wiki.example/runbooks"
+    " --set links.dashboards=https://grafana.example/d": (0, "queue.yml"),
     "whatsself-otel audit staging.jsonl": (0, "nothing personal found"),
     # Without a key it must say so; with one and the real program: TIED.
     "whatsself-otel collector run --vendor local --vendor honeycomb": (2, "HONEYCOMB_API_KEY"),
@@ -103,7 +105,10 @@ CHECKED = {
 }
 """Commands that run the tests themselves, or what a test compares with another command."""
 
+_CLUSTER = [each for each in commands("docs/kubernetes.md") if each.startswith(("helm ", "kubectl "))]
+
 NOT_RUN = {
+    **dict.fromkeys(_CLUSTER, "no cluster was at hand: docs/unproven.md; tests/kubernetes reads what they are given"),
     **dict.fromkeys(("py -m venv .venv", r".venv\Scripts\Activate.ps1"), "Windows was not run: docs/unproven.md"),
     "make coverage": "an hour of tests, run by hand; its report by tests/project/test_docs.py::TestCoverageReport",
 }
