@@ -169,3 +169,18 @@ def test_nothing_is_received_where_other_stores_are_read(client: Client) -> None
         pytest.skip("The viewer's own store receives.")
 
     assert client.post("/v1/traces", b"").status_code == httpx.codes.NOT_FOUND
+
+
+def test_overview(client: Client) -> None:
+    found = client.get("/api/overview")
+
+    reasons = [(each["name"], each["count"]) for each in found["groups"]["reasons"]]
+    assert reasons == [("timeout", 2), ("blocked", 1)]
+    assert [(each["name"], each["count"]) for each in found["groups"]["lines"]] == [
+        ("Message failed: the provider hung up", 3)
+    ]
+    assert found["groups"]["lines"][0]["search"] == "Message failed: the provider hung up"
+    assert 0 < found["sent"] <= 9
+    assert 0 < found["first_response_p95_s"] <= 120
+    assert found["traffic"]["total"] == MESSAGES
+    assert (found["firing"] is None) == (client.get("/api/state")["from"] == "viewer")

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Locator, Page
 
-VIEWS = ("#/messages", "#/logs", "#/metrics", "#/health", f"#/trace/{trace_id(1)}", "#/find/nothing-has-this-id")
+VIEWS = (
+    "#/overview",
+    "#/messages",
+    "#/logs",
+    "#/metrics",
+    "#/health",
+    f"#/trace/{trace_id(1)}",
+    "#/find/nothing-has-this-id",
+    "#/messages?which=all&text=received&limit=2&field=contactId%3Dcontact-1",
+)
 PHONE = {"width": 320, "height": 640}
 DESK = {"width": 1280, "height": 800}
 
@@ -67,7 +76,7 @@ def page(browser: Browser, filled: Viewer) -> Iterator[Page]:
     opened.on("pageerror", lambda error: problems.append(str(error)))
     opened.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
     opened.on("request", lambda asked: problems.append(asked.url) if not asked.url.startswith(filled.url) else None)
-    opened.goto(filled.page)
+    opened.goto(f"{filled.page}#/messages")
     opened.locator("main h1").wait_for()
     yield opened
     context.close()
@@ -196,13 +205,14 @@ class TestDress:
                 show(page, view)
                 assert "⟨" not in page.locator("body").inner_text()
 
-    def test_nothing_is_wider_than_a_phone(self, page: Page) -> None:
-        page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    @pytest.mark.parametrize("width", [320, 768, 1280, 1920])
+    def test_nothing_is_wider_than_the_screen(self, page: Page, width: int) -> None:
+        page.set_viewport_size({"width": width, "height": 800})
         for language in ("en", "pt"):
             page.locator("#language").select_option(language)
             for view in VIEWS:
                 show(page, view)
-                assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], view
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, view
 
     def test_metrics_and_objectives_are_shown(self, page: Page) -> None:
         show(page, "#/metrics")
@@ -235,7 +245,7 @@ class TestScreenshots:
     def test_are_made(self, page: Page, dress: str, shots: Callable[[str], Path]) -> None:
         page.set_viewport_size(PHONE if dress == "phone" else DESK)  # type: ignore[arg-type]
         page.locator("#theme").select_option("dark" if dress == "dark" else "light")
-        for view in VIEWS[:5]:
+        for view in VIEWS[:6]:
             show(page, view)
             path = shots(f"{dress}-{view.split('/')[1]}.png")
             page.screenshot(path=path, full_page=True)

@@ -13,6 +13,7 @@ from parts import trace_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser, Page
 
@@ -58,7 +59,7 @@ def page(browser: Browser, filled: Viewer) -> Iterator[Page]:
     opened = context.new_page()
     problems: list[str] = []
     opened.on("pageerror", lambda error: problems.append(str(error)))
-    opened.goto(filled.page)
+    opened.goto(f"{filled.page}#/messages")
     opened.locator("main h1").wait_for()
     yield opened
     context.close()
@@ -70,13 +71,16 @@ def shown(page: Page) -> str:
 
 
 def test_one_that_failed_why_which_others_and_since_when(page: Page) -> None:
+    page.goto(f"{page.url.partition('#')[0]}#/overview")
+    page.get_by_text("What failed").wait_for()
     clicks = Clicks(page)
     clicks.search("provider hung up")
-    page.get_by_text("3 in all").wait_for()
+    page.get_by_text("Found for provider hung up").wait_for()
+    page.locator(".list").wait_for()
     assert page.locator(".list tbody tr").count() == 3
 
     clicks.on("text in → price list → failed: timed out")
-    page.get_by_text("Log lines").wait_for()
+    page.get_by_role("heading", name="Log lines").wait_for()
     assert "failed: timed out" in page.locator("main h1").inner_text()
 
     clicks.on("Others that failed so: timed out")
@@ -184,3 +188,55 @@ class TestRows:
         page.locator("#language").select_option(language)
 
         assert page.get_by_role("link", name=sentence).count() == 9
+
+
+class TestOverview:
+    def test_says_what_failed_and_leads_there(self, page: Page) -> None:
+        page.goto(f"{page.url.partition('#')[0]}#/overview")
+        failures = page.locator("section", has_text="What failed in the last 24 hours")
+        failures.get_by_role("link", name="timed out").wait_for()
+        told = re.sub(r"\s+", " ", failures.inner_text())
+        assert re.search(r"2 timed out \d\d:\d\d:\d\d \S \d\d:\d\d:\d\d 1 blocked by the contact", told)
+        assert "3 Message failed: the provider hung up" in told
+
+        failures.get_by_role("link", name="Message failed").click()
+
+        page.wait_for_url("**#/logs?level=error&text=*")
+        page.locator(".log").nth(2).wait_for()
+        assert page.locator(".log").count() == 3
+
+    def test_says_how_much_was_sent_and_what_is_wanted(self, page: Page) -> None:
+        page.goto(f"{page.url.partition('#')[0]}#/overview")
+        tile = page.locator(".tile", has_text="Messages out")
+        tile.wait_for()
+
+        # Prometheus is asked every 30 s of time, and misses what grew before the first of these moments.
+        assert re.fullmatch(r"Messages out [4-9] in the last hour", re.sub(r"\s+", " ", tile.inner_text()))
+        assert "Contacts answered within 120 s" in page.locator("section", has_text="Objectives").inner_text()
+
+
+class TestFiles:
+    def test_a_trace_goes_out_as_a_file_and_comes_back(self, page: Page, filled: Viewer, tmp_path: Path) -> None:
+        page.goto(f"{page.url.partition('#')[0]}#/trace/{trace_id(7)}")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Spans as OTLP JSON").click()
+        path = tmp_path / "trace.json"
+        download.value.save_as(path)
+        renamed = path.read_text("utf-8").replace(trace_id(7), trace_id(77))
+        path.write_text(renamed, "utf-8")
+        if filled.config.backends is not None:
+            assert page.get_by_label("Open a file of OTLP JSON").count() == 0
+            return
+        page.get_by_text("Send telemetry here").click()
+
+        page.get_by_label("Open a file of OTLP JSON").set_input_files(path)
+
+        page.wait_for_url(f"**#/trace/{trace_id(77)}")
+        page.locator(".span", has_text="send whatsapp").wait_for()
+
+    def test_how_long_they_took_leads_to_those(self, page: Page) -> None:
+        page.get_by_text("How long they took").click()
+        page.get_by_role("link", name="100 ms to 300 ms").or_(page.get_by_role("link", name="300 ms to 1 s")).click()
+
+        page.wait_for_url("**min_ms=*")
+        page.get_by_text("3 in all").wait_for()

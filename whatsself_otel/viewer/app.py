@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 from whatsself_otel import __version__
 from whatsself_otel.stack.store_http import SourceError
-from whatsself_otel.viewer import objectives, series
+from whatsself_otel.viewer import objectives, overview, series
 from whatsself_otel.viewer.guard import Guard
 from whatsself_otel.viewer.otlp import JSON, PROTOBUF, SIGNALS, otlp_json
 from whatsself_otel.viewer.own_source import OwnSource
@@ -64,6 +64,7 @@ class Pages:
         """Return the page's routes."""
         asked = {
             "/api/state": self.state,
+            "/api/overview": self.overview,
             "/api/traces": self.traces,
             "/api/traffic": self.traffic,
             "/api/choices": self.choices,
@@ -83,6 +84,10 @@ class Pages:
         """Say whether anything is new, and where to send to."""
         where = {"http": self._addresses.http, "grpc": self._addresses.grpc}
         return {"version": self._source.version, "app": __version__, "from": self._source.name, "send_to": where}
+
+    def overview(self, _request: Request) -> Any:
+        """Return what is looked at first."""
+        return overview.overview(self._source)
 
     def traces(self, request: Request) -> Any:
         """List messages, or other traces."""

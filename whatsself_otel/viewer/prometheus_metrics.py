@@ -6,6 +6,7 @@ import json
 import time
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
@@ -51,6 +52,20 @@ class PrometheusMetrics:
     def exemplars(self) -> dict[int, list[str]]:
         """Return nothing yet: exemplars are numbered by series of one answer."""
         return {}
+
+    def firing(self) -> list[dict[str, Any]]:
+        """Return the alerts that fire; see `MetricSource`."""
+        answer = get_json("prometheus", f"{self.url}/api/v1/alerts")
+        return [
+            {
+                "name": alert["labels"].get("alertname", ""),
+                "severity": alert["labels"].get("severity", ""),
+                "session": alert["labels"].get("session", ""),
+                "since_s": datetime.fromisoformat(alert["activeAt"]).timestamp(),
+            }
+            for alert in answer.get("data", {}).get("alerts") or ()
+            if alert.get("state") == "firing"
+        ]
 
 
 def _grouped(rows: Iterable[dict[str, Any]]) -> Mapping[Key, dict[tuple[str, str], list[Any]]]:

@@ -136,7 +136,8 @@ def span_rows(store: Store, trace_id: str) -> list[sqlite3.Row]:
     """Return the spans of a trace with their resources, in order of time."""
     return store.read(
         "SELECT spans.body, spans.scope, resources.body AS resource FROM spans"
-        " JOIN resources ON resources.id = spans.resource WHERE trace_id = ? ORDER BY start_ns, spans.id LIMIT ?",
+        " JOIN resources ON resources.id = spans.resource WHERE trace_id = ?"
+        " ORDER BY start_ns, parent_id != '', spans.id LIMIT ?",
         (trace_id, SHOWN_SPANS),
     )
 

@@ -72,6 +72,9 @@ class MetricSource(Protocol):
     def exemplars(self) -> dict[int, list[str]]:
         """Return the traces that each series leads to, newest first, as far as they are kept."""
 
+    def firing(self) -> list[dict[str, Any]] | None:
+        """Return the alerts that fire: name, severity, session, since_s; None where nobody judges."""
+
 
 class StoredMetrics:
     """
@@ -113,6 +116,10 @@ class StoredMetrics:
         for row in self._store.read(statement):
             found[row["series"]].append(row["trace_id"])
         return found
+
+    def firing(self) -> None:
+        """Return nothing: nobody judges here."""
+        return
 
 
 def metrics(source: MetricSource, now_s: float, window_s: float) -> list[dict[str, Any]]:

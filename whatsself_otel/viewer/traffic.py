@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def summed(events: Sequence[tuple[float, float, bool]], span: Span) -> dict[str,
     times = [at_s for at_s, _, _ in events]
     # Whole milliseconds around the first and the last, so that whoever asks for just that time finds both.
     from_s = span.from_s if span.from_s is not None else math.floor(min(times, default=0.0) * 1e3) / 1e3
-    to_s = span.to_s if span.to_s is not None else math.floor(max(times, default=0.0) * 1e3 + 2) / 1e3
+    last_s = math.floor(max(times, default=0.0) * 1e3 + 2) / 1e3
+    to_s = span.to_s if span.to_s is not None else max(last_s, time.time() if span.from_s is not None else 0.0)
     width_s = max((to_s - from_s) / _BINS, 1e-3)
     counts, failed = [0] * _BINS, [0] * _BINS
     for at_s, _, has_failed in events:

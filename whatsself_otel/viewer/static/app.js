@@ -1,6 +1,7 @@
 // One page: the address after # says what is shown; what is shown is asked for again whenever something arrived.
 
 import { Problem, get } from "./api.js";
+import { opener } from "./files.js";
 import { el, say } from "./dom.js";
 import { parse } from "./address.js";
 import { listenToKeys } from "./keys.js";
@@ -8,15 +9,16 @@ import { found, messages } from "./messages.js";
 import { health } from "./health.js";
 import { logs } from "./logs.js";
 import { metrics } from "./metrics.js";
+import { overview } from "./overview.js";
 import { trace } from "./trace.js";
 import { choose, current, load, t } from "./text.js";
 
-const VIEWS = { messages, find: found, trace, logs, metrics, health };
+const VIEWS = { overview, messages, find: found, trace, logs, metrics, health };
 const OWNERS = { find: "messages", trace: "messages" };
 const PAUSE_MS = 2000;
 
 class App {
-  asked = { name: "messages", rest: [], params: new URLSearchParams() };
+  asked = { name: "overview", rest: [], params: new URLSearchParams() };
   route = null; // what is shown: what was asked for, once its data is here
   state = { version: -1, send_to: {} };
   isLive = true;
@@ -34,7 +36,7 @@ class App {
 
   async open() {
     const asked = parse(location.hash);
-    this.asked = { ...asked, name: asked.name in VIEWS ? asked.name : "messages" };
+    this.asked = { ...asked, name: asked.name in VIEWS ? asked.name : "overview" };
     this.mark();
     await this.refresh();
   }
@@ -159,7 +161,7 @@ function command(line, place) {
 
 function drawConnect(app) {
   document.getElementById("what").textContent = app.state.from === "stack" ? t("app.stack") : t("app.development");
-  document.getElementById("connect-body").replaceChildren(connectBody(app.state, "footer"));
+  document.getElementById("connect-body").replaceChildren(connectBody(app.state, "footer"), app.state.from === "viewer" ? opener(app) : "");
 }
 
 function drawLive(app) {

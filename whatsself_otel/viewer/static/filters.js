@@ -2,7 +2,7 @@
 
 import { changed, compose, withField, withoutField } from "./address.js";
 import { el, pick } from "./dom.js";
-import { clock, day, known, t } from "./text.js";
+import { clock, day, duration, known, t } from "./text.js";
 
 const RANGES = ["all", "5m", "15m", "1h", "6h", "24h", "7d"];
 const SORTS = ["newest", "oldest", "slowest", "errors"];
@@ -97,7 +97,7 @@ export function field(asked, app) {
 
 export function chosen(asked, app) {
   const { params } = asked;
-  const marks = [...NAMED, "min_ms", "text"].filter((name) => params.get(name)).map((name) => [`${t(`filter.${name}`)}: ${shown(name, params.get(name))}`, changed(asked, { [name]: null })]);
+  const marks = [...NAMED, "min_ms", "max_ms", "text"].filter((name) => params.get(name)).map((name) => [`${t(`filter.${name}`)}: ${shown(name, params.get(name))}`, changed(asked, { [name]: null })]);
   if (params.get("from") || params.get("to")) {
     const ends = ["from", "to"].map((name) => (params.get(name) ? `${day(Number(params.get(name)))} ${clock(Number(params.get(name)))}` : "…"));
     marks.push([ends.join(" – "), changed(asked, { from: null, to: null })]);
@@ -116,7 +116,7 @@ export function chosen(asked, app) {
 function shown(name, value) {
   if (name === "outcome") return t(`outcome.${value}`);
   if (name === "direction") return t(`direction.${value}`);
-  if (name === "min_ms") return t("filter.least", { s: Number(value) / 1000 });
+  if (name.endsWith("_ms")) return duration(Number(value));
   return name === "kind" || name === "reason" ? known(name, value) : value;
 }
 

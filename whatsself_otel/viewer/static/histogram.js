@@ -5,6 +5,7 @@ import { clock, counted, day, duration, number, percent, t } from "./text.js";
 
 const WIDTH = 600;
 const HEIGHT = 60;
+let isOpen = false;
 
 export function histogram(traffic, onrange) {
   if (!traffic.total) return null;
@@ -14,6 +15,19 @@ export function histogram(traffic, onrange) {
     facts(traffic),
     el("div", { class: "bars" }, plot(traffic, onrange)),
     el("div", { class: "ends", "aria-hidden": "true" }, el("span", {}, moment(traffic.from_s, traffic)), el("span", { class: "hint" }, t("traffic.drag")), el("span", {}, moment(traffic.to_s, traffic))),
+  );
+}
+
+// How long they took: each bar leads to those alone.
+export function durations(traffic, href) {
+  if (!traffic.total) return null;
+  const most = Math.max(...traffic.durations.map((each) => each.count));
+  const rows = traffic.durations.map((each, index) => [index ? traffic.durations[index - 1].to_ms : 0, each]).filter(([, each]) => each.count);
+  return el(
+    "details",
+    { class: "more", open: isOpen, ontoggle: (event) => (isOpen = event.target.open) },
+    el("summary", { "data-key": "durations" }, t("traffic.durations")),
+    el("ul", { class: "durations" }, rows.map(([from, { to_ms: to, count }]) => el("li", {}, el("a", { href: href(from, to), "data-key": `took-${from}` }, to === null ? t("traffic.longer", { from: duration(from) }) : t("traffic.between", { from: duration(from), to: duration(to) })), el("span", { class: "measure", "aria-hidden": "true", "--share": count / most }), el("span", { class: "count" }, number(count))))),
   );
 }
 

@@ -2,7 +2,7 @@ import { el } from "./dom.js";
 import { get } from "./api.js";
 import { changed, compose } from "./address.js";
 import { messageFilters, more, said } from "./filters.js";
-import { histogram } from "./histogram.js";
+import { durations, histogram } from "./histogram.js";
 import { sentence, state } from "./story.js";
 import { pick } from "./dom.js";
 import { clock, day, duration, isToday, moment, t } from "./text.js";
@@ -28,6 +28,7 @@ export const messages = {
       ),
       messageFilters(asked, data.choices, app),
       histogram(data.traffic, go),
+      durations(data.traffic, (from, to) => changed(asked, { min_ms: String(from), max_ms: to === null ? null : String(to) })),
       ...said(data),
       data.traces.length ? table(data.traces) : nothing(asked, which, app),
       more(data, data.traces.length, asked),

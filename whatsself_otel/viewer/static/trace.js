@@ -4,6 +4,7 @@ import { el, hidden, pairs, say, svg } from "./dom.js";
 import { get } from "./api.js";
 import { compose } from "./address.js";
 import { clock, counted, duration, known, moment, t } from "./text.js";
+import { share } from "./files.js";
 import { fields, level } from "./lines.js";
 import { sentence, state } from "./story.js";
 
@@ -17,7 +18,7 @@ export const trace = {
     const [, kind, target] = app.route.rest;
     if (kind === "span") opened.add(target);
     const logs = found.logs_shown;
-    return [heading(found), ids(found), waterfall(found, logs, app), lines(found, logs, target)];
+    return [heading(found), share(found.traceId), ids(found), waterfall(found, logs, app), lines(found, logs, target)];
   },
   target: ([, kind, target]) => (kind && target ? `${kind}-${target}` : null),
   title: ({ found }) => (found ? sentence(found) : t("trace.title")),
