@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import whatsself_otel
 from whatsself_otel.cli import main, parser
-from whatsself_otel.cli.language import catalogue, is_portuguese, keys, translated
+from whatsself_otel.cli.language import _END, _pattern, catalogue, is_portuguese, keys, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,9 +40,18 @@ def texts(of: argparse.ArgumentParser) -> Iterator[str]:
                 yield from texts(command)
 
 
+def table(name: str) -> dict[str, str]:
+    """One table of the catalogue."""
+    read: dict[str, dict[str, str]] = tomllib.loads(CATALOGUE.read_text(encoding="utf-8"))
+    return read[name]
+
+
+CLI = Path(whatsself_otel.cli.__file__).parent
+CATALOGUE = CLI / "portuguese.toml"
 NEEDED = {key for text in texts(parser()) for key in keys(text)}
-FRAME = {"usage: ", "for machines"}
-ERRORS = {key for key in catalogue() if "{}" in key}
+FRAME = {"usage: "}
+ERRORS = set(table("errors"))
+FOUND = {*table("checks"), *table("findings"), *table("health")}
 COMMANDS = sorted({"", *next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)).choices})
 
 
@@ -49,7 +62,7 @@ class TestCatalogue:
         assert not missing, "\n".join(["write these into whatsself_otel/cli/portuguese.toml:", *sorted(missing)])
 
     def test_has_no_text_that_nothing_says(self) -> None:
-        stale = catalogue().keys() - NEEDED - FRAME - ERRORS
+        stale = catalogue().keys() - NEEDED - FRAME - ERRORS - FOUND
 
         assert not stale, "\n".join(["nothing says these any more:", *sorted(stale)])
 
@@ -62,9 +75,7 @@ class TestCatalogue:
         assert [key for key, text in catalogue().items() if text in {"", key}] == []
         assert [key for key, text in catalogue().items() if key.count("{}") != text.count("{}")] == []
 
-    @pytest.mark.parametrize(
-        "kind", [r"--[a-z][a-z-]+", r"\b[A-Z]+(?:_[A-Z0-9]+)+\b", r"`[^`]+`", r"https?://[\w.:/]+"]
-    )
+    @pytest.mark.parametrize("kind", [r"--[a-z][a-z-]+", r"\b[A-Z]+(?:_[A-Z0-9]+)+\b", r"`[^`]+`", r"https?://[\w:/]*"])
     def test_keeps_what_is_typed(self, kind: str) -> None:
         """Options, variables, code and addresses are the same in both languages."""
         differing = [
@@ -96,6 +107,107 @@ class TestHelp:
         told = done.stdout.decode(encoding)
         assert ("opcoes:" if encoding == "ascii" else "opções:") in told
         assert "?" not in told
+
+
+SAID = [*(CLI / "doctor").glob("*.py"), *(CLI.parent / part for part in ("export/obstacles.py", "logs/consoles.py"))]
+"""The modules whose sentences the doctor prints."""
+COMPOSED = {
+    "Nothing has left for {} {}; {} wait.": (
+        "Nothing has left for x (logs) since 2026-11-30 10:00:00Z; 7 bytes wait.",
+        "Nothing has left for x (logs) since the collector started at 2026-11-30 10:00:00Z; 7 bytes wait.",
+        "Nothing has left for x (logs) in the 5 s of this check; 7 bytes wait.",
+    ),
+    "{} {}.": ("Loki answers 401.",),
+    "The receiver took it, but {} {}.": (
+        "The receiver took it, but Loki does not have it.",
+        "The receiver took it, but The viewer answers 500.",
+        "The receiver took it, but The trace store at http://x has not answered.",
+        "The receiver took it, but Loki does not answer (MaxRetryError).",
+    ),
+    "The receiver's clock is {} s {} this machine's.": (
+        "The receiver's clock is 7 s ahead of this machine's.",
+        "The receiver's clock is 7 s behind this machine's.",
+    ),
+    "{}: the collector's queue may not fit.": ("1.0 GB free at /x: the collector's queue may not fit.",),
+    "The last export of {} failed ({});": (),
+    "{} of {} hangs: it has been under way for {} s.": (
+        "A request of logs hangs: it has been under way for 40 s.",
+        "A collection of metrics hangs: it has been under way for 40 s.",
+    ),
+    "The collector counts {} {} ({}) since it started.{}": (
+        "The collector counts 7 receiver refused spans (otlp) since it started.",
+    ),
+    "{}.": ("1.0 GB free at /x.",),
+    "{} logger.": (
+        (
+            "Other code has put logging.Logger.callHandlers back, "
+            "and the handler of this package is not on the root logger."
+        ),
+    ),
+    "{} were dropped in the last minute ({}).": ("Log records were dropped in the last minute (queue_full).",),
+    "{} writes to the console past this package, neither masked nor exported. {}": (),
+}
+"""Sentences of which a place holds words of ours: how they are said."""
+
+
+def sentences(path: Path) -> Iterator[str]:
+    """Every sentence of a module, with ``{}`` for what changes."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    within = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    within |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # what describes the code
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            text = "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in within:
+            text = node.value
+        else:
+            continue
+        if re.search(r"\w.* ", text) and text.endswith((".", "?", ");")) and "\n" not in text:
+            yield re.sub(r"\{\w+\}", "{}", text.strip())
+
+
+def said() -> set[str]:
+    """Every sentence that the doctor may print, filled in."""
+    own = {text for path in SAID for text in sentences(path)} - NEEDED
+    remedies = {text for text in own if re.match(r"[a-z]+ |\{\} is overloaded", text)}
+    whole = {f"The last export of logs failed (ConnectionError); {text}" for text in remedies}
+    filled = {text for text in own - remedies if text not in COMPOSED}
+    composed = {text for texts in COMPOSED.values() for text in texts}
+    return {text.replace("{}", "x7") for text in whole | filled} | composed
+
+
+UNSAID = {"{} requests wait, the oldest for {} s", "Start: whatsself-otel bridge", "log records", "Log records"}
+UNSAID |= {"The trace store at {}", "The viewer", "{} is installed: by itself it prints raw lines."}
+"""What stands within a sentence, or has no full stop."""
+
+
+class TestDoctor:
+    @pytest.mark.usefixtures("portuguese")
+    def test_says_each_sentence_in_portuguese(self) -> None:
+        english = [text for text in said() for part in _END.split(text) if translated(part) == part]
+
+        assert len(said()) > 100
+        assert not english, "\n".join(["write these into whatsself_otel/cli/portuguese.toml:", *sorted(english)])
+
+    def test_says_nothing_that_nobody_asks_for(self) -> None:
+        parts = {part for text in said() for part in _END.split(text)}
+        keys_of = {*table("findings"), *table("health")} - UNSAID
+        stale = [key for key in keys_of if not any(_pattern(key).fullmatch(part) for part in parts)]
+
+        assert not stale, "\n".join(["nothing says these any more:", *sorted(stale)])
+
+    @pytest.mark.usefixtures("portuguese")
+    def test_says_what_it_found_and_what_to_do(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+
+        assert main(["doctor", "--no-probe"]) == 1
+        told = capsys.readouterr().out
+
+        assert re.search(r"^FALHA    endpoint +Nada aceita conexões em ", told, re.MULTILINE)
+        assert "-> Inicie o collector (whatsself-otel stack up), ou corrija OTEL_EXPORTER_OTLP_ENDPOINT." in told
+        assert "a corrigir: veja FALHA acima." in told
 
 
 class TestErrors:

@@ -102,12 +102,13 @@ def _sentences(text: str) -> str:
 
 
 def _known(text: str) -> str:
-    """Return the Portuguese of one entry, *text* itself if there is none."""
+    """Return the Portuguese of one entry and of what stands in its places; *text* itself if there is none."""
     if text in catalogue():
         return catalogue()[text]
     for pattern, template in _templates():
         if found := pattern.fullmatch(text):
-            return template.format(*found.groups())
+            words = template.format(*(_known(group) if " " in group else group for group in found.groups()))
+            return words[0].upper() + words[1:] if text[0].isupper() else words
     return text
 
 

@@ -11,6 +11,7 @@ from whatsself_otel.cli.arguments import number, url, whole
 from whatsself_otel.cli.doctor import local, places, probe, queues, receiver, running
 from whatsself_otel.cli.doctor.findings import SIGNALS, Finding, is_proven, is_well, skipped
 from whatsself_otel.cli.doctor.places import QueryAddresses
+from whatsself_otel.cli.language import translated
 from whatsself_otel.cli.progress import each
 from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.config import TelemetryConfig
@@ -101,10 +102,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _summary(findings: Sequence[Finding], paint: Paint) -> str:
     if not is_well(findings):
-        return paint.red(f"{sum(finding.state == 'fault' for finding in findings)} to mend: see FAULT above.")
+        return paint.red(
+            translated(f"{sum(finding.state == 'fault' for finding in findings)} to mend: see FAULT above.")
+        )
     if not is_proven(findings):
-        return paint.cyan("Nothing wrong was found, and not everything was proven: see skipped and warning above.")
-    return paint.green("All is well.")
+        text = "Nothing wrong was found, and not everything was proven: see skipped and warning above."
+        return paint.cyan(translated(text))
+    return paint.green(translated("All is well."))
 
 
 def examine(arguments: argparse.Namespace) -> Iterator[Finding]:
@@ -189,6 +193,7 @@ def _read_header(text: str) -> tuple[str, str]:
 
 def _tell(finding: Finding, paint: Paint) -> None:
     colour = {"ok": paint.green, "warning": paint.cyan, "fault": paint.red, "skipped": paint.dim}[finding.state]
-    print(f"{colour(_MARKS[finding.state])}  {finding.check:<20} {inert(finding.cause)}", flush=True)
+    mark, check = translated(_MARKS[finding.state]), translated(finding.check)
+    print(f"{colour(mark)}  {check:<20} {inert(translated(finding.cause))}", flush=True)
     if finding.fix:
-        print(f"{'':<9}{'':<20}  -> {inert(finding.fix)}", flush=True)
+        print(f"{'':<9}{'':<20}  -> {inert(translated(finding.fix))}", flush=True)
