@@ -88,7 +88,7 @@ TRANSLATED = {
         for page in (
             *("index", "first-steps", "production", "several-processes", "troubleshooting", "whatsapp", "bridge"),
             *("concepts", "application", "alerting", "upgrading", "logs", "stack", "configuration"),
-            *("vendors", "scale", "masking", "kubernetes", "command-line", "viewer"),
+            *("vendors", "scale", "masking", "kubernetes", "security", "command-line", "viewer"),
         )
     },
     **{f"docs/no-code/{page}.md": f"docs/pt-BR/no-code/{page}.md" for page in ("n8n", "typebot", "evolution", "waha")},

@@ -47,6 +47,10 @@ TIED = {
         ),
         "tests/e2e/test_stack_by_pip.py::test_a_message_is_found_in_every_backend_and_nothing_is_left",
     ),
+    **dict.fromkeys(
+        commands("docs/security.md"),
+        "tests/project/test_security_page.py::TestPage::test_token_and_certificate_change_and_nothing_is_lost",
+    ),
     "whatsself-otel stack up": "tests/cli/test_stack.py::TestRealBackends::test_detached_from_up_to_down",
     "whatsself-otel collector run --vendor local --vendor honeycomb": _RUN_ONE,
     "whatsself-otel collector validate --vendor local": (
