@@ -16,7 +16,7 @@ import pytest
 
 import whatsself_otel
 from whatsself_otel.cli import main, parser
-from whatsself_otel.cli.language import _END, _pattern, catalogue, is_portuguese, keys, translated
+from whatsself_otel.cli.language import _END, _pattern, catalogue, is_portuguese, keys, translated, translated_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ CLI = Path(whatsself_otel.cli.__file__).parent
 CATALOGUE = CLI / "portuguese.toml"
 NEEDED = {key for text in texts(parser()) for key in keys(text)}
 FRAME = {"usage: "}
-ERRORS = set(table("errors"))
+ERRORS = {*table("errors"), *table("problems")}
 FOUND = {*table("checks"), *table("findings"), *table("health")}
 COMMANDS = sorted({"", *next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)).choices})
 
@@ -210,7 +210,49 @@ class TestDoctor:
         assert "a corrigir: veja FALHA acima." in told
 
 
+FROM_ELSEWHERE = {
+    "{}_FILE names {}, which cannot be read ({}).",
+    "No {} is called {}.{} There are: {}.",
+    "{} See {} --help.",
+}
+"""Errors that begin or go on with another text, or that the vendors' names make."""
+
+
+def problems() -> set[str]:
+    """Every message of a `CommandError` that stands where it is raised, line by line."""
+    found = set()
+    for path in CLI.parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "CommandError" and node.args:
+                found |= {part.strip() for part in template(node.args[0]).split("\n")}
+    return {text for text in found - FROM_ELSEWHERE if re.search(r"\w \w", text)}
+
+
+def template(node: ast.expr) -> str:
+    """The text of a literal, with ``{}`` for what changes; empty for anything else."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+    return str(node.value) if isinstance(node, ast.Constant) else ""
+
+
 class TestErrors:
+    @pytest.mark.usefixtures("portuguese")
+    def test_of_every_command_are_in_the_catalogue(self) -> None:
+        whole = {re.sub(r"^\{\} (?=[A-Z])|(?<=[.?]) \{\}(?= [A-Z]|$)", "", text) for text in problems()}
+        parts = {part.replace("{}", "x7") for text in whole for part in _END.split(text)}
+        english = [text for text in parts if not text.startswith("whatsself-otel ") and translated(text) == text]
+
+        assert len(problems()) > 50
+        assert not english, "\n".join(["write these into whatsself_otel/cli/portuguese.toml:", *sorted(english)])
+
+    @pytest.mark.usefixtures("portuguese")
+    def test_keep_what_a_program_said_line_by_line(self) -> None:
+        told = "The stack did not start. otelcol ends with:\n  panic: a  line\n  that nobody translates"
+
+        assert translated_lines(told) == (
+            "A pilha não iniciou. otelcol termina com:\n  panic: a  line\n  that nobody translates"
+        )
+
     @pytest.mark.usefixtures("portuguese")
     @pytest.mark.parametrize(
         ("words", "told"),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from whatsself_otel import __version__
 from whatsself_otel.cli import completion
 from whatsself_otel.cli.arguments import STATUSES, Parser
-from whatsself_otel.cli.language import translated
+from whatsself_otel.cli.language import translated_lines
 from whatsself_otel.cli.terminal import make_printable, print_json
 from whatsself_otel.stack.errors import FAILED, INTERRUPTED, CommandError
 
@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = top.parse_args(words)
         status: int = arguments.run(arguments)
     except CommandError as error:
-        print(f"whatsself-otel: {translated(str(error))}", file=sys.stderr)
+        print(f"whatsself-otel: {translated_lines(str(error))}", file=sys.stderr)
         if "--json" in words:
             print_json("error", message=str(error), status=error.status)
         return error.status

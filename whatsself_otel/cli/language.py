@@ -23,7 +23,7 @@ _LOCALE_VARIABLES: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
 _DEFAULT: Final = re.compile(r"(?P<text>.*) \(default: (?P<value>[^()]*)\)")
 _ITEM: Final = re.compile(r"(?P<word>\s+\S.*\s{2,})(?P<text>\S.*)")
 """A line such as ``  0    done``: what stands before the gap is typed or printed, and stays."""
-_END: Final = re.compile(r"(?<=[.?]) (?=[A-Z])")
+_END: Final = re.compile(r"(?<=[.?]) (?=\S)")
 _WIDTH: Final = 118
 
 
@@ -47,6 +47,12 @@ def translated(text: str) -> str:
     if "\n" not in text:
         return _sentences(text)
     return "\n".join(_wrapped(part) for part in parts(text))
+
+
+def translated_lines(text: str) -> str:
+    """Return *text* as `translated` does, each line for itself: what a program or a log said stays as it is."""
+    lines = (re.fullmatch(r"(\s*)(.*?)(\s*)", line) for line in text.split("\n"))
+    return "\n".join(f"{line[1]}{translated(line[2])}{line[3]}" for line in lines if line is not None)
 
 
 def parts(text: str) -> Iterator[str]:
