@@ -7,6 +7,7 @@ Writes docs/scale.md and its Portuguese twin: capacity computed from what benchm
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import runpy
@@ -28,6 +29,10 @@ SPANS_A_MESSAGE: Final = 8
 LOGS_A_MESSAGE: Final = 4
 LOAD: Final = 0.6
 """Share of a core that is planned for; the rest is for bursts and for draining a queue after an outage."""
+SINGLE_PROGRAM_GB: Final = 20
+"""Of logs a day, to which Loki is right as one program: https://grafana.com/docs/loki/latest/get-started/deployment-modes"""
+TRACES_KEPT_DAYS: Final = 14
+LOGS_KEPT_DAYS: Final = 30
 STEPS: Final = (12, 100, 1_000, 10_000, 50_000, 100_000, 1_000_000)
 
 
@@ -51,61 +56,81 @@ def cores(messages_per_min: int, measured: Mapping[str, Row]) -> float:
     return messages_per_min / 60 * message_us / 1e6 / LOAD
 
 
-def message_bytes() -> float:
-    """Return the size of a message's telemetry as the benchmark's payloads have it on the wire, before compression."""
+@functools.cache
+def message_bytes() -> tuple[float, float]:
+    """Return the size of a message's spans and records as the benchmark's payloads have them, before compression."""
     made = runpy.run_path(str(ROOT / "benchmarks" / "collector.py"))
     span, record = (made[signal]().ByteSize() / made["ITEMS"] for signal in ("traces", "logs"))
-    total: float = SPANS_A_MESSAGE * span + LOGS_A_MESSAGE * record
-    return total
+    return SPANS_A_MESSAGE * span, LOGS_A_MESSAGE * record
 
 
-def tier(needed: float) -> tuple[str, str]:
-    """Return the collectors and the backends for so many cores."""
+def tier(needed: float) -> str:
+    """Return the collectors for so many cores."""
     if needed <= 2:
-        return "one, beside the application", "Prometheus, Loki and Tempo as single programs"
+        return "one, beside the application"
     if needed <= 16:
-        return "agents and three gateways (`agent.yaml`, `gateway.yaml`)", "Loki and Tempo monolithic on object storage"
-    return (
-        "agents, Kafka and a group of consumers (`kafka-producer.yaml`, `kafka-consumer.yaml`)",
-        "Mimir (or VictoriaMetrics cluster), Loki and Tempo as microservices on object storage",
-    )
+        return "agents and three gateways (`agent.yaml`, `gateway.yaml`)"
+    return "agents, Kafka and a group of consumers (`kafka-producer.yaml`, `kafka-consumer.yaml`)"
 
 
-_COLUMNS: Final = (
-    *("Messages a minute", "Spans/s", "Records/s", "MB/s", "Cores", "Collectors of one core", "Tier", "Engine"),
-)
+def engine(logs_gb_a_day: float) -> str:
+    """Return the backends that take so many GB of logs a day."""
+    if logs_gb_a_day <= SINGLE_PROGRAM_GB:
+        return "Prometheus, Loki and Tempo as single programs"
+    return "VictoriaMetrics and VictoriaLogs clusters, or Mimir, Loki and Tempo as microservices on object storage"
+
+
+_COLUMNS: Final = ("Messages a minute", "Spans/s", "Records/s", "MB/s", "Cores", "Collectors of one core", "Tier")
 _PORTUGUESE_COLUMNS: Final = (
     *("Mensagens por minuto", "Spans/s", "Registros/s", "MB/s", "Núcleos", "Collectors de um núcleo", "Camada"),
-    "Backends",
+)
+_DAY_COLUMNS: Final = (
+    *("Messages a minute", "Million spans and records a day", "GB of traces a day", "GB of logs a day", "GB kept"),
+    "Engine",
+)
+_PORTUGUESE_DAY_COLUMNS: Final = (
+    *("Mensagens por minuto", "Milhões de spans e registros por dia", "GB de traces por dia", "GB de logs por dia"),
+    *("GB guardados", "Backends"),
 )
 _IN_PORTUGUESE: Final = {
     "one, beside the application": "um, ao lado da aplicação",
     "Prometheus, Loki and Tempo as single programs": "Prometheus, Loki e Tempo como programas únicos",
     "agents and three gateways (`agent.yaml`, `gateway.yaml`)": "agentes e 3 gateways (`agent.yaml`, `gateway.yaml`)",
-    "Loki and Tempo monolithic on object storage": "Loki e Tempo monolíticos sobre armazenamento de objetos",
+    "VictoriaMetrics and VictoriaLogs clusters, or Mimir, Loki and Tempo as microservices on object storage": (
+        "clusters de VictoriaMetrics e VictoriaLogs, ou Mimir, Loki e Tempo como microsserviços sobre object storage"
+    ),
 }
-"""What `tier` says, as far as `STEPS` go."""
+"""What `tier` and `engine` say, as far as `STEPS` go."""
 
 
 def capacity(measured: Mapping[str, Row]) -> list[tuple[str, ...]]:
     """Return the rows of the table of capacity."""
-    size = message_bytes()
+    size = sum(message_bytes())
     rows = []
     for step in STEPS:
         needed = cores(step, measured)
         amounts = (f"{step / 60 * each:,.0f}" for each in (SPANS_A_MESSAGE, LOGS_A_MESSAGE))
         sums = (f"{step / 60 * size / 1e6:,.2f}", f"{needed:,.2f}", f"{math.ceil(needed):,}")
-        rows.append((f"{step:,}", *amounts, *sums, *tier(needed)))
+        rows.append((f"{step:,}", *amounts, *sums, tier(needed)))
     return rows
 
 
-def portuguese_capacity(measured: Mapping[str, Row]) -> list[tuple[str, ...]]:
-    """Return the same rows in Portuguese, with its commas and points."""
+def days() -> list[tuple[str, ...]]:
+    """Return the rows of the table of what backends take in a day and keep."""
+    rows = []
+    for step in STEPS:
+        messages = step * 60 * 24
+        spans, logs = (messages * each / 1e9 for each in message_bytes())
+        items = messages * (SPANS_A_MESSAGE + LOGS_A_MESSAGE) / 1e6
+        kept = spans * TRACES_KEPT_DAYS + logs * LOGS_KEPT_DAYS
+        rows.append((f"{step:,}", *(f"{each:,.1f}" for each in (items, spans, logs)), f"{kept:,.0f}", engine(logs)))
+    return rows
+
+
+def in_portuguese(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return *rows* in Portuguese, with its commas and points; the last cell of each is words."""
     swapped = str.maketrans(",.", ".,")
-    return [
-        (*(number.translate(swapped) for number in numbers), _IN_PORTUGUESE[one], _IN_PORTUGUESE[other])
-        for *numbers, one, other in capacity(measured)
-    ]
+    return [(*(number.translate(swapped) for number in numbers), _IN_PORTUGUESE[words]) for *numbers, words in rows]
 
 
 def page(measured: Mapping[str, Row]) -> str:
@@ -121,7 +146,7 @@ and forwarding took {measured["traces"].item_us:.0f} µs of CPU a span and {meas
 on the machine of the benchmark, at {rss} MiB of memory before any queue. No cluster of this size was run
 ([load_balancing and clusters are unproven](unproven.md)).
 
-A message is {message_bytes() / 1e3:.1f} kB before compression, in spans and records of 8 attributes each.
+A message is {sum(message_bytes()) / 1e3:.1f} kB before compression, in spans and records of 8 attributes each.
 
 Assumed, not measured: {SPANS_A_MESSAGE} spans and {LOGS_A_MESSAGE} records a message, and a core planned to
 {LOAD:.0%}. Multiply by your own. Metrics are left out: they grow with services, not with messages.
@@ -130,6 +155,18 @@ Assumed, not measured: {SPANS_A_MESSAGE} spans and {LOGS_A_MESSAGE} records a me
 
 Agents mask, and a gateway or consumer masks again, because others may write to it: with two tiers the cores of the
 table are needed in each. Each collector may use `OTELCOL_MEMORY_LIMIT_MIB` (400) whatever it was measured at.
+
+## What backends take
+
+{table(_DAY_COLUMNS, days())}
+
+Before compression, which each backend does in its own way: read yours from its own metrics after a week. Kept are
+{TRACES_KEPT_DAYS} days of traces and {LOGS_KEPT_DAYS} of logs, as [production](production.md) sets them. Vendors that
+count events bill the second column, those that count volume the two after it.
+
+The engine follows the logs: Loki's makers call it right as one program for up to about
+[{SINGLE_PROGRAM_GB} GB a day](https://grafana.com/docs/loki/latest/get-started/deployment-modes). Kafka stands between
+where gateways may be away, at any step.
 
 ## Files
 
@@ -179,18 +216,30 @@ inglês): mascarar e repassar levou {measured["traces"].item_us:.0f} µs de CPU 
 µs por registro de log na máquina do benchmark, com {rss} MiB de memória antes de qualquer fila. Nenhum cluster deste
 tamanho foi executado ([load_balancing e clusters não foram provados](../unproven.md)).
 
-Uma mensagem tem {f"{message_bytes() / 1e3:.1f}".replace(".", ",")} kB antes da compressão, em spans e registros de 8
-atributos cada.
+Uma mensagem tem {f"{sum(message_bytes()) / 1e3:.1f}".replace(".", ",")} kB antes da compressão, em spans e
+registros de 8 atributos cada.
 
 Suposto, não medido: {SPANS_A_MESSAGE} spans e {LOGS_A_MESSAGE} registros por mensagem, e um núcleo planejado até
 {LOAD:.0%}. Multiplique pelos seus números. As métricas ficam de fora: elas crescem com os serviços, não com as
 mensagens.
 
-{table(_PORTUGUESE_COLUMNS, portuguese_capacity(measured))}
+{table(_PORTUGUESE_COLUMNS, in_portuguese(capacity(measured)))}
 
 Os agentes mascaram, e um gateway ou consumidor mascara de novo, porque outros podem escrever nele: com duas camadas, os
 núcleos da tabela são precisos em cada uma. Cada collector pode usar `OTELCOL_MEMORY_LIMIT_MIB` (400), não importa com
 quanto foi medido.
+
+## O que os backends recebem
+
+{table(_PORTUGUESE_DAY_COLUMNS, in_portuguese(days()))}
+
+Antes da compressão, que cada backend faz ao seu modo: leia a do seu nas métricas dele depois de uma semana. Ficam
+guardados {TRACES_KEPT_DAYS} dias de traces e {LOGS_KEPT_DAYS} de logs, como diz [em produção](production.md).
+Fornecedores que contam eventos cobram a segunda coluna; os que contam volume, as duas seguintes.
+
+Os backends seguem os logs: quem faz o Loki o recomenda como um só programa até cerca de
+[{SINGLE_PROGRAM_GB} GB por dia](https://grafana.com/docs/loki/latest/get-started/deployment-modes). O Kafka fica no
+meio onde os gateways podem ficar fora, em qualquer degrau.
 
 ## Arquivos
 

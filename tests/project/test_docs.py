@@ -295,6 +295,26 @@ class TestScale:
 
         assert generate_scale.cores(1000, dearer) == pytest.approx(2 * generate_scale.cores(1000, measured))
 
+    def test_the_engine_changes_where_its_makers_say(self) -> None:
+        rows = {row[0]: row for row in generate_scale.days()}
+
+        assert rows["10,000"][3] == "24.7"
+        assert "single programs" in rows["1,000"][-1]
+        assert "microservices" in rows["10,000"][-1]
+
+    def test_a_day_is_what_a_message_weighs(self) -> None:
+        spans, records = generate_scale.message_bytes()
+        day = next(row for row in generate_scale.days() if row[0] == "1,000")
+
+        assert [float(each) for each in day[1:4]] == [
+            pytest.approx(each, abs=0.05)
+            for each in (
+                1.44 * generate_scale.SPANS_A_MESSAGE + 1.44 * generate_scale.LOGS_A_MESSAGE,
+                1.44 * spans / 1e3,
+                1.44 * records / 1e3,
+            )
+        ]
+
 
 class TestWhatsApp:
     def test_the_pages_are_what_the_fixtures_record(self, capsys: pytest.CaptureFixture[str]) -> None:
