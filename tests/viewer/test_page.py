@@ -222,6 +222,15 @@ class TestDress:
             "messages_outbound_total: now 9; in the window from 4 to 5"
         )
 
+        assert text(page.locator("section", has=card).locator("h2")) == "Messages"
+        waits = page.locator(".card", has_text="first_response_latency_seconds")
+        assert "mean 1 s P50 60 s P95 114 s" in text(waits)
+        page.locator("#live").click()  # what arrives would draw the card again under the pointer
+        box = card.locator("svg").bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + box["width"] - 2, box["y"] + 5)
+        assert re.search(r"\d\d:\d\d:\d\d · 5", text(card.locator(".scale")))
+
         show(page, "#/health")
         page.locator(".objective").first.wait_for()
         assert "0 bad of 9" in text(page.locator(".objective", has_text="Contacts answered within 120 s"))

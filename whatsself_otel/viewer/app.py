@@ -137,8 +137,9 @@ class Pages:
         window = request.query_params.get("window_s", "900")
         if window not in {str(each) for each in _WINDOWS_S}:
             raise QueryError(f"window_s must be one of {', '.join(map(str, _WINDOWS_S))}")
-        found = series.metrics(self._source.metrics, time.time(), int(window))
-        return {"window_s": int(window), "metrics": found}
+        now_s = time.time()
+        found = series.metrics(self._source.metrics, now_s, int(window))
+        return {"window_s": int(window), "now_s": now_s, "metrics": found}
 
     def health(self, _request: Request) -> Any:
         """Return objectives, counters, and how full the store is."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsself_otel.catalogue import (
@@ -21,6 +19,7 @@ from whatsself_otel.viewer import objectives
 from whatsself_otel.viewer.query import LogQuery, TraceQuery
 from whatsself_otel.viewer.query import Span as Window
 from whatsself_otel.viewer.rows import ERROR_SEVERITY
+from whatsself_otel.viewer.series import quantile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 WINDOW_S: Final = 3_600.0
 _STALE_S: Final = 300.0
-_GROUPED: Final = 1_000
+_GROUPED: Final = 500
 """Messages and lines, the newest, that are put into groups."""
 _GROUPS: Final = 8
 _CHANGING: Final = re.compile(r"[0-9a-f]*\d[0-9a-f*+.-]*", re.IGNORECASE)
@@ -79,27 +78,6 @@ def groups(source: Source, window: Window) -> dict[str, list[dict[str, Any]]]:
             for each in _grouped((_CHANGING.sub("#", line["text"])[:160], line["time_s"]) for line in lines)
         ],
     }
-
-
-def quantile(found: Sequence[Series], share: float) -> float | None:
-    """Return what *share* of a histogram's observations within the points' time did not exceed; None without any."""
-    bounds: list[float] = []
-    counts: list[float] = []
-    for series in found:
-        for earlier, later in pairwise(series.points):
-            if not (earlier.buckets and later.buckets):
-                continue
-            before, (bounds, after) = json.loads(earlier.buckets)[1], json.loads(later.buckets)
-            grown = [b - a if later.value >= earlier.value else b for a, b in zip(before, after, strict=False)]
-            counts = [a + b for a, b in zip(counts or [0.0] * len(grown), grown, strict=False)]
-    total, reached, lower = sum(counts), 0.0, 0.0
-    if not total:
-        return None
-    for upper, count in zip(bounds, counts, strict=False):
-        if count and reached + count >= share * total:
-            return lower + (upper - lower) * (share * total - reached) / count
-        reached, lower = reached + count, upper
-    return lower
 
 
 def _grouped(events: Iterable[tuple[str, float]]) -> list[dict[str, Any]]:

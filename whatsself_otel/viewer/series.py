@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from whatsself_otel.catalogue import METRICS, Aggregation, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from whatsself_otel.viewer.store import Store
 
@@ -19,6 +19,15 @@ _SHOWN_METRICS: Final = 200
 _SHOWN_SERIES: Final = 8
 _BINS: Final = 60
 _SPECS: Final = {spec.prometheus_name: spec for spec in METRICS}
+_AREAS: Final = (
+    ("messages", ("message", "delivery_", "first_response")),
+    ("queue", ("queue_", "rate_", "cb_")),
+    ("whatsapp", ("whatsapp_", "webhook_", "calls_")),
+    ("flows", ("trigger_", "flow_", "contact_", "business_")),
+    ("bridge", ("bridge_",)),
+    ("application", ("http_", "process_", "event_loop", "db_", "nodejs_")),
+    ("telemetry", ("telemetry_",)),
+)
 _ORDER: Final = {name: number for number, name in enumerate(_SPECS)}
 
 
@@ -137,6 +146,32 @@ def metrics(source: MetricSource, now_s: float, window_s: float) -> list[dict[st
     return [_metric(name, by_name[name], now_s, window_s, traces) for name in names[:_SHOWN_METRICS]]
 
 
+def area_of(name: str) -> str:
+    """Return what a metric is about, by its name in Prometheus."""
+    return next((area for area, beginnings in _AREAS if name.startswith(beginnings)), "other")
+
+
+def quantile(found: Sequence[Series], share: float) -> float | None:
+    """Return what *share* of a histogram's observations within the points' time did not exceed; None without any."""
+    bounds: list[float] = []
+    counts: list[float] = []
+    for series in found:
+        for earlier, later in pairwise(series.points):
+            if not (earlier.buckets and later.buckets):
+                continue
+            before, (bounds, after) = json.loads(earlier.buckets)[1], json.loads(later.buckets)
+            grown = [b - a if later.value >= earlier.value else b for a, b in zip(before, after, strict=False)]
+            counts = [a + b for a, b in zip(counts or [0.0] * len(grown), grown, strict=False)]
+    total, reached, lower = sum(counts), 0.0, 0.0
+    if not total:
+        return None
+    for upper, count in zip(bounds, counts, strict=False):
+        if count and reached + count >= share * total:
+            return lower + (upper - lower) * (share * total - reached) / count
+        reached, lower = reached + count, upper
+    return lower
+
+
 def _metric(
     name: str, found: list[Series], now_s: float, window_s: float, traces: Mapping[int, list[str]]
 ) -> dict[str, Any]:
@@ -149,6 +184,7 @@ def _metric(
     rows.sort(key=lambda row: (-row["now"], str(row["labels"])))
     return {
         "name": name,
+        "area": area_of(name),
         "kind": first.kind,
         "unit": first.unit,
         "across": aggregation if aggregation is not Aggregation.RECOMPUTE else Aggregation.MAX,
@@ -168,6 +204,7 @@ def _row(group: list[Series], aggregation: Aggregation, now_s: float, window_s: 
     row["now"] = _merge((point.value for point in last), aggregation) or 0.0
     if group[0].kind == Kind.HISTOGRAM:
         row["sum"] = sum(point.total or 0.0 for point in last)
+        row["p50"], row["p95"] = quantile(group, 0.5), quantile(group, 0.95)
     return row
 
 

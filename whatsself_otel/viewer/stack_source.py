@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 BACK_S: Final = 7 * 86_400.0
 """How far back "everything" reaches."""
-_FRESH_S: Final = 4.0
+_FRESH_S: Final = 8.0
 """What was asked this long ago is not asked again."""
 _TRACES: Final = 200
 """Of each service, the newest; more only where a list asks for more."""

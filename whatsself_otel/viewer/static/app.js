@@ -22,6 +22,7 @@ class App {
   route = null; // what is shown: what was asked for, once its data is here
   state = { version: -1, send_to: {} };
   isLive = true;
+  isChoosing = false; // a list of choices is open, and would close if its page were drawn again
   data = null;
   turn = 0;
 
@@ -55,7 +56,7 @@ class App {
     try {
       const data = await VIEWS[asked.name].load(asked);
       if (turn !== this.turn) return; // somebody went on meanwhile
-      const isSame = this.route === asked && JSON.stringify(data) === JSON.stringify(this.data);
+      const isSame = this.route === asked && steady(data) === steady(this.data);
       const isArrival = this.route !== asked;
       this.data = data;
       this.route = asked;
@@ -72,7 +73,7 @@ class App {
     const main = document.getElementById("main");
     const key = main.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     const typed = document.activeElement?.value;
-    main.replaceChildren(...view.draw(this.data, this).filter(Boolean));
+    main.replaceChildren(...view.draw(this.data, this).flat(Infinity).filter(Boolean));
     document.title = `${view.title(this.data)} · ${t("app.title")}`;
     const target = this.point(view);
     if (isNew) this.arrive(target);
@@ -107,7 +108,7 @@ class App {
   }
 
   async watch() {
-    if (this.isLive && !document.hidden) await this.look();
+    if (this.isLive && !document.hidden && !this.isChoosing) await this.look();
     setTimeout(() => this.watch(), PAUSE_MS);
   }
 
@@ -136,6 +137,11 @@ class App {
   connect() {
     return connectBody(this.state, "empty");
   }
+}
+
+// What is shown, without the moments that go on by themselves.
+function steady(data) {
+  return JSON.stringify(data, (name, value) => (["from_s", "to_s", "now_s"].includes(name) ? undefined : value));
 }
 
 function connectBody({ send_to: sendTo, from: source }, place) {
@@ -188,6 +194,9 @@ function dress(theme) {
 }
 
 function listen(app) {
+  for (const [kind, isChoosing] of [["pointerdown", true], ["change", false], ["focusout", false]]) {
+    document.addEventListener(kind, (event) => (app.isChoosing = isChoosing && event.target.tagName === "SELECT"));
+  }
   window.addEventListener("hashchange", () => app.open());
   document.getElementById("skip").addEventListener("click", (event) => {
     event.preventDefault();

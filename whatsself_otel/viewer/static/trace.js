@@ -30,7 +30,7 @@ function heading(found) {
     "div",
     { class: "head" },
     el("div", {}, el("a", { class: "back", href: "#/messages" }, `← ${t("trace.back")}`), el("h1", { tabindex: "-1" }, text), text === found.name ? null : el("p", { class: "note" }, found.name)),
-    el("div", { class: "outcome" }, state(found), alike(found)),
+    el("div", { class: "outcome" }, state(found), alike(found), contact(found)),
   );
 }
 
@@ -39,6 +39,14 @@ function alike(found) {
   if (found.outcome !== "failed" || !found.reason) return null;
   const params = new URLSearchParams({ outcome: "failed", reason: found.reason });
   return el("a", { href: compose("messages", params), "data-key": "alike" }, t("trace.alike", { reason: known("reason", found.reason) }));
+}
+
+// A contact's whole story, in order of time.
+function contact(found) {
+  const [id] = found.ids.contactId ?? [];
+  if (!id) return null;
+  const params = new URLSearchParams({ which: "all", field: `contactId=${id}`, sort: "oldest" });
+  return el("a", { href: compose("messages", params), "data-key": "contact" }, t("trace.contact"));
 }
 
 function ids(found) {
