@@ -23,7 +23,7 @@ from whatsself_otel.catalogue import METRICS, SESSION_NAME
 Document = dict[str, Any]
 Problems = Iterator[str]
 
-UNITS = {"short", "percentunit", "s", "m", "bytes", "reqps", "cps"}
+UNITS = {"short", "none", "percentunit", "s", "m", "bytes", "reqps", "cps"}
 """Those in use, of https://github.com/grafana/grafana/blob/main/packages/grafana-data/src/valueFormats/categories.ts."""
 
 LABELS = {

@@ -8,10 +8,10 @@ from dashboards.model import (
     BAD,
     BLUE,
     CAUTION,
-    DARK_RED,
     GOOD,
     GREEN,
     ORANGE,
+    VERMILION,
     Choice,
     Dashboard,
     Panel,
@@ -108,7 +108,7 @@ def _state(source: Source) -> tuple[Panel, ...]:
             width=4,
         ),
         bars(
-            both(f"Queues filled (alert above {limit:.0%})", f"Filas ocupadas (alerta acima de {limit:.0%})"),
+            both(f"Queues filled (alert above {limit:.0%})", f"Filas ocupadas (alerta > {limit:.0%})"),
             both(
                 "A queue that fills means a backend that does not take what the collector has.",
                 "Uma fila que enche é um backend que não recebe o que o collector tem.",
@@ -168,7 +168,7 @@ def _by_signal(title: Text, metric: str, whose: str) -> Panel:
 
 def _trouble(trouble: str, name: Text, window: str) -> Panel:
     return stat(
-        both(f"{name.en}, {window} (alert from 1)", f"{name.pt}, {window} (alerta a partir de 1)"),
+        both(f"{name.en}, {window} (alert from 1)", f"{name.pt}, {window} (alerta ≥ 1)"),
         both(
             "Items of each signal. Anything above 0 is telemetry lost or sent again.",
             "Itens de cada sinal. Acima de 0, telemetria foi perdida ou reenviada.",
@@ -179,7 +179,7 @@ def _trouble(trouble: str, name: Text, window: str) -> Panel:
             instant=True,
         ),
         no_value=_NOTHING,
-        limits=((1, DARK_RED),),
+        limits=((1, VERMILION),),
         decimals=0,
         width=8,
         height=6,
@@ -225,7 +225,7 @@ def _application() -> tuple[Panel, ...]:
                 "Por componente, no período escolhido. Nenhum chegou à aplicação.",
             ),
             Query(
-                expr=f"round({increase(TELEMETRY_ERRORS, _RANGE, by='component')})",
+                expr=f"round({increase(TELEMETRY_ERRORS, _RANGE, by='component')}) > 0",
                 legend="{{component}}",
                 instant=True,
             ),

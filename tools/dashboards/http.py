@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from dashboards.links import logs_link, traces_link
 from dashboards.logs import of_levels
-from dashboards.model import BAD, BLUE, DARK_RED, GREY, ORANGE, SKY, Dashboard, Panel, Query, Row, both
+from dashboards.model import BAD, BLUE, GREY, ORANGE, SKY, VERMILION, Dashboard, Panel, Query, Row, both
 from dashboards.panels import bars, lines, log_lines, stat
 from dashboards.promql import increase, quantile, rate, ratio, series
 from dashboards.variables import service_choices
@@ -71,7 +71,7 @@ def _http(source: Source) -> tuple[Panel, ...]:
         stat(
             both(
                 f"Server errors in {window} (alert above {limit:.0%})",
-                f"Erros do servidor em {window} (alerta acima de {limit:.0%})",
+                f"Erros do servidor em {window} (alerta > {limit:.0%})",
             ),
             both(
                 "Share of the requests answered with 5xx, and how many requests that is out of.",
@@ -89,7 +89,7 @@ def _http(source: Source) -> tuple[Panel, ...]:
             both("All, and those answered with 4xx and 5xx.", "Todas, e as respondidas com 4xx e 5xx."),
             Query(expr=rate(server, suffix="_count"), legend=both("all", "todas")),
             Query(expr=_answered("4.."), legend="4xx", colour=ORANGE),
-            Query(expr=_answered("5.."), legend="5xx", colour=DARK_RED, dashed=True),
+            Query(expr=_answered("5.."), legend="5xx", colour=VERMILION, dashed=True),
             unit="reqps",
             no_value=_NO_REQUEST,
             width=16,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dashboards.logs import Lines
-from dashboards.model import DARK_RED, Dashboard, Entry, Panel, Query, Row, Store, both
+from dashboards.model import VERMILION, Dashboard, Entry, Panel, Query, Row, Store, both
 from dashboards.panels import found_traces, lines, log_lines
 from dashboards.promql import of_each_session, rate
 from dashboards.variables import service_choices
@@ -120,7 +120,7 @@ def _around() -> tuple[Panel, ...]:
             Query(
                 expr=f"60 * {rate(MESSAGES_OUTBOUND_FAILED)}",
                 legend=both("failed", "com falha"),
-                colour=DARK_RED,
+                colour=VERMILION,
                 dashed=True,
             ),
             no_value=both("no traffic", "sem tráfego"),

@@ -34,19 +34,19 @@ class Store(StrEnum):
         return {"type": self.value, "uid": f"${{{self.variable}}}"}
 
 
-# Okabe and Ito's palette, which people with any colour vision tell apart; dark red for what is bad.
+# Okabe and Ito's palette, which people with any colour vision tell apart, on white and on black; vermilion is bad.
 # https://jfly.uni-koeln.de/color/
 BLUE: Final = "#0072B2"
 ORANGE: Final = "#E69F00"
 SKY: Final = "#56B4E9"
 GREEN: Final = "#009E73"
 PURPLE: Final = "#CC79A7"
-DARK_RED: Final = "#A50F15"
+VERMILION: Final = "#D55E00"
 GREY: Final = "#7F7F7F"
-PALETTE: Final = (BLUE, ORANGE, SKY, GREEN, PURPLE, DARK_RED, GREY)
+PALETTE: Final = (BLUE, ORANGE, SKY, GREEN, PURPLE, VERMILION, GREY)
 GOOD: Final = BLUE
 CAUTION: Final = ORANGE
-BAD: Final = DARK_RED
+BAD: Final = VERMILION
 
 
 NO_DATA: Final = Text(en="no data", pt="sem dados")

@@ -9,11 +9,11 @@ from dashboards.logs import EVENTS, of_levels
 from dashboards.model import (
     BAD,
     CAUTION,
-    DARK_RED,
     GOOD,
     GREY,
     ORANGE,
     SKY,
+    VERMILION,
     Dashboard,
     Panel,
     Query,
@@ -127,7 +127,7 @@ def _now(source: Source) -> tuple[Panel, ...]:
             ),
             Query(expr=_session_code(), legend=SESSION_LEGEND, instant=True),
             states=SESSION_STATES,
-            width=5,
+            width=6,
         ),
         stat(
             both("Age of the QR code", "Idade do QR code"),
@@ -153,7 +153,7 @@ def _now(source: Source) -> tuple[Panel, ...]:
             ),
             Query(expr=f"max({series(CB_STATE_GLOBAL)})", instant=True),
             states=BREAKER_STATES,
-            width=4,
+            width=3,
         ),
         stat(
             both("Contacts held back", "Contatos retidos"),
@@ -199,9 +199,7 @@ def _now(source: Source) -> tuple[Panel, ...]:
             width=8,
         ),
         stat(
-            both(
-                f"Time to drain (alert above {backlog:g} min)", f"Tempo para esvaziar (alerta acima de {backlog:g} min)"
-            ),
+            both(f"Time to drain (alert above {backlog:g} min)", f"Tempo para esvaziar (alerta > {backlog:g} min)"),
             both("Messages waiting at the present speed.", "Mensagens na fila, na velocidade atual."),
             Query(expr=_to_drain(source), instant=True),
             unit="m",
@@ -220,7 +218,7 @@ def _failed_share(source: Source) -> Panel:
     return stat(
         both(
             f"Failed sends in {window} (alert above {limit:.0%})",
-            f"Envios com falha em {window} (alerta acima de {limit:.0%})",
+            f"Envios com falha em {window} (alerta > {limit:.0%})",
         ),
         both(
             "Share of finished attempts that failed, and how many attempts that is out of.",
@@ -247,7 +245,7 @@ def _sending(source: Source) -> tuple[Panel, ...]:
             Query(
                 expr=f"60 * {rate(MESSAGES_OUTBOUND_FAILED)}",
                 legend=both("failed", "com falha"),
-                colour=DARK_RED,
+                colour=VERMILION,
                 dashed=True,
             ),
             Query(expr=f"60 * {rate(MESSAGES_INBOUND)}", legend=both("received", "recebidas"), colour=SKY),
@@ -321,18 +319,19 @@ def _session() -> tuple[Panel, ...]:
 
 
 def _one_session(source: Source) -> tuple[Panel, ...]:
-    window = source["sending.window"]
+    window, limit = source["sending.window"], source["sending.fail_ratio"]
     failed = increase(MESSAGES_OUTBOUND_FAILED, window)
     total = increase(MESSAGES_OUTBOUND, window)
     return (
         stat(
-            both(f"Failed in {window}", f"Falhas em {window}"),
+            both(f"Failed in {window} (alert above {limit:.0%})", f"Falhas em {window} (alerta > {limit:.0%})"),
             both(
                 "Share of this session's finished attempts that failed, and how many attempts that is out of.",
                 "Parcela das tentativas concluídas desta sessão que falhou, e de quantas tentativas.",
             ),
             Query(expr=ratio(failed, total), legend=both("failed", "falhas"), instant=True, unit="percentunit"),
             Query(expr=f"round({total})", legend=both("attempts (n)", "tentativas (n)"), instant=True, colour=GREY),
+            limits=((limit, BAD),),
             no_value=_NO_TRAFFIC,
             height=8,
         ),
@@ -343,7 +342,7 @@ def _one_session(source: Source) -> tuple[Panel, ...]:
             Query(
                 expr=f"60 * {rate(MESSAGES_OUTBOUND_FAILED)}",
                 legend=both("failed", "com falha"),
-                colour=DARK_RED,
+                colour=VERMILION,
                 dashed=True,
             ),
             Query(expr=f"60 * {rate(MESSAGES_INBOUND)}", legend=both("received", "recebidas"), colour=SKY),
@@ -369,7 +368,7 @@ def _process(source: Source) -> tuple[Panel, ...]:
         lines(
             both(
                 f"Risk of a ban, 0 to 100 (alert from {score})",
-                f"Risco de banimento, 0 a 100 (alerta a partir de {score})",
+                f"Risco de banimento, 0 a 100 (alerta ≥ {score})",
             ),
             both(
                 "Made of pace, contact concentration, failures, opt-outs, disconnects and WhatsApp's own rating.",

@@ -17,9 +17,12 @@ _NO_LINES: Final = both("no such lines in this time", "nenhuma linha assim neste
 
 def stat(title: Text, description: Text, *queries: Query, **more: Any) -> Panel:
     """Return large numbers; several queries stand one below the other, each with its name."""
-    has_states, many = bool(more.get("states")), len(queries) > 1
+    has_states = bool(more.get("states"))
+    # Side by side, names of several values are too small to read.
+    many = len(queries) > 1 or any("{{" in str(query.legend) for query in queries)
     options = {
-        "colorMode": "background" if has_states else "value",
+        # A name beside a state is not read on the state's colour.
+        "colorMode": "background" if has_states and not many else "value",
         "graphMode": "none",
         "justifyMode": "auto",
         "orientation": "horizontal" if many else "auto",
@@ -57,6 +60,10 @@ def bars(title: Text, description: Text, *queries: Query, **more: Any) -> Panel:
         "showUnfilled": True,
         "valueMode": "text",
         "namePlacement": "left",
+        # By themselves few bars grow thick, and their names so large that they are cut.
+        "sizing": "manual",
+        "minVizHeight": 16,
+        "maxVizHeight": 30,
     }
     size = {"width": 12, "height": 8, "minimum": 0, **more}
     return Panel(kind="bargauge", title=title, description=description, queries=queries, options=options, **size)

@@ -186,13 +186,17 @@ def _account() -> tuple[Panel, ...]:
             no_value=both("no rating told of", "nenhuma nota informada"),
         ),
         bars(
-            both("Contacts a day that may be written to first", "Contatos por dia a quem se pode escrever primeiro"),
-            both("The provider's messaging limit of each number.", "O limite de mensagens do provedor, por número."),
+            both("New contacts a day, at most", "Contatos novos por dia, no máximo"),
+            both(
+                "Whom a number may write to first in a day: the provider's messaging limit.",
+                "A quantos um número pode escrever primeiro em um dia: o limite do provedor.",
+            ),
             Query(
                 expr=f"max by ({EACH_SESSION}) ({series(WHATSAPP_MESSAGING_LIMIT)})",
                 legend=SESSION_LEGEND,
                 instant=True,
             ),
+            unit="none",
             states=(_UNLIMITED,),
             no_value=both("no limit told of", "nenhum limite informado"),
             decimals=0,

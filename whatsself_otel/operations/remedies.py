@@ -20,6 +20,7 @@ from whatsself_otel.operations.steps import (
     READ_APPLICATION,
     READ_LAST_END,
     RESTART_APPLICATION,
+    RESTART_STORES,
     RETIRE_SESSION,
     START_APPLICATION,
     TRACE_STORE,
@@ -115,13 +116,13 @@ _COLLECTOR: Final = {
 }
 _BACKENDS: Final = {
     "BackendDown": Remedy(
-        steps=(*_READ_STORES, FREE_DISK, PROMETHEUS.restart(), LOG_STORE.restart(), TRACE_STORE.restart()),
+        steps=(*_READ_STORES, FREE_DISK, RESTART_STORES),
         near=("CollectorQueueFilling", "StorageFailing"),
     ),
     "AlertsNotDelivered": Remedy(steps=(ALERTMANAGER.read(), ALERTMANAGER.restart()), near=("Watchdog",)),
     "RulesFailing": Remedy(steps=(PROMETHEUS.read(), PROVE_RULES, PROMETHEUS.restart()), near=("ReloadFailed",)),
     "ReloadFailed": Remedy(
-        steps=(PROMETHEUS.read(), ALERTMANAGER.read(), PROMETHEUS.restart(), ALERTMANAGER.restart()),
+        steps=(PROMETHEUS.read(), ALERTMANAGER.read(), RESTART_STORES),
         near=("RulesFailing", "AlertsNotDelivered"),
     ),
     "StorageFailing": Remedy(steps=(FREE_DISK, PROMETHEUS.read(), PROMETHEUS.restart()), near=("StorageFilling",)),

@@ -24,6 +24,7 @@ class Step:
 
 
 _MONITORING: Final = "kubectl --namespace monitoring"
+_DATA: Final = "${WHATSSELF_OTEL_DATA:-$HOME/.local/share/whatsself-otel}"
 _APPLICATION: Final = "--selector app.kubernetes.io/name=whatsself"
 
 READ_APPLICATION: Final = Step(
@@ -96,7 +97,7 @@ FREE_DISK: Final = Step(
     en="See which disk is full, and what fills it",
     pt="Veja qual disco está cheio, e com o quê",
     compose="docker system df --verbose",
-    native="df --human-readable && du --summarize --human-readable ~/.local/share/whatsself-otel/*",
+    native=f'df --human-readable && du --summarize --human-readable "{_DATA}"/*',
     kubernetes="kubectl --namespace monitoring get persistentvolumeclaims",
 )
 MOVE_SET_ASIDE: Final = Step(
@@ -112,7 +113,7 @@ MOVE_SET_ASIDE: Final = Step(
         "docker run --rm --volumes-from $(docker compose ps --all --quiet otelcol) busybox "
         "sh -c 'rm -f /queue/*.backup'"
     ),
-    native='rm -f "${WHATSSELF_OTEL_DATA:-$HOME/.local/share/whatsself-otel}"/queue/*.backup',
+    native=f'rm -f "{_DATA}"/queue/*.backup',
     kubernetes=(
         "kubectl --namespace monitoring debug POD --image busybox --target opentelemetry-collector --profile general "
         "-- sh -c 'rm -f /proc/1/root/queue/*.backup'"
@@ -169,4 +170,14 @@ LOG_STORE: Final = Program(
 )
 TRACE_STORE: Final = Program(
     en="the trace store", pt="o armazém de traces", compose="tempo", native="jaeger", chart="tempo"
+)
+RESTART_STORES: Final = Step(
+    en="Start the one that is down again, or each that refused its file; what is stored is on disk",
+    pt="Inicie de novo o que está fora, ou o que recusou seu arquivo; o que está guardado fica no disco",
+    compose="docker compose up --detach --wait --force-recreate prometheus alertmanager loki tempo",
+    native=PROMETHEUS.restart().native,
+    kubernetes=(
+        f"{_MONITORING} rollout restart deployment,statefulset "
+        "--selector 'app.kubernetes.io/name in (prometheus, alertmanager, loki, tempo)'"
+    ),
 )
