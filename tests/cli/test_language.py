@@ -50,7 +50,7 @@ CLI = Path(whatsself_otel.cli.__file__).parent
 CATALOGUE = CLI / "portuguese.toml"
 NEEDED = {key for text in texts(parser()) for key in keys(text)}
 FRAME = {"usage: "}
-ERRORS = {*table("errors"), *table("problems")}
+ERRORS = {*table("errors"), *table("problems"), *table("messages")}
 FOUND = {*table("checks"), *table("findings"), *table("health")}
 COMMANDS = sorted({"", *next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)).choices})
 
@@ -226,6 +226,31 @@ def problems() -> set[str]:
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "CommandError" and node.args:
                 found |= {part.strip() for part in template(node.args[0]).split("\n")}
     return {text for text in found - FROM_ELSEWHERE if re.search(r"\w \w", text)}
+
+
+SAYS = ("translated", "translated_lines", "_say", "say", "busy", "each")
+"""Functions of the command line that show what they are given."""
+
+
+def messages() -> set[str]:
+    """Every text that a command gives to one of `SAYS`, line by line."""
+    found = set()
+    for path in CLI.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in SAYS and node.args:
+                found |= {part.strip() for part in template(node.args[0]).split("\n")}
+    return {text for text in found if re.search(r"[a-z]", text.replace("http", "").replace("grafana", ""))}
+
+
+class TestMessages:
+    @pytest.mark.usefixtures("portuguese")
+    def test_of_every_command_are_in_the_catalogue(self) -> None:
+        parts = {part.replace("{}", "x7") for text in messages() for part in _END.split(text)} - {"x7", "x7."}
+        theirs = {"usage:", *(text for text in parts if text.startswith("all "))}  # of argparse, and an address
+        english = [text for text in parts - theirs if translated(text) == text]
+
+        assert len(parts) > 30
+        assert not english, "\n".join(["write these into whatsself_otel/cli/portuguese.toml:", *sorted(english)])
 
 
 def template(node: ast.expr) -> str:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from whatsself_otel.cli.language import translated
 from whatsself_otel.cli.progress import busy
 from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.stack import gates, queue_folder, soundness, vendor_files
@@ -218,7 +219,7 @@ def _validate(arguments: argparse.Namespace) -> int:
         print_json("collector-validate", valid=not asked.returncode, problems=problems)
     else:
         sys.stderr.write(asked.stderr)
-        print("" if asked.returncode else "The configuration is valid.\n", end="")
+        print("" if asked.returncode else f"{translated('The configuration is valid.')}\n", end="")
     return FAILED if asked.returncode else 0
 
 

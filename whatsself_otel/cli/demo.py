@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli.arguments import whole
 from whatsself_otel.cli.demo_app import demo_app, send
+from whatsself_otel.cli.language import translated, translated_lines
 from whatsself_otel.cli.stack import Running
 from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.cli.termination import terminating
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(f"The demo needs {', '.join(absent)}. Run: {install_command('demo')}", status=MISSING)
     choice = choose(arguments.stack)
     if not arguments.json:
-        print(f"Stack: {choice.stack}, because {choice.why}", flush=True)
+        print(translated_lines(f"Stack: {choice.stack}, because {choice.why}"), flush=True)
     with terminating():
         if choice.stack == "python":
             return _run_python(arguments)
@@ -138,10 +139,12 @@ def _run_viewer(arguments: argparse.Namespace) -> int:
         print_json("demo", stack="viewer", **story.as_json())
         return 0
     paint = Paint.for_stream(sys.stdout)
-    print("One message was sent over HTTP, answered from the queue, and read. This is its trace:\n")
+    print(
+        translated("One message was sent over HTTP, answered from the queue, and read. This is its trace:"), end="\n\n"
+    )
     print("\n".join(render_tree(story.spans, paint)))
-    print(f"\n{paint.bold('The same on the page that is open')}  search for {trace_id}")
-    print(f"\n{_FULL_STACK}", flush=True)
+    print(f"\n{paint.bold(translated('The same on the page that is open'))}  {translated('search for')} {trace_id}")
+    print(f"\n{translated_lines(_FULL_STACK)}", flush=True)
     return 0
 
 
@@ -157,9 +160,10 @@ def _run_python(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print_json("demo", stack="python", **story.as_json())
             return 0
-        print("One message was sent over HTTP, answered from the queue, and read. This is what left the application:\n")
+        done = "One message was sent over HTTP, answered from the queue, and read. This is what left the application:"
+        print(translated(done), end="\n\n")
         print(render(story, Paint.for_stream(sys.stdout)))
-        print(f"\n{_FULL_STACK}", flush=True)
+        print(f"\n{translated_lines(_FULL_STACK)}", flush=True)
         if is_watched:
             _hold(viewer)
     return 0
@@ -169,10 +173,10 @@ def _hold(viewer: Viewer) -> None:
     """Show the page, and keep a demo running that takes one's own messages."""
     with demo_app(viewer.url) as app:
         paint = Paint.for_stream(sys.stdout)
-        print(f"\n{paint.bold('The same on a page')}  {paint.green(viewer.page)}")
-        print("\nA message of your own, from another terminal:")
+        print(f"\n{paint.bold(translated('The same on a page'))}  {paint.green(viewer.page)}")
+        print(f"\n{translated('A message of your own, from another terminal:')}")
         print(f"  python -m whatsself_otel.demo.traffic --url {app.url} --messages 1 --body precos")
-        print("\nIt runs until Ctrl-C.", flush=True)
+        print(f"\n{translated('It runs until Ctrl-C.')}", flush=True)
         viewer.wait()
 
 

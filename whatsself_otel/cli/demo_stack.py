@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import httpx
 
 from whatsself_otel.cli.demo_app import demo_app, send
+from whatsself_otel.cli.language import translated, translated_lines
 from whatsself_otel.cli.progress import busy
 from whatsself_otel.cli.stack import Running
 from whatsself_otel.cli.terminal import print_json
@@ -246,10 +247,10 @@ def _ids(entry: Entry) -> dict[str, Any]:
 
 def _show(stack: LiveStack, entry: Entry, replies: list[Answer]) -> None:
     paint = Paint.for_stream(sys.stdout)
-    print("\nThe message, as its sender saw it:")
+    print(f"\n{translated('The message, as its sender saw it:')}")
     for key, value in _ids(entry).items():
         print(f"  {key:<10} {paint.cyan(', '.join(value) if isinstance(value, list) else str(value))}")
-    print("\nWhat the backends know about it:")
+    print(f"\n{translated('What the backends know about it:')}")
     for reply in replies:
         asked = reply.question
         found = paint.green(f"{reply.found} {asked.what}") if reply.found else paint.red(f"no {asked.what}")
@@ -257,19 +258,19 @@ def _show(stack: LiveStack, entry: Entry, replies: list[Answer]) -> None:
         print(f"  {asked.signal:<8} {asked.program:<11} {found}\n  {'':<8} {paint.dim(command)}")
         if asked.page:
             print(f"  {'':<8} {asked.page}")
-    print("\nWhere to look further:")
+    print(f"\n{translated('Where to look further:')}")
     print(table(stack.addresses, links(stack.addresses, stack.programs, message_id=entry.message_id or "")), flush=True)
 
 
 def _hold(stack: LiveStack) -> None:
     if not (stack.started_here and sys.stdout.isatty()):
         return
-    print("\nThe stack runs until Ctrl-C.", flush=True)
+    print(f"\n{translated('The stack runs until Ctrl-C.')}", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             time.sleep(1)
-    print("Stopping ...", flush=True)
+    print(translated("Stopping ..."), flush=True)
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    print(translated_lines(line), flush=True)

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from whatsself_otel.cli.language import translated
 from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.stack.errors import WRONG_USE, CommandError
 from whatsself_otel.stack.files import shipped
@@ -73,7 +74,7 @@ def _export(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json("files-export", folder=str(folder), files=list(files))
     else:
-        print(f"{len(files)} files are in {folder}.")
+        print(translated(f"{len(files)} files are in {folder}."))
     return 0
 
 

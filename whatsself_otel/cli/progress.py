@@ -8,6 +8,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, TextIO, TypeVar
 
+from whatsself_otel.cli.language import translated
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -32,8 +34,8 @@ def busy(what: str, stream: TextIO | None = None, *, patience_s: float = PATIENC
     if not to.isatty():
         yield
         return
-    done = threading.Event()
-    line = threading.Thread(target=_show, args=(what, to, patience_s, done), name=f"progress of {what}", daemon=True)
+    done, told = threading.Event(), translated(what)
+    line = threading.Thread(target=_show, args=(told, to, patience_s, done), name=f"progress of {what}", daemon=True)
     line.start()
     try:
         yield

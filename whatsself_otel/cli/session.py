@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsself_otel.cli.arguments import url
+from whatsself_otel.cli.language import translated_lines
 from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.masking import Masker
 from whatsself_otel.stack.addresses import Addresses
@@ -101,7 +102,7 @@ def _tell(arguments: argparse.Namespace, words: str) -> int:
     if arguments.json:
         print_json("session", retired=_rows(arguments))
     else:
-        print(words)
+        print(translated_lines(words))
     return 0
 
 

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsself_otel.cli.arguments import number
+from whatsself_otel.cli.language import translated_lines
 from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.cli.termination import terminating
 from whatsself_otel.stack.errors import FAILED, MISSING, WRONG_USE, CommandError, unknown_name
@@ -88,7 +89,7 @@ def _play(scenario: Scenario, arguments: argparse.Namespace) -> Outcome:
 
     def say(line: str) -> None:
         # Progress is for people: with --json it must not stand in what a program reads.
-        print(line, file=sys.stderr if arguments.json else sys.stdout, flush=True)
+        print(translated_lines(line), file=sys.stderr if arguments.json else sys.stdout, flush=True)
 
     say(f"{scenario.title}. At most {scenario.minutes:g} minutes, {scenario.minutes / arguments.speed:.1f} of yours.")
     with terminating(), simulation(speed=arguments.speed, say=say) as stage:

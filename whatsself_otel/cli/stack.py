@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsself_otel.cli.arguments import whole
+from whatsself_otel.cli.language import translated_lines
 from whatsself_otel.cli.progress import busy
 from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.stack import collector_config, docker, native, vendor_files
@@ -145,12 +146,12 @@ def _data(arguments: argparse.Namespace) -> Path:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    print(translated_lines(line), flush=True)
 
 
 def _say_aside(line: str) -> None:
     # For people, where a program reads the output.
-    print(line, file=sys.stderr, flush=True)
+    print(translated_lines(line), file=sys.stderr, flush=True)
 
 
 def _tell(arguments: argparse.Namespace, running: Running, data: Path, text: str) -> None:
@@ -379,7 +380,7 @@ def _logs(arguments: argparse.Namespace) -> int:
 
 def _show(name: str, text: str) -> None:
     for line in text.splitlines():
-        _say(f"{name:<13} {line}")
+        print(f"{name:<13} {line}", flush=True)  # as the program wrote it
 
 
 def _show_json(name: str, text: str) -> None:

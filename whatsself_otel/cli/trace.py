@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.catalogue import CONTACT_ID
 from whatsself_otel.cli.arguments import url
+from whatsself_otel.cli.language import translated
 from whatsself_otel.cli.progress import busy
 from whatsself_otel.cli.running_stack import running_addresses
 from whatsself_otel.cli.terminal import print_json
@@ -107,7 +108,8 @@ def _stories(source: Source, wanted: str, traces: list[str], *, everything: bool
     first = source.story(traces[-1])
     is_contact = wanted in first.ids.get(CONTACT_ID, ())
     which = "newest" if is_contact else "first"
-    print(f"{len(traces)} traces have this id; this is the {which}. --all shows every one.", file=sys.stderr)
+    said = f"{len(traces)} traces have this id; this is the {which}. --all shows every one."
+    print(translated(said), file=sys.stderr)
     return [source.story(traces[0]) if is_contact else first]
 
 
@@ -142,4 +144,4 @@ def _show(name: str, wanted: str, stories: list[MessageStory], arguments: argpar
     for story in stories:
         print("\n".join(["", *render_ids(story, paint), "", *render_tree(story.spans, paint), ""]))
         print("\n".join(render_logs(story, paint)))
-    print(paint.dim(f"\nfrom {name}"))
+    print(paint.dim(f"\n{translated(f'from {name}')}"))

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli.collector import unbuilt, validation
+from whatsself_otel.cli.language import translated_lines
 from whatsself_otel.cli.progress import busy
 from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.stack import vendor_files
@@ -107,5 +108,6 @@ def _check(arguments: argparse.Namespace) -> int:
     else:
         why = unbuilt(vendors) or "its program is not on this machine"
         unasked = "" if validated else f" (not validated by the collector: {why})"
-        print("\n".join(found) or f"{', '.join(vendor.name for vendor in vendors)}: ready{unasked}")
+        ready = f"{', '.join(vendor.name for vendor in vendors)}: ready{unasked}"
+        print(translated_lines("\n".join(found) or ready))
     return WRONG_USE if found else 0

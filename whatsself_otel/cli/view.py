@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli.arguments import number, port, url, whole
+from whatsself_otel.cli.language import translated
 from whatsself_otel.cli.running_stack import running_addresses
 from whatsself_otel.cli.terminal import print_json
 from whatsself_otel.cli.termination import terminating
@@ -146,12 +147,12 @@ def _tell(viewer: Viewer, arguments: argparse.Namespace) -> None:
     if arguments.json:
         print_json("view", page=viewer.page, endpoint=viewer.url, token=viewer.token)
     else:
-        print(f"Open       {viewer.page}")
+        print(translated(f"Open       {viewer.page}"))
         if viewer.config.backends is not None:
-            print("It reads   the real stores, and receives nothing")
+            print(translated("It reads   the real stores, and receives nothing"))
         else:
-            print(f"Send to    OTEL_EXPORTER_OTLP_ENDPOINT={viewer.url}")
-            print("Real stack whatsself-otel stack up   (instead of this: it listens on OTLP's own ports)")
-        print("A development tool: this machine only. It runs until Ctrl-C.", flush=True)
+            print(translated(f"Send to    OTEL_EXPORTER_OTLP_ENDPOINT={viewer.url}"))
+            print(translated("Real stack whatsself-otel stack up   (instead of this: it listens on OTLP's own ports)"))
+        print(translated("A development tool: this machine only. It runs until Ctrl-C."), flush=True)
     if arguments.open and not webbrowser.open(viewer.page):
-        print("No browser was found; open the address above yourself.", file=sys.stderr)
+        print(translated("No browser was found; open the address above yourself."), file=sys.stderr)
