@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from parts import PROTOBUF, Client, counter, histogram
+from parts import PROTOBUF, Client, counter, histogram, trace_id
 from telling import business
 
 from whatsself_otel.stack import native
@@ -56,6 +56,9 @@ def _send(url: str) -> None:
     now_s = time.time()
     metrics = [counter("messages.outbound", value, at_s=now_s - age_s, origin="reply") for age_s, value in AGES]
     metrics += [histogram("first_response.latency", [int(value), 0], [120.0], at_s=now_s - age) for age, value in AGES]
+    exemplar = metrics[-1].resource_metrics[0].scope_metrics[0].metrics[0].histogram.data_points[0].exemplars.add()
+    exemplar.trace_id, exemplar.as_double = bytes.fromhex(trace_id(3)), 1.0
+    exemplar.time_unix_nano = int(now_s * 1e9)
     for request in (*business(MESSAGES), *metrics):
         kind = type(request).__name__
         signal = next(path for word, path in SIGNALS.items() if word in kind)

@@ -146,7 +146,9 @@ def test_metrics_and_objectives(client: Client) -> None:
 
     (sent,) = [row for row in found["messages_outbound_total"]["series"] if row["labels"]["origin"] == "reply"]
     assert sent["now"] == 9
-    assert found["first_response_latency_seconds"]["kind"] == "histogram"
+    waits = found["first_response_latency_seconds"]
+    assert (waits["kind"], waits["area"], waits["traceIds"]) == ("histogram", "messages", [trace_id(3)])
+    assert 0 < waits["series"][0]["p95"] <= 120
     (objective,) = [each for each in client.get("/api/health")["objectives"] if each["name"] == "first-response"]
     assert objective["bad"] == 0
     assert 0 < objective["total"] <= 9

@@ -240,3 +240,34 @@ class TestFiles:
 
         page.wait_for_url("**min_ms=*")
         page.get_by_text("3 in all").wait_for()
+
+
+class TestOneTrace:
+    def test_spans_are_found_by_an_attribute(self, page: Page) -> None:
+        page.goto(f"{page.url.partition('#')[0]}#/trace/{trace_id(7)}")
+        page.locator(".span").first.wait_for()
+
+        page.get_by_label("Find", exact=True).type("error.type=TIME")
+
+        page.get_by_text("1 span", exact=True).wait_for()
+        assert page.locator(".span.hit").count() == 1
+        assert "send whatsapp" in page.locator(".span.hit").inner_text()
+        assert page.evaluate("document.activeElement.value") == "error.type=TIME"
+
+    def test_what_is_below_a_span_folds_by_the_keyboard(self, page: Page) -> None:
+        page.goto(f"{page.url.partition('#')[0]}#/trace/{trace_id(7)}")
+        page.locator(".span-name").first.focus()
+
+        page.keyboard.press("ArrowLeft")
+        assert page.locator(".span").count() == 1
+        page.get_by_text("3 folded").wait_for()
+        page.keyboard.press("ArrowRight")
+
+        assert page.locator(".span").count() == 4
+
+    def test_everything_of_a_contact_is_a_click_away(self, page: Page) -> None:
+        page.goto(f"{page.url.partition('#')[0]}#/trace/{trace_id(5)}")
+        page.get_by_role("link", name="Everything of this contact").click()
+
+        page.wait_for_url("**field=contactId%3Dcontact-5*")
+        page.get_by_text("1 in all").wait_for()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
+from zlib import crc32
 
 from whatsself_otel.catalogue import METRICS, Kind
 from whatsself_otel.stack.store_http import get_json
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _KEPT_S: Final = 14 * 86_400.0
 _POINTS: Final = 70
 """Of each series, whatever the time: a page draws no more."""
+_EXEMPLARS_S: Final = 21_600.0
 _LEAST_STEP_S: Final = 5.0
 _EXACT_STEP_S: Final = 30.0
 """Of one metric alone, whose growth is summed up."""
@@ -43,15 +45,24 @@ class PrometheusMetrics:
         since_s = max(since_s, now_s - self.kept_s)
         step_s = max(_LEAST_STEP_S, (now_s - since_s) / _POINTS)
         step_s = min(step_s, _EXACT_STEP_S) if name else step_s
-        matcher = f'{{__name__=~"({"|".join(names)})({"|".join(_PARTS)})?"}}'
-        asked = {"query": matcher, "start": since_s, "end": now_s, "step": f"{step_s:.3f}"}
+        asked = {"query": _matcher(names), "start": since_s, "end": now_s, "step": f"{step_s:.3f}"}
         answer = get_json("prometheus", f"{self.url}/api/v1/query_range?{urlencode(asked)}")
         rows = answer.get("data", {}).get("result") or ()
-        return [_series(number, key, parts) for number, (key, parts) in enumerate(_grouped(rows).items())]
+        return [_series(key, parts) for key, parts in _grouped(rows).items()]
 
     def exemplars(self) -> dict[int, list[str]]:
-        """Return nothing yet: exemplars are numbered by series of one answer."""
-        return {}
+        """Return the traces that each series leads to; see `MetricSource`."""
+        now_s, found = time.time(), defaultdict[int, list[tuple[float, str]]](list)
+        asked = {"query": _matcher(sorted(_SPECS)), "start": now_s - _EXEMPLARS_S, "end": now_s}
+        answer = get_json("prometheus", f"{self.url}/api/v1/query_exemplars?{urlencode(asked)}")
+        for row in answer.get("data") or ():
+            key, _ = _key(row["seriesLabels"])
+            found[_number(key)] += [
+                (each["timestamp"], each["labels"]["trace_id"])
+                for each in row["exemplars"]
+                if "trace_id" in each["labels"]
+            ]
+        return {number: [trace_id for _, trace_id in sorted(each, reverse=True)] for number, each in found.items()}
 
     def firing(self) -> list[dict[str, Any]]:
         """Return the alerts that fire; see `MetricSource`."""
@@ -68,25 +79,37 @@ class PrometheusMetrics:
         ]
 
 
+def _matcher(names: list[str]) -> str:
+    return f'{{__name__=~"({"|".join(names)})({"|".join(_PARTS)})?"}}'
+
+
 def _grouped(rows: Iterable[dict[str, Any]]) -> Mapping[Key, dict[tuple[str, str], list[Any]]]:
     """Put the parts of each histogram together: by name, labels and instance; then by part and bound."""
     found: dict[Key, dict[tuple[str, str], list[Any]]] = defaultdict(dict)
     for row in rows:
-        labels = row["metric"]
-        whole = labels["__name__"]
-        part = "" if whole in _SPECS else next((each for each in _PARTS if whole.endswith(each)), "")
-        name = whole.removesuffix(part)
-        shown = tuple(sorted((key, value) for key, value in labels.items() if key not in _NOT_SHOWN))
-        key = (name, shown, labels.get("instance", ""))
-        found[key][part, labels.get("le", "")] = row["values"]
+        key, part = _key(row["metric"])
+        found[key][part, row["metric"].get("le", "")] = row["values"]
     return found
 
 
-def _series(number: int, key: Key, parts: Mapping[tuple[str, str], list[Any]]) -> Series:
+def _key(labels: Mapping[str, str]) -> tuple[Key, str]:
+    """Return what a series is known by, and which part of a histogram it is."""
+    whole = labels["__name__"]
+    part = "" if whole in _SPECS else next((each for each in _PARTS if whole.endswith(each)), "")
+    shown = tuple(sorted((key, value) for key, value in labels.items() if key not in _NOT_SHOWN))
+    return (whole.removesuffix(part), shown, labels.get("instance", "")), part
+
+
+def _number(key: Key) -> int:
+    """Return the same number for the same series in every answer."""
+    return crc32(repr(key).encode())
+
+
+def _series(key: Key, parts: Mapping[tuple[str, str], list[Any]]) -> Series:
     name, labels, _instance = key
     spec = _SPECS.get(name)
     kind = spec.kind if spec else Kind.GAUGE
-    series = Series(id=number, name=name, kind=kind, unit=spec.unit if spec else "", labels=dict(labels))
+    series = Series(id=_number(key), name=name, kind=kind, unit=spec.unit if spec else "", labels=dict(labels))
     if kind is not Kind.HISTOGRAM:
         series.points = [Point(at_s, float(value), None, None) for at_s, value in parts.get(("", ""), ())]
         return series

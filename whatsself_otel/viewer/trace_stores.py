@@ -96,7 +96,7 @@ class Tempo:
 
     def search(self, from_s: float, to_s: float, tags: Mapping[str, str], limit: int) -> list[str | FoundTrace]:
         """Return the newest traces; see `TraceStore`."""
-        tests = [f"span.{json.dumps(key)} = {json.dumps(value)}" for key, value in tags.items() if key != "error"]
+        tests = [_traceql(key, value) for key, value in tags.items() if key != "error"]
         tests += ["status = error"] if "error" in tags else []
         return list(self._ids(" && ".join(tests), from_s, to_s, limit))
 
@@ -163,6 +163,13 @@ class Jaeger:
     def _asked(self, query: str) -> Iterable[FoundTrace]:
         for trace in get_json(self.name, f"{self.url}/api/traces?{query}").get("data") or ():
             yield _jaeger_trace(trace)
+
+
+def _traceql(key: str, value: str) -> str:
+    """Return the test for an attribute, whose value may be text or a number: TraceQL keeps them apart."""
+    name = f"span.{key}" if re.fullmatch(r"[\w.]+", key) else f"span.{json.dumps(key)}"
+    test = f"{name} = {json.dumps(value)}"
+    return f"({test} || {name} = {value})" if re.fullmatch(r"\d{1,15}", value) else test
 
 
 def as_resource(values: Mapping[str, Any]) -> Resource:

@@ -105,6 +105,7 @@ class App {
     if (!node) return;
     if (node.tagName === "INPUT") node.value = typed;
     node.focus({ preventScroll: true });
+    if (node.type === "search" || node.type === "text") node.setSelectionRange(typed.length, typed.length);
   }
 
   async watch() {

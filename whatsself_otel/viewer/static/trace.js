@@ -10,6 +10,8 @@ import { sentence, state } from "./story.js";
 
 const KINDS = ["http", "queue", "sql", "client", "internal"];
 const opened = new Set();
+const folded = new Set();
+let wanted = "";
 
 export const trace = {
   load: async ({ rest: [id] }) => ({ found: await get(`/api/traces/${encodeURIComponent(id)}`) }),
@@ -107,10 +109,31 @@ function waterfall(found, logs, app) {
   return el(
     "section",
     { "aria-labelledby": "waterfall" },
-    el("div", { class: "subhead" }, el("h2", { id: "waterfall" }, t("trace.waterfall")), legend(spans)),
+    el("div", { class: "subhead" }, el("h2", { id: "waterfall" }, t("trace.waterfall")), finder(spans, app), legend(spans)),
     el("p", { class: "note" }, t("trace.keys"), spans.length < found.spans ? ` ${t("trace.cut", { shown: spans.length, all: found.spans })}` : ""),
     el("div", { class: "falls" }, axis(length), branch(null, 0, context)),
   );
+}
+
+// Marks the spans that have what is typed in their name or in an attribute.
+function finder(spans, app) {
+  const count = wanted ? spans.filter(isWanted).length : 0;
+  const find = (event) => {
+    wanted = event.target.value;
+    app.redraw();
+  };
+  return el(
+    "span",
+    { class: "field" },
+    el("label", { for: "find-span" }, t("trace.find")),
+    el("input", { id: "find-span", type: "search", maxlength: "100", value: wanted, "data-key": "find-span", oninput: find }),
+    wanted ? el("span", { role: "status" }, counted("trace.find.hits", count)) : null,
+  );
+}
+
+function isWanted(span) {
+  const text = [span.title, span.name, span.status, ...Object.entries(span.attributes).map(([name, value]) => `${name}=${value}`)].join("\n");
+  return text.toLowerCase().includes(wanted.toLowerCase());
 }
 
 function group(spans, known) {
@@ -149,7 +172,7 @@ function branch(parent, depth, context) {
   if (!spans.length) return null;
   return el("ul", { class: "spans" }, spans.map((span) => {
     context.drawn.add(span.spanId);
-    return el("li", {}, row(span, depth, context), branch(span.spanId, depth + 1, context));
+    return el("li", {}, row(span, depth, context), folded.has(span.spanId) ? null : branch(span.spanId, depth + 1, context));
   }));
 }
 
@@ -170,11 +193,12 @@ function row(span, depth, context) {
       "aria-controls": isOpen ? panel : null,
       "data-key": `span-${span.spanId}`,
       onclick: () => toggle(span.spanId, context.app),
-      onkeydown: walk,
+      onkeydown: (event) => walk(event, span.spanId, context.app),
     },
     el("span", { class: `kind ${kind}` }, t(`trace.kind.${kind}`)),
     el("span", { class: "title" }, span.title),
     span.isError ? el("span", { class: "badge bad" }, el("span", { "aria-hidden": "true" }, "✕ "), t("trace.span.failed")) : null,
+    folded.has(span.spanId) ? el("span", { class: "badge" }, counted("trace.folded", below(span.spanId, context.children))) : null,
     isOrphan ? el("span", { class: "note" }, ` (${t("trace.orphan")})`) : null,
     hidden(` ${t("trace.span.position", { start: after, took })}`),
   );
@@ -182,7 +206,7 @@ function row(span, depth, context) {
   const width = Math.max(0, span.took_ms) / context.length;
   return el(
     "div",
-    { class: `span${isOpen ? " open" : ""}`, "--depth": Math.min(depth, 12), id: `span-${span.spanId}` },
+    { class: `span${isOpen ? " open" : ""}${wanted ? (isWanted(span) ? " hit" : " dim") : ""}`, "--depth": Math.min(depth, 12), id: `span-${span.spanId}` },
     el("div", { class: "label" }, button, logs.length ? logLink(span, logs, context) : null),
     el(
       "div",
@@ -218,7 +242,19 @@ function toggle(spanId, app) {
   app.redraw();
 }
 
-function walk(event) {
+function below(spanId, children) {
+  return (children.get(spanId) ?? []).reduce((sum, child) => sum + 1 + below(child.spanId, children), 0);
+}
+
+// Up and down go through the spans; left folds what is below one, right unfolds it.
+function walk(event, spanId, app) {
+  if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
+    if (event.key === "ArrowLeft") folded.add(spanId);
+    else folded.delete(spanId);
+    event.preventDefault();
+    app.redraw();
+    return;
+  }
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (!step) return;
   const all = [...document.querySelectorAll(".span-name")];
