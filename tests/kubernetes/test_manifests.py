@@ -212,6 +212,14 @@ class TestPrometheus:
         }
 
 
+class TestAlertmanager:
+    def test_keeps_silent_about_what_our_own_file_says(self) -> None:
+        ours = yaml.safe_load((ROOT / "backends/alertmanager/inhibit_rules.yml").read_text("utf-8"))
+
+        assert len(ours["inhibit_rules"]) > 5
+        assert values("alertmanager") == {"alertmanager": {"config": ours}}
+
+
 class TestStores:
     def test_loki_is_told_what_our_own_file_says(self) -> None:
         text = (ROOT / "backends/loki/loki.yaml").read_text("utf-8")
