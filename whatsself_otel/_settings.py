@@ -192,7 +192,8 @@ class Reading:
             value = UNSET
         if value is not UNSET and setting.holds(value):
             return value
-        default = f"{setting.show(setting.default)} is used instead" if setting.has_default else "it counts as unset"
+        shown = setting.show(setting.default) if setting.has_default else ""
+        default = f"{shown} is used instead" if shown else "it counts as unset"
         self.wrong_variables.append(
             f"{variable} {rule}, got {setting.show_wrong(text)}; {default}. Correct the variable or unset it."
         )

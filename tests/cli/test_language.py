@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import whatsself_otel
+from whatsself_otel import TelemetryConfig
+from whatsself_otel._environment import OTHERS
 from whatsself_otel.cli import main, parser
 from whatsself_otel.cli.language import _END, _pattern, catalogue, is_portuguese, keys, translated, translated_lines
+from whatsself_otel.config import variable_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +53,7 @@ CLI = Path(whatsself_otel.cli.__file__).parent
 CATALOGUE = CLI / "portuguese.toml"
 NEEDED = {key for text in texts(parser()) for key in keys(text)}
 FRAME = {"usage: "}
-ERRORS = {*table("errors"), *table("problems"), *table("messages")}
+ERRORS = {*table("errors"), *table("problems"), *table("messages"), *table("settings")}
 FOUND = {*table("checks"), *table("findings"), *table("health")}
 COMMANDS = sorted({"", *next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)).choices})
 
@@ -258,6 +261,22 @@ def template(node: ast.expr) -> str:
     if isinstance(node, ast.JoinedStr):
         return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
     return str(node.value) if isinstance(node, ast.Constant) else ""
+
+
+class TestSettings:
+    @pytest.mark.usefixtures("portuguese")
+    def test_that_are_wrong_are_told_in_portuguese(self) -> None:
+        """Every setting that a variable sets is given what it does not take."""
+        names = [name for name in variable_names() if "(" not in name and not name.endswith("_FILE")]
+        config = TelemetryConfig(environ=dict.fromkeys([*names, "WHATSSELF_OTEL_NOTHING"], "\x00 no value of it"))
+        config_file = TelemetryConfig(environ=dict.fromkeys((other.name for other in OTHERS), "x"))
+        told = [translated(problem) for problem in (*config.problems, *config_file.problems)]
+
+        assert len(told) > 30
+        assert (
+            "\n".join(line for line in told if re.search(r"\b(must|got|instead|unset|effect|Correct|is not)\b", line))
+            == ""
+        )
 
 
 class TestErrors:
