@@ -30,6 +30,7 @@ RUNBOOKS = ROOT / "docs" / "runbooks"
 
 MACHINERY = frozenset({
     "ALERTS",
+    "ALERTS_FOR_STATE",
     "alertmanager_config_last_reload_successful",
     "alertmanager_notification_requests_failed_total",
     "alertmanager_notifications_total",

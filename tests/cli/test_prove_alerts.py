@@ -31,10 +31,11 @@ def programs() -> None:
 
 @pytest.fixture
 def backends(tmp_path: Path) -> Path:
-    """Return a copy of what ships, with one small rule file."""
+    """Return a copy of what ships, with one small rule file and the one that it reads."""
     for folder in ("prometheus/rules", "prometheus/tests"):
         (tmp_path / folder).mkdir(parents=True)
         shutil.copy(ROOT / "backends" / folder / "telemetry.yml", tmp_path / folder)
+    shutil.copy(ROOT / "backends/prometheus/rules/service.yml", tmp_path / "prometheus/rules")
     shutil.copytree(ROOT / "backends" / "alertmanager", tmp_path / "alertmanager")
     return tmp_path
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from binaries import ROOT, need
+from binaries import need
+from week_player import RULES, rule_order
 
 from whatsself_otel.operations.cases import flat, ramp
 
@@ -40,6 +41,7 @@ def gauge(*segments: tuple[float, float | None]) -> str:
 
 CONNECTED, STATE, LOSSES = "whatsapp_session_connected", "whatsapp_session_state", "whatsapp_session_disconnects_total"
 CAME, SENT, DELIVERED = "messages_inbound_total", "messages_outbound_total", "messages_delivered_total"
+FAILED = "messages_outbound_failed_total"
 
 
 def business(minutes: float) -> dict[str, str]:
@@ -58,6 +60,13 @@ def business(minutes: float) -> dict[str, str]:
         of("http_server_request_duration_seconds_bucket", 'http_response_status_code="200",le="5"'): steady(
             minutes, (minutes, 5)
         ),
+        **machinery(minutes),
+    }
+
+
+def machinery(minutes: float) -> dict[str, str]:
+    """Return what the collector and Prometheus tell of themselves."""
+    return {
         'up{job="otelcol",instance="x"}': gauge((minutes, 1)),
         'prometheus_notifications_alertmanagers_discovered{job="prometheus"}': gauge((minutes, 1)),
     }
@@ -82,6 +91,15 @@ def flapping(*sessions: str, minutes: float = 120) -> dict[str, str]:
         found[of(CONNECTED, on(name))] = ups
         found[of(LOSSES, on(name, 'reason="transient"'))] = losses
     return found
+
+
+def late_webhooks(*, fast: float) -> dict[str, str]:
+    """Return webhooks, one a minute, of which that share was not late; all came at once in the first hour."""
+    name, provider = "webhook_lag_seconds", 'provider="cloud"'
+    return {
+        of(f"{name}_count", provider): steady(2 * HOUR, (2 * HOUR, 1)),
+        of(f"{name}_bucket", f'{provider},le="300"'): steady(0, (HOUR, 1), (HOUR, fast)),
+    }
 
 
 SITUATIONS = (
@@ -186,6 +204,128 @@ SITUATIONS = (
         minutes=2 * HOUR,
         changes={of(CAME, on("main", 'kind="text"')): steady(0, (90, 0.2), (30, 0))},
     ),
+    Situation(
+        source="https://github.com/evolution-foundation/evolution-api/issues/2597",
+        what="connected, accepted with 200, and of all messages since yesterday one was acknowledged",
+        minutes=30 * HOUR,
+        changes={of(DELIVERED, on("main", 'status="delivered"')): gauge((HOUR, 0), (29 * HOUR, 1))},
+        fires={"WhatsSelfNotAcknowledged": 1},
+    ),
+    Situation(
+        source="https://github.com/wppconnect-team/wppconnect-server/issues/2308",
+        what="of many sessions one sends nothing that arrives, though it says OK",
+        minutes=10 * HOUR,
+        changes={
+            of(CONNECTED, on("other")): gauge((10 * HOUR, 1)),
+            of(SENT, on("other", 'origin="reply"')): steady(10 * HOUR),
+            of(DELIVERED, on("other", 'status="delivered"')): steady(0, (6 * HOUR, 0.2), (4 * HOUR, 0)),
+        },
+        fires={"WhatsSelfNotAcknowledged": 1},
+    ),
+    Situation(
+        source="https://github.com/chatwoot/chatwoot/issues/13556",
+        what="a firewall refuses webhooks, which come by the provider's repeats hours later",
+        minutes=2 * HOUR,
+        changes=late_webhooks(fast=0),
+        fires={"WhatsSelfWebhooksLate": 1},
+    ),
+    Situation(
+        source="https://github.com/green-api/issues/issues/380",
+        what="some messages come ten minutes late, most at once",
+        minutes=2 * HOUR,
+        changes=late_webhooks(fast=0.8),
+    ),
+    Situation(
+        source="https://github.com/green-api/issues/issues/289",
+        what="on one of two instances no message comes in, and the phone shows them",
+        minutes=32 * HOUR,
+        changes={
+            of(CONNECTED, on("other")): gauge((32 * HOUR, 1)),
+            of(CAME, on("other", 'kind="text"')): steady(0, (28 * HOUR, 0.2), (4 * HOUR, 0)),
+        },
+        fires={"WhatsSelfInboundSilent": 1},
+    ),
+    Situation(
+        source="https://github.com/WhiskeySockets/Baileys/issues/2800",
+        what="restricted for 24 hours after messages to people who never wrote",
+        minutes=3 * HOUR,
+        changes={
+            of(CONNECTED, on("main")): gauge((HOUR, 1), (2 * HOUR, 0)),
+            of(STATE, on("main", 'state="restricted"')): gauge((HOUR, 0), (2 * HOUR, 1)),
+        },
+        # Down is kept silent by the stronger word; the risk is a warning.
+        fires={"WhatsSelfSessionBanned": 1, "WhatsSelfSessionDown": 1, "WhatsSelfBanRiskHigh": 1},
+    ),
+    Situation(
+        source="https://github.com/devlikeapro/waha/issues/2129",
+        what="restricted for the API alone: connected, and three of five sends are refused",
+        minutes=2 * HOUR,
+        changes={
+            of(SENT, on("main", 'origin="reply"')): steady(2 * HOUR, (2 * HOUR, 2)),
+            of(FAILED, on("main", 'fault="ours",reason="restricted"')): steady(0, (HOUR, 0), (HOUR, 1.2)),
+        },
+        # The objective that the failures cost is kept silent by them.
+        fires={
+            "WhatsSelfSendFailureHigh": 1,
+            "WhatsSelfSloBurn": 3,
+            "WhatsSelfSloBudgetExhausted": 1,
+            "WhatsSelfBanRiskHigh": 1,
+        },
+    ),
+    Situation(
+        source="https://github.com/WhiskeySockets/Baileys/issues/2041",
+        what="out of memory after some hours, and started again within a minute",
+        minutes=6 * HOUR,
+        changes={
+            of("process_uptime_seconds"): f"0+{STEP_S}x{3 * HOUR - 1} _x1 0+{STEP_S}x{3 * HOUR}",
+            of(CONNECTED, on("main")): gauge((3 * HOUR, 1), (1, None), (1, 0), (3 * HOUR - 2, 1)),
+        },
+    ),
+    Situation(
+        source="https://github.com/billbarsch/myzap/issues/96",
+        what="a code that nobody scans closes every session, and the server ends",
+        minutes=2 * HOUR,
+        changes=business(HOUR) | machinery(2 * HOUR),
+        # The objective that the silence costs is kept silent by it.
+        fires={"WhatsSelfTelemetryAbsent": 1, "WhatsSelfSloBurn": 2},
+    ),
+    Situation(
+        source="https://github.com/wppconnect-team/wppconnect/issues/2804",
+        what="unlinked on the phone after days, and it waits for a code",
+        minutes=2 * HOUR,
+        changes={
+            of(CONNECTED, on("main")): gauge((HOUR, 1), (HOUR, 0)),
+            of(STATE, on("main", 'state="logged_out"')): gauge((HOUR, 0), (5, 1), (HOUR - 5, 0)),
+            of(STATE, on("main", 'state="qr_pending"')): gauge((HOUR + 5, 0), (HOUR - 5, 1)),
+        },
+        fires={"WhatsSelfSessionLoggedOut": 1, "WhatsSelfSessionDown": 1},
+    ),
+    Situation(
+        source="https://github.com/devlikeapro/waha/issues/1389",
+        what="answers take longer from hour to hour, until most of them are over five seconds",
+        minutes=2 * HOUR,
+        changes={
+            of("http_server_request_duration_seconds_bucket", 'http_response_status_code="200",le="5"'): steady(
+                0, (HOUR, 5), (HOUR, 1)
+            )
+        },
+        fires={"WhatsSelfHttpSlow": 1},
+    ),
+    Situation(
+        source="https://github.com/chrishubert/whatsapp-api/issues/278",
+        what="messages leave hours late: 80 wait, and one leaves every five minutes",
+        minutes=3 * HOUR,
+        changes={of("queue_depth"): gauge((HOUR, 0), (2 * HOUR, 80))},
+        fires={"WhatsSelfQueueBacklog": 1},
+    ),
+    Situation(
+        source="https://github.com/devlikeapro/waha/issues/2148",
+        what="of thousands of messages one does not come in",
+        minutes=6 * HOUR,
+        changes={of(CAME, on("main", 'kind="text"')): steady(0, (3 * HOUR, 10), (1, 9), (3 * HOUR - 1, 10))}
+        | {of(SENT, on("main", 'origin="reply"')): steady(6 * HOUR, (6 * HOUR, 8))}
+        | {of(DELIVERED, on("main", 'status="delivered"')): steady(6 * HOUR, (6 * HOUR, 8))},
+    ),
 )
 
 
@@ -209,16 +349,12 @@ def written(situation: Situation) -> dict[str, object]:
 @pytest.mark.backend
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.what)
 def test_fires_what_it_should_and_nothing_else(situation: Situation, tmp_path: Path) -> None:
-    rules = sorted((ROOT / "backends" / "prometheus" / "rules").glob("*.yml"))
-    groups = {path.stem: [group["name"] for group in yaml.safe_load(path.read_text())["groups"]] for path in rules}
-    first = ("service", "session", "base")
-    order = [*(name for stem in first for name in groups[stem])]
-    order += [name for stem, names in groups.items() if stem not in first for name in names]
+    rules = sorted(RULES.glob("*.yml"))
     path = tmp_path / "situation.yml"
     content = {
         "rule_files": [str(rule) for rule in rules],
         "evaluation_interval": f"{EVERY_S if situation.minutes > 3 * HOUR else STEP_S}s",
-        "group_eval_order": order,
+        "group_eval_order": rule_order(rules),
         "tests": [written(situation)],
     }
     path.write_text(yaml.safe_dump(content), "utf-8")

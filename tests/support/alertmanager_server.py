@@ -65,6 +65,14 @@ def alertmanager(folder: Path, variables: dict[str, str], *, group_interval: str
     )
     text = text.replace("group_interval: 5m", f"group_interval: {group_interval}")
     config.write_text(without_hours(text), "utf-8")
+    with serving(config) as url:
+        yield url
+
+
+@contextmanager
+def serving(config: Path) -> Iterator[str]:
+    """Run Alertmanager with the file *config*, below whose folder its data lies too, and return its address."""
+    folder = config.parent.parent.parent
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     program = Program(

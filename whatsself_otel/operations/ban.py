@@ -145,9 +145,23 @@ def cases() -> Iterator[Case]:
     failed = named(FAILED, 'reason="blocked"')
     failed_too = named(FAILED, 'reason="blocked"', instance="b")
     left = named("contact_consent_total", 'action="opt_out"')
-    losses, contact = "whatsapp_session_disconnects_total", "rate_per_contact_per_5min"
-    main = 'session="main"'
-    fast = {**base, sent: ramp((90, 6)), second: ramp((90, 9)), named(contact): flat((90, 8))}
+    yield from _pace_cases(rule, score, base, (sent, second))
+    yield from _limit_cases(rule, score, base, (sent, failed, left))
+    yield from _outside_cases(rule, score, base, (sent, second, failed, failed_too))
+    yield from _opt_out_cases(rule, base, (sent, second, left))
+    yield from _saturated(rule, base)
+    yield from _told_cases(rule, score, base)
+    yield from _loss_cases(rule, score, base)
+
+
+LOSSES = "whatsapp_session_disconnects_total"
+CONTACT = named("rate_per_contact_per_5min")
+MAIN = 'session="main"'
+
+
+def _pace_cases(rule: str, score: str, base: dict[str, str], names: tuple[str, str]) -> Iterator[Case]:
+    sent, second = names
+    fast = {**base, sent: ramp((90, 6)), second: ramp((90, 9)), CONTACT: flat((90, 8))}
     yield Case(rule=rule, kind=FIRING, title="too fast, and to one contact", series=fast, at={30: 1})
     yield Case(
         rule=rule,
@@ -164,8 +178,8 @@ def cases() -> Iterator[Case]:
             **base,
             sent: ramp((30, 6.3), (60, 0)),
             second: ramp((30, 6), (60, 0)),
-            named(contact): flat((90, 5)),
-            named(contact, instance="b"): flat((90, 2)),
+            CONTACT: flat((90, 5)),
+            named("rate_per_contact_per_5min", instance="b"): flat((90, 2)),
         },
         values={
             ('whatsself:ban_risk:weighted{risk="pace"}', 29): 0.2,
@@ -174,6 +188,10 @@ def cases() -> Iterator[Case]:
             (score, 29): 36,
         },
     )
+
+
+def _limit_cases(rule: str, score: str, base: dict[str, str], names: tuple[str, str, str]) -> Iterator[Case]:
+    sent, failed, left = names
     yield Case(rule=rule, kind=HEALTHY, title="an idle service", series=base, at={30: 0}, values={(score, 30): 0})
     yield Case(
         rule=rule,
@@ -184,11 +202,14 @@ def cases() -> Iterator[Case]:
             sent: flat((10, 0), (90, 3)),
             failed: flat((10, 0), (90, 1)),
             left: flat((10, 0), (90, 1)),
-            named(contact): flat((100, 2)),
+            CONTACT: flat((100, 2)),
         },
         at={30: 0, 60: 0},
     )
-    yield from _outside_cases(rule, score, base, (sent, second, failed, failed_too))
+
+
+def _opt_out_cases(rule: str, base: dict[str, str], names: tuple[str, str, str]) -> Iterator[Case]:
+    sent, second, left = names
     for outs, value in ((2, 0), (3, 0.3)):
         yield Case(
             rule=rule,
@@ -212,7 +233,7 @@ def cases() -> Iterator[Case]:
             **service(3200, step_s=600),
             sent: ramp((3200, 0.5), step_s=600),
             left: ramp((1440, 0), (600, 0.03), (1160, 0), step_s=600),
-            named(losses, f'{main},reason="replaced"'): flat((1440, 0), (1760, 1), step_s=600),
+            named(LOSSES, f'{MAIN},reason="replaced"'): flat((1440, 0), (1760, 1), step_s=600),
         },
         values={
             ('whatsself:ban_risk:weighted{risk="opt_outs"}', 2440): 0.225,
@@ -222,15 +243,16 @@ def cases() -> Iterator[Case]:
         },
         step_s=600,
     )
-    yield from _saturated(rule, base)
-    yield from _told_cases(rule, score, base)
+
+
+def _loss_cases(rule: str, score: str, base: dict[str, str]) -> Iterator[Case]:
     yield Case(
         rule=rule,
         kind=VALUE,
         title="a ban is remembered for a day",
         series={
             **service(3200, step_s=600),
-            named(losses, f'{main},reason="banned"'): flat((1440, 0), (1760, 1), step_s=600),
+            named(LOSSES, f'{MAIN},reason="banned"'): flat((1440, 0), (1760, 1), step_s=600),
         },
         values={
             ('whatsself:ban_risk:weighted{risk="disconnects"}', 2440): 0.9,
@@ -245,15 +267,15 @@ def cases() -> Iterator[Case]:
             title=f"{reason} {times} times on two workers' session",
             series={
                 **base,
-                named(losses, f'{main},reason="{reason}"'): flat((10, 0), (100, times)),
-                named(losses, f'{main},reason="{reason}"', instance="b"): flat((110, 0)),
+                named(LOSSES, f'{MAIN},reason="{reason}"'): flat((10, 0), (100, times)),
+                named(LOSSES, f'{MAIN},reason="{reason}"', instance="b"): flat((110, 0)),
             },
             values={(score, 40): value},
         )
     again = {
         **base,
-        named(losses, f'{main},reason="logged_out"'): flat((10, 0), (100, 1)),
-        named(losses, f'{main},reason="replaced"', instance="b"): flat((10, 0), (100, 1)),
+        named(LOSSES, f'{MAIN},reason="logged_out"'): flat((10, 0), (100, 1)),
+        named(LOSSES, f'{MAIN},reason="replaced"', instance="b"): flat((10, 0), (100, 1)),
     }
     yield Case(rule=rule, kind=FIRING, title="logged out and replaced", series=again, at={30: 1})
     yield Case(rule=rule, kind=BOUNDARY, title="for ten minutes", series=again, at={19: 0, 21: 1})

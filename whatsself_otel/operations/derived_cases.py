@@ -63,17 +63,19 @@ def _in(environment: str, series: Mapping[str, str]) -> dict[str, str]:
 
 
 def _held(rule: str, some: list[Case]) -> Case | None:
-    """A warning that ends while the business is closed ends when it opens, and not before."""
+    """A warning that was told, and ends while the business is closed, ends when it opens, and not before."""
     ends = (case for case in some if case.kind == FIRING and _fires_last(case) and not case.every_s)
     trouble = next(ends, None)
     if trouble is None:
         return None
-    over = max(trouble.at) + 60
-    opens = {'business_open{job="whatsself",instance="a"}': flat((over, 0), (60, 1), step_s=trouble.step_s)}
+    closes = max(trouble.at)
+    over = closes + 60
+    hours = flat((closes, 1), (60, 0), (60, 1), step_s=trouble.step_s)
+    opens = {'business_open{job="whatsself",instance="a"}': hours}
     # Another service keeps other hours.
     opens |= {'business_open{job="other",instance="b"}': flat((over + 60, 0), step_s=trouble.step_s)}
-    short = {name: _cut(values, max(trouble.at), trouble.step_s) for name, values in trouble.series.items()}
-    count = trouble.at[max(trouble.at)]
+    short = {name: _cut(values, closes, trouble.step_s) for name, values in trouble.series.items()}
+    count = trouble.at[closes]
     return Case(
         rule=rule,
         kind=HEALTHY,

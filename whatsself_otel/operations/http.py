@@ -188,6 +188,8 @@ def _errors(source: Source) -> Alert:
         words=HTTP_ERRORS_HIGH,
         expr=f"{whole}\nor {route}",
         wait=source["http.error_for"],
+        # In a small shop minutes pass between two requests: errors that go on are one message.
+        keep=source["http.error_keep"],
         severity="critical",
         component="http",
         dashboard="http",
@@ -246,15 +248,22 @@ def cases() -> Iterator[Case]:
     yield from _routes()
     yield from _slow_cases()
     yield from _narrow_cases()
-    rule, count = "WhatsSelfHttpErrorsHigh", COUNT
+    yield from _share_cases("WhatsSelfHttpErrorsHigh")
+    yield from _count_cases("WhatsSelfHttpErrorsHigh")
 
-    def answers(status: int, instance: str = "a") -> str:
-        return named(count, f'http_route="/api/send",http_response_status_code="{status}"', instance=instance)
 
+def answers(status: int, instance: str = "a") -> str:
+    """Return the count of the answers with *status*."""
+    return named(COUNT, f'http_route="/api/send",http_response_status_code="{status}"', instance=instance)
+
+
+def _share_cases(rule: str) -> Iterator[Case]:
     breaks = {answers(200): ramp((30, 100), (60, 0)), answers(500): ramp((30, 0), (60, 100))}
     yield Case(rule=rule, kind=FIRING, title="every request fails, pages within 8 minutes", series=breaks, at={38: 1})
     late = {answers(200): ramp((90, 90)), answers(500): ramp((30, 0), (60, 10))}
     yield Case(rule=rule, kind=BOUNDARY, title="ten minutes after 10 % begin", series=late, at={39.5: 0, 41: 1})
+    ends = {answers(200): ramp((90, 100)), answers(500): ramp((10, 0), (20, 100), (60, 0))}
+    yield Case(rule=rule, kind=BOUNDARY, title="20 minutes longer", series=ends, at={58: 1, 61: 0})
     for errors, fires in ((4.6, 0), (5.4, 1)):
         yield Case(
             rule=rule,
@@ -268,7 +277,10 @@ def cases() -> Iterator[Case]:
             },
             at={30: fires},
         )
-    abandoned = named(count, 'http_route="/api/send",error_type="CancelledError"')
+
+
+def _count_cases(rule: str) -> Iterator[Case]:
+    abandoned = named(COUNT, 'http_route="/api/send",error_type="CancelledError"')
     yield Case(
         rule=rule,
         kind=BOUNDARY,

@@ -246,9 +246,15 @@ def cases() -> Iterator[Case]:
     """Return every test of these rules."""
     yield from _new_stuck_cases()
     yield from _pace_cases()
-    stuck, backlog, lags = "WhatsSelfQueueStuck", "WhatsSelfQueueBacklog", "WhatsSelfOutboundLagsInbound"
     depth = named("queue_depth")
     reply, mass = named(SENT, 'origin="reply"'), named(SENT, 'origin="broadcast"')
+    yield from _stopped_cases("WhatsSelfQueueStuck", depth, reply, mass)
+    yield from _moving_cases("WhatsSelfQueueStuck", depth, reply, mass)
+    yield from _backlog_cases("WhatsSelfQueueBacklog", depth, reply, mass)
+    yield from _lag_cases("WhatsSelfOutboundLagsInbound", reply, mass)
+
+
+def _stopped_cases(stuck: str, depth: str, reply: str, mass: str) -> Iterator[Case]:
     stops = {**service(), depth: flat((90, 1)), reply: ramp((20, 2), (70, 0)), mass: flat((90, 0))}
     yield Case(rule=stuck, kind=FIRING, title="one message waits, nothing leaves", series=stops, at={40: 1})
     yield Case(rule=stuck, kind=BOUNDARY, title="15 minutes after the last", series=stops, at={34: 0, 35.5: 1})
@@ -273,6 +279,9 @@ def cases() -> Iterator[Case]:
         series={**service(), depth: flat((20, 0), (40, 1)), reply: flat((60, 0))},
         at={34: 0, 35.5: 1},
     )
+
+
+def _moving_cases(stuck: str, depth: str, reply: str, mass: str) -> Iterator[Case]:
     yield Case(
         rule=stuck,
         kind=HEALTHY,
@@ -299,6 +308,9 @@ def cases() -> Iterator[Case]:
         series={**service(), depth: flat((60, 2)), reply: " ".join(f"{n}+0x31" for n in range(7))},
         at={20: 0, 35: 0, 50: 0},
     )
+
+
+def _backlog_cases(backlog: str, depth: str, reply: str, mass: str) -> Iterator[Case]:
     pace = {**service(), mass: ramp((100, 3)), reply: ramp((100, 3))}
     yield Case(rule=backlog, kind=FIRING, title="hours to drain", series={**pace, depth: flat((90, 4000))}, at={40: 1})
     yield Case(
@@ -338,7 +350,6 @@ def cases() -> Iterator[Case]:
         series={**service(), depth: flat((40, 1))},
         at={30: 0},
     )
-    yield from _lag_cases(lags, reply, mass)
 
 
 def _new_stuck_cases() -> Iterator[Case]:

@@ -23,7 +23,7 @@ from whatsself_otel.operations import (
 from whatsself_otel.operations.cases import VALUE, Case
 from whatsself_otel.operations.derived_cases import derived
 from whatsself_otel.operations.model import Record, dump
-from whatsself_otel.operations.rules import HEADING, alerts, rule_groups
+from whatsself_otel.operations.rules import HEADING, alerts, rule_groups, written
 from whatsself_otel.operations.slo_cases import slo_cases
 from whatsself_otel.operations.slos import SLOS
 
@@ -97,7 +97,7 @@ def _needed(source: Source, name: str) -> list[str]:
     }
     found, asked = {name}, [name]
     while asked:
-        text = " ".join(rule.expr for group in groups[asked.pop()] for rule in group.rules)
+        text = " ".join(written(rule) for group in groups[asked.pop()] for rule in group.rules)
         for other in {made[record] for record in re.findall(r"\b\w+:[\w:]+", text) if record in made} - found:
             found.add(other)
             asked.append(other)

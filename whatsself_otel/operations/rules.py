@@ -21,6 +21,7 @@ from whatsself_otel.operations import (
     session,
 )
 from whatsself_otel.operations.model import Alert, Group, Record, dump
+from whatsself_otel.operations.promql import LAST_OPEN
 from whatsself_otel.operations.slos import SLOS, slos
 from whatsself_otel.operations.texts import alert_annotations
 
@@ -86,24 +87,37 @@ def _rule(rule: Record | Alert, source: Source) -> dict[str, Any]:
     if isinstance(rule, Record):
         labels = {"labels": dict(rule.labels)} if rule.labels else {}
         return {"record": rule.name, "expr": rule.expr, **labels}
-    told = {"severity": rule.severity, "component": rule.component, **rule.labels}
     return {
         "alert": rule.name,
-        "expr": f"{rule.expr}\n{_held(rule, told)}" if rule.severity == "warning" else rule.expr,
+        "expr": written(rule),
         **({"for": rule.wait} if rule.wait else {}),
         **({"keep_firing_for": rule.keep} if rule.keep else {}),
-        "labels": told,
+        "labels": _labels(rule),
         "annotations": alert_annotations(rule, source),
     }
+
+
+def written(rule: Record | Alert) -> str:
+    """Return the expression of *rule* as it is written: a warning's with what keeps it firing."""
+    if isinstance(rule, Record) or rule.severity != "warning":
+        return rule.expr
+    return f"{rule.expr}\n{_held(rule, _labels(rule))}"
+
+
+def _labels(rule: Alert) -> dict[str, str]:
+    return {"severity": rule.severity, "component": rule.component, **rule.labels}
 
 
 def _held(rule: Alert, labels: Mapping[str, str]) -> str:
     """
     Return what keeps a warning firing until the business opens.
 
-    Alertmanager drops an end that comes while its route is muted, and nobody would be told of it.
+    Alertmanager drops an end that comes while its route is muted, and nobody would be told of it. What began after
+    closing nobody was told of, so that it ends when it ends.
     """
     own = ", ".join(f'{label}="{value}"' for label, value in labels.items())
     added = ", ".join(("alertname", "alertstate", *labels))
     fires = f'max without ({added}) (ALERTS{{alertname="{rule.name}", alertstate="firing", {own}}})'
-    return f"or {fires} and on () max({BUSINESS_OPEN.prometheus_name}) == 0"
+    began = f'max without ({added}) (ALERTS_FOR_STATE{{alertname="{rule.name}", {own}}})'
+    told = f"{began} <= on () group_left () {LAST_OPEN}"
+    return f"or {fires} and on () max({BUSINESS_OPEN.prometheus_name}) == 0 and {told}"

@@ -179,6 +179,8 @@ RECIPIENTS_FAILING: Final = Words(
 OURS: Final = 'fault!~"provider|recipient"'
 """What an operator can change; an application that does not say whose fault it is counts as well."""
 
+OBJECTIVE: Final = Inhibition(targets=('slo="send-success"',), equal=(ENVIRONMENT, "job", "session"))
+
 
 def rules(source: Source) -> Group:
     """Do messages arrive, and does the breaker stand in the way."""
@@ -205,6 +207,8 @@ def _failing(source: Source) -> Iterator[Alert]:
         yield Alert(
             name=name,
             words=words,
+            # The objective that these failures cost is no second message.
+            inhibits=(OBJECTIVE,) if severity == "critical" else (),
             expr=(
                 f"{failed} / {total} > {source['sending.fail_ratio']}"
                 f"\nand on ({SESSION}) {total} >= {source['sending.min_attempts'] - 0.5}"
@@ -248,9 +252,19 @@ FAILED = MESSAGES_OUTBOUND_FAILED.prometheus_name
 
 def cases() -> Iterator[Case]:
     """Failures and the breaker."""
-    high, breaker, stuck = "WhatsSelfSendFailureHigh", "WhatsSelfBreakerOpen", "WhatsSelfBreakerStuck"
+    high = "WhatsSelfSendFailureHigh"
     sent, second = named(SENT, 'origin="reply"'), named(SENT, 'origin="reply"', instance="b")
     failed, failed_too = named(FAILED, 'reason="timeout"'), named(FAILED, 'reason="timeout"', instance="b")
+    yield from _many_cases(high, (sent, second, failed, failed_too))
+    yield from _few_cases(high, sent, second, failed)
+    yield from _faults(sent)
+    yield from _day_cases(high)
+    yield from _open_cases("WhatsSelfBreakerOpen")
+    yield from _half_open_cases("WhatsSelfBreakerStuck")
+
+
+def _many_cases(high: str, series: tuple[str, str, str, str]) -> Iterator[Case]:
+    sent, second, failed, failed_too = series
     burst = {sent: ramp((100, 12)), failed: ramp((30, 0), (10, 12), (60, 0))}
     yield Case(rule=high, kind=FIRING, title="all fail for ten minutes", series=burst, at={29: 0, 40: 1, 70: 0})
     yield Case(rule=high, kind=BOUNDARY, title="begins and ends", series=burst, at={34: 0, 35: 1, 56.5: 1, 58.5: 0})
@@ -279,6 +293,9 @@ def cases() -> Iterator[Case]:
             },
             at={14: fires},
         )
+
+
+def _few_cases(high: str, sent: str, second: str, failed: str) -> Iterator[Case]:
     yield Case(
         rule=high,
         kind=HEALTHY,
@@ -308,7 +325,9 @@ def cases() -> Iterator[Case]:
         series={sent: flat((10, 0), (20, 1), (20, 2), (60, 3)), failed: flat((30, 0), (80, 1))},
         at={12: 0, 32: 0, 35: 0, 52: 0},
     )
-    yield from _faults(sent)
+
+
+def _day_cases(high: str) -> Iterator[Case]:
     day = 600
     yield Case(
         rule=high,
@@ -342,6 +361,9 @@ def cases() -> Iterator[Case]:
         values={("whatsself:delivery_success:ratio_1d", 2400): 0},
         step_s=day,
     )
+
+
+def _open_cases(breaker: str) -> Iterator[Case]:
     state, other = named("cb_state_global"), named("cb_state_global", instance="b")
     opens = {state: flat((10, 0), (2, 2), (30, 0)), other: flat((42, 0))}
     yield Case(rule=breaker, kind=FIRING, title="open on one of two workers", series=opens, at={9: 0, 12: 1})
@@ -353,6 +375,14 @@ def cases() -> Iterator[Case]:
         series={state: flat((40, 1)), other: flat((40, 1))},
         at={10: 0, 30: 0},
     )
+    night = {state: flat((30, 0), (70, 2), (100, 0)), named("business_open"): flat((20, 1), (160, 0), (20, 1))}
+    yield Case(
+        rule=breaker, kind=HEALTHY, title="over before anybody was told", series=night, at={60: 1, 125: 0, 185: 0}
+    )
+
+
+def _half_open_cases(stuck: str) -> Iterator[Case]:
+    state, other = named("cb_state_global"), named("cb_state_global", instance="b")
     probing = {state: flat((10, 0), *[(9, 2), (1, 1)] * 7), other: flat((80, 0))}
     yield Case(rule=stuck, kind=FIRING, title="open, probing in vain", series=probing, at={60: 1})
     yield Case(rule=stuck, kind=BOUNDARY, title="after 45 minutes", series=probing, at={54.5: 0, 55: 1})

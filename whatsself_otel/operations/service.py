@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from whatsself_otel.catalogue import EVENT_LOOP_LAG, PROCESS_UPTIME
+from whatsself_otel.catalogue import BUSINESS_OPEN, EVENT_LOOP_LAG, PROCESS_UPTIME
 from whatsself_otel.operations.model import APPLICATION, Alert, Check, Group, Inhibition, Page, Record, Words
 from whatsself_otel.operations.promql import (
     COLLECTOR_UP,
@@ -13,9 +13,11 @@ from whatsself_otel.operations.promql import (
     EXPECTED_SESSION,
     EXPECTED_WORKERS,
     LAST,
+    LAST_OPEN,
     SERVICE,
     SINCE,
     UP,
+    USUAL_WORKERS,
     WORKERS,
     series,
 )
@@ -74,24 +76,26 @@ WORKER_VANISHED: Final = Words(
         summary="Fewer workers than usual: {{ $value | humanize }}",
         description=(
             "For <heartbeat.worker_for> fewer workers of {{ $labels.job }} report than are expected or, where none "
-            "are, than in most of the last <heartbeat.worker_window>."
+            "are, than in most of the <heartbeat.worker_window> before."
         ),
         impact="Less capacity; what the lost worker held waits until another takes it.",
         fix=(
-            "See why it ended (memory, crash) and start it again. After a wanted change: set expected.workers, else "
-            "the alert ends by itself within <heartbeat.worker_window>."
+            "See why it ended (memory, crash) and start it again. After a wanted change: set expected.workers to the "
+            "fewest that must live (`whatsself-otel rules build --set expected.workers=2`), else the alert ends after "
+            "<heartbeat.worker_until>."
         ),
     ),
     pt=Page(
         summary="Menos workers que o normal: {{ $value | humanize }}",
         description=(
             "Há <heartbeat.worker_for> menos workers de {{ $labels.job }} se reportam do que o esperado ou, sem número "
-            "esperado, do que na maior parte de <heartbeat.worker_window>."
+            "esperado, do que na maior parte de <heartbeat.worker_window> antes disso."
         ),
         impact="Menos capacidade; o que o worker perdido segurava espera até outro assumir.",
         fix=(
-            "Veja por que ele terminou (memória, falha) e reinicie-o. Após uma mudança desejada: ajuste "
-            "expected.workers, senão o alerta acaba sozinho em até <heartbeat.worker_window>."
+            "Veja por que ele terminou (memória, falha) e reinicie-o. Após uma mudança desejada: ponha em "
+            "expected.workers o mínimo que precisa viver (`whatsself-otel rules build --set expected.workers=2`), "
+            "senão o alerta acaba após <heartbeat.worker_until>."
         ),
     ),
     checks=(
@@ -115,18 +119,21 @@ WORKER_VANISHED: Final = Words(
 )
 SERVICE_AWAY: Final = Words(
     en=Page(
-        summary="Away: {{ $labels.job }}",
+        summary="Away, or answering with errors: {{ $labels.job }}",
         description=(
-            "Nobody is told: it keeps silent the objective that an outage costs, until its windows have passed it."
+            "Nobody is told: it keeps silent the objective that a told outage costs, until its windows have passed it."
         ),
-        impact="WhatsSelfTelemetryAbsent says what to do.",
-        fix="Follow the runbook WhatsSelfTelemetryAbsent.",
+        impact="WhatsSelfTelemetryAbsent or WhatsSelfHttpErrorsHigh says what to do.",
+        fix="Follow the runbook WhatsSelfTelemetryAbsent or WhatsSelfHttpErrorsHigh.",
     ),
     pt=Page(
-        summary="Fora: {{ $labels.job }}",
-        description="Ninguém é avisado: este alerta só cala o objetivo que uma queda custa, até suas janelas passarem.",
-        impact="WhatsSelfTelemetryAbsent diz o que fazer.",
-        fix="Siga o runbook WhatsSelfTelemetryAbsent.",
+        summary="Fora, ou respondendo com erros: {{ $labels.job }}",
+        description=(
+            "Ninguém é avisado: este alerta só cala o objetivo que uma queda já avisada custa, até suas janelas "
+            "passarem."
+        ),
+        impact="WhatsSelfTelemetryAbsent ou WhatsSelfHttpErrorsHigh diz o que fazer.",
+        fix="Siga o runbook WhatsSelfTelemetryAbsent ou WhatsSelfHttpErrorsHigh.",
     ),
     checks=TELEMETRY_ABSENT.checks,
 )
@@ -175,6 +182,7 @@ CRASH_LOOP: Final = Words(
 )
 
 
+ERRORS_TOLD: Final = 'ALERTS{alertname="WhatsSelfHttpErrorsHigh", alertstate="firing"}'
 MOVED_WITHIN: Final = "1h"
 """A service that is first seen so near another one's end, in a namespace or environment it lacked, is that one."""
 
@@ -186,6 +194,7 @@ def rules(source: Source) -> Group:
         rules=(
             *_life(source),
             *_expected(source),
+            Record(name=LAST_OPEN, expr=_last_open()),
             Record(name="nodejs_event_loop_lag_seconds", expr=series(source, EVENT_LOOP_LAG)),
             Alert(
                 name="WhatsSelfTelemetryAbsent",
@@ -203,7 +212,7 @@ def rules(source: Source) -> Group:
                 name="WhatsSelfServiceAway",
                 words=SERVICE_AWAY,
                 inhibits=(Inhibition(targets=('slo="api-availability"',), equal=(ENVIRONMENT, "job")),),
-                expr=f"{UP} == 0",
+                expr=f"{UP} == 0\nor 0 * max by ({SERVICE}) ({ERRORS_TOLD})",
                 keep=source["heartbeat.away_keep"],
                 severity="none",
                 component="telemetry",
@@ -248,6 +257,12 @@ def _expected(source: Source) -> Iterator[Record]:
         yield Record(name=EXPECTED_WORKERS, expr=f"{source['expected.workers']} * ({lives})")
 
 
+def _last_open() -> str:
+    """Return when the business was open last, looked up in the past only where Prometheus was away."""
+    now = f"0 * (max({BUSINESS_OPEN.prometheus_name}) == 1) + time()"
+    return f"{now}\nor last_over_time({LAST_OPEN}[10m])\nor max_over_time({LAST_OPEN}[4d:1h])"
+
+
 def _moved() -> Iterator[str]:
     """Return services that got a namespace, or an environment in place of the default one."""
     for old, new, same in (
@@ -258,12 +273,19 @@ def _moved() -> Iterator[str]:
         yield f"abs({LAST}{{{old}}} - on ({same}) group_left () {born}) < {MOVED_WITHIN}"
 
 
-def _workers(source: Source) -> Iterator[Alert]:
+def _workers(source: Source) -> Iterator[Record | Alert]:
+    vanished = "WhatsSelfWorkerVanished"
     usual = f"quantile_over_time(0.5, {WORKERS}[{source['heartbeat.worker_window']}])"
+    # While one is missed, what was usual stays so: else it would be over while the worker is still dead.
+    since = f'max by ({SERVICE}) (ALERTS_FOR_STATE{{alertname="{vanished}"}})'
+    missed = f"{since} > time() - {source['heartbeat.worker_until']}"
+    yield Record(
+        name=USUAL_WORKERS, expr=f"(last_over_time({USUAL_WORKERS}[10m]) and on ({SERVICE}) {missed})\nor {usual}"
+    )
     yield Alert(
-        name="WhatsSelfWorkerVanished",
+        name=vanished,
         words=WORKER_VANISHED,
-        expr=f"{WORKERS}\n< ({EXPECTED_WORKERS} or {usual})",
+        expr=f"{WORKERS}\n< ({EXPECTED_WORKERS} or {USUAL_WORKERS})",
         wait=source["heartbeat.worker_for"],
         severity="warning",
         component="worker",

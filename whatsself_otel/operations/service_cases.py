@@ -19,7 +19,12 @@ def cases() -> Iterator[Case]:
     yield from _crashes()
     yield from _blind()
     yield from _away()
-    absent, vanished = "WhatsSelfTelemetryAbsent", "WhatsSelfWorkerVanished"
+    yield from _absent()
+    yield from _vanished()
+
+
+def _absent() -> Iterator[Case]:
+    absent = "WhatsSelfTelemetryAbsent"
     dies = {named(UPTIME): flat((30, 1), (60, None))}
     yield Case(rule=absent, kind=FIRING, title="a total outage pages within 8 minutes", series=dies, at={38: 1})
     yield Case(rule=absent, kind=FIRING, title="nothing was ever seen", series={}, at={2.5: 0, 3.5: 1})
@@ -60,21 +65,12 @@ def cases() -> Iterator[Case]:
         at={60 * 24 * 7: 1, 60 * 24 * 9: 0},
         step_s=HOUR,
     )
+
+
+def _vanished() -> Iterator[Case]:
+    vanished = "WhatsSelfWorkerVanished"
     two = {named(UPTIME): flat((200, 1)), named(UPTIME, instance="b"): flat((60, 1))}
-    yield Case(rule=vanished, kind=FIRING, title="one of two is gone", series=two, at={60: 0, 80: 1})
-    yield Case(rule=vanished, kind=BOUNDARY, title="for five minutes", series=two, at={66: 0, 67.5: 1, 85: 1, 95: 0})
-    yield Case(
-        rule=vanished,
-        kind=HEALTHY,
-        title="both restart as new instances, one of them for a moment beside its successor",
-        series={
-            named(UPTIME): flat((60, 1)),
-            named(UPTIME, instance="b"): flat((62, 1)),
-            named(UPTIME, instance="c"): flat((61, None), (60, 1)),
-            named(UPTIME, instance="d"): flat((61, None), (60, 1)),
-        },
-        at={60: 0, 68: 0, 75: 0, 100: 0},
-    )
+    yield from _gone(vanished, two)
     yield Case(
         rule=vanished,
         kind=VALUE,
@@ -89,6 +85,35 @@ def cases() -> Iterator[Case]:
     scaled = {named(UPTIME): flat((200, 1)), named(UPTIME, instance="b"): flat((60, 1))}
     wanted = {'whatsself:workers:expected{job="whatsself"}': flat((200, 1))}
     yield Case(rule=vanished, kind=HEALTHY, title="scaled in as expected", series=scaled | wanted, at={70: 0, 100: 0})
+
+
+def _gone(vanished: str, two: dict[str, str]) -> Iterator[Case]:
+    yield Case(rule=vanished, kind=FIRING, title="one of two is gone", series=two, at={60: 0, 80: 1})
+    yield Case(rule=vanished, kind=BOUNDARY, title="for five minutes", series=two, at={66: 0, 67.5: 1, 85: 1, 195: 1})
+    back = {**two, named(UPTIME, instance="c"): flat((150, None), (50, 1))}
+    day = 24 * 60
+    told = {named(UPTIME): flat((day + 200, 1), step_s=60), named(UPTIME, instance="b"): flat((60, 1), step_s=60)}
+    yield Case(
+        rule=vanished,
+        kind=BOUNDARY,
+        title="a day long, if none comes back",
+        series=told,
+        at={day + 55: 1, day + 75: 0},
+        step_s=60,
+    )
+    yield Case(rule=vanished, kind=BOUNDARY, title="until another one is there", series=back, at={149: 1, 152: 0})
+    yield Case(
+        rule=vanished,
+        kind=HEALTHY,
+        title="both restart as new instances, one of them for a moment beside its successor",
+        series={
+            named(UPTIME): flat((60, 1)),
+            named(UPTIME, instance="b"): flat((62, 1)),
+            named(UPTIME, instance="c"): flat((61, None), (60, 1)),
+            named(UPTIME, instance="d"): flat((61, None), (60, 1)),
+        },
+        at={60: 0, 68: 0, 75: 0, 100: 0},
+    )
 
 
 def _moved() -> Iterator[Case]:
@@ -175,3 +200,16 @@ def _away() -> Iterator[Case]:
     yield Case(rule=rule, kind=FIRING, title="no heartbeat", series=beat, at={19: 0, 24: 1})
     yield Case(rule=rule, kind=BOUNDARY, title="two minutes, and 45 more", series=beat, at={21: 0, 23: 1, 84: 1, 86: 0})
     yield Case(rule=rule, kind=HEALTHY, title="one worker lives", series=service(), at={30: 0, 60: 0})
+    told, asked = (
+        f'ALERTS{{alertname="WhatsSelfHttpErrorsHigh",alertstate="{state}",job="whatsself",severity="critical"}}'
+        for state in ("firing", "pending")
+    )
+    errors = service() | {told: flat((20, None), (10, 1)), asked: flat((15, None), (15, 1))}
+    # Prometheus shows a series for five minutes after its last sample where it does not end it.
+    yield Case(
+        rule=rule,
+        kind=BOUNDARY,
+        title="errors that people were told of, and 45 minutes more",
+        series=errors,
+        at={19: 0, 21: 1, 79: 1, 81: 0},
+    )

@@ -322,6 +322,8 @@ def _lost(source: Source) -> Iterator[Alert]:
             Inhibition(targets=('alertname=~"WhatsSelfSession(LoggedOut|Down|Flapping)"',), equal=OF_SESSION),
         ),
         expr=f"({banned} > 0.5 or {is_banned} == 1)\nunless on ({SESSION}) {connected} == 1",
+        # Longer than what it keeps silent: else that is told when all is well again.
+        keep=source["session.strong_keep"],
         severity="critical",
         component="session",
     )
@@ -332,6 +334,7 @@ def _lost(source: Source) -> Iterator[Alert]:
         # Another worker may still hold what it knew before it lost the session.
         expr=f"{state} == 1\nunless on ({SESSION}) {connected} == 1",
         wait=source["session.logged_out_for"],
+        keep=source["session.strong_keep"],
         severity="critical",
         component="session",
     )
@@ -375,6 +378,8 @@ def _unknown(source: Source) -> Iterator[Alert]:
     yield Alert(
         name="WhatsSelfSessionMissing",
         words=SESSION_MISSING,
+        # The gauges of a session are missing with the process that owned it.
+        inhibits=(Inhibition(targets=('alertname=~"WhatsSelf(Vital)?GaugeMissing"',), equal=OF_SESSION),),
         expr=(
             f"(max by ({SESSION}) ({REPORTED}) or {EXPECTED_SESSION})"
             f"\nunless on ({SESSION}) {told}\nand on ({SERVICE}) {UP} == 1"

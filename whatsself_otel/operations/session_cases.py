@@ -99,14 +99,14 @@ def _banned() -> Iterator[Case]:
         named(LOSSES, f'{MAIN},reason="banned"', instance="b"): flat((70, 0)),
     }
     yield Case(rule=rule, kind=FIRING, title="banned, known by the loss alone", series=ban, at={9: 0, 12: 1})
-    yield Case(rule=rule, kind=BOUNDARY, title="the loss is told for 15 minutes", series=ban, at={24: 1, 26: 0})
+    yield Case(rule=rule, kind=BOUNDARY, title="the loss is told for 19 minutes", series=ban, at={28: 1, 30: 0})
     for word in ("banned", "restricted"):
         state = {
             named(STATE, f'{MAIN},state="{word}"'): flat((10, 0), (100, 1), (30, 0)),
             named(CONNECTED, MAIN): flat((10, 1), (100, 0), (30, 1)),
             named(STATE, f'{MAIN},state="{word}"', instance="b"): flat((140, 0)),
         }
-        yield Case(rule=rule, kind=BOUNDARY, title=f"{word} until connected", series=state, at={10: 1, 109: 1, 111: 0})
+        yield Case(rule=rule, kind=BOUNDARY, title=f"{word} until connected", series=state, at={10: 1, 113: 1, 115: 0})
     yield Case(
         rule=rule,
         kind=HEALTHY,

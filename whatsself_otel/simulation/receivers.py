@@ -45,6 +45,8 @@ class Receivers:
     smtp_port: int
     told: list[Told] = field(default_factory=list)
     heartbeats: int = 0
+    refuses: bool = False
+    """Whether Slack's part answers 403 and takes nothing, as with a webhook that was revoked."""
 
     def environment(self, folder: Path) -> dict[str, str]:
         """Return the ``ALERT_*`` variables that lead here, with the secrets' files written into *folder*."""
@@ -101,8 +103,11 @@ def _serving(server: Any) -> Iterator[Any]:
 
 class _Hook(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
-        self.server.receivers.post(self.path, self.rfile.read(int(self.headers["Content-Length"])))  # type: ignore[attr-defined]
-        self.send_response(200)
+        receivers, body = self.server.receivers, self.rfile.read(int(self.headers["Content-Length"]))  # type: ignore[attr-defined]
+        refused = receivers.refuses and self.path == "/slack"
+        if not refused:
+            receivers.post(self.path, body)
+        self.send_response(403 if refused else 200)
         self.end_headers()
         self.wfile.write(b"ok")
 

@@ -98,6 +98,7 @@ _EVERY: Final = (
             _AFTERWARDS,
         ),
         fires={"WhatsSelfHttpErrorsHigh": Fires(within_min=17)},
+        resolves_min=50,
     ),
     Scenario(
         name="collector-down",
