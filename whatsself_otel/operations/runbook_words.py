@@ -97,16 +97,16 @@ PORTUGUESE: Final = Language(
     meaning="Significado",
     impact="Impacto",
     checks="Verificações",
-    natively="No VictoriaLogs, o armazém de logs do stack nativo",
+    natively="No VictoriaLogs, o backend de logs da pilha nativa",
     fix="Correção",
     names=(
         "Nos comandos, `demo` é o serviço da sua aplicação no Compose, `whatsself` o nome dela nos demais, e palavras "
-        "em maiúsculas são o que o alerta nomeia. O stack por pip usa os comandos do nativo."
+        "em maiúsculas são o que o alerta nomeia. A pilha por pip usa os comandos da nativa."
     ),
     ways={
         "anywhere": "Em qualquer lugar",
         "compose": "Docker Compose",
-        "native": "Nativo, e o stack por pip",
+        "native": "Nativa, e a pilha por pip",
         "kubernetes": "Kubernetes",
     },
     over="Fim",

@@ -166,10 +166,10 @@ ALERTMANAGER: Final = Program(
     en="Alertmanager", pt="o Alertmanager", compose="alertmanager", native="alertmanager", chart="alertmanager"
 )
 LOG_STORE: Final = Program(
-    en="the log store", pt="o armazém de logs", compose="loki", native="victorialogs", chart="loki"
+    en="the log store", pt="o backend de logs", compose="loki", native="victorialogs", chart="loki"
 )
 TRACE_STORE: Final = Program(
-    en="the trace store", pt="o armazém de traces", compose="tempo", native="jaeger", chart="tempo"
+    en="the trace store", pt="o backend de traces", compose="tempo", native="jaeger", chart="tempo"
 )
 RESTART_STORES: Final = Step(
     en="Start the one that is down again, or each that refused its file; what is stored is on disk",
