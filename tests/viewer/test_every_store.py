@@ -81,6 +81,7 @@ def test_traffic(client: Client) -> None:
 
     assert (found["total"], found["total_failed"], sum(found["failed"])) == (MESSAGES, len(FAILED), len(FAILED))
     assert found["percentiles_ms"]["p50"] == pytest.approx(12_000, abs=10)
+    assert found["is_cut"] is False
 
 
 def test_one_trace_with_its_lines(client: Client) -> None:

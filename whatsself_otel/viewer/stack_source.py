@@ -89,8 +89,8 @@ class StackSource(OwnSource):
 
     def traffic(self, query: TraceQuery) -> dict[str, Any]:
         """Return when there were how many of them, and how long they took."""
-        self._fetch(query)
-        return super().traffic(query)
+        is_cut = self._fetch(query)
+        return {**super().traffic(query), "is_cut": is_cut}
 
     def find(self, value: str) -> list[dict[str, Any]]:
         """Return the traces that have the id *value*, newest first."""

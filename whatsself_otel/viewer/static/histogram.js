@@ -35,6 +35,7 @@ function facts(traffic) {
   const share = traffic.total_failed / traffic.total;
   const texts = [
     counted("traffic.total", traffic.total),
+    traffic.is_cut ? t("traffic.cut") : null,
     traffic.total_failed ? `${counted("traffic.failed", traffic.total_failed)} (${percent(share)})` : null,
     t("traffic.first", { time: moment(traffic.first_s, { from_s: traffic.first_s, to_s: traffic.first_s + 90000 }) }),
     ...Object.entries(traffic.percentiles_ms).map(([name, ms]) => `${name.toUpperCase()} ${duration(ms)}`),
