@@ -226,9 +226,9 @@ class TestDress:
         waits = page.locator(".card", has_text="first_response_latency_seconds")
         assert "mean 1 s P50 60 s P95 114 s" in text(waits)
         page.locator("#live").click()  # what arrives would draw the card again under the pointer
-        box = card.locator("svg").bounding_box()
+        box = card.locator("svg .column").last.bounding_box()
         assert box is not None
-        page.mouse.move(box["x"] + box["width"] - 2, box["y"] + 5)
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         assert re.search(r"\d\d:\d\d:\d\d · 5", text(card.locator(".scale")))
 
         show(page, "#/health")
