@@ -30,7 +30,18 @@ WALLS = {
 """What no module of a folder imports, not even for the type checker; the root of the package has no name."""
 
 MOST_AT_THE_ROOT = 18
-BESIDE_THE_PACKAGE = {"backends", "collector", "e2e", "kubernetes", "native", "project", "real", "support", "typing"}
+BESIDE_THE_PACKAGE = {
+    "backends",
+    "collector",
+    "e2e",
+    "kubernetes",
+    "native",
+    "project",
+    "real",
+    "seen",
+    "support",
+    "typing",
+}
 """Folders of tests that are about something else than one folder of the package."""
 
 
