@@ -102,6 +102,8 @@ def _gone(vanished: str, two: dict[str, str]) -> Iterator[Case]:
         step_s=60,
     )
     yield Case(rule=vanished, kind=BOUNDARY, title="until another one is there", series=back, at={149: 1, 152: 0})
+    brief = {named(UPTIME): flat((200, 1)), named(UPTIME, instance="b"): flat((90, None), (40, 1))}
+    yield Case(rule=vanished, kind=BOUNDARY, title="two for most of an hour are usual", series=brief, at={140: 1})
     yield Case(
         rule=vanished,
         kind=HEALTHY,
