@@ -78,8 +78,13 @@ def _steps(steps: tuple[Step, ...], words: Language) -> Iterator[str]:
                 yield f"   {words.ways[way]}:\n\n   ```bash\n   {code}\n   ```"
 
 
+def _fires(name: str) -> str:
+    """Two minutes, not the usual five: a Prometheus that was started again shows what fired before its end."""
+    return f'last_over_time(ALERTS{{alertname="{name}", alertstate="firing"}}[2m])'
+
+
 def _end(name: str, rules: list[Alert], words: Language) -> Iterator[str]:
-    yield f'## {words.over}\n\n{words.ended}:\n\n```promql\nALERTS{{alertname="{name}", alertstate="firing"}}\n```'
+    yield f"## {words.over}\n\n{words.ended}:\n\n```promql\n{_fires(name)}\n```"
     windows = [window for rule in rules for window in re.findall(r"\[(\d+[mhd])[\]:]", rule.expr)]
     said = [words.looks_back.format(window=max(windows, key=minutes))] if windows else []
     said += [words.stays.format(keep=keep) for keep in sorted({rule.keep for rule in rules if rule.keep})]
