@@ -382,6 +382,8 @@ class TestNumbersOfManyForms:
             ("%C3+5511987654321", f"%C3{MASKED}"),
             ("%E5%35%3511987654321", f"%E5{MASKED}"),
             (f"{PHONE}:12@s.whatsapp.net", f"{MASKED}:12@s.whatsapp.net"),
+            ("to=+55119876543210000, 1", "to=+55********0000, 1"),
+            (f"+{PHONE}{'0' * 40} 1", "+55********0000 1"),
         ],
     )
     def test_in_a_text(self, masker: Masker, text: str, masked: str) -> None:

@@ -62,7 +62,7 @@ def test_every_module_that_asks_loki_or_tempo_has_its_query_compared(before: Dig
         ("backends/loki/loki.yaml", "max_chunk_age: 48h", "max_chunk_age: 47h"),
         ("backends/tempo/tempo.yaml", "336h", "337h"),
         ("collector/vendors/local.yaml", "max_size: 2000000", "max_size: 3000000"),
-        ("whatsself_otel/cli/trace_sources.py", "span.{key} = ", "span.{key} != "),
+        ("whatsself_otel/viewer/trace_stores.py", "span.{key} = ", "span.{key} != "),
         ("whatsself_otel/stack/log_stores.py", "| trace_id=", "| traceId="),
         ("backends/grafana/dashboards/overview.json", 'event != \\"\\"', 'event = \\"x\\"'),
         ("backends/grafana/provisioning/datasources/whatsself.yaml", "| trace_id=", "| trace_id!="),

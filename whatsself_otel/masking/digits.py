@@ -144,8 +144,11 @@ def _unusual_plus(text: str, at: int) -> Finding | None:
             if code and (phones.has_length(code, len(number)) if narrow else phones.international(number)):
                 return Finding(at, runs[size - 1][1], "phone", number, code)
         in_range = phones.SHORTEST_DIGITS <= len(digits) <= phones.E164_MAX_DIGITS + 1
-        if cut is None and narrow and in_range and digits[0] != "0":
-            cut = Finding(at, runs[size - 1][1], "phone", digits, phones.calling_code(digits))
+        # One run that is longer than any number: digits that go on behind a number belong to it.
+        goes_on = size == 1 and len(digits) > phones.E164_MAX_DIGITS + 1
+        if cut is None and narrow and (in_range or goes_on) and digits[0] != "0":
+            end = _RUN.match(text, runs[size - 1][1]) if goes_on else None
+            cut = Finding(at, end.end() if end else runs[size - 1][1], "phone", digits, phones.calling_code(digits))
     return cut
 
 
