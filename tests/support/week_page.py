@@ -22,8 +22,8 @@ _HEAD: Final = f"""\
 
 Written by `make proof` (`tests/operations/test_two_weeks.py`). Series of a week, a sample a minute, are generated; the
 shipped rules are evaluated on them by promtool, every {EVERY_S} s in place of 30; what fires goes through a real
-Alertmanager whose waits are divided by {SPEED:g}, to a receiver of Slack's form and a mail server ([Slack itself was never
-asked](../unproven.md)). Opening hours follow the clock of the week. What Slack refuses is refused for good (403):
+Alertmanager whose waits are divided by {SPEED:g}, to a mail server and a receiver of Slack's form ([Slack itself was
+never asked](../unproven.md)). Opening hours follow the clock of the week. What Slack refuses is refused for good (403):
 Alertmanager tries again after `group_interval`. The test fails when a message is missing, is too much, or comes at
 another time, and when an incident pages twice.
 """
