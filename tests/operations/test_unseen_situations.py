@@ -163,7 +163,8 @@ SITUATIONS = (
             of("process_uptime_seconds", instance="b"): f"0+{STEP_S}x{2 * HOUR}",
             of(CONNECTED, on("main")): gauge((HOUR, 1)),
         },
-        fires={"WhatsSelfSessionMissing": 1},
+        # The page; that a worker is gone stays a warning until it is back, or for a day.
+        fires={"WhatsSelfSessionMissing": 1, "WhatsSelfWorkerVanished": 1},
     ),
     Situation(
         source="https://github.com/WhiskeySockets/Baileys/issues/644",

@@ -105,16 +105,18 @@ class Children:
 
     def _read(self, from_child: Connection) -> None:
         """Take in what comes until the child has ended, torn though its last parcel may be."""
-        with from_child:
-            while True:
-                try:
-                    parcel = from_child.recv()
-                except (EOFError, OSError):
-                    return
-                except Exception:  # noqa: BLE001 - an application's class that cannot be made here
-                    self._on_error()
-                else:
-                    self._take_in(*parcel)
+        while True:
+            try:
+                parcel = from_child.recv()
+            except (EOFError, OSError):
+                break
+            except Exception:  # noqa: BLE001 - an application's class that cannot be made here
+                self._on_error()
+            else:
+                self._take_in(*parcel)
+        # A child forked half-way through would close the number again, which its own pipe may have by then.
+        with self._taking_in:
+            from_child.close()
 
     def _take_in(self, kind: str, content: Any) -> None:
         try:
