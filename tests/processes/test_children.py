@@ -149,6 +149,25 @@ children.settle()
 
 
 class TestTrouble:
+    def test_a_child_forked_while_a_pipe_is_closed_keeps_its_own(self, sink: Sink) -> None:
+        run(
+            sink,
+            """
+from multiprocessing.connection import Connection
+
+def close_slowly(connection):
+    os.close(connection._handle)
+    time.sleep(0.05)
+
+Connection._close = close_slowly
+for number in range(6):
+    wait(child(lambda: record(f"child {number}")))
+    time.sleep(0.02)  # its reader has seen the end of the file, and closes
+""",
+        )
+
+        assert sorted(span.attributes["messageId"] for span in sink.spans()) == [f"child {n}" for n in range(6)]
+
     def test_a_child_of_a_child_is_an_instance_of_its_own(self, sink: Sink) -> None:
         run(
             sink,
