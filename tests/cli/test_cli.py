@@ -81,8 +81,22 @@ class TestMain:
         assert main(["vendors", "list"]) == INTERRUPTED
 
     @pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
-    def test_a_reader_that_has_enough_gets_no_traceback(self) -> None:
-        command = [sys.executable, "-u", "-m", "whatsself_otel.cli", "vendors", "list"]
+    @pytest.mark.parametrize(
+        "words",
+        [
+            *(
+                "vendors list",
+                "vendors show debug",
+                "files list",
+                "rules settings",
+                "doctor --no-probe",
+                "doctor --json",
+            ),
+            *("completion bash", "simulate --list", "stack status", "--help", "trace --help"),
+        ],
+    )
+    def test_a_reader_that_has_enough_gets_no_traceback(self, words: str) -> None:
+        command = [sys.executable, "-u", "-m", "whatsself_otel.cli", *words.split()]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as listing:
             assert listing.stdout is not None
             assert listing.stderr is not None
