@@ -2,7 +2,6 @@
 Run every test that asks a store, with Loki and Tempo too, and write docs/proofs/loki-and-tempo.md.
 
     LOKI_BIN=/path/to/loki TEMPO_BIN=/path/to/tempo python tools/prove_stores.py
-    python tools/prove_stores.py --note    # where neither is at hand: name what has changed since as not proven
 
 Loki and Tempo are seldom at hand, so that page is their proof. It names what the run has proven by digest: their files,
 the vendor file that sends to them, and every LogQL and TraceQL query. tests/project/test_stores_proof.py fails when one
@@ -72,19 +71,6 @@ What the end-to-end tests sent and found:
 ```
 
 ## What was proven
-
-| File, or place of queries | Queries | Digest |
-| --- | ---: | --- |
-"""
-
-
-_NOTED_HEAD: Final = "\n## Changed since that run, and not proven\n"
-NOTED: Final = """
-## Changed since that run, and not proven
-
-What stands here was changed on a machine without Loki and Tempo, on {date} at the latest. It is checked as text, and
-the LogsQL beside it is run on VictoriaLogs; Loki and Tempo have not read it yet. Noted by
-`python tools/prove_stores.py --note`; the next whole run takes this section away.
 
 | File, or place of queries | Queries | Digest |
 | --- | ---: | --- |
@@ -162,41 +148,8 @@ def row(place: str, queries: int, digest: str) -> str:
 
 def proven(page: str) -> dict[str, tuple[int, str]]:
     """Return what *page* names as proven."""
-    return _named(page.partition(_NOTED_HEAD)[0])
-
-
-def noted(page: str) -> dict[str, tuple[int, str]]:
-    """Return what *page* names as changed since, and not proven."""
-    return _named(page.partition(_NOTED_HEAD)[2])
-
-
-def _named(text: str) -> dict[str, tuple[int, str]]:
-    rows = re.findall(r"^\| `([^`]+)` \| (\d*) \| `(\w+)` \|$", text, re.MULTILINE)
+    rows = re.findall(r"^\| `([^`]+)` \| (\d*) \| `(\w+)` \|$", page, re.MULTILINE)
     return {place: (int(queries or 0), digest) for place, queries, digest in rows}
-
-
-def unproven(page: str, found: Mapping[str, tuple[int, str]]) -> dict[str, tuple[int, str]]:
-    """Return what of *found* the run of *page* has not seen; a runbook may ask what any runbook has asked."""
-    known = proven(page)
-    asked = {digest for place, (_, digest) in known.items() if place.startswith("docs/runbooks/")}
-    return {
-        place: each
-        for place, each in found.items()
-        if known.get(place) != each and not (place.startswith("docs/runbooks/") and each[1] in asked)
-    }
-
-
-def with_note(page: str) -> str:
-    """Return *page* with a section that names what has changed since its run."""
-    run = page.partition(_NOTED_HEAD)[0].rstrip("\n") + "\n"
-    changed = unproven(page, digests())
-    if not changed:
-        return run
-    return run + NOTED.format(date=datetime.now(UTC).date()) + "".join(f"{row(*each)}\n" for each in _flat(changed))
-
-
-def _flat(found: Mapping[str, tuple[int, str]]) -> Iterator[tuple[str, int, str]]:
-    yield from ((place, *each) for place, each in found.items())
 
 
 def versions() -> dict[str, str]:
@@ -256,10 +209,7 @@ def _skipped(cases: list[ET.Element]) -> str:
 
 
 def main() -> int:
-    """Run the tests and write the page, or note what has changed since."""
-    if sys.argv[1:] == ["--note"]:
-        (ROOT / PAGE).write_text(with_note((ROOT / PAGE).read_text("utf-8")), "utf-8")
-        return 0
+    """Run the tests and write the page."""
     try:
         found = {name: need_binary(name) for name in FOUND}
     except CommandError as error:

@@ -71,6 +71,7 @@ MAY_BE_EMPTY = {
     ("rule", "whatsself:collector_exporter_send_failed:increase10m"): _WELL,
     ("rule", "whatsself:collector_exporter_enqueue_failed:increase10m"): _WELL,
     ("rule", "whatsself:collector_too_large:increase10m"): _WELL,
+    ("rule", "whatsself:business_open:timestamp_seconds"): "no business hours are set here: it is always open",
     ("runbook", "whatsselfcollectorlosing promql 1"): _WELL,
     ("runbook", "whatsselfcollectorlosing promql 2"): _WELL,
     ("runbook", "whatsselfcollectorqueuesetaside promql 1"): "no queue is corrupt",

@@ -20,6 +20,9 @@ SHORT = ("session-lost", "outage")
 ALONE = ("collector-down", "ban")
 """The first stops what all share, and the risk that the second raises takes a day to pass."""
 
+LINKED_TIMES = re.compile(r"from=[0-9]{13}&to=[0-9]{13}&")
+"""Milliseconds, as Grafana takes them: to the audit, what stands under *from* is a sender."""
+
 
 @pytest.fixture(autouse=True, scope="module")
 def programs() -> None:
@@ -55,14 +58,16 @@ class TestShort:
 
         assert {each.by for each in told} == {"slack", "email"}
         for each in told:
-            assert "session-lost/whatsself, main" in each.title
-            assert re.search("Session main|The objective", each.text)
-            assert re.search("sessão main|O objetivo", each.text)
+            assert "session-lost/whatsself, development, main" in each.title
+            assert re.search("Session main|The objective|over after", each.text)
+            assert re.search("sessão main|O objetivo|acabou após", each.text)
 
     def test_no_message_holds_personal_data(self, outcomes: dict[str, Outcome]) -> None:
         for outcome in outcomes.values():
             for told in outcome.told:
-                assert_no_pii(f"{told.title}\n{told.text}")
+                text, times = LINKED_TIMES.subn("", told.text)
+                assert_no_pii(f"{told.title}\n{text}")
+                assert times
 
 
 @pytest.mark.proof
