@@ -343,7 +343,7 @@ def _routes() -> Iterator[Case]:
             answers("/webhook", 500): ramp((60, share / 20)),
             answers("/webhook", 502, "b"): ramp((60, share / 20)),
         }
-        yield Case(rule=rule, kind=BOUNDARY, title=f"{share} % of a route", series=series, at={30: fires})
+        yield Case(rule=rule, kind=BOUNDARY, title=f"{share} % of a route", series=series, at={55: fires})
     for errors, fires in ((2, 0), (3, 1)):
         series = {
             **busy,
@@ -351,6 +351,8 @@ def _routes() -> Iterator[Case]:
             answers("/webhook", 500, "b"): flat((10, 0), (40, 1)),
         }
         yield Case(rule=rule, kind=BOUNDARY, title=f"{errors} errors of a route", series=series, at={16: fires})
+    few = busy | {answers("/webhook", 500): ramp((60, 0.2))}
+    yield Case(rule=rule, kind=BOUNDARY, title="two errors of a route in ten minutes", series=few, at={40: 0})
     everything = {answers(route, 500): ramp((60, 10)) for route in ("/api/send", "/webhook")}
     yield Case(
         rule=rule, kind=FIRING, title="all routes fail: the whole, and each of them", series=everything, at={30: 3}
@@ -387,6 +389,11 @@ def _slow_cases() -> Iterator[Case]:
             named(BUCKET, 'http_response_status_code="200",le="5"'): flat((50, 0)),
         }
         yield Case(rule=rule, kind=BOUNDARY, title=f"{count} slow requests", series=few, at={16: fires})
+    rare = {
+        named(COUNT, 'http_response_status_code="200"'): ramp((60, 0.8)),
+        named(BUCKET, 'http_response_status_code="200",le="5"'): flat((60, 0)),
+    }
+    yield Case(rule=rule, kind=BOUNDARY, title="eight slow requests in ten minutes", series=rare, at={40: 0})
     gone = {named(COUNT, 'error_type="CancelledError"'): ramp((90, 10))}
     yield Case(rule=rule, kind=HEALTHY, title="nobody waited", series=gone, at={60: 0})
 
@@ -423,5 +430,15 @@ def _narrow_cases() -> Iterator[Case]:
         for name, values in used((60, 6)).items()
     }
     yield Case(rule=full, kind=BOUNDARY, title="two versions of one process", series=both, at={30: 0})
+    after_deploy = {
+        lag.replace("}", f',service_version="{one}"}}'): flat((60, late)) for one, late in (("1", 0.1), ("2", 8))
+    }
+    yield Case(rule=blocked, kind=FIRING, title="the newer of two versions", series=after_deploy, at={30: 1})
+    newer = {
+        name.replace("}", f',service_version="{one}"}}'): values
+        for one, busy in (("1", 2), ("2", 10))
+        for name, values in used((60, busy)).items()
+    }
+    yield Case(rule=full, kind=FIRING, title="the newer of two versions", series=newer, at={30: 1})
     peaks = calm | {lag: flat(*[(4, 9), (1, 0.1)] * 12)}
     yield Case(rule=blocked, kind=HEALTHY, title="peaks", series=peaks, at={20: 0, 40: 0})
