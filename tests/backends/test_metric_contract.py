@@ -155,6 +155,7 @@ EXPECTED = [
     Expected("calls_total", 1, {"direction": "inbound", "outcome": "missed"}),
     Expected("bridge_requests_total", 1, {"provider": "waha", "outcome": "queued"}),
     Expected("bridge_forward_duration_seconds", 1, {"provider": "waha"}),
+    Expected("business_open", 1),
     Expected("bridge_queue_settled_total", 1, {"outcome": "expired"}),
     Expected("bridge_queue_depth", 4),
     Expected("bridge_queue_oldest_age_seconds", 2.5),
@@ -262,6 +263,7 @@ def play(prometheus: Prometheus, collector_url: str) -> Stage:
         logs_exporter="none",
         log_to_stdout=False,
         prometheus=True,
+        business_hours="mon-sun 00:00-24:00",
     )
     engine = create_engine("sqlite://", poolclass=QueuePool, pool_size=2, max_overflow=3)
     with ExitStack() as held_until_the_last_export, setup_telemetry(app, config=config) as telemetry:
