@@ -24,7 +24,7 @@ LOKI: Final = "loki"
 TEMPO: Final = "tempo"
 FOUND: Final = (LOKI, TEMPO)
 """Programs under the AGPL: used where they are found, never built here."""
-INSTALL: Final = "pip install --no-index --find-links FOLDER 'whatsself-otel[stack]'"
+INSTALL: Final = 'pip install --no-index --find-links FOLDER "whatsself-otel[stack]"'
 """How the programs come by pip, from a folder of wheels and from nowhere else."""
 
 _VARIABLES: Final = {COLLECTOR: "OTELCOL_BIN"}
