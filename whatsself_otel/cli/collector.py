@@ -70,35 +70,36 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action = actions.add_parser(
             name, help=text, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        action.add_argument(
-            "--vendor", action="append", default=[], metavar="NAME", help="repeatable; see `vendors list`"
-        )
-        action.add_argument(
-            "--source",
-            action="append",
-            default=[],
-            metavar="NAME",
-            help="repeatable; pino: log files, evolution: its /metrics",
-        )
-        action.add_argument(
-            "--scale",
-            action="append",
-            default=[],
-            metavar="NAME",
-            help="repeatable; agent, gateway, kafka-producer, ...",
-        )
-        action.add_argument("--secure", action="store_true", help="TLS and a token for every sender")
-        action.add_argument("--sampling", action="store_true", help="keep what matters and a share of the rest")
-        action.add_argument("--own-log", action="store_true", help="its own log goes where logs go, masked")
-        action.add_argument("--container", action="store_true", help="the official image, by Docker")
-        action.add_argument("--config", action="append", default=[], type=Path, metavar="FILE", help="more; repeatable")
-        action.add_argument(
-            "--json", action="store_true", help="for machines; of run, what is run, before its own lines"
-        )
+        _add_selection(action)
         action.set_defaults(run=run, portable=False)
     actions.choices["print"].add_argument(
         "--portable", action="store_true", help="one file to take elsewhere: every ${env:...} is kept"
     )
+
+
+def _add_selection(action: argparse.ArgumentParser) -> None:
+    """Add what chooses the files."""
+    action.add_argument("--vendor", action="append", default=[], metavar="NAME", help="repeatable; see `vendors list`")
+    action.add_argument(
+        "--source",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="repeatable; pino: log files, evolution: its /metrics",
+    )
+    action.add_argument(
+        "--scale",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="repeatable; agent, gateway, kafka-producer, ...",
+    )
+    action.add_argument("--secure", action="store_true", help="TLS and a token for every sender")
+    action.add_argument("--sampling", action="store_true", help="keep what matters and a share of the rest")
+    action.add_argument("--own-log", action="store_true", help="its own log goes where logs go, masked")
+    action.add_argument("--container", action="store_true", help="the official image, by Docker")
+    action.add_argument("--config", action="append", default=[], type=Path, metavar="FILE", help="more; repeatable")
+    action.add_argument("--json", action="store_true", help="for machines; of run, what is run, before its own lines")
 
 
 def unbuilt(vendors: Sequence[Vendor]) -> str:

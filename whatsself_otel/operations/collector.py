@@ -254,81 +254,90 @@ SELECTED: Final = {"receiver_refused": '{receiver!~".+_gate"}'}
 def rules(source: Source) -> Group:
     """Return the rules about the collector."""
     window = source["telemetry.items_window"]
-    of_exporter = f"{MACHINE}, exporter, data_type"
-    filled = f"max by ({of_exporter}) (otelcol_exporter_queue_size / otelcol_exporter_queue_capacity)"
     return Group(
         name="whatsself-collector",
         rules=(
             *_records(window),
-            Alert(
-                name="WhatsSelfCollectorDown",
-                words=COLLECTOR_DOWN,
-                inhibits=(
-                    # A collector of no environment is everybody's. What still arrives by another way is told all the
-                    # same: only silence is explained by it.
-                    *(
-                        Inhibition(targets=targets, sources=('alertname="WhatsSelfCollectorDown"', *more), equal=equal)
-                        for targets in (('component="telemetry"',), ('slo="api-availability"',))
-                        for more, equal in (((f'{ENVIRONMENT}=""',), ()), ((), (ENVIRONMENT,)))
-                    ),
-                ),
-                expr=f"{COLLECTOR_UP} == 0",
-                wait=source["telemetry.collector_for"],
-                severity="critical",
-                component="collector",
-                dashboard="collector",
-            ),
-            Alert(
-                name="WhatsSelfCollectorReplicaDown",
-                words=COLLECTOR_REPLICA_DOWN,
-                expr=(
-                    f"max by ({MACHINE}, instance) {or_gone(COLLECTORS)} == 0"
-                    f"\nand on ({ENVIRONMENT}) {COLLECTOR_UP} == 1"
-                ),
-                wait=source["telemetry.replica_for"],
-                severity="warning",
-                component="collector",
-                dashboard="collector",
-            ),
-            Alert(
-                name="WhatsSelfCollectorQueueFilling",
-                words=COLLECTOR_QUEUE_FILLING,
-                inhibits=(Inhibition(targets=('alertname="WhatsSelfTelemetryDropped"',), equal=(ENVIRONMENT,)),),
-                expr=f"{filled} > {source['telemetry.queue_fill']}",
-                wait=source["telemetry.queue_for"],
-                severity="warning",
-                component="collector",
-                dashboard="collector",
-            ),
-            Alert(
-                name="WhatsSelfCollectorRefusing",
-                words=COLLECTOR_REFUSING,
-                expr=f"whatsself:collector_{TROUBLES[0]}:increase{window} > 0",
-                severity="warning",
-                component="collector",
-                dashboard="collector",
-            ),
-            Alert(
-                name="WhatsSelfCollectorLosing",
-                words=COLLECTOR_LOSING,
-                # Who finds a queue full is refused, which is no loss; a gate counts what it drops as failed.
-                expr="\nor ".join(
-                    f"whatsself:collector_{trouble}:increase{window} > 0" for trouble in (TROUBLES[1], "too_large")
-                ),
-                severity="critical",
-                component="collector",
-                dashboard="collector",
-            ),
+            *_reached(source),
+            *_queues(source, window),
             *unaccounted.rules(window, ITEMS),
-            Alert(
-                name="WhatsSelfCollectorQueueSetAside",
-                words=COLLECTOR_QUEUE_SET_ASIDE,
-                expr=f"max by ({MACHINE}, instance) ({SET_ASIDE}) > 0",
-                severity="critical",
-                component="collector",
-                dashboard="collector",
+            _set_aside(),
+        ),
+    )
+
+
+def _reached(source: Source) -> Iterator[Alert]:
+    yield Alert(
+        name="WhatsSelfCollectorDown",
+        words=COLLECTOR_DOWN,
+        inhibits=(
+            # A collector of no environment is everybody's. What still arrives by another way is told all the
+            # same: only silence is explained by it.
+            *(
+                Inhibition(targets=targets, sources=('alertname="WhatsSelfCollectorDown"', *more), equal=equal)
+                for targets in (('component="telemetry"',), ('slo="api-availability"',))
+                for more, equal in (((f'{ENVIRONMENT}=""',), ()), ((), (ENVIRONMENT,)))
             ),
         ),
+        expr=f"{COLLECTOR_UP} == 0",
+        wait=source["telemetry.collector_for"],
+        severity="critical",
+        component="collector",
+        dashboard="collector",
+    )
+    yield Alert(
+        name="WhatsSelfCollectorReplicaDown",
+        words=COLLECTOR_REPLICA_DOWN,
+        expr=(f"max by ({MACHINE}, instance) {or_gone(COLLECTORS)} == 0\nand on ({ENVIRONMENT}) {COLLECTOR_UP} == 1"),
+        wait=source["telemetry.replica_for"],
+        severity="warning",
+        component="collector",
+        dashboard="collector",
+    )
+
+
+def _queues(source: Source, window: str) -> Iterator[Alert]:
+    of_exporter = f"{MACHINE}, exporter, data_type"
+    filled = f"max by ({of_exporter}) (otelcol_exporter_queue_size / otelcol_exporter_queue_capacity)"
+    yield Alert(
+        name="WhatsSelfCollectorQueueFilling",
+        words=COLLECTOR_QUEUE_FILLING,
+        inhibits=(Inhibition(targets=('alertname="WhatsSelfTelemetryDropped"',), equal=(ENVIRONMENT,)),),
+        expr=f"{filled} > {source['telemetry.queue_fill']}",
+        wait=source["telemetry.queue_for"],
+        severity="warning",
+        component="collector",
+        dashboard="collector",
+    )
+    yield Alert(
+        name="WhatsSelfCollectorRefusing",
+        words=COLLECTOR_REFUSING,
+        expr=f"whatsself:collector_{TROUBLES[0]}:increase{window} > 0",
+        severity="warning",
+        component="collector",
+        dashboard="collector",
+    )
+    yield Alert(
+        name="WhatsSelfCollectorLosing",
+        words=COLLECTOR_LOSING,
+        # Who finds a queue full is refused, which is no loss; a gate counts what it drops as failed.
+        expr="\nor ".join(
+            f"whatsself:collector_{trouble}:increase{window} > 0" for trouble in (TROUBLES[1], "too_large")
+        ),
+        severity="critical",
+        component="collector",
+        dashboard="collector",
+    )
+
+
+def _set_aside() -> Alert:
+    return Alert(
+        name="WhatsSelfCollectorQueueSetAside",
+        words=COLLECTOR_QUEUE_SET_ASIDE,
+        expr=f"max by ({MACHINE}, instance) ({SET_ASIDE}) > 0",
+        severity="critical",
+        component="collector",
+        dashboard="collector",
     )
 
 

@@ -17,7 +17,7 @@ from whatsself_otel.operations.model import Alert, Check, Group, Page, Record, W
 from whatsself_otel.operations.promql import SERVICE, SESSION, UP, highest, increase, or_zero, series
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from whatsself_otel.operations.model import Source
 
@@ -404,10 +404,18 @@ def _pace_cases() -> Iterator[Case]:
     yield Case(rule=rule, kind=FIRING, title="one of two queues", series={**service(), **sessions}, at={60: 1})
 
 
+TEXT, IMAGE = (named("messages_inbound_total", f'kind="{kind}"') for kind in ("text", "image"))
+
+
 def _lag_cases(lags: str, reply: str, mass: str) -> Iterator[Case]:
-    text, image = named("messages_inbound_total", 'kind="text"'), named("messages_inbound_total", 'kind="image"')
-    comes = {text: ramp((90, 60)), image: ramp((90, 40))}
+    comes = {TEXT: ramp((90, 60)), IMAGE: ramp((90, 40))}
     silent = {**service(), **comes, reply: ramp((30, 100), (60, 0)), mass: ramp((90, 100))}
+    yield from _silent_cases(lags, comes, silent)
+    yield from _counted_cases(lags, comes, reply)
+    yield from _explained_cases(lags, comes, silent, reply)
+
+
+def _silent_cases(lags: str, comes: Mapping[str, str], silent: Mapping[str, str]) -> Iterator[Case]:
     yield Case(rule=lags, kind=FIRING, title="replies stop, a broadcast goes on", series=silent, at={60: 1})
     yield Case(rule=lags, kind=BOUNDARY, title="17 minutes after the last", series=silent, at={46.5: 0, 48: 1})
     yield Case(rule=lags, kind=BOUNDARY, title="no reply was ever sent", series={**service(), **comes}, at={20: 1})
@@ -416,9 +424,12 @@ def _lag_cases(lags: str, reply: str, mass: str) -> Iterator[Case]:
         rule=lags,
         kind=BOUNDARY,
         title="ten messages came in, and none of three workers ever replied",
-        series={**three, text: flat((10, 0), (60, 10))},
+        series={**three, TEXT: flat((10, 0), (60, 10))},
         at={20: 1},
     )
+
+
+def _counted_cases(lags: str, comes: Mapping[str, str], reply: str) -> Iterator[Case]:
     for replies, fires in ((18, 1), (22, 0)):
         yield Case(
             rule=lags,
@@ -437,9 +448,12 @@ def _lag_cases(lags: str, reply: str, mass: str) -> Iterator[Case]:
             rule=lags,
             kind=BOUNDARY,
             title=f"{messages} messages came in",
-            series={**service(), text: flat((10, 0), (60, messages)), reply: flat((70, 0))},
+            series={**service(), TEXT: flat((10, 0), (60, messages)), reply: flat((70, 0))},
             at={20: fires},
         )
+
+
+def _explained_cases(lags: str, comes: Mapping[str, str], silent: Mapping[str, str], reply: str) -> Iterator[Case]:
     by_hand = {**service(), **comes, named(SENT, 'origin="manual"'): ramp((90, 60)), reply: flat((90, 0))}
     yield Case(rule=lags, kind=HEALTHY, title="a person answers by hand", series=by_hand, at={40: 0})
     good = named("whatsapp_session_connected", 'session="main"')

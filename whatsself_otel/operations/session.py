@@ -306,14 +306,17 @@ def _reported(source: Source) -> str:
 
 
 def _lost(source: Source) -> Iterator[Alert]:
+    yield from _asks_for_a_person(source)
+    yield from _not_connected(source)
+    yield _away(source)
+
+
+def _asks_for_a_person(source: Source) -> Iterator[Alert]:
     connected = highest(source, WHATSAPP_SESSION_CONNECTED, by=SESSION)
     state = highest(source, WHATSAPP_SESSION_STATE, f'state=~"{ASKS_FOR_A_PERSON}"', by=SESSION)
     window = source["session.banned_window"]
     banned = increase(source, WHATSAPP_SESSION_DISCONNECTS, window, 'reason="banned"', by=SESSION)
     is_banned = highest(source, WHATSAPP_SESSION_STATE, 'state=~"banned|restricted"', by=SESSION)
-    losses = increase(
-        source, WHATSAPP_SESSION_DISCONNECTS, source["session.flap_window"], 'reason!="restart"', by=SESSION
-    )
     yield Alert(
         name="WhatsSelfSessionBanned",
         words=SESSION_BANNED,
@@ -338,6 +341,12 @@ def _lost(source: Source) -> Iterator[Alert]:
         severity="critical",
         component="session",
     )
+
+
+def _not_connected(source: Source) -> Iterator[Alert]:
+    losses = increase(
+        source, WHATSAPP_SESSION_DISCONNECTS, source["session.flap_window"], 'reason!="restart"', by=SESSION
+    )
     over = source["session.lookback"]
     yield Alert(
         name="WhatsSelfSessionDown",
@@ -356,8 +365,12 @@ def _lost(source: Source) -> Iterator[Alert]:
         severity="critical",
         component="session",
     )
+
+
+def _away(source: Source) -> Alert:
+    connected = highest(source, WHATSAPP_SESSION_CONNECTED, by=SESSION)
     away = "WhatsSelfSessionAway"
-    yield Alert(
+    return Alert(
         name=away,
         words=SESSION_AWAY,
         inhibits=(

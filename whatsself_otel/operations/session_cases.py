@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.operations.cases import BOUNDARY, FIRING, HEALTHY, Case, flat, named, ramp
 
@@ -153,29 +153,45 @@ def _flapping() -> Iterator[Case]:
     )
 
 
+MISSING: Final = "WhatsSelfSessionMissing"
+OWNER: Final = {named(UPTIME): "0+15x79 _x400", named(CONNECTED, MAIN): flat((20, 1))}
+"""A process that has the session for twenty minutes, then ends."""
+OTHER: Final = {named(UPTIME, instance="b"): "0+15x480"}
+"""A process beside it that lives on."""
+
+
 def _missing() -> Iterator[Case]:
-    rule = "WhatsSelfSessionMissing"
-    owner = {named(UPTIME): "0+15x79 _x400", named(CONNECTED, MAIN): flat((20, 1))}
-    lives = {named(UPTIME, instance="b"): "0+15x480"}
-    yield Case(rule=rule, kind=FIRING, title="its owner is gone", series=owner | lives, at={19: 0, 30: 1, 110: 1})
+    yield from _owner_gone()
+    yield from _owner_changed()
+    yield from _expected()
+    yield _forgotten()
+
+
+def _owner_gone() -> Iterator[Case]:
+    rule = MISSING
+    yield Case(rule=rule, kind=FIRING, title="its owner is gone", series=OWNER | OTHER, at={19: 0, 30: 1, 110: 1})
     yield Case(
         rule=rule,
         kind=BOUNDARY,
         title="three minutes after its last value is no longer shown",
-        series=owner | lives,
+        series=OWNER | OTHER,
         at={27: 0, 28.5: 1},
     )
     back = {named(CONNECTED, MAIN, instance="b"): flat((60, None), (60, 0))}
     yield Case(
-        rule=rule, kind=BOUNDARY, title="until another one reports it", series=owner | lives | back, at={59: 1, 61: 0}
+        rule=rule, kind=BOUNDARY, title="until another one reports it", series=OWNER | OTHER | back, at={59: 1, 61: 0}
     )
     yield Case(
         rule=rule,
         kind=HEALTHY,
         title="retired by a process that lives on, and is restarted later",
-        series={named(UPTIME): "0+15x159 _x320", named(CONNECTED, MAIN): flat((20, 1))} | lives,
+        series={named(UPTIME): "0+15x159 _x320", named(CONNECTED, MAIN): flat((20, 1))} | OTHER,
         at={30: 0, 60: 0, 100: 0},
     )
+
+
+def _owner_changed() -> Iterator[Case]:
+    rule = MISSING
     again = {named(UPTIME): "0+15x79 _x4 0+15x400", named(CONNECTED, MAIN): flat((20, 1))}
     yield Case(
         rule=rule,
@@ -188,23 +204,30 @@ def _missing() -> Iterator[Case]:
         rule=rule,
         kind=HEALTHY,
         title="handed over to a new process, hour by hour",
-        series=owner | lives | {named(CONNECTED, MAIN, instance="b"): flat((21, None), (90, 1))},
+        series=OWNER | OTHER | {named(CONNECTED, MAIN, instance="b"): flat((21, None), (90, 1))},
         at={30: 0, 60: 0, 100: 0},
     )
     yield Case(
         rule=rule,
         kind=HEALTHY,
         title="the whole service is silent, which another alert tells",
-        series=owner,
+        series=OWNER,
         at={30: 0, 60: 0},
     )
+
+
+def _expected() -> Iterator[Case]:
+    rule = MISSING
     due = {'whatsself:session:expected{job="whatsself",session="main"}': flat((120, 1))}
-    yield Case(rule=rule, kind=FIRING, title="expected, and never came", series=due | lives, at={2: 0, 4: 1, 110: 1})
+    yield Case(rule=rule, kind=FIRING, title="expected, and never came", series=due | OTHER, at={2: 0, 4: 1, 110: 1})
     here = {named(CONNECTED, MAIN, instance="b"): flat((120, 0))}
-    yield Case(rule=rule, kind=HEALTHY, title="expected, and reported as lost", series=due | lives | here, at={20: 0})
+    yield Case(rule=rule, kind=HEALTHY, title="expected, and reported as lost", series=due | OTHER | here, at={20: 0})
+
+
+def _forgotten() -> Case:
     day = 24 * 60
-    yield Case(
-        rule=rule,
+    return Case(
+        rule=MISSING,
         kind=BOUNDARY,
         title="forgotten after a day",
         series={

@@ -76,7 +76,7 @@ LINK_PHONE: Final = Step(
 )
 RETIRE_SESSION: Final = Step(
     en="The number was given up: retire it, and its alerts reach nobody any more",
-    pt="O número foi abandonado: retire-o, e seus alertas não chegam mais a ninguém",
+    pt="O número foi abandonado: aposente-o, e seus alertas não chegam mais a ninguém",
     anywhere="whatsself-otel session retire SESSION",
 )
 PAUSE_BROADCASTS: Final = Step(
