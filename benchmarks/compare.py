@@ -60,7 +60,7 @@ class Side:
 @dataclass(frozen=True, slots=True)
 class Row:
     """
-    What was measured of both commits, one number a round each, in the same order.
+    The measurements of both commits, one number a round, in the same order.
 
     Args:
         what: What the numbers are of, with their unit.
@@ -197,7 +197,7 @@ def last_line(text: str) -> str:
 
 
 def compare_instructions(sides: Sequence[Side], _: int) -> Iterator[Row]:
-    """Count what a request executes; one count each, since nothing else on the machine changes it."""
+    """Count the instructions of a request; once each, because nothing else on the machine changes the count."""
     if shutil.which("valgrind") is None:
         raise NotMeasuredError("valgrind is not installed, and nothing else counts instructions everywhere")
     bare, *both = everyone(sides)

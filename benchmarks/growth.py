@@ -97,7 +97,7 @@ def measure() -> str:
 
 @contextlib.contextmanager
 def receiver() -> Iterator[str]:
-    """Run a receiver in a process of its own; its CPU is not ours."""
+    """Run a receiver in a separate process, so that its CPU time does not count."""
     with subprocess.Popen([sys.executable, "-c", _RECEIVER], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout  # noqa: S101 - it was asked for
         try:
@@ -107,7 +107,7 @@ def receiver() -> Iterator[str]:
 
 
 def routes(config: TelemetryConfig) -> Iterator[Row]:
-    """Of many routes the first is asked for: what FastAPI's own search of all takes would hide what is added."""
+    """Ask for the first of many routes, because FastAPI's own search of all routes would hide the added cost."""
     for size in (1, 100, 10_000):
         yield Row(grows="routes", size=size, added_us=added(config, size, contact_ids=1), unit="request")
 
@@ -172,13 +172,13 @@ async def ask(app: Any, requests: int, at_once: int) -> None:
 
 
 async def ask_and_send(app: Any, requests: int, at_once: int, telemetry: Telemetry) -> None:
-    """As `ask`; what was recorded is exported too."""
+    """Do the same as `ask`, and export the records too."""
     await ask(app, requests, at_once)
     telemetry.force_flush(30)
 
 
 def scope_of(path: str) -> dict[str, Any]:
-    """Return what a server says of a request for *path*."""
+    """Return the scope in which a server describes a request for *path*."""
     return {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -203,7 +203,7 @@ async def nothing_more() -> dict[str, Any]:
 
 
 async def ignore(message: Any) -> None:
-    """Take what the application sends."""
+    """Ignore the application's message."""
     del message
 
 

@@ -87,7 +87,7 @@ def main() -> int:
 
 
 def measure(each: Measured) -> Counts | None:
-    """Return what a request of *each* costs, or None where it does not run under valgrind."""
+    """Return the cost of a request to *each*, or None if it does not run under valgrind."""
     say(f"{each.label} ...")
     with ThreadPoolExecutor(os.cpu_count()) as workers:
         few, many = workers.map(lambda requests: count(each, requests), (FEW, MANY))

@@ -38,7 +38,7 @@ PEERS: Final = {"python-json-logger": "python-json-logger", "structlog": "struct
 
 
 class LastLine(io.StringIO):
-    """A stream that keeps what was written last."""
+    """A stream that keeps the last line."""
 
     last = ""
 

@@ -1,5 +1,5 @@
 """
-What the instruments cost, and what 100,000 contacts do to them.
+The cost of the instruments, and the effect of 100,000 contacts on them.
 
     python benchmarks/metrics.py
     python benchmarks/metrics.py --costs       the cost of one call alone, as JSON, for compare.py

@@ -79,12 +79,12 @@ Machines and versions that were not measured: [what was not run](../../docs/unpr
 
 @dataclass(kw_only=True)
 class Measured:
-    """What was seen of one subject."""
+    """The measurements of one subject."""
 
     name: str
     python: Path
     label: str = ""
-    """What it is called where it is measured more than once; default: its name."""
+    """Label of a subject that is measured more than once; default: its name."""
     versions: str = ""
     port: int = 0
     sink: int = 0
@@ -139,12 +139,12 @@ def main() -> int:
 
 
 def say(text: str) -> None:
-    """Tell what goes on, apart from the result."""
+    """Print progress to stderr, apart from the result."""
     print(text, file=sys.stderr, flush=True)
 
 
 def prepare(name: str, directory: Path) -> Measured:
-    """Return *name*, installed in an environment of its own, which is kept by what is in it."""
+    """Return *name*, installed in a virtual environment, which is reused while its packages stay the same."""
     requirements = requirements_of(name, ROOT)
     digest = hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:12]
     cache = Path(os.environ.get("WHATSSELF_OTEL_CACHE") or Path.home() / ".cache" / "whatsself-otel")
@@ -159,7 +159,7 @@ def prepare(name: str, directory: Path) -> Measured:
 
 
 def requirements_of(name: str, root: Path) -> list[str]:
-    """Return what pip is told to install for *name*, this package from *root*."""
+    """Return pip's arguments for *name*, with this package from *root*."""
     wanted = SUBJECTS[name].all_requirements
     return [f"--editable={each.format(root=root)}" if "{" in each else each for each in wanted]
 
@@ -252,7 +252,7 @@ def ask(each: Measured, path: str) -> dict[str, int]:
 
 
 def receive(each: Measured) -> dict[str, int]:
-    """Return what the receiver of *each* counted since it was asked last."""
+    """Return the receiver's counts for *each* since the last call."""
     connection = http.client.HTTPConnection("127.0.0.1", each.sink, timeout=60)
     with contextlib.closing(connection):
         connection.request("GET", "/_counts")
@@ -317,7 +317,7 @@ def measure_latency(everyone: Sequence[Measured], directory: Path, duration_s: i
 
 
 def find_problems(everyone: Sequence[Measured]) -> Iterator[str]:
-    """Yield what makes the run worthless: a missing peer, or one that did not send what it claims."""
+    """Yield each problem that makes the run worthless: a missing peer, or one that sent less than it claims."""
     names = {each.name for each in everyone}
     yield from (f"{name} was not measured" for name, subject in SUBJECTS.items() if subject.peer and name not in names)
     for each in everyone:

@@ -35,14 +35,14 @@ logger = logging.getLogger("application")
 
 
 class Message(BaseModel):
-    """What the webhook posts."""
+    """The body of the webhook's request."""
 
     contact_id: str
     kind: str
 
 
 def main() -> None:
-    """Serve, or say what the start takes."""
+    """Serve the application, or print the cost of its start."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("subject", choices=sorted(SUBJECTS))
     parser.add_argument("--port", type=int, default=8000)

@@ -85,7 +85,7 @@ class Subject:
         return (*_SERVER, *self.requirements)
 
     def load(self) -> None:
-        """Import what the set-up needs."""
+        """Import the modules of the set-up."""
         for module in self.modules:
             import_module(module)
 
@@ -97,7 +97,7 @@ def _log_to_stdout(handler: logging.Handler | None = None) -> None:
 
 
 def start_bare(app: Any, engine: Any) -> Running:
-    """No telemetry: what the others are compared with."""
+    """No telemetry: the base of the comparison."""
     del engine
     app.state.telemetry = None
     _log_to_stdout()
@@ -139,7 +139,7 @@ def _start_sdk(*, hook_logs: bool = True) -> Running:
 
 
 def start_native(app: Any, engine: Any) -> Running:
-    """FastAPI's own telemetry, which takes the global providers, with contrib's for SQL and logs."""
+    """FastAPI's own telemetry through the global providers, with contrib's packages for SQL and logs."""
     del app
     running = _start_sdk()
     import_module("opentelemetry.instrumentation.sqlalchemy").SQLAlchemyInstrumentor().instrument(engine=engine)
@@ -196,7 +196,7 @@ def start_elastic(app: Any, engine: Any) -> Running:
 
 
 def start_ddtrace(app: Any, engine: Any) -> Running:
-    """Datadog's tracer: spans to its agent; logs and metrics in OTLP, which it sets up from its variables."""
+    """Datadog's tracer: spans to its agent, logs and metrics by OTLP, configured by its variables."""
     del app, engine
     tracer = import_module("ddtrace.trace").tracer
     metrics, logs = import_module("opentelemetry.metrics"), import_module("opentelemetry._logs")

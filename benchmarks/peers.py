@@ -1,4 +1,4 @@
-"""An environment of its own for the packages a benchmark compares with: they are no dependency of this one."""
+"""A separate virtual environment for the packages that a benchmark compares with; this package does not need them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-Where the microseconds of a request go: each part of our path by itself, beside the least the SDK takes for it.
+The time of each part of our request path, beside the SDK's minimum for the same work.
 
     python benchmarks/request_parts.py             print the table
     python benchmarks/request_parts.py --write     write it to benchmarks/results/request_parts.md too

@@ -61,7 +61,7 @@ SHARE: Final[Mapping[str, float]] = {
     'origin="reply"': 1 / 4,
     'origin=~"reply|manual"': 2 / 4,
 }
-"""What a matcher leaves of them."""
+"""The share of the series that each matcher keeps."""
 _SELECTOR: Final = re.compile(r"(?<![\w:])([a-zA-Z_:][\w:]*)(\{[^}]*\})?(\[[^\]]+\])?")
 _WORDS: Final = frozenset(
     ["and", "or", "unless", "by", "on", "ignoring", "group_left", "bool", "offset", "time", "vector", "inf"]
@@ -170,7 +170,7 @@ def here() -> dict[str, str]:
 
 
 def verify(found: list[dict[str, Any]], span_s: int = 7200, workers: int = 2) -> float:
-    """Return by which share counting differs, over all rules, from what a real Prometheus says it has read."""
+    """Return the relative difference between the counted samples and a real Prometheus's figure, over all rules."""
     end_s = int(time.time()) // 300 * 300
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder) / "data.txt"

@@ -87,14 +87,14 @@ MEASURES = ("memory_bytes", "objects", "threads", "descriptors")
 
 @dataclass
 class Receiver:
-    """What the receiver saw: exports taken and refused."""
+    """The exports that the receiver accepted and refused."""
 
     taken: int = 0
     refused: int = 0
 
 
 def serve(receiver: Receiver) -> ThreadingHTTPServer:
-    """Answer on a free port of the loopback; every tenth export is told to come again."""
+    """Answer on a free loopback port; ask for a retry of every tenth export."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -117,7 +117,7 @@ def serve(receiver: Receiver) -> ThreadingHTTPServer:
 
 
 def run(seconds: float, requests: int) -> dict[str, Any]:
-    """Run the application for *seconds*, *requests* at most, and return what was measured, slopes included."""
+    """Run the application for *seconds*, at most *requests*, and return the measurements with their slopes."""
     receiver = Receiver()
     server = serve(receiver)
     environment = {

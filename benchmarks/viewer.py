@@ -132,7 +132,7 @@ def put(pairs: Any, values: dict[str, str]) -> None:
 
 
 def print_heading(viewer: Viewer, spans: int, took_s: float) -> None:
-    """Print what was measured on."""
+    """Print the machine and the versions of the run."""
     size_mib = viewer.store.path.stat().st_size / 2**20
     held = viewer.store.read("SELECT (SELECT count(*) FROM spans), (SELECT count(*) FROM logs)")[0]
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} cores")
@@ -143,7 +143,7 @@ def print_heading(viewer: Viewer, spans: int, took_s: float) -> None:
 
 
 def ask_all(viewer: Viewer, messages: int, times: int) -> None:
-    """Print how long each question takes, and what the process holds in the end."""
+    """Print the duration of each query, and the process's memory at the end."""
     middle = messages // 2
     headers = {"authorization": f"Bearer {viewer.token}"}
     with httpx.Client(base_url=viewer.url, trust_env=False, timeout=120, headers=headers) as client:

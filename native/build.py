@@ -43,7 +43,7 @@ _PROGRESS_S = 15.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """One folder below native/ and what is built from it. Versions are in its go.mod, and nowhere else."""
+    """One folder below native/ and its binaries. Its go.mod holds the versions, and nothing else does."""
 
     name: str
     binaries: Mapping[str, str]
@@ -227,7 +227,7 @@ def key(work: Workspace, program: Program, go: str) -> str:
 
 
 def inspect(work: Workspace, program: Program) -> Build:
-    """Return what is there of *program* without building it."""
+    """Return the state of *program* without building it."""
     name = key(work, program, toolchain(work, program))
     folder = work.home(program) / name
     return Build(

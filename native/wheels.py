@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 OUTPUT = native.ROOT / "build" / "wheels"
 LOCAL = "whatsself"
-"""Local version label: no public index takes one, so nobody else's package can have our exact version."""
+"""Local version label: no public index accepts one, so no other package can have our exact version."""
 _LICENCE = re.compile(r"(LICEN[CS]E|COPYING|COPYRIGHT|NOTICE|PATENTS)([.-].*)?", re.IGNORECASE)
 _RULE = "-" * 100
 _BEFORE_1980 = (1980, 1, 1, 0, 0, 0)
@@ -76,7 +76,7 @@ class Wheel:
 
     @property
     def package(self) -> str:
-        """Folder that the programs are installed in, which is also an importable package."""
+        """Folder of the installed programs, which is also an importable package."""
         return self.distribution.replace("-", "_")
 
     @property
@@ -86,7 +86,7 @@ class Wheel:
 
     @property
     def file_name(self) -> str:
-        """Name that says to pip what the wheel is for."""
+        """File name of the wheel, from which pip reads its platform."""
         return f"{self.package}-{self.version}-py3-none-{self.tags}.whl"
 
 
@@ -113,7 +113,7 @@ def platform_of(target: str) -> str:
 
 def pack(work: native.Workspace, program: native.Program, folder: Path) -> Path:
     """
-    Build *program* where that is needed, and return its wheel in *folder*, packed anew only when something changed.
+    Build *program* if needed, and return its wheel in *folder*, packed again only after a change.
 
     Raises:
         ToolchainError: Go is missing or too old.
@@ -207,7 +207,7 @@ def _member(name: str, mode: int) -> zipfile.ZipInfo:
 
 
 def _licences(work: native.Workspace, program: native.Program, binaries: Sequence[Path]) -> dict[str, str]:
-    """Return what stands under ``licenses/``: the program's own files, and one of all that is linked into it."""
+    """Return the files under ``licenses/``: the program's own, and one for all modules that it links."""
     modules = linked(work, binaries)
     store = Path(_go(work, "env", "GOMODCACHE").strip())
     own = next(module for module in modules if module.path == program.module)

@@ -48,7 +48,7 @@ def _leads(page: Path, link: str, pages: dict[Path, _Page]) -> bool:
 
 
 def main(site: Path) -> int:
-    """Print what is dead and return 1 if anything is."""
+    """Print dead links and return 1 if there are any."""
     found = dead_links(site.resolve())
     print("\n".join(found) or "Every link inside the site leads somewhere.")
     return int(bool(found))

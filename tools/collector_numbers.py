@@ -1,5 +1,5 @@
 """
-Numbers as expressions of RE2: what the collector takes for a phone, an address, a paper or a card.
+Numbers as expressions of RE2: the collector's rules for phones, addresses, documents and cards.
 
 Made from the number plans of ``whatsself_otel.masking``. None of them matches inside a UUID.
 """
@@ -43,7 +43,7 @@ def bare_numbers() -> str:
 
 
 def addresses() -> Iterator[str]:
-    """WhatsApp's addresses, also percent-encoded; a group's own id, of eighteen digits, is nobody's."""
+    """WhatsApp's addresses, also percent-encoded. A group's own id of eighteen digits is no person's address."""
     at = "(?:@|%(?:25)*40)"
     domains = "|".join(sorted(re.escape(domain) for domain in JID_DOMAINS - {"g.us"}))
     yield rf"(?i)[0-9]{{5,20}}(?:[:._-][0-9]{{1,20}})*{at}(?:{domains})\b"
@@ -72,7 +72,7 @@ def brazilian() -> Iterator[str]:
 
 
 def letterhead() -> str:
-    """The 0xx of old letterheads, which may follow a letter, and whose digits follow one."""
+    """Numbers with the 0xx of old letterheads, which may follow a letter."""
     return rf"0 ?[xX]{{2}} ?\(?{_AREA}\)?( ?[2-8][0-9]{{3}}[ .-]?[0-9]{{4}}|[ .-]?{_MOBILE})\b"
 
 
@@ -81,7 +81,7 @@ _WIDE: Final = r"[ ().\t/_,'|*\\=\[\]\r\n\x{00A0}\x{2011}\x{200B}-\x{200F}\x{202
 
 
 def numbers() -> Iterator[tuple[str, str]]:
-    """Every expression of digits, with what it recognises; what is more precise comes first."""
+    """Every expression of digits with its description, the most precise first."""
     yield "WhatsApp's addresses and mail", ""
     yield from (("", each) for each in addresses())
     yield (

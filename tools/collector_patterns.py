@@ -1,5 +1,5 @@
 """
-The rules of masking as expressions of RE2, which knows no look-around: what the collector masks by.
+The masking rules as expressions of RE2, which has no look-around, for the collector.
 
 Everything here is made from ``whatsself_otel.masking``: its table of names, its fixed words, its number plans. A
 function returns expressions; what they cannot say is a row of docs/masking.md.
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
 TECHNICAL_ELSEWHERE: Final = frozenset({"name", "names", "message", "messages", "input", "prompt", "notify"})
-"""Whole names that other senders give to attributes of their own: there, the detectors read what they hold."""
+"""Whole names that other senders use for their own attributes. There, detectors read the values."""
 _DEPTH: Final = 4
 _LEVELS: Final = 3
 
@@ -39,7 +39,7 @@ _LEVELS: Final = 3
 
 
 def any_of(words: Iterable[str]) -> str:
-    """An alternative of each of *words*, which are expressions."""
+    """An alternative of the expressions *words*."""
     return "|".join(sorted(set(words)))
 
 
@@ -159,7 +159,7 @@ def _last(names: list[str], before: str, behind: str, gap: str, part: str = "[_ 
 
 
 def attribute_names() -> list[str]:
-    """What a blocked name of an attribute matches."""
+    """Expressions that match the blocked names of attributes."""
     alone = snake(name for name in whole(KEY_RULES) if name not in TECHNICAL_ELSEWHERE)
     other = no_word_of(TELEMETRY_NAMESPACES, first="^.", rest="[^.]*")
     dotted = f"(?i:{other}\\.(?:.*\\.)?|http\\.(?:request|response)\\.header\\.)"
@@ -200,12 +200,12 @@ def _container(depth: int) -> str:
 
 
 CONTAINER: Final = _container(_DEPTH - 1)
-"""Brackets and what is in them; deeper ones are not told apart."""
+"""Brackets and their content, to a limited depth."""
 TO_THE_END: Final = r"[\s\S]*"
 _BARE: Final = r"<[^>]*>|[^\s,;}\])\"'\[{(\\]+"
 _GAP: Final = r"(?:\s|\\+[nrt])"
 VALUE: Final = rf"(?:{STRING}(?:{_GAP}+{STRING})*|{CONTAINER}|{_BARE}|{TO_THE_END})"
-"""Whatever stands behind the name; to the end of the text where its own end cannot be found."""
+"""The value after a name, or the rest of the text if the value's end cannot be found."""
 _LINK: Final = rf"{_GAP}*(?::|=>|=){_GAP}*"
 
 
@@ -292,7 +292,7 @@ def in_text() -> Iterator[str]:
 
 
 def fixed_words() -> Iterator[str]:
-    """What a fixed word announces: tokens, errors of drivers, contact cards, pairing strings; each begins with it."""
+    """Expressions that begin with a fixed word: tokens, drivers' errors, contact cards, pairing strings."""
     for literal in literals.LITERALS:
         pattern = re2(literal.pattern.pattern)
         if literal.needles == ("\t",):
@@ -346,7 +346,7 @@ _LOOK: Final = (
     "(?![{:<])",
     r"(?=[\w.~%+-]{0,512}[0-9])",
 )
-"""What is left away: it spares what is masked already, or the middle of another word."""
+"""Look-arounds that are dropped: they only skip masked text or the middle of a word."""
 
 
 def re2(pattern: str) -> str:
@@ -369,7 +369,7 @@ def re2(pattern: str) -> str:
 
 
 def _branches(pattern: str) -> list[str]:
-    """The alternatives of *pattern*, each by itself and with a fixed beginning."""
+    """The alternatives of *pattern*, each with a fixed beginning."""
     return [begun for branch in _alternatives(pattern) for begun in _begun(branch)]
 
 

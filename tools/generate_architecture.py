@@ -27,7 +27,7 @@ _END: Final = "<!-- end of the picture -->"
 
 
 def arrows(imports: Iterable[Import]) -> list[tuple[str, str]]:
-    """Return which folder imports which while the program runs; what lies at the root of the package is left out."""
+    """Return each folder's imports at run time, without modules at the root of the package."""
     folders = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
     pairs = {(_folder(each.module), _folder(each.imported)) for each in imports if each.is_real}
     return sorted((one, other) for one, other in pairs if one != other and {one, other} <= folders)

@@ -1,5 +1,5 @@
 """
-Writes collector/masking.yaml, what the collector masks by, from the rules that the package masks by.
+Write collector/masking.yaml, the collector's masking rules, from the package's rules.
 
     python tools/generate_collector_masking.py            # write
     python tools/generate_collector_masking.py --check    # exit 1 if the file is not what would be written
@@ -33,7 +33,7 @@ KNOWN_KEYS: Final = """
     outcome level event action pool masking.name masking.status masking.trace_state masking.version masking.body
     masking.schema_url masking.event_name masking.severity_text
 """.split()  # noqa: SIM905 - a vocabulary reads as text
-"""Names of which the table says nothing: a look into a table instead of an expression."""
+"""Harmless names, looked up in a table before any expression runs."""
 _HEAD: Final = """\
 # What the collector masks by: given together with the base, which names these processors. Written by
 # tools/generate_collector_masking.py from the rules that the package masks by; do not edit. docs/masking.md says what
@@ -61,8 +61,8 @@ NO_NUMBERS: Final = (
     f"^{_WITH_IDS}(?:[0-9]{_WITH_IDS}){{0,5}}$",
 )
 """
-Texts in which no expression of digits can match: at most five digits that follow no letter, no more than ten that do,
-and nothing that may hide or announce a number; and ids that stay whole, whatever their digits look like.
+Texts in which no expression of digits can match: at most five digits after no letter, at most ten after one, and no
+sign of a hidden number. Also ids that stay whole, whatever their digits are.
 """
 _RUN: Final = "[A-Za-z0-9]{1,16}"
 _SEPARATOR: Final = r"[ \n\r.,;/_?!()\[\]{}*$#%&|+~>^\\\x{C0}-\x{24F}]"
@@ -75,7 +75,7 @@ NO_SIGNS: Final = (
 
 
 def processors() -> dict[str, dict[str, list[tuple[str, str]]]]:
-    """Every processor with its lists of expressions, each with what it is about."""
+    """Every processor with its lists of expressions, each with its description."""
     fixed = list(patterns.fixed_words())
     plain = [each for each in fixed if patterns.is_plain(each)]
     signs = [

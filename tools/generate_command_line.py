@@ -50,12 +50,12 @@ NEEDS: Final = {
     "prove-alerts": PROGRAMS,
     "simulate": PROGRAMS,
 }
-"""What a command needs beyond the installed package; one that is not here needs nothing."""
+"""Extras that a command needs beyond the installed package."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Language:
-    """The page's own words in one language, and how a text of the schema is said in it."""
+    """The page's own words in one language, and the translation of the schema's texts."""
 
     code: str
     file: str

@@ -38,7 +38,7 @@ DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Language:
-    """The page's own words in one language, and how a text of the code is said in it."""
+    """The page's own words in one language, and the translation of the code's texts."""
 
     file: str
     say: Callable[[str], str]

@@ -39,7 +39,7 @@ COLLECTOR_FILES: Final = (
     *("collector/scale/agent.yaml", "collector/scale/gateway.yaml", "collector/vendors/local.yaml"),
     *("kubernetes/collector/k8s-attributes.yaml", "kubernetes/collector/pod.yaml"),
 )
-"""What the ConfigMap holds. Other vendors' files are added to it here."""
+"""Files in the ConfigMap. Users add other vendors' files to it."""
 CHECKSUM: Final = re.compile(r"(?<=whatsself\.dev/collector-files: )\"[^\"]*\"")
 
 
@@ -77,7 +77,7 @@ def checksum(files: dict[str, str]) -> str:
 
 
 def values(name: str) -> str:
-    """Return the values file *name*, which is written by hand, with the checksum of now."""
+    """Return the handwritten values file *name* with the current checksum."""
     text, count = CHECKSUM.subn(f'"{checksum(collector_files())}"', (FOLDER / name).read_text("utf-8"))
     if count != 1:
         raise ValueError(f"kubernetes/{name} needs one line whatsself.dev/collector-files, has {count}.")

@@ -38,15 +38,15 @@ CONVENTIONS: Final = "1.44.0"
 VECTORS_VERSION: Final = 1
 """Version of the form of `registry/vectors/expected`; a change that a reader would notice raises it."""
 RECEIVED_AT_S: Final = 1_796_000_000
-"""When payloads came that give no time of their own."""
+"""Time of arrival for payloads without a time."""
 ATTEMPT: Final = "attempt"
 """The one attribute of the demo's own."""
 _OWN_KEYS: Final = ("provider", "event_id", "contact_ref", "new_contact_ref", "is_live", "is_repeat")
-"""Fields that the file says otherwise, or that each implementation makes with a key of its own."""
+"""Fields that the file states in another way, or that each implementation computes with its own key."""
 _THEIRS: Final = ("http.server.request.duration", "process.uptime")
 """Metrics that OpenTelemetry defines; the registry imports them."""
 _NOT_ATTRIBUTES: Final = ("level", "ts", "msg", "logger", "traceId", "spanId", "err")
-"""Fields of a log line that OTLP has places of its own for."""
+"""Fields of a log line that have their own place in OTLP."""
 _WINDOWS: Final = ("rate_", "cb_fail_rate", "contact_inbound_max", "delivery_success_ratio")
 """Metrics of moving windows: what one payload adds to them depends on the clock."""
 
@@ -83,7 +83,7 @@ def _manifest() -> dict[str, Any]:
 
 
 def _attributes() -> Iterator[dict[str, Any]]:
-    """Yield our attributes, each key once: metrics share keys such as ``reason``, each with values of its own."""
+    """Yield our attributes, each key once: several metrics may use one key with different values."""
     by_key: dict[str, list[AttributeSpec]] = {}
     for spec in METRICS:
         for attribute in spec.attributes:

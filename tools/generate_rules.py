@@ -33,7 +33,7 @@ OWNED = (
     "docs/runbooks",
     "docs/runbooks/pt-BR",
 )
-"""Folders in which nothing else lies: what is not generated any more is removed."""
+"""Folders that hold only generated files; a file that is no longer generated is removed."""
 
 
 def generated(source: Source) -> dict[str, str]:

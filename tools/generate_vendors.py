@@ -93,7 +93,7 @@ como [examples/second_vendor.yaml](../../examples/second_vendor.yaml);
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Language:
-    """The page's own words in one language, and how a text of a header is said in it."""
+    """The page's own words in one language, and the translation of the headers' texts."""
 
     file: str
     say: Callable[[str], str]

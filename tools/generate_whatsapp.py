@@ -305,7 +305,7 @@ def _metric(series: str) -> str:
 
 
 def _short(event: dict[str, Any]) -> str:
-    """Return an event without its reason and code, which the table of codes explains."""
+    """Return an event without its reason and code; the table of codes explains those."""
     kept = ("content", "status", "state", "rating", "action", "outcome")
     words = [event["event"], *(str(event[name]) for name in kept if name in event)]
     return " ".join([*words, *(["history"] if event.get("history") else [])])

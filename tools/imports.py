@@ -45,7 +45,7 @@ def imports_of(package: Path) -> Iterator[Import]:
 
 
 def imports_in(module: str, tree: ast.AST, modules: Collection[str], when: When = "loaded") -> Iterator[Import]:
-    """Yield what *tree*, which is of *module*, imports of *modules*."""
+    """Yield the names of *modules* that the *tree* of *module* imports."""
     for node in ast.iter_child_nodes(tree):
         then: When = when
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and when == "loaded":

@@ -1,4 +1,4 @@
-"""The words of docs/masking.md and of its Portuguese twin, beside what the rules themselves say."""
+"""The texts of docs/masking.md and its Portuguese twin that do not come from the rules."""
 
 from __future__ import annotations
 

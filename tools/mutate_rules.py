@@ -121,7 +121,7 @@ def _times(duration: str, factor: float) -> str:
 
 
 def _zeros(expr: str) -> list[range]:
-    """Return where *expr* multiplies by 0: what stands there decides no value, so a change of it proves nothing."""
+    """Return the parts of *expr* that are multiplied by 0: a change there alters no value and proves nothing."""
     spans = []
     for match in re.finditer(r"(?<![\d.])0 \* ", expr):
         depth, end = 0, match.end()
@@ -189,10 +189,10 @@ def _numbers(expr: str, match: re.Match[str]) -> Iterator[tuple[int, str, str]]:
 
 class Bench:
     """
-    Rules and their tests, from which it takes just what one rule needs.
+    Rules and their tests; it runs only the part that one rule needs.
 
-    A rule's tests are those of which the rule, or one that reads it, decides the outcome; promtool is given these, and
-    of the rules only those that they need. It is the whole of what could notice, at a tenth of the time.
+    A rule's tests are those whose outcome depends on the rule, or on a rule that reads it. promtool gets only these
+    tests and the rules that they need. That finds the same mutants in a tenth of the time.
 
     Args:
         name: Name of a rule file without .yml.
@@ -215,12 +215,12 @@ class Bench:
         ]
 
     def state(self) -> str:
-        """Return a digest of the rules and tests: another one makes what was found out worthless."""
+        """Return a digest of the rules and tests. Results under another digest are worthless."""
         everything = json.dumps([self._groups, self._tests], sort_keys=True, default=str)
         return hashlib.sha256(everything.encode()).hexdigest()[:16]
 
     def survives(self, mutant: Mutant) -> bool | None:
-        """Return whether every test passes all the same; None for a change that is no valid rule."""
+        """Return whether every test passes with the mutant; None if the mutant is no valid rule."""
         with tempfile.TemporaryDirectory() as folder:
             groups = copy.deepcopy(self._groups)
             rule = self._find(groups, mutant)
@@ -298,7 +298,7 @@ class Bench:
 
 class Journal:
     """
-    What was found out already, so that a long run can be ended and gone on with.
+    Results of earlier runs, so that a long run can be interrupted and continued.
 
     Args:
         path: File of a line a mutant; None: nothing is kept.
@@ -313,7 +313,7 @@ class Journal:
         self._known: dict[str, bool | None] = dict(map(json.loads, lines))
 
     def survives(self, mutant: Mutant) -> bool | None:
-        """Return what is known of *mutant*, or find it out and keep it."""
+        """Return the known result for *mutant*, or find it out and keep it."""
         key = f"{self._states[mutant.file]} {mutant.group} {mutant.rule} {mutant} {mutant.value}"
         if key not in self._known:
             self._known[key] = self._benches[mutant.file].survives(mutant)
@@ -354,7 +354,7 @@ def _reads(expr: str, rule: dict[str, Any]) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the mutants and print the score; exit 1 if more than 3 % survive, or one that nobody has argued for."""
+    """Run the mutants and print the score. Exit 1 if more than 3 % survive, or one survives without an argument."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="*", help="names of rule files without .yml; none: all")
     parser.add_argument("--list", action="store_true", help="only say what would be broken")
@@ -381,7 +381,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @dataclass(slots=True)
 class Score:
-    """How many mutants were noticed, and which were not."""
+    """The number of detected mutants, and the survivors."""
 
     valid: dict[str, int]
     """By rule file."""

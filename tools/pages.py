@@ -1,4 +1,4 @@
-"""What the generators of documentation share: a Markdown table, and writing or checking pages."""
+"""Helpers of the documentation's generators: Markdown tables, and writing or checking pages."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ _FOLDER: Final = Path(__file__).resolve().parent / "portuguese"
 
 class Words:
     """
-    One page's catalogue, which knows what was asked of it.
+    One page's catalogue, which notes the texts that were looked up.
 
     Args:
         page: Name of its file. A key has places, ``{}``, for what stays as it is.
@@ -25,7 +25,7 @@ class Words:
         self._asked: set[str] = set()
 
     def __call__(self, text: str) -> str:
-        """Return *text* in Portuguese; what is missing is kept for `check`."""
+        """Return *text* in Portuguese; keep a missing text for `check`."""
         if not text:
             return text
         for key in (text, *sorted((key for key in self._known if "{}" in key), key=len, reverse=True)):

@@ -44,7 +44,7 @@ TESTS: Final = (
     *(f"tests/backends/test_{name}.py" for name in ("late_data", "rejections", "retention")),
 )
 _QUERY: Final = re.compile(r"service_name\s*[=!]|(span|resource)\.[\w….]+\s*[=!<>]|\}\s*\|\s*trace_id")
-"""What tells LogQL and TraceQL from other texts; ``…`` stands for what is filled in."""
+"""Recognises LogQL and TraceQL; ``…`` stands for a placeholder."""
 _HEAD: Final = """# Loki and Tempo, run whole
 
 Written by `tools/prove_stores.py`: every test that asks a store, with Loki and Tempo beside VictoriaLogs and Jaeger.

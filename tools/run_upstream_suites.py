@@ -88,7 +88,7 @@ def reasons(listed: dict[str, list[str]]) -> dict[str, str]:
 def judge(
     upstream: dict[str, str], contrib: dict[str, str], ours: dict[str, str], listed: dict[str, str]
 ) -> dict[str, tuple[str, str]]:
-    """Return for each test a verdict, and where or what it is about."""
+    """Return a verdict for each test, with its place or reason."""
     verdicts: dict[str, tuple[str, str]] = {}
     for test in {**upstream, **ours, **listed}:
         outcome = ours.get(test, "failed: it was not run")

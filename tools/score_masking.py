@@ -1,5 +1,5 @@
 """
-What masking finds and what it damages, by class of record.
+Measure, by class of record, how much masking finds and how much it damages.
 
     python tools/score_masking.py                                  # the records of tests/masking/masking_records.py
     python tools/score_masking.py --cases FILE.jsonl ... --misses  # cases of your own, and what was missed of them

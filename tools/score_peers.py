@@ -96,14 +96,14 @@ PEERS: Final[dict[str, tuple[str, Callable[[], Scrub]]]] = {
 
 
 def scored_peer(name: str) -> dict[str, Any]:
-    """Return what a peer found and left whole."""
+    """Return the score of a peer: personal data found, other data untouched."""
     package, make = PEERS[name]
     scrub = make()
     return _result(f"{package} {version(package)}", recall(scrub, records()), precision(scrub, kept()))
 
 
 def scored_collector() -> dict[str, Any]:
-    """Return what the real collector found and left whole: at every depth, or it does not count."""
+    """Return the score of the real collector; a record counts only if every depth is right."""
     from binaries import run_collector
     from masked_records import seen, through
     from otlp_sink import run_sink
@@ -127,7 +127,7 @@ def _result(name: str, found: Score, untouched: Score) -> dict[str, Any]:
 
 
 def _shares(score: Score) -> dict[str, list[int]]:
-    """By kind, which is what stands before the slash of a class: how many records, and how many did not fail."""
+    """Return for each kind, the part of a class before the slash: all records, and the right ones."""
     total, failed = Counter[str](), Counter[str]()
     for cls in score.total:
         kind = cls.partition("/")[0]
@@ -137,7 +137,7 @@ def _shares(score: Score) -> dict[str, list[int]]:
 
 
 def main() -> int:
-    """Score what is named, and keep the results."""
+    """Score the peers named on the command line, and keep the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="+", choices=["collector", *PEERS])
     results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}

@@ -48,7 +48,7 @@ _OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 
 def options(arguments: dict[str, Any]) -> FastAPIOptions:
-    """Return what an upstream call asks for, as far as there is such a thing with us."""
+    """Return our options for an upstream call, as far as we have an equivalent."""
     tracers = arguments.get("tracer_provider") or trace.get_tracer_provider()
     meters = arguments.get("meter_provider") or metrics.get_meter_provider()
     excluded = arguments.get("excluded_urls")

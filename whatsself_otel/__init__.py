@@ -1,5 +1,5 @@
 """
-OpenTelemetry for WhatsApp automation: one call, one collector, every backend, no phone number leaves the house.
+OpenTelemetry for WhatsApp automation: one call, one collector, every backend, and no phone number leaves.
 
     telemetry = setup_telemetry(app=app, engine=engine)
     with message_context(contact_id=contact.id, message_id=message.id):

@@ -1,5 +1,5 @@
 """
-Every standard variable that no setting of this package reads: who reads it, or what to do instead.
+Judge the standard variables that no setting of this package reads: name their reader, or what to do instead.
 
 `problems` names each that is set and has no effect, and each name that looks misspelled.
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 OWN_PREFIX: Final = "WHATSSELF_OTEL_"
 STANDARD_PREFIX: Final = "OTEL_"
 _NEAR: Final = 0.8
-"""Likeness to a known name from which a name counts as misspelled."""
+"""Similarity to a known name from which a name counts as misspelled."""
 _NEAR_IN_A_FAMILY: Final = 0.93
-"""The same for a name that another package may well read."""
+"""The same for a name that another package may read."""
 _FAMILIES: Final = ("OTEL_PYTHON_", "OTEL_INSTRUMENTATION_")
 FOREIGN_OWN_VARIABLES: Final = ("WHATSSELF_OTEL_CACHE", "WHATSSELF_OTEL_DATA", "WHATSSELF_OTEL_LANG")
 """Variables with our prefix that the command line reads, not the package."""
 _FOREIGN: Final = re.compile(r"OTEL_RESOURCE_ATTRIBUTES_.+|OTEL_PYTHON_\w+_EXCLUDED_URLS")
-"""What OpenTelemetry's operator for Kubernetes and contrib's other instrumentations bring."""
+"""Variables that OpenTelemetry's Kubernetes operator and contrib's other instrumentations read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ CAPTURED: Final = {
     f"http_capture_headers_{what}": f"OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_{what.upper()}"
     for what in ("server_request", "server_response", "sanitize_fields")
 }
-"""The variables of headers that contrib captures, by its own argument for each."""
+"""Variables of captured headers, each with contrib's argument for it."""
 _REQUEST, _RESPONSE, _SANITIZED = CAPTURED.values()
 _CONVENTIONS: Final = frozenset({"http", "http/dup", "database", "database/dup", "gen_ai_latest_experimental"})
 _BY_CONTRIB: Final = "Where it is set, the contrib instrumentation takes the place of ours and reads it."
@@ -188,17 +188,17 @@ OTHERS: Final = (
 
 
 def wants_contrib(environ: Mapping[str, str]) -> bool:
-    """Return whether *environ* asks for what only the contrib instrumentation records."""
+    """Return whether *environ* asks for data that only the contrib instrumentation records."""
     return any(each.meaning == _BY_CONTRIB and is_used(each.name, environ) for each in OTHERS)
 
 
 def own_variables(environ: Mapping[str, str]) -> list[str]:
-    """Return the standard variables in *environ* that the SDK and the API are not to read by themselves."""
+    """Return the standard variables in *environ* that the SDK and the API must not read themselves."""
     return [name for name in environ if name.startswith(STANDARD_PREFIX) and not is_used(name, environ)]
 
 
 def is_used(name: str, environ: Mapping[str, str]) -> bool:
-    """Return whether the variable *name* of `OTHERS` is set, and to something that its reader can use."""
+    """Return whether the variable *name* of `OTHERS` is set to a value that its reader can use."""
     text = environ.get(name, "")
     return bool(text.strip()) and any(each.name == name and each.reads and each.reads(text) for each in OTHERS)
 

@@ -1,8 +1,8 @@
 """
-The SDK and contrib read variables by themselves, when they are imported and later; some values make them raise.
+Hide variables from the SDK and contrib, which read them at import and later, and raise for some values.
 
-An application must start in any environment, and `TelemetryConfig` has read it already: they are shown only those
-variables that nothing else reads, with values that they can use. `TelemetryConfig.problems` names the others.
+An application must start in any environment, and `TelemetryConfig` has read it already. So the SDK and contrib see only
+variables that nothing else reads, with usable values. `TelemetryConfig.problems` names the others.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _READ_AT_IMPORT: Final[Mapping[str, tuple[str, ...]]] = {
     "opentelemetry.propagate": ("OTEL_PROPAGATORS",),
     "opentelemetry.instrumentation.fastapi": ("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", "OTEL_PYTHON_EXCLUDED_URLS"),
 }
-"""What each module reads when it is imported, and raises for."""
+"""Variables that each module reads at import and may raise for."""
 
 
 @contextmanager
@@ -36,13 +36,13 @@ def hidden(names: Iterable[str]) -> Iterator[None]:
 
 @contextmanager
 def hidden_from_the_sdk() -> Iterator[None]:
-    """Hide each standard variable that the SDK is not to read."""
+    """Hide each standard variable that the SDK must not read."""
     with hidden(_environment.own_variables(os.environ)):
         yield
 
 
 def import_safely(name: str) -> Any:
-    """Import the module *name*, which reads variables; if it raises, without them."""
+    """Import the module *name*. If its reading of variables raises, import it again with those variables hidden."""
     try:
         return importlib.import_module(name)
     except Exception:  # noqa: BLE001 - each of them raises something else

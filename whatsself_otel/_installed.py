@@ -1,4 +1,4 @@
-"""What other packages bring under a name, found by their entry points."""
+"""Find objects that other packages provide under a name, by their entry points."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ DETECTORS: Final = "opentelemetry_resource_detector"
 
 
 def is_installed(group: str, name: str) -> bool:
-    """Return whether a package brings *name* in *group*."""
+    """Return whether a package provides *name* in *group*."""
     return bool(entry_points(group=group, name=name))
 
 
 def load(group: str, name: str) -> Any:
-    """Return what *name* stands for in *group*; raises whatever its package raises."""
+    """Load the object *name* in *group*; raises any error of its package."""
     return next(iter(entry_points(group=group, name=name))).load()

@@ -1,9 +1,9 @@
 """
-The only file that touches private names of OpenTelemetry: a rename there may cost a feature, never the telemetry.
+The only file that uses private names of OpenTelemetry. A rename there may cost a feature, never the telemetry.
 
-Each `Part` lists its private names and checks itself once a process. Where it differs from what is known here, the
-public way is taken, and `Part.problem` says what is lost. tests/test_sdk_wall.py keeps every other file off such names,
-and runs the package on copies of OpenTelemetry in which each name is another.
+Each `Part` lists its private names and checks itself once a process. If they behave differently, the public way is used
+and `Part.problem` names the lost feature. tests/test_sdk_wall.py keeps such names out of every other file. It also runs
+the package on copies of OpenTelemetry, each with one private name changed.
 
 The logs packages (``opentelemetry._logs``) have an underscore, but are the documented way to logs and the only one.
 """
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Part:
     """
-    Something that OpenTelemetry has no public way for.
+    A feature for which OpenTelemetry has no public interface.
 
     Args:
         names: The private names it uses.
@@ -68,7 +68,7 @@ class Part:
             return False
 
     def problem(self) -> str | None:
-        """Return what is lost and what to do, or None if nothing is."""
+        """Return which feature is lost and the remedy, or None if the part works."""
         if self.works:
             return None
         return (
@@ -79,7 +79,7 @@ class Part:
 
 @functools.cache
 def _check(part: Part) -> bool:
-    """Check *part*, whatever variables are set: they are for the application's providers. A success is remembered."""
+    """Check *part* with the standard variables hidden: they are the application's. A success is cached."""
     with hidden(name for name in os.environ if name.startswith(STANDARD_PREFIX)):
         works = part.check()
     if not works:
@@ -88,12 +88,12 @@ def _check(part: Part) -> bool:
 
 
 def problems(*parts: Part) -> list[str]:
-    """Return what is lost on the OpenTelemetry that is installed, of *parts* and of those in this file."""
+    """Return a problem for each of *parts*, and each part of this file, that fails on the installed OpenTelemetry."""
     return [problem for part in (GLOBALS, *parts, SERIES, SUPPRESSION) if (problem := part.problem())]
 
 
 def _find(module: str, name: str) -> Any:
-    """Return what *module* calls *name*, None if there is no such thing."""
+    """Return the attribute *name* of *module*, or None if it does not exist."""
     try:
         return getattr(importlib.import_module(module), name, None)
     except ImportError:
@@ -104,7 +104,7 @@ def _find(module: str, name: str) -> Any:
 
 
 class Globals(NamedTuple):
-    """The providers of this process; None: nobody has set one."""
+    """The three global providers of this process; None if one was never set."""
 
     tracer_provider: Any = None
     meter_provider: Any = None
@@ -112,14 +112,14 @@ class Globals(NamedTuple):
 
     @classmethod
     def read(cls) -> Globals:
-        """Return what is set now."""
+        """Return the providers that are set now."""
         if GLOBALS.works:
             return cls(*(getattr(module, name) for module, name, _ in _slots()))
         found = (trace_api.get_tracer_provider(), metrics_api.get_meter_provider(), logs_api.get_logger_provider())
         return cls(*(None if "Proxy" in type(provider).__name__ else provider for provider in found))
 
     def write(self) -> bool:
-        """Set these, whatever was set before; return whether all of them are the process's own now."""
+        """Set these providers over any earlier ones; return whether the process now uses all of them."""
         if GLOBALS.works:
             for (module, name, once), provider in zip(_slots(), self, strict=True):
                 if getattr(module, name) is not provider:
@@ -140,7 +140,7 @@ _ONCE: Final = _find("opentelemetry.util._once", "Once")
 
 
 def _slots() -> Iterable[tuple[Any, str, str]]:
-    """Return where the API keeps each provider, and the name of what lets it be set once."""
+    """Return where the API keeps each provider, and the name of the guard that allows only one set."""
     return (
         (trace_api, "_TRACER_PROVIDER", "_TRACER_PROVIDER_SET_ONCE"),
         (_find("opentelemetry.metrics", "_internal"), "_METER_PROVIDER", "_METER_PROVIDER_SET_ONCE"),
@@ -178,7 +178,7 @@ GLOBALS: Final = Part(
 @functools.cache
 def suppression_keys(kind: str = "") -> tuple[str, ...]:
     """
-    Return the keys of the context that are set where nothing is to be instrumented.
+    Return the context keys that suppress instrumentation.
 
     Args:
         kind: ``http`` for those that concern HTTP alone.
@@ -211,7 +211,7 @@ SWITCH: Final = ("_is_enabled",)
 
 
 def switch_of(tracer: Any) -> Callable[[], bool]:
-    """Return what tells whether *tracer*, the SDK's, makes spans."""
+    """Return a function that says whether the SDK's *tracer* makes spans."""
     switch: Callable[[], bool] = tracer._is_enabled
     return switch
 
@@ -224,7 +224,7 @@ _OVERFLOW_ATTRIBUTES: Final = {OVERFLOW: True}
 
 
 class _BoundedStorage(_STORAGE or object):  # type: ignore[misc]
-    """One reader's series: bounded for synchronous instruments, only the present ones for observed instruments."""
+    """One reader's series: bounded for synchronous instruments, without vanished series for observable ones."""
 
     def __init__(self, config: Any, reader: Any, limit: int, on_overflow: Callable[[str], None]) -> None:
         super().__init__(config, reader._instrument_class_temporality, reader._instrument_class_aggregation)
@@ -232,7 +232,7 @@ class _BoundedStorage(_STORAGE or object):  # type: ignore[misc]
         self.on_overflow = on_overflow
 
     def consume_measurement(self, measurement: Any, should_sample_exemplar: bool = True) -> None:  # noqa: FBT001, FBT002 - the SDK's signature
-        """Aggregate the measurement, under the overflow attribute where its series would be one too many."""
+        """Aggregate the measurement. Beyond the limit, count it under the overflow attribute."""
         for match in self._get_or_init_view_instrument_match(measurement.instrument):
             bounded = measurement
             if len(match._attributes_aggregation) >= self.limit - 1 and _is_new(match, measurement):
@@ -256,7 +256,7 @@ def _is_new(match: Any, measurement: Any) -> bool:
 
 
 def _key(match: Any, attributes: Mapping[str, Any]) -> Any:
-    """Return the key of the series with *attributes*, of which the view may keep only some."""
+    """Return the key of the series with *attributes*; a view may keep only some of them."""
     kept = match._view._attribute_keys
     return _HASH({name: value for name, value in attributes.items() if kept is None or name in kept})
 
@@ -272,7 +272,7 @@ def bound_series(
     provider: Any, limit: int, on_overflow: Callable[[str], None], reader: MetricReader | None = None
 ) -> None:
     """
-    Begin every series of *provider* anew, with a limit for each of its instruments.
+    Restart every series of *provider* empty, with a limit for each instrument.
 
     Args:
         provider: The SDK's.
@@ -297,7 +297,7 @@ def _bound_series(
 
 class FoundSeries:
     """
-    Where a series of a counter or histogram is kept: a measurement goes there without being looked up again.
+    A series of a counter or histogram, found once, so that measurements skip the lookup.
 
     Args:
         instrument: A synchronous instrument of the SDK.
@@ -315,7 +315,7 @@ class FoundSeries:
         self._aggregations: list[Any] = []
 
     def find(self) -> None:
-        """Look the series up, after a measurement made it; one that found no room below the limit is not found."""
+        """Look the series up after a measurement has made it. A series beyond the limit is not found."""
         storages = self._consumer._reader_storages
         if storages is self._storages:
             return
@@ -347,7 +347,7 @@ class FoundSeries:
 
 
 class _Measurement(NamedTuple):
-    """What an aggregation reads of a measurement; the SDK's own cleans the attributes anew each time."""
+    """The fields of a measurement that an aggregation reads. The SDK's own class cleans the attributes each time."""
 
     value: float
     time_unix_nano: int
@@ -357,14 +357,14 @@ class _Measurement(NamedTuple):
 
 
 def find_series(instrument: Any, attributes: dict[str, Any]) -> FoundSeries | None:
-    """Return where the series of *instrument* with *attributes* is kept, None if that cannot be known."""
+    """Return the series of *instrument* with *attributes*, or None if its place cannot be known."""
     if SERIES.works and hasattr(instrument, "_measurement_consumer"):
         return FoundSeries(instrument, attributes)
     return None
 
 
 def renew_metric_locks(provider: Any) -> None:
-    """Give a forked child locks of its own: the parent's threads may have held these, and do not exist here."""
+    """Give a forked child new locks: threads of the parent may have held the old ones, and do not exist here."""
     if SERIES.works:
         _renew_metric_locks(provider)
 
@@ -378,7 +378,7 @@ def _renew_metric_locks(provider: Any) -> None:
 
 
 def _check_series() -> bool:
-    """Record more series than a limit allows, and again after a fork that did not happen."""
+    """Record more series than a limit allows, then again after a simulated fork."""
     reader, overflows, names = InMemoryMetricReader(), list[str](), ["first"]
     provider = MeterProvider([reader], _NO_RESOURCE, AlwaysOffExemplarFilter(), shutdown_on_exit=False)
     _bound_series(provider, 3, overflows.append)
@@ -456,10 +456,11 @@ SERIES: Final = Part(
 
 def use_stable_conventions() -> None:
     """
-    Let contrib instrument by the stable conventions from now on, whatever was instrumented before.
+    Make contrib use the stable conventions from now on, even if it has instrumented something before.
 
-    Contrib has no argument for it: only ``OTEL_SEMCONV_STABILITY_OPT_IN``, read once a process, at whoever instruments
-    first. A value set by the user stands; else contrib's own table is set, which leaves the environment alone.
+    Contrib offers no argument for it. It reads ``OTEL_SEMCONV_STABILITY_OPT_IN`` once a process, at the first
+    instrumentation. A value set by the user stays in force; otherwise this writes to contrib's own table and leaves the
+    environment alone.
     """
     if not CONVENTIONS.works:
         os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
@@ -515,7 +516,7 @@ CONVENTIONS: Final = Part(
 
 
 def engine_tracer() -> Any:
-    """Return contrib's tracer of an engine, to be derived from: it asks ``name_of`` and then calls ``describe``."""
+    """Return a subclass base of contrib's engine tracer: it asks ``name_of`` and then calls ``describe``."""
     from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
 
     class NamingTracer(EngineTracer):
@@ -531,7 +532,7 @@ def engine_tracer() -> Any:
 
 
 def forget_engine(engine: Any) -> None:
-    """Drop contrib's listeners of one engine: contrib itself can only drop those of all engines at once."""
+    """Drop contrib's listeners of one engine. Contrib itself can only drop those of all engines."""
     from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
     from sqlalchemy import event
 

@@ -1,8 +1,8 @@
 """
-How one setting is read: the argument, else the first of its variables that is set, else its default.
+Read one setting: its argument, else the first of its variables that is set, else its default.
 
-A field of a frozen dataclass is made by one of the functions below (`text`, `choice`, `count`, …), and `read` returns
-the values of all fields of such a class, with everything that was wrong. An empty variable counts as unset.
+The functions below (`text`, `choice`, `count`, …) make the fields of a frozen dataclass. `read` returns the values of
+all its fields, with every problem. An empty variable counts as unset.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LONGEST: Final = 120
 
 class PartlyWrongError(ValueError):
     """
-    Raised by a parser for a list of which some items are wrong.
+    Raised by a parser for a list with some wrong items.
 
     Args:
         value: The rest, which counts.
@@ -44,7 +44,7 @@ class PartlyWrongError(ValueError):
 
 def parse_pairs(given: str, holds: Callable[[str, str], bool]) -> dict[str, str]:
     """
-    Return the pairs of ``key=value,key=value``, percent-decoded; leave out those that *holds* does not take.
+    Return the pairs of ``key=value,key=value``, percent-decoded, without those that *holds* refuses.
 
     Source: https://opentelemetry.io/docs/specs/otel/protocol/exporter/#specifying-headers-via-environment-variables
 
@@ -99,11 +99,11 @@ class Setting:
 
     @property
     def has_default(self) -> bool:
-        """Whether the default says something."""
+        """Whether the default has a meaning of its own."""
         return self.default is not None and self.default not in ((), {})
 
     def is_given(self, argument: object) -> bool:
-        """Return whether *argument* says something: None does not where it is the default."""
+        """Return whether *argument* was given. None counts as not given if it is the default."""
         return argument is not UNSET and not (argument is None and self.default is None)
 
     def holds(self, value: object) -> bool:
@@ -120,7 +120,7 @@ class Setting:
         return "(hidden)" if self.secret else show(value)
 
     def settle(self, value: Any) -> Any:
-        """Return *value* as its field is annotated: a path for text, and a copy of what a caller may still change."""
+        """Return *value* in the type of its field: text becomes a path, and a mutable value is copied."""
         if self.parse is Path and isinstance(value, str):
             return Path(value)
         if isinstance(value, list):
@@ -134,13 +134,13 @@ class Reading:
 
     values: dict[str, Any] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
-    """What each field was taken from: its own name for an argument, or a variable; without a default."""
+    """The source of each field: its own name for an argument, or a variable. Defaults have no entry."""
     wrong_arguments: dict[str, str] = field(default_factory=dict)
-    """One sentence for each field."""
+    """The problems, one sentence for each field."""
     wrong_variables: list[str] = field(default_factory=list)
 
     def take(self, name: str, setting: Setting, argument: Any, environ: Mapping[str, str], prefix: str) -> None:
-        """Decide the value of the field *name*."""
+        """Decide the value of the field *name* from *argument* or *environ*."""
         given = setting.is_given(argument)
         if given and not setting.holds(argument):
             self.wrong_arguments[name] = f"{name} {setting.rule}, got {setting.show_wrong(argument)}."
@@ -156,7 +156,7 @@ class Reading:
         self.values[name] = setting.settle(found)
 
     def take_group(self, name: str, kind: type, argument: Any, environ: Mapping[str, str], prefix: str) -> None:
-        """Decide the values of the field *name*, which is a group of settings."""
+        """Decide the values of the field *name*, which holds a group of settings."""
         if argument is not UNSET and not isinstance(argument, kind):
             self.wrong_arguments[name] = f"{name} must be {_a(kind.__name__)}, got {type(argument).__name__}."
             argument = UNSET
@@ -165,7 +165,7 @@ class Reading:
         self.values[name] = kind(**inner.values)
 
     def report(self, name: str, problem: str) -> None:
-        """Keep a *problem* of the field *name* that its own rule does not see: a sentence without its subject."""
+        """Keep a *problem* that the field's own rule does not find; a sentence without its subject."""
         source = self.sources.get(name, name)
         if source == name:
             self.wrong_arguments[name] = f"{name} {problem}"
@@ -173,7 +173,7 @@ class Reading:
             self.wrong_variables.append(told)
 
     def _from_environment(self, setting: Setting, environ: Mapping[str, str], prefix: str) -> tuple[str, Any]:
-        """Return the first variable that is set and right, and its value."""
+        """Return the first variable with a valid value, and the value."""
         for suffix in setting.variables:
             variable = prefix + suffix
             text = environ.get(variable, "")
@@ -239,7 +239,7 @@ def arguments_of(group: Any) -> dict[str, Any]:
 
 
 def set_fields(group: Any, values: Mapping[str, Any]) -> None:
-    """Set *values* on *group*, which is frozen; for its ``__post_init__``."""
+    """Set *values* on the frozen dataclass *group*; for use in its ``__post_init__``."""
     for name, value in values.items():
         object.__setattr__(group, name, value)
 
@@ -260,7 +260,7 @@ class Row:
     setting: Setting
 
     def value(self, config: Any) -> Any:
-        """Return what it is in *config*."""
+        """Return the value of this setting in *config*."""
         for name in self.path:
             config = getattr(config, name)
         return config
@@ -277,7 +277,7 @@ def rows(kind: type, prefix: str = "", path: tuple[str, ...] = ()) -> Iterator[R
 
 
 def in_order(kind: type, problems: Mapping[str, str]) -> list[str]:
-    """Return *problems*, by field, in the order of the fields of *kind*; what is no field comes last."""
+    """Return *problems* in the order of the fields of *kind*; problems of other names come last."""
     names = [each.name for each in dataclasses.fields(kind)]
     return [problems[name] for name in sorted(problems, key=lambda name: [*names, name].index(name))]
 

@@ -1,4 +1,4 @@
-"""Every name this package puts on the wire: the single source of metrics, attributes, buckets and log fields."""
+"""Every name that this package puts on the wire: the single source of metrics, attributes, buckets and log fields."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ FLOW_ID: Final = "flowId"
 STEP_KEY: Final = "stepKey"
 ROUTE: Final = "route"
 SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.33.0"
-"""The first version of the conventions in which every name is stable that our spans and metrics have of them."""
+"""The first version of the conventions with stable names for all attributes of our spans and metrics."""
 SESSION: Final = "session"
 EVENT: Final = "event"
 
 OTHER: Final = "other"
-"""What a value outside its closed set becomes; each occurrence is counted in ``telemetry.errors``."""
+"""The value that replaces one outside its closed set; ``telemetry.errors`` counts each replacement."""
 
 OVERFLOW: Final = "otel.metric.overflow"
-"""Attribute of the one series that takes what exceeds a cardinality limit (OpenTelemetry metrics SDK specification)."""
+"""Attribute of the series for measurements beyond a cardinality limit (OpenTelemetry metrics SDK specification)."""
 
 
 class Kind(StrEnum):
@@ -45,7 +45,7 @@ class Pii(StrEnum):
 
 
 class Aggregation(StrEnum):
-    """The one right way to bring several workers' series together."""
+    """The one right aggregation of a metric's series across workers."""
 
     SUM = "sum"
     MAX = "max"
@@ -75,13 +75,13 @@ class AttributeSpec:
     name: str
     description: Text
     values: tuple[str, ...] = ()
-    """The closed set, ``other`` included; empty for an open one, which the cardinality limit bounds."""
+    """The allowed values, ``other`` included. Empty if any value is allowed; then the cardinality limit bounds them."""
     pii: Pii = Pii.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricSpec:
-    """One metric: its OpenTelemetry name and all that follows from it."""
+    """One metric: its OpenTelemetry name and everything derived from it."""
 
     name: str
     kind: Kind

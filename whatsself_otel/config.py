@@ -1,5 +1,5 @@
 """
-Configuration: the settings of this package and what they mean; `_settings` has how one of them is read.
+The settings of this package and their meaning. `_settings` reads one setting.
 
 Wrong arguments raise one `ConfigError` with every problem. A wrong environment never stops the application: its
 problems are kept in `TelemetryConfig.problems`, the defaults apply, and `setup_telemetry` says so loudly.
@@ -180,7 +180,7 @@ def _limit(variable: str) -> Any:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtlpConfig:
     """
-    How one signal is sent, where that differs; what is None is as `TelemetryConfig` has it for all signals.
+    Export settings for one signal. A field that is None follows `TelemetryConfig`.
 
     Its variables are those of `TelemetryConfig` with the signal in their name: ``OTEL_EXPORTER_OTLP_LOGS_TIMEOUT``.
 
@@ -191,7 +191,7 @@ class OtlpConfig:
     protocol: str | None = _protocol(None, "PROTOCOL")
     """OTLP transport: http/protobuf or grpc."""
     insecure: bool | None = _standard_switch(None, "INSECURE")
-    """gRPC without TLS where the endpoint has no scheme."""
+    """Use gRPC without TLS if the endpoint has no scheme."""
     headers: Mapping[str, str] | None = _headers(None, "HEADERS")
     """Headers of every export, in place of the general ones."""
     certificate_file: Path | None = file("CERTIFICATE")
@@ -212,7 +212,7 @@ class OtlpConfig:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsConfig:
     """
-    How much one span or log record may hold. Values are cut after masking; what is too many is counted as dropped.
+    Limits on the content of one span or log record. Text is cut after masking; excess items are counted as dropped.
 
     Raises:
         ConfigError: If any argument breaks its rule; it lists all of them.
@@ -243,21 +243,21 @@ class LimitsConfig:
         _settings.check_arguments(self)
 
     def count(self, own: int | None) -> int:
-        """Return the limit of a count that has *own*, or none of its own."""
+        """Return the limit for a count: *own* if set, else the general limit."""
         return next(limit for limit in (own, self.attributes, 128) if limit is not None)
 
     def length(self, own: int | None) -> int | None:
-        """Return the limit of a length that has *own*, or none of its own; None: no limit."""
+        """Return the limit for a length: *own* if set, else the general limit; None means no limit."""
         return self.attribute_length if own is None else own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetryConfig:
     """
-    Everything `setup_telemetry` may be told.
+    All settings of `setup_telemetry`.
 
-    Each field takes, in this order, the argument, its environment variables (the first that is set), its default. What
-    an operator closes by a variable, no argument opens: there the stricter of both counts.
+    Each field takes its argument, else the first of its environment variables that is set, else its default. An
+    argument cannot open what an operator has closed by a variable: there, the stricter value applies.
 
     Raises:
         ConfigError: If any argument breaks its rule; it lists all of them.
@@ -288,7 +288,7 @@ class TelemetryConfig:
         check=lambda value: isinstance(value, Mapping) and all(_is_attribute(*pair) for pair in value.items()),
         is_shown=False,
     )
-    """More that is true of everything this process sends."""
+    """Further resource attributes, on everything that this process sends."""
     enabled: bool = setting(
         True,
         "OTEL_SDK_DISABLED",
@@ -301,17 +301,17 @@ class TelemetryConfig:
     """False, or ``OTEL_SDK_DISABLED=true``: nothing is recorded, nothing is patched, every call is a no-op."""
 
     endpoint: str | None = _endpoint("OTEL_EXPORTER_OTLP_ENDPOINT")
-    """Base URL of the collector; default http://localhost:4318, or :4317 with gRPC, which takes host:port too."""
+    """Base URL of the collector. Default: http://localhost:4318, or :4317 with gRPC. gRPC also takes host:port."""
     traces_endpoint: str | None = _endpoint("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-    """Whole URL for traces alone, path included."""
+    """Whole URL for traces only, with its path."""
     metrics_endpoint: str | None = _endpoint("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
-    """Whole URL for metrics alone, path included."""
+    """Whole URL for metrics only, with its path."""
     logs_endpoint: str | None = _endpoint("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT")
-    """Whole URL for logs alone, path included."""
+    """Whole URL for logs only, with its path."""
     protocol: str = _protocol("http/protobuf", "OTEL_EXPORTER_OTLP_PROTOCOL")
     """OTLP transport; http/protobuf behind servers that fork their workers."""
     insecure: bool = _standard_switch(False, "OTEL_EXPORTER_OTLP_INSECURE")
-    """gRPC without TLS where the endpoint has no scheme; a scheme says it by itself."""
+    """Use gRPC without TLS if the endpoint has no scheme. A scheme in the endpoint decides this by itself."""
     headers: Mapping[str, str] = _headers({}, "OTEL_EXPORTER_OTLP_HEADERS")
     """Headers of every export, for example a bearer token; hidden from ``repr``."""
     bearer_token_file: Path | None = file("WHATSSELF_OTEL_BEARER_TOKEN_FILE")
@@ -327,11 +327,11 @@ class TelemetryConfig:
     export_timeout_s: float = timeout(10.0, 600, "OTEL_EXPORTER_OTLP_TIMEOUT")
     """Seconds for one export."""
     traces_otlp: OtlpConfig = group(OtlpConfig, "OTEL_EXPORTER_OTLP_TRACES_")
-    """How traces are sent, where that differs from the fields above."""
+    """Export settings for traces that differ from the fields above."""
     metrics_otlp: OtlpConfig = group(OtlpConfig, "OTEL_EXPORTER_OTLP_METRICS_")
-    """How metrics are sent, where that differs from the fields above."""
+    """Export settings for metrics that differ from the fields above."""
     logs_otlp: OtlpConfig = group(OtlpConfig, "OTEL_EXPORTER_OTLP_LOGS_")
-    """How logs are sent, where that differs from the fields above."""
+    """Export settings for logs that differ from the fields above."""
     traces_exporter: str = _exporter("OTEL_TRACES_EXPORTER")
     """Where spans go: otlp, console or none."""
     metrics_exporter: str = _exporter("OTEL_METRICS_EXPORTER", " (for /metrics set WHATSSELF_OTEL_PROMETHEUS=true)")
@@ -344,7 +344,7 @@ class TelemetryConfig:
     metric_export_timeout_s: float = timeout(30.0, 600, "OTEL_METRIC_EXPORT_TIMEOUT")
     """Seconds for one metric export; `export_timeout_s` counts if it is less."""
     metric_temporality: str = choice("cumulative", TEMPORALITIES, "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE")
-    """Whether counters and histograms are sent as totals or as what was added; Prometheus needs totals."""
+    """Whether counters and histograms are sent as totals or as increments; Prometheus needs totals."""
     histogram_aggregation: str = choice(
         "explicit_bucket_histogram", HISTOGRAMS, "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"
     )
@@ -362,27 +362,27 @@ class TelemetryConfig:
     traces_sampler_arg: str | None = text(None, "OTEL_TRACES_SAMPLER_ARG")
     """Argument of `traces_sampler`: for the ratio samplers the share of traces, 0 to 1, default 1."""
     limits: LimitsConfig = group(LimitsConfig, "OTEL_")
-    """How much one span or log record may hold."""
+    """Limits on the content of one span or log record."""
     span_delay_s: float = milliseconds(2.0, 60, "OTEL_BSP_SCHEDULE_DELAY", with_zero=True)
-    """Seconds a span waits at most for its batch."""
+    """Longest wait of a span for its batch, in seconds."""
     span_export_timeout_s: float = timeout(30.0, 600, "OTEL_BSP_EXPORT_TIMEOUT")
     """Seconds for one export of spans; `export_timeout_s` counts if it is less."""
     span_queue_size: int = count(8192, 1, MAX_INTEGER, "OTEL_BSP_MAX_QUEUE_SIZE")
-    """Spans held while the collector is away, and no more than 64 MiB; the oldest go first."""
+    """Spans kept while the collector is away, at most 64 MiB; the oldest are dropped first."""
     span_batch_size: int = count(512, 1, MAX_INTEGER, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE")
     """Spans in one export; at most `span_queue_size`."""
     log_delay_s: float = milliseconds(1.0, 60, "OTEL_BLRP_SCHEDULE_DELAY", with_zero=True)
-    """Seconds a log record waits at most for its batch."""
+    """Longest wait of a log record for its batch, in seconds."""
     log_export_timeout_s: float = timeout(30.0, 600, "OTEL_BLRP_EXPORT_TIMEOUT")
     """Seconds for one export of log records; `export_timeout_s` counts if it is less."""
     log_queue_size: int = count(8192, 1, MAX_INTEGER, "OTEL_BLRP_MAX_QUEUE_SIZE")
-    """Log records held while the collector is away, and no more than 64 MiB; the oldest go first."""
+    """Log records kept while the collector is away, at most 64 MiB; the oldest are dropped first."""
     log_batch_size: int = count(512, 1, MAX_INTEGER, "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE")
     """Log records in one export; at most `log_queue_size`."""
     queue_max_age_s: float = _settings.seconds(3600.0, 86_400, "WHATSSELF_OTEL_QUEUE_MAX_AGE_S")
-    """Seconds a span or log record is tried again while the collector is away; older ones are dropped and counted."""
+    """Seconds for which a span or log record is retried while the collector is away; then it is dropped and counted."""
     shutdown_timeout_s: float = _settings.seconds(4.0, 60, "WHATSSELF_OTEL_SHUTDOWN_TIMEOUT_S")
-    """Seconds that shutdown, with its last exports, may take in all; half of it when the collector takes nothing."""
+    """Seconds for a whole shutdown with its last exports; half of it if the collector takes nothing."""
 
     log_level: str = choice("info", LOG_LEVELS, "WHATSSELF_OTEL_LOG_LEVEL")
     """Lowest level that is written and exported."""
@@ -393,7 +393,7 @@ class TelemetryConfig:
         rule=f"must be one of {', '.join(LOG_LEVELS)}",
         check=lambda value: value in LOG_LEVELS,
     )
-    """Lowest level of what OpenTelemetry and this package say of themselves; it is written, never exported."""
+    """Lowest level of OpenTelemetry's and this package's own messages, which are written but never exported."""
     log_format: str = choice("auto", LOG_FORMATS, "WHATSSELF_OTEL_LOG_FORMAT")
     """auto is pretty on a terminal and JSON elsewhere."""
     log_to_stdout: bool = switch(True, "WHATSSELF_OTEL_LOG_TO_STDOUT", stricter=operator.and_)
@@ -416,9 +416,9 @@ class TelemetryConfig:
         "OTEL_PYTHON_FASTAPI_EXCLUDED_URLS",
         "OTEL_PYTHON_EXCLUDED_URLS",
     )
-    """More requests without spans and duration metrics: those whose URL one of these is found in."""
+    """Regular expressions; a request with a match in its URL has no span and no duration metric."""
     instrumentation: str = choice("own", INSTRUMENTATIONS, "WHATSSELF_OTEL_INSTRUMENTATION")
-    """Whose code observes FastAPI and SQLAlchemy: own is this package, contrib OpenTelemetry's."""
+    """Instrumentation of FastAPI and SQLAlchemy: own is this package's, contrib is OpenTelemetry's."""
     return_trace_id: bool = switch(True, "WHATSSELF_OTEL_RETURN_TRACE_ID", stricter=operator.and_)
     """Answer with ``traceresponse`` and ``Server-Timing`` headers that name the trace."""
 
@@ -431,7 +431,7 @@ class TelemetryConfig:
         lower=True,
         stricter=_unless_none,
     )
-    """What crosses to other hosts and from them; baggage carries what a stranger sent, so it has to be asked for."""
+    """Context formats exchanged with other hosts. Baggage carries data from strangers, so it is off by default."""
     trace_context_hosts: tuple[str, ...] = items(
         ("*",),
         "must be host names, .domain for all hosts below it, * for all, none for none, separated by commas",
@@ -441,7 +441,7 @@ class TelemetryConfig:
         closes=True,
         stricter=_allow_both,
     )
-    """Hosts whose requests carry the trace context; ``("api.example.com", ".internal")`` tells nobody else."""
+    """Hosts that receive the trace context; ``("api.example.com", ".internal")`` excludes all others."""
     mask_last: int = count(4, 0, 4, "WHATSSELF_OTEL_MASK_LAST", stricter=min)
     """Last digits of a phone that stay readable; 0 hides all."""
     regions: tuple[str, ...] = items(
@@ -453,11 +453,11 @@ class TelemetryConfig:
     )
     """Countries whose numbers are masked without their calling code too; Brazil's always are."""
     pseudonym_key_file: Path | None = file("WHATSSELF_OTEL_PSEUDONYM_KEY_FILE")
-    """Key for pseudonyms of contact ids that are phone numbers; without it they are masked."""
+    """File with the key for pseudonyms of contact ids that are phones; without it they are masked."""
     masking: MaskingConfig | None = None
-    """Rules beyond the two above: of its `mask_last` and ours the smaller counts, and its key file if it has one."""
+    """Further masking rules. Of both `mask_last` the smaller counts, and its own key file takes precedence."""
     metrics: MetricsConfig = dataclasses.field(default_factory=MetricsConfig)
-    """What the metrics keep, and how much of it: deadline of the first response, windows, caps."""
+    """Settings of the metrics: the deadline of a first response, windows and limits."""
 
     business_hours: str | None = text(None, "BUSINESS_HOURS")
     """
@@ -471,11 +471,11 @@ class TelemetryConfig:
     """Days without business hours: ``2026-12-25,2027-01-01``."""
 
     whatsapp: WhatsAppConfig = group(WhatsAppConfig, "WHATSSELF_OTEL_WHATSAPP_")
-    """How providers' webhooks are read: their secrets, their limits, names of sessions."""
+    """Settings for providers' webhooks: secrets, sizes and session names."""
 
     environ: InitVar[Mapping[str, str] | None] = None
     problems: tuple[str, ...] = dataclasses.field(default=(), init=False)
-    """What was wrong with the environment, with remedies."""
+    """Problems in the environment, each with its remedy."""
 
     def __post_init__(self, environ: Mapping[str, str] | None) -> None:
         variables = os.environ if environ is None else environ
@@ -514,7 +514,7 @@ class TelemetryConfig:
             object.__setattr__(self, "bearer_token_file", None)
 
     def opening_hours(self) -> BusinessHours | None:
-        """Return the business hours; None: always open."""
+        """Return the business hours, or None if the business is always open."""
         return BusinessHours.parse(self.business_hours, self.time_zone, self.holidays) if self.business_hours else None
 
     def _check_endpoint(self, signal: str, reading: Reading) -> None:
@@ -549,7 +549,7 @@ class TelemetryConfig:
         object.__setattr__(self, "traces_sampler_arg", None)
 
     def _open_target(self) -> str:
-        """Return where a token would go unencrypted, or nothing."""
+        """Return an endpoint that would receive a token unencrypted, or an empty text."""
         if self.bearer_token_file is None:
             return ""
         targets = [urlsplit(self.target(signal)) for signal in SIGNALS]
@@ -557,7 +557,7 @@ class TelemetryConfig:
         return next(is_open, "")
 
     def _settle_masking(self, reading: Reading) -> None:
-        """Make one `masking` of it and the two fields beside it; where both say something, the stricter counts."""
+        """Combine `masking` with its two neighbouring fields; the stricter value applies."""
         given = MaskingConfig() if self.masking is None else self.masking
         if not isinstance(given, MaskingConfig):
             reading.wrong_arguments["masking"] = f"masking must be a MaskingConfig, got {type(given).__name__}."
@@ -581,16 +581,16 @@ class TelemetryConfig:
         return self.masking if self.masking is not None else MaskingConfig()
 
     def exporter(self, signal: str) -> str:
-        """Return where *signal* (traces, metrics, logs) goes: otlp, console or none."""
+        """Return the exporter of *signal* (traces, metrics, logs): otlp, console or none."""
         return str(getattr(self, f"{signal}_exporter"))
 
     def otlp(self, signal: str) -> OtlpConfig:
-        """Return how *signal* is sent: by its own settings, and by the general ones where it has none."""
+        """Return the export settings of *signal*: its own, else the general ones."""
         own = _settings.arguments_of(getattr(self, f"{signal}_otlp"))
         return OtlpConfig(**{name: getattr(self, name) if value is None else value for name, value in own.items()})
 
     def batch_timeout_s(self, signal: str) -> float:
-        """Return the seconds that whoever collects *signal* gives an export."""
+        """Return the seconds that the collecting side of *signal* allows for an export."""
         kind = {"traces": "span", "logs": "log", "metrics": "metric"}[signal]
         return float(getattr(self, f"{kind}_export_timeout_s"))
 
@@ -606,12 +606,12 @@ class TelemetryConfig:
         return headers
 
     def target(self, signal: str) -> str:
-        """Return the URL that *signal* is sent to, with its path for HTTP and without credentials."""
+        """Return the URL that receives *signal*, with its path for HTTP and without credentials."""
         endpoint = self._endpoint(signal)
         return f"http://localhost:4318/v1/{signal}" if endpoint is None else endpoint.url
 
     def _endpoint(self, signal: str) -> Endpoint | None:
-        """Return where *signal* is sent; None if its endpoint is none for HTTP."""
+        """Return the endpoint of *signal*, or None if HTTP cannot use it."""
         own: str | None = getattr(self, f"{signal}_endpoint")
         otlp = self.otlp(signal)
         if otlp.protocol == "grpc":
@@ -647,7 +647,7 @@ def _is_environment(value: object) -> bool:
 
 
 def _attribute_variables(argument: object, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return each resource attribute as a variable of its own: the fields that it may stand in for read it."""
+    """Return each resource attribute as a variable, for the fields that may take their value from it."""
     try:
         pairs = parse_pairs(environ.get("OTEL_RESOURCE_ATTRIBUTES", ""), _is_attribute)
     except PartlyWrongError as error:

@@ -36,19 +36,19 @@ if TYPE_CHECKING:
     from whatsself_otel.masking import Masker
 
 CORRELATION_KEYS: Final = (REQUEST_ID, CONTACT_ID, MESSAGE_ID, TRIGGER_ID, FLOW_ID, STEP_KEY, SESSION)
-"""Wire names that a context may bind, in the order in which they are shown."""
+"""Wire names that a context may bind, in display order."""
 
 MAX_ID_LENGTH: Final = 256
 """Longest id kept; the rest is cut. A cuid has 25 characters, a serialised WhatsApp message id about 60."""
 
 EXPORTING: Final = otel_context.create_key("whatsself-exporting")
-"""Set in the threads that send: a record made there would be sent too, make another, and so on."""
+"""Marks the threads that send. A record made there would be sent too, make another, and so on."""
 
 _ATTRIBUTES: Final = otel_context.create_key("whatsself-attributes")
 _REQUEST: Final = otel_context.create_key("whatsself-request")
 _WAIT: Final = otel_context.create_key("whatsself-wait")
 WAITING_SINCE: Final = "waitingSince"
-"""Where a carrier holds a wait for a reply."""
+"""Key of a carrier under which it holds a wait for a reply."""
 _F = TypeVar("_F", bound=Callable[..., object])
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
@@ -118,7 +118,7 @@ class IdBlock:
         self._attached.append(Attached(context))
 
     def __exit__(self, *error: object) -> None:
-        """Restore what was bound around the block."""
+        """Restore the ids that were bound before the block."""
         self._attached.pop().detach()
 
     def __call__(self, function: _F) -> _F:
@@ -235,12 +235,12 @@ def _resumed(bound: Mapping[str, str], carrier: Mapping[str, str]) -> Context:
 
 
 def resumed_wait() -> tuple[str, str] | None:
-    """Return the contact whose wait was resumed around here, and the wait's name."""
+    """Return the contact whose wait was resumed here, and the wait's name."""
     return cast("tuple[str, str] | None", otel_context.get_value(_WAIT))
 
 
 def wait_name(contact_id: str, wait: str) -> str:
-    """Return the name of a wait in the process that resumes it: contacts that are masked alike have each their own."""
+    """Return the name of a wait in the process that resumes it, unique even for contacts with equal masks."""
     return f"{contact_id} {wait}" if "*" in contact_id or contact_id.startswith("[masked") else contact_id
 
 

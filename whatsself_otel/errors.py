@@ -1,5 +1,5 @@
 """
-What this package raises.
+Exceptions of this package.
 
     WhatsSelfOtelError
     └── ConfigError (also a ValueError)
@@ -21,7 +21,7 @@ class WhatsSelfOtelError(Exception):
 
 class ConfigError(WhatsSelfOtelError, ValueError):
     """
-    Wrong arguments at start-up, all problems at once.
+    Wrong arguments at start-up, with all problems at once.
 
     Args:
         problems: One sentence each: the rule, the value received (masked), the remedy.

@@ -1,4 +1,4 @@
-"""How the telemetry of a process fares, as an object and as an answer to a request."""
+"""The health of a process's telemetry, as an object and as an answer to a request."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PACKAGES: Final = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """
-    How the telemetry of this process fares.
+    The health of this process's telemetry.
 
     Args:
         ok: False when anything below is wrong: the configuration, a version, an export.
@@ -51,7 +51,7 @@ class Health:
 
 
 def installed_versions() -> dict[str, str | None]:
-    """Return the versions of Python and of the packages whose versions decide what works."""
+    """Return the versions of Python and of the packages that matter for this one."""
     return {"python": platform.python_version()} | {package: _version(package) for package in _PACKAGES}
 
 
@@ -63,7 +63,7 @@ def _version(package: str) -> str | None:
 
 
 def show_configuration(config: TelemetryConfig, masker: Masker) -> dict[str, Any]:
-    """Return every setting of *config* as text that may be shown: URLs without credentials, headers by name only."""
+    """Return every setting of *config* as harmless text: URLs without credentials, headers by name only."""
     shown: dict[str, Any] = {}
     for row in rows(type(config)):
         name, value = ".".join(row.path), row.value(config)
@@ -82,10 +82,10 @@ def _text(value: object) -> object:
 
 class HealthApp:
     """
-    An ASGI application that answers with the health as JSON: 200 when all is well, 503 when not.
+    An ASGI application that answers with the health as JSON: 200 if well, 503 if not.
 
-    It is for operators: keep it off the internet, and do not let a load balancer end an application by it, for an
-    application works without telemetry.
+    It is for operators. Keep it off the internet, and let no load balancer restart an application by it: an application
+    works without telemetry.
 
     Args:
         health: What to ask.

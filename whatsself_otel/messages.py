@@ -1,4 +1,4 @@
-"""What this package says in its own name, through the application's logging, whose handlers may raise."""
+"""Log messages of this package, through the application's logging, whose handlers may raise."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, Final
 
 @dataclass(slots=True)
 class LostMessages:
-    """The messages of this process that a handler refused, for `Telemetry.health`."""
+    """Messages of this process that a handler refused, for `Telemetry.health`."""
 
     count: int = 0
     error: str = ""
 
     def problem(self, before: int) -> str | None:
-        """Return what is wrong if more messages than *before* were lost."""
+        """Return a problem if more messages than *before* were lost, else None."""
         if self.count == before:
             return None
         return (
@@ -31,8 +31,8 @@ class OwnLogger(logging.LoggerAdapter[logging.Logger]):
     """
     A logger that never raises.
 
-    `logging` lets an error out that `Handler.emit` raises: it would reach the application's call of ours, or end the
-    thread that exports.
+    `logging` passes on an error that `Handler.emit` raises. It would reach the application's call, or end the exporting
+    thread.
 
     Args:
         name: Name of the logger.

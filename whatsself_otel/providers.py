@@ -1,4 +1,4 @@
-"""The three providers and what sends for them, built together, flushed together, ended together."""
+"""Build, flush and end the three providers and their exporters together."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ _OTHER_PROVIDER: Final = tuple(
     "Remove the other set-up (opentelemetry-instrument, a second package) or call it after this one."
     for kind, items in (("tracer", "spans"), ("meter", "metrics"), ("logger", "logs"))
 )
-"""What to say of each global provider that another library has set."""
+"""Message for each global provider that another library has set."""
 _SDK_PROVIDERS: Final = (TracerProvider, MeterProvider, LoggerProvider)
 
 
@@ -154,7 +154,7 @@ class Providers:
         )
 
     def flush(self, timeout_s: float) -> bool:
-        """Send what is queued within *timeout_s* for all signals together; return whether all of it left."""
+        """Send all queued items within *timeout_s* for all signals together; return whether all of them left."""
         limit = Deadline(timeout_s)
         metrics_done: list[bool] = []
         flusher = threading.Thread(target=self._flush_metrics, args=(timeout_s, metrics_done), daemon=True)
@@ -181,7 +181,7 @@ class Providers:
         return all(drained) and not (started and ender.is_alive())
 
     def hand_over(self, outbox: Outbox) -> None:
-        """Give what this process records to its worker, by *outbox*, instead of sending it."""
+        """Give this process's telemetry to its worker by *outbox*, instead of sending it."""
         self._outbox = outbox
         for signal, queue in self._encoded.items():
             _divert(queue, signal, outbox)
@@ -189,13 +189,13 @@ class Providers:
             self._metric_exporter.is_silent = lambda: outbox.is_of_this_process
 
     def take_in(self, signal: str, items: list[EncodedItem]) -> None:
-        """Queue what a child of this process has encoded, as this process's own."""
+        """Queue the encoded items of a child process as this process's own."""
         queue, resource = self._encoded[signal], self._encoder.resource(self.tracer_provider.resource)
         for _, scope, item in items:
             queue.take_in(*size_of_encoded((resource, scope, item)))
 
     def status(self) -> dict[str, dict[str, Any]]:
-        """Return what became of each signal's items, for `Telemetry.health`."""
+        """Return the fate of each signal's items, for `Telemetry.health`."""
         signals: dict[str, dict[str, Any]] = {}
         if self._spans is not None:
             signals["traces"] = _describe(self._spans.counts) | _fill(self._spans)
@@ -206,7 +206,7 @@ class Providers:
         return signals
 
     def obstacles(self) -> Iterator[Obstacle]:
-        """Yield why a signal does not leave."""
+        """Yield each reason why a signal does not leave."""
         yield from obstacles.of_configuration(self._config)
         yield from obstacles.of_sampler(self.tracer_provider.sampler)
         if self._globals is not None:
@@ -234,7 +234,7 @@ class Providers:
 
     def install_globals(self) -> list[str]:
         """
-        Make these providers the process's own, except where the SDK's of another is installed: a problem for each.
+        Make these the global providers, except over another library's SDK provider; return a problem for each of those.
 
         The API lets a global be set once. `restore_globals` gives back what was found; what is replaced is named.
         """
@@ -252,7 +252,7 @@ class Providers:
         return problems if is_done else [*problems, _sdk.GLOBALS.problem() or ""]
 
     def restore_globals(self) -> None:
-        """Give back the global providers that were there before, unless somebody has set others since."""
+        """Restore the earlier global providers, unless other code has set others since."""
         if not _sdk.GLOBALS.works:
             return
         now = _sdk.Globals.read()
@@ -344,7 +344,7 @@ class Providers:
 
 
 def _divert(queue: BatchQueue[Any], signal: str, outbox: Outbox) -> None:
-    """Hand over what *queue* has; a child of this child, and one whose worker has died, send for themselves."""
+    """Hand over the items of *queue*. A child of this child, or one whose worker has died, sends for itself."""
     send = queue.send
     queue.send = lambda batch: outbox.send(signal, batch) if outbox.leads_somewhere else send(batch)
 

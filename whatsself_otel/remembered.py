@@ -1,4 +1,4 @@
-"""What was worked out before and is likely to be asked for again, in bounded memory."""
+"""Caches of computed values, in bounded memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _V = TypeVar("_V")
 
 class Remembered(dict[_K, _V]):
     """
-    A dictionary that holds as much as it may; when it is full, all is forgotten, which costs least of all ways.
+    A dictionary of limited size. When it is full, it forgets everything, which is the cheapest way.
 
     Args:
         most: Entries; >= 1.
@@ -35,7 +35,7 @@ class Remembered(dict[_K, _V]):
 
 class ByIdentity(Generic[_K, _V]):
     """
-    Values made once for objects that come again. An object is found by its identity, not by what it holds.
+    A cache that finds a value by its object's identity, not by the object's content.
 
     Rounds bound the memory: an object that did not come in a round is forgotten at the end of the next.
 
@@ -51,7 +51,7 @@ class ByIdentity(Generic[_K, _V]):
         self._current: dict[int, tuple[_K, _V]] = {}
 
     def begin_round(self) -> None:
-        """Forget the objects that did not come since the last call."""
+        """Forget the objects that did not appear since the last call."""
         self._known, self._current = self._current, {}
 
     def get(self, item: _K) -> _V:

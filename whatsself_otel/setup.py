@@ -1,4 +1,4 @@
-"""The one call: `setup_telemetry` configures traces, metrics and logs and returns the handle that owns them."""
+"""Set-up: `setup_telemetry` configures traces, metrics and logs and returns the handle that owns them."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ _LONELY_WAITS: Final = (
     "MetricsConfig(track_first_response=False); see docs/several-processes.md."
 )
 _LAST_TRY_S: Final = 0.3
-"""Seconds a shutdown gets when the flush just before it has failed."""
+"""Seconds for a shutdown after the flush before it has failed."""
 
 
 class Telemetry:
     """
-    The handle that `setup_telemetry` returns: it owns the providers, the queues and everything that was patched.
+    The handle that `setup_telemetry` returns: it owns the providers, the queues and every patch.
 
-    Also a context manager that shuts down at its end.
+    It is also a context manager that shuts down at its end.
 
     Args:
         config: Settings.
@@ -142,17 +142,17 @@ class Telemetry:
 
     @property
     def whatsapp(self) -> WhatsApp:
-        """What reads providers' webhooks and answers: ``observe``, ``observe_send``, ``instrument_webhook``."""
+        """Reads providers' webhooks and answers: ``observe``, ``observe_send``, ``instrument_webhook``."""
         return self._whatsapp
 
     @property
     def tracer_provider(self) -> TracerProvider:
-        """Where tracers come from."""
+        """The provider of tracers."""
         return self._providers.tracer_provider if self._providers else NoOpTracerProvider()
 
     @property
     def meter_provider(self) -> MeterProvider:
-        """Where meters come from."""
+        """The provider of meters."""
         return self._providers.meter_provider if self._providers else NoOpMeterProvider()
 
     @property
@@ -162,7 +162,7 @@ class Telemetry:
 
     @property
     def children(self) -> Children | None:
-        """The way between this process and children that hand over to it, for integrations; None while disabled."""
+        """The link between this process and its children, for integrations; None while disabled."""
         if self._children is None and self._providers is not None:
             from whatsself_otel.processes.children import Children
 
@@ -173,17 +173,17 @@ class Telemetry:
 
     @property
     def masker(self) -> Masker:
-        """The masking in force, for text that leaves by another way than telemetry."""
+        """The masker in force, for text that leaves by another way than telemetry."""
         return self._masker
 
     @property
     def log_handler(self) -> logging.Handler:
-        """The handler that masks, writes and exports: for libraries that take one, as loguru's ``logger.add`` does."""
+        """The handler that masks, writes and exports, for libraries that take one, such as loguru's ``logger.add``."""
         return self._log_handler
 
     def set_log_level(self, level: str) -> None:
         """
-        Change the lowest level that is written and exported, from now on.
+        Change the lowest level that is written and exported.
 
         Args:
             level: trace, debug, info, warn, error or fatal.
@@ -200,7 +200,7 @@ class Telemetry:
 
     def instrument_app(self, app: Any) -> None:
         """
-        Instrument a FastAPI application; a second time does nothing.
+        Instrument a FastAPI application. A second call does nothing.
 
         Args:
             app: The ``fastapi.FastAPI`` application.
@@ -228,7 +228,7 @@ class Telemetry:
 
     def instrument_engine(self, engine: Any, name: str = "default") -> None:
         """
-        Trace a SQLAlchemy engine and watch its pool; a second time does nothing.
+        Trace a SQLAlchemy engine and watch its pool. A second call does nothing.
 
         Args:
             engine: A SQLAlchemy ``Engine`` or ``AsyncEngine``.
@@ -245,7 +245,7 @@ class Telemetry:
                 self._say(problem)
 
     def _is_own(self) -> bool:
-        """Contrib serves what only contrib knows: conventions and headers that its own variables ask for."""
+        """Return whether our own instrumentation serves; contrib serves if its variables ask for its extra data."""
         return self.config.instrumentation == "own" and not wants_contrib(os.environ)
 
     def _release_engine(self, engine: weakref.ref[Any]) -> None:
@@ -271,7 +271,7 @@ class Telemetry:
         self._say(problem)
 
     def on_shutdown(self, undo: Callable[[], object]) -> None:
-        """Call *undo* when this telemetry ends: it puts back what an integration has changed."""
+        """Call *undo* when this telemetry ends. It reverts an integration's changes."""
         self._undo.append(undo)
 
     def _say(self, problem: str | None) -> None:
@@ -281,7 +281,7 @@ class Telemetry:
             _logger.warning(problem)
 
     def health(self) -> Health:
-        """Return how the telemetry of this process fares; cheap, never raises."""
+        """Return the health of this process's telemetry. Cheap; never raises."""
         found = list(self._find_obstacles())
         status = self._signals()
         problems = dict.fromkeys([*self._problems, *(each.text for each in found if not each.wanted)])
@@ -300,7 +300,7 @@ class Telemetry:
         )
 
     def _find_obstacles(self) -> Iterator[Obstacle]:
-        """Yield why each signal does not leave, and what keeps our messages from being read."""
+        """Yield each reason why a signal does not leave, or why our messages are not seen."""
         if self._providers is None:
             yield from of_everything("Telemetry is disabled.", "Unset OTEL_SDK_DISABLED.", wanted=True)
             return
@@ -324,7 +324,7 @@ class Telemetry:
 
     def force_flush(self, timeout_s: float = 2.0) -> bool:
         """
-        Send what is queued of all three signals.
+        Send all queued items of all three signals.
 
         Args:
             timeout_s: Seconds in all; above 0.
@@ -339,7 +339,7 @@ class Telemetry:
 
     def shutdown(self, timeout_s: float | None = None) -> bool:
         """
-        Send what is queued, end the exports and put back everything that was patched; a second call does nothing.
+        Send all queued items, end the exports and undo every patch. A second call does nothing.
 
         Args:
             timeout_s: Seconds in all; default: ``shutdown_timeout_s`` of the configuration.
@@ -353,7 +353,7 @@ class Telemetry:
         return drained
 
     def _end_process(self) -> None:
-        """End the exports, and keep masking: what Python calls after this, and what it prints, passes no other."""
+        """End the exports but keep masking: Python may still run code and print after this."""
         if not self._closed:
             self._end(None)
             if self._logging is not None:
@@ -383,7 +383,7 @@ class Telemetry:
         return drained
 
     def _flush_at_end(self) -> None:
-        """Flush for a server that ends; when nobody listens, the shutdown that follows does not wait as long again."""
+        """Flush when a server ends. If the collector does not answer, the later shutdown waits only briefly."""
         before = self._signals()
         self._gave_up = not self.force_flush(self.config.shutdown_timeout_s)
         # What was given up for good during this flush is lost at the end too: nobody will read its counter any more.
@@ -407,7 +407,7 @@ class Telemetry:
         self.shutdown()
 
     def _start(self) -> None:
-        """Patch the process: logging, globals, exit. Kept apart so that nothing happens if building fails."""
+        """Patch the process: logging, globals, exit. It runs after building, so that a failed build changes nothing."""
         if self._providers is None:
             return
         self._problems.extend(self._providers.problems)
@@ -423,7 +423,7 @@ class Telemetry:
         self._undo.append(self._providers.restore_globals)
 
     def _end_with_children(self) -> None:
-        """Children of ``multiprocessing`` end by ``os._exit``, without atexit, but run their own finalizers."""
+        """End telemetry with children of ``multiprocessing``: they skip atexit, but run their own finalizers."""
         multiprocessing.util.register_after_fork(self, Telemetry._begin_child)
         if multiprocessing.parent_process() is not None:
             self._end_with_process()
@@ -462,7 +462,7 @@ class Telemetry:
             self.on_shutdown(set_sdk_level(settings.sdk_level))
 
     def _look_past_logging(self) -> list[str]:
-        """Return which other libraries write to the console by themselves, and warn of each once."""
+        """Return the libraries that write to the console past logging, and warn of each once."""
         found = list(past_logging()) if self._providers is not None else []
         for problem in found:
             if problem not in self._warned:
@@ -540,7 +540,7 @@ def _wrong_arguments(app: Any, engine: Any, config: object) -> Iterator[str]:
 
 
 def run(telemetry: Telemetry) -> Telemetry:
-    """Make *telemetry* the running one of this process; the caller has made sure that there is none."""
+    """Make *telemetry* the running one of this process. The caller has checked that none runs."""
     telemetry._start()  # noqa: SLF001 - the two belong together
     HANDLE.running = telemetry
     return telemetry

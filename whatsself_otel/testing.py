@@ -1,5 +1,5 @@
 """
-Test doubles for applications: telemetry that stays in memory, masked as it would leave, with ids that repeat.
+Test doubles for applications: telemetry in memory, masked as it would leave, with predictable ids.
 
     with record_telemetry() as recorded:
         ...
@@ -66,7 +66,7 @@ class SequentialIds(IdGenerator):
 
 class RecordedTelemetry:
     """
-    What an application emitted, masked as a collector would have got it.
+    The spans, logs and metrics that an application emitted, masked as a collector would receive them.
 
     Each property flushes first, so that a test sees what happened up to this line.
 
@@ -81,13 +81,13 @@ class RecordedTelemetry:
 
     @property
     def spans(self) -> list[ReadableSpan]:
-        """Spans, in the order in which they ended."""
+        """The finished spans, in order of their end."""
         self._flush()
         return list(self._items.spans.items)
 
     @property
     def logs(self) -> list[ReadableLogRecord]:
-        """Log records, in the order in which they were written."""
+        """The log records, in the order of writing."""
         self._flush()
         return list(self._items.logs.items)
 
@@ -166,7 +166,7 @@ def record_telemetry(**settings: Any) -> Generator[RecordedTelemetry, None, None
 
 
 class _List(Generic[_T]):
-    """A sender that keeps what it is given."""
+    """An exporter that keeps every item."""
 
     def __init__(self) -> None:
         self.items: list[_T] = []
@@ -176,7 +176,7 @@ class _List(Generic[_T]):
         return ExportResult()
 
     def close(self) -> None:
-        """Nothing to let go."""
+        """Do nothing: no connection is open."""
 
 
 class _Latest:
@@ -196,7 +196,7 @@ class _Latest:
         return ExportResult()
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Do nothing: no connection is open."""
 
 
 class _Memory:

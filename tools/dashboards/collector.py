@@ -1,4 +1,4 @@
-"""Does the telemetry itself arrive: the collector, the backends, and what the application gave up."""
+"""The pipeline dashboard: the collector, the backends, and the application's losses."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def pages(source: Source) -> tuple[Dashboard, ...]:
-    """Return every dashboard, in the order in which they are linked."""
+    """Return every dashboard, in the order of their links."""
     return (
         overview(source),
         quality(source),

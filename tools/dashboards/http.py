@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SPAN_CALLS: Final = "traces_span_metrics_calls_total"
 SPAN_SECONDS: Final = "traces_span_metrics_duration_seconds"
-"""What the collector counts of every span; a database call is a client's span."""
+"""The collector's count of client spans; each database call is one."""
 _CLIENT: Final = 'span_kind="SPAN_KIND_CLIENT"'
 _RANGE: Final = "$__range"
 _FAILED: Final = 'http_response_status_code=~"5.."'

@@ -1,4 +1,4 @@
-"""What a dashboard is made of; every sentence in both languages."""
+"""The parts of a dashboard, with every sentence in both languages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Words = Text | str
-"""A sentence in both languages, or what is the same in both."""
+"""A sentence in both languages, or a text that is equal in both."""
 
 
 class Store(StrEnum):
@@ -30,7 +30,7 @@ class Store(StrEnum):
 
     @property
     def reference(self) -> dict[str, str]:
-        """What a panel or query writes to name the chosen data source."""
+        """The reference by which a panel or query names the chosen data source."""
         return {"type": self.value, "uid": f"${{{self.variable}}}"}
 
 
@@ -72,7 +72,7 @@ class Query:
     exemplars: bool = False
     """Shows traces beside the line."""
     table_type: str = ""
-    """What a TraceQL search lists: ``traces`` or ``spans``; empty for one trace by its id."""
+    """Kind of a TraceQL search's rows: ``traces`` or ``spans``; empty for one trace by its id."""
     colour: str = ""
     """Fixed colour of its series."""
     dashed: bool = False
@@ -82,7 +82,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What a number stands for, in words and colour."""
+    """The meaning of a number, in words and colour."""
 
     value: int
     words: Text

@@ -11,7 +11,7 @@ OF_SESSION = 'session=~"$session|"'
 # A collector or a store is scraped and says of no environment: it is shown whichever is chosen.
 OF_MACHINE = 'job=~"$job", instance=~"$instance", deployment_environment_name=~"($environment)?"'
 EACH_SESSION = "deployment_environment_name, job, session"
-"""What tells one session from another: two environments may give theirs the same name."""
+"""Labels that identify a session: two environments may use the same session name."""
 # An alert about a collector or a store has no job, and one about everything no environment.
 ALERTS = 'ALERTS{alertstate="firing", severity!="none", deployment_environment_name=~"($environment)?"}'
 SESSION_LEGEND = "{{session}} · {{deployment_environment_name}}"
@@ -40,12 +40,12 @@ def _name(metric: MetricSpec | str) -> str:
 
 
 def recorded(name: str, more: str = "") -> str:
-    """Return the selector of a recording rule, which is over all workers and sessions."""
+    """Return the selector of a recording rule, which covers all workers and sessions."""
     return f"{name}{{{OF_SERVICE}{more and ', ' + more}}}"
 
 
 def increase(metric: MetricSpec | str, window: str, more: str = "", *, by: str = "", suffix: str = "") -> str:
-    """Return how much a counter grew in *window*, which may hold an offset after it, over all workers."""
+    """Return a counter's growth in *window*, over all workers; an offset may follow the window."""
     length, _, offset = window.partition(" ")
     return f"{_sum(by)}(increase({series(metric, more, suffix=suffix)}[{length}]{offset and ' ' + offset}))"
 
@@ -65,7 +65,7 @@ def ratio(part: str, whole: str) -> str:
 
 
 def of_each_session(gauge: MetricSpec) -> str:
-    """Return a gauge that each worker tells of the whole, once a session."""
+    """Return a gauge once a session, from workers that each report the whole."""
     return f"max by ({EACH_SESSION}) ({series(gauge)})"
 
 

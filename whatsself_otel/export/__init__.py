@@ -1,1 +1,1 @@
-"""What leaves the process: encoded as OTLP, queued, sent, and counted when it is lost."""
+"""Export: encode items as OTLP, queue them, send them, and count the lost ones."""

@@ -1,5 +1,5 @@
 """
-A queue between the application and the network: bounded, true to its deadlines, and honest about what it loses.
+A bounded queue between the application and the network. It keeps its deadlines and counts every lost item.
 
 The SDK's batch processor ignores flush timeouts (opentelemetry-python#4568), drops a batch after one failed export and
 counts neither that nor a full queue; `BatchQueue` replaces it for spans and log records.
@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 
 MAX_BACKOFF_S: Final = 15.0
 _PAUSE_AFTER_DEATH_S: Final = 1.0
-"""The sender waits so long before it starts again: what ended it may end it at once a second time."""
+"""Pause before a dead sender restarts: the same cause may end it again at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +56,14 @@ class QueueLimits:
 
 
 _Entry = tuple[int, Any, float]
-"""The bytes an item takes, what is sent of it, and since when it waits."""
+"""Bytes of the item, the prepared item, and the monotonic second in which it was queued."""
 
 
 class Deadline:
     """
-    How long a flush or shutdown of all signals together may take.
+    Time limit of a flush or shutdown of all signals together.
 
-    It ends early when nothing arrives anywhere for half of the time: nobody listens.
+    It ends early if nothing arrives anywhere for half of the time: then no receiver answers.
 
     Args:
         timeout_s: Seconds from now.
@@ -75,17 +75,17 @@ class Deadline:
         self._progress_s = time.monotonic()
 
     def note_progress(self) -> None:
-        """Say that something arrived."""
+        """Note that an export arrived."""
         self._progress_s = time.monotonic()
 
     def left_s(self) -> float:
-        """Return the seconds that are left to wait, 0 when there are none."""
+        """Return the seconds left to wait, 0 at the end."""
         return max(min(self._end_s, self._progress_s + self.patience_s) - time.monotonic(), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """When items were dropped, on the steady clock, and why."""
+    """Time of the last loss on the monotonic clock, and its reason."""
 
     reason: str
     moment_s: float
@@ -93,7 +93,7 @@ class Loss:
 
 @dataclass(slots=True)
 class ExportCounts:
-    """What became of one signal's items in this process."""
+    """Counts of one signal's items in this process, by their fate."""
 
     exported: int = 0
     dropped: int = 0
@@ -108,9 +108,9 @@ class BatchQueue(Generic[_T]):
     """
     A bounded queue with one background sender.
 
-    `put` never blocks and never raises. A batch that could not be sent is tried again while there is room and it is
-    not too old, so a collector may be away for long without loss; one that is refused for good is not. A batch that is
-    too large is sent in parts.
+    `put` never blocks and never raises. A batch that could not be sent is tried again while it is young and there is
+    room, so a collector may be away for long without loss. A batch that is refused for good is not tried again. A batch
+    that is too large is sent in parts.
 
     Args:
         send: Sends one batch and says what became of it; may block, runs on the queue's own thread.
@@ -142,7 +142,7 @@ class BatchQueue(Generic[_T]):
         run_in_child(self._reset)  # the parent still holds, and sends, what was queued before the fork
 
     def put(self, item: _T) -> None:
-        """Queue *item*; when the queue is full or closed, or it is too large, an item is dropped and counted."""
+        """Queue *item*. If the queue is full or closed, or the item too large, one item is dropped and counted."""
         if self._closed:
             self._drop("shutdown", 1)
             return
@@ -170,7 +170,7 @@ class BatchQueue(Generic[_T]):
 
     def take_in(self, weight: int, prepared: Any) -> None:
         """
-        Queue what the queue of a child process has prepared.
+        Queue an item that the queue of a child process has prepared.
 
         Args:
             weight: Bytes that it takes.
@@ -189,7 +189,7 @@ class BatchQueue(Generic[_T]):
             self._drop(reason, lost)
 
     def flush(self, limit: Deadline) -> bool:
-        """Send what is queued; return whether all of it left within *limit*."""
+        """Send all queued items; return whether all of them left within *limit*."""
         return self._drain(limit, close=False)
 
     def close(self) -> None:
@@ -200,7 +200,7 @@ class BatchQueue(Generic[_T]):
             self._changed.notify_all()
 
     def join(self, limit: Deadline) -> bool:
-        """Wait for a closed queue to drain; what has not left within *limit* is dropped and counted."""
+        """Wait for a closed queue to drain. Items still queued after *limit* are dropped and counted."""
         drained = self._drain(limit, close=True)
         with self._changed:
             self._abandoned = True
@@ -224,18 +224,18 @@ class BatchQueue(Generic[_T]):
         self._in_flight: list[_Entry] = []
         self._sending_since_s = 0.0
         self._failures = 0
-        """Sends in a row that may succeed later."""
+        """Consecutive sends that failed for now."""
         self._most_items = self.limits.batch_items
-        """Items in the next batch at most; fewer after a batch that was too large."""
+        """Greatest number of items in the next batch; smaller after a batch that was too large."""
         self._flushing = 0
         self._asked = 0
-        """Flushes and closes so far: each ends a pause, for somebody waits."""
+        """Flushes and closes so far: each ends a pause, because a caller waits."""
         self._closed = False
         self._abandoned = False
 
     @property
     def queued_bytes(self) -> int:
-        """Estimated bytes that wait."""
+        """Estimated bytes in the queue."""
         return self._bytes
 
     @property
@@ -249,7 +249,7 @@ class BatchQueue(Generic[_T]):
         return time.monotonic() - self._sending_since_s if self._in_flight else 0.0
 
     def _ready(self, item: _T) -> tuple[int, Any] | None:
-        """Return *item* prepared, or None; a masking rule that itself makes items would go round for ever."""
+        """Return *item* prepared, or None. Items made while preparing one are ignored, or they would loop for ever."""
         preparing = self._preparing
         if getattr(preparing, "busy", False):
             return None
@@ -263,7 +263,7 @@ class BatchQueue(Generic[_T]):
             preparing.busy = False
 
     def _make_room(self, weight: int) -> int:
-        """Let the oldest go until an item of *weight* fits; return how many went."""
+        """Drop the oldest items until one of *weight* fits; return their number."""
         lost = 0
         while self._items and (len(self._items) >= self.limits.items or self._bytes + weight > self.limits.bytes):
             self._bytes -= self._items.popleft()[0]
@@ -293,7 +293,7 @@ class BatchQueue(Generic[_T]):
                 self._flushing -= 1
 
     def _wait_until_empty(self, limit: Deadline) -> bool:
-        """Wait while batches arrive; a collector that takes nothing for the whole patience is given up on."""
+        """Wait while batches arrive. If the collector takes nothing for the whole patience, give up."""
         while self._items or self._in_flight:
             seen = self.counts.exported
             if not self._changed.wait_for(lambda: self.counts.exported != seen, limit.left_s()):  # noqa: B023 - waited for here
@@ -383,7 +383,7 @@ class BatchQueue(Generic[_T]):
             self._drop("rejected", rejected)
 
     def _keep(self, batch: list[_Entry], result: ExportResult, *, pause_s: float) -> None:
-        """Put *batch* back, but for what is too old or finds no room, and wait before the next send."""
+        """Put *batch* back without the items that are too old or find no room, and wait before the next send."""
         oldest_s = time.monotonic() - self.limits.age_s
         young = [entry for entry in batch if entry[2] > oldest_s]
         with self._changed:
@@ -407,7 +407,7 @@ class BatchQueue(Generic[_T]):
             self._drop(drop_reason(result), len(batch))
 
     def _recover(self, error: BaseException) -> None:
-        """Put back what was on its way when *error* ended the sender, and start again."""
+        """Put the batch in flight back after *error* ended the sender, and start the sender again."""
         with self._changed:
             self.counts.last_error = f"the export thread was ended by {type(error).__name__}"
             self.counts.restarts += 1
@@ -417,7 +417,7 @@ class BatchQueue(Generic[_T]):
             self._drop("queue_full", lost)
 
     def _give_back(self, batch: list[_Entry]) -> int:
-        """Put *batch* back in front, its newest first, as far as there is room; return how many found none."""
+        """Put *batch* back in front, newest first, while there is room; return the number of items without room."""
         self._in_flight = []
         if self._abandoned:
             return 0
@@ -429,7 +429,7 @@ class BatchQueue(Generic[_T]):
         return 0
 
     def _pause(self, pause_s: float) -> None:
-        """Wait, under the lock; a flush or a shutdown ends it, for somebody waits."""
+        """Wait, under the lock. A flush or a shutdown ends the pause, because a caller waits."""
         self._changed.notify_all()
         asked = self._asked
         self._changed.wait_for(lambda: self._abandoned or self._asked != asked, pause_s)

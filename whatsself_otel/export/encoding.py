@@ -1,9 +1,9 @@
 """
-The three signals in OTLP's protobuf wire format, written directly.
+Write the three signals in OTLP's protobuf wire format.
 
-The official encoder fills a tree of protobuf objects for each item and hashes the resource, as JSON, once a span: most
-of what telemetry costs. Here, what repeats is encoded once and remembered: attributes, names, resources and scopes. An
-attribute is remembered only if masking left it as it was, so nothing personal is kept and every mask is counted.
+The official encoder fills a tree of protobuf objects for each item, and hashes the resource as JSON once a span: most
+of telemetry's cost. Here repeated parts are encoded once and cached: attributes, names, resources and scopes. An
+attribute is cached only if masking left it unchanged. So no personal data is kept, and every mask is counted.
 
 Source: https://github.com/open-telemetry/opentelemetry-proto. Field numbers stand as the tags of the wire format,
 ``number << 3 | type``.
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from whatsself_otel.metrics.metric_masking import Losses
 
 MAX_REMEMBERED: Final = 4096
-"""Attributes remembered; when they are more, all are forgotten. An attribute takes about 300 bytes."""
+"""Attributes in the cache; beyond it, all are forgotten. An attribute takes about 300 bytes."""
 MAX_REMEMBERED_CHARS: Final = 1024
 _MAX_SOURCES: Final = 64
 
@@ -57,9 +57,9 @@ _SIGNED64: Final = struct.Struct("<cq")
 _DOUBLE: Final = struct.Struct("<cd")
 _FLAGS: Final = struct.Struct("<I")
 EncodedItem: TypeAlias = tuple[bytes, bytes, bytes]
-"""One item, encoded: its resource, its scope, itself."""
+"""One encoded item: its resource, its scope, itself."""
 _SHORT_BYTES: Final = 0x7C
-"""Of less, all sizes take one byte."""
+"""Sizes below this take one byte."""
 _LOW_64: Final = 2**64 - 1
 _KIND: Final = tuple(bytes((0x30, kind + 1)) for kind in range(5))
 _BYTE: Final = tuple(bytes((number,)) for number in range(128))
@@ -70,7 +70,7 @@ _REMOTE_PARENT: Final = b"\x85\x01\x00\x03\x00\x00"
 
 class Encoder:
     """
-    Writes items of the three signals; remembers what repeats, so one is made for each sender. Threads may share it.
+    Encodes items of the three signals. Each sender has its own, which caches repeated parts. Threads may share it.
 
     Args:
         masker: Masks spans while they are written; None: they are masked already. Log records are masked where they are
@@ -89,7 +89,7 @@ class Encoder:
         self._series = {
             tag: ByIdentity[Any, bytes](partial(self._unmasked.write, tag)) for tag in (b"\x3a", b"\x4a", b"\x0a")
         }
-        """Attributes of series, by the field they are in."""
+        """Attributes of series, by field number."""
 
     def span(self, span: ReadableSpan) -> EncodedItem:
         """Return *span* for an ``ExportTraceServiceRequest``."""
@@ -97,12 +97,12 @@ class Encoder:
         return resource, scope, self._span(span)
 
     def log(self, record: ReadableLogRecord) -> EncodedItem:
-        """Return *record*, which is masked already, for an ``ExportLogsServiceRequest``."""
+        """Return the masked *record* for an ``ExportLogsServiceRequest``."""
         resource, scope = self._source(record.resource, record.instrumentation_scope)
         return resource, scope, self._log(record)
 
     def metrics(self, data: MetricsData, losses: Losses) -> bytes:
-        """Return an ``ExportMetricsServiceRequest`` of *data*, masked already, without what is added to *losses*."""
+        """Return an ``ExportMetricsServiceRequest`` of the masked *data*; unencodable points go to *losses*."""
         for series in self._series.values():
             series.begin_round()
         return b"".join(
@@ -123,7 +123,7 @@ class Encoder:
         return of_resource[1], of_scope[1]
 
     def resource(self, resource: Resource) -> bytes:
-        """Return *resource*, with which each group of items begins."""
+        """Return *resource* as the beginning of each group of items."""
         known = self._resources.get(id(resource))
         if known is None:
             attributes = self._unmasked.write(b"\x0a", resource.attributes)
@@ -173,7 +173,7 @@ class Encoder:
         return _item(parts)
 
     def _rarities(self, span: ReadableSpan) -> Iterable[bytes]:
-        """Return what few spans have: events, links, and counts of what was dropped."""
+        """Return the parts that few spans have: events, links, and counts of dropped items."""
         yield _count(b"\x50", span.dropped_attributes)
         yield from map(self._event, span.events)
         yield _count(b"\x60", span.dropped_events)
@@ -257,7 +257,7 @@ class Encoder:
         return written
 
     def _metric(self, metric: Metric, losses: Losses) -> bytes:
-        """Return nothing for a metric without points: Prometheus refuses the whole request for one."""
+        """Return a metric, or nothing if it has no points: Prometheus refuses the whole request for one."""
         data: Any = metric.data
         tag, shape, write = self._shape(data)
         points = []
@@ -359,11 +359,11 @@ class Encoder:
 
 
 class _PersonalKeyError(Exception):
-    """The key of an attribute is not clean, so that after masking two keys may be one."""
+    """The key of an attribute holds personal data, so masking may make two keys equal."""
 
 
 class _Attributes:
-    """Writes attributes, masked if there is a masker, and remembers those that masking leaves as they are."""
+    """Writes attributes, masked if there is a masker, and caches those that masking leaves unchanged."""
 
     def __init__(self, masker: Masker | None) -> None:
         self._masker = masker
@@ -372,7 +372,7 @@ class _Attributes:
         self._keys: Remembered[str, bytes] = Remembered(MAX_REMEMBERED)
 
     def write(self, tag: bytes, attributes: Mapping[str, Any] | None) -> bytes:
-        """Return *attributes* as repeated fields *tag*; one that cannot be written is left out."""
+        """Return *attributes* as repeated fields *tag*, without those that cannot be written."""
         if not attributes:
             return b""
         texts, numbers = self._texts, self._numbers
@@ -412,7 +412,7 @@ def _mask(key: str, value: Any, masker: Masker) -> Any:
 
 
 def join(batch: Iterable[EncodedItem]) -> bytes:
-    """Return the request that carries *batch*, all spans or all log records."""
+    """Return the request with *batch*: all spans or all log records."""
     groups: dict[bytes, dict[bytes, list[bytes]]] = {}
     for resource, scope, item in batch:
         groups.setdefault(resource, {}).setdefault(scope, []).append(item)
@@ -423,7 +423,7 @@ def join(batch: Iterable[EncodedItem]) -> bytes:
 
 
 def _key_value(key: bytes, value: Any) -> bytes:
-    """Return a ``KeyValue`` with its size before it; empty if *value* cannot be written."""
+    """Return a ``KeyValue`` after its size; empty if *value* cannot be written."""
     if type(value) is str and (size := len(data := _utf8(value))) + len(key) < _SHORT_BYTES:
         return b"%c%b\x12%c\x0a%c%b" % (len(key) + size + 4, key, size + 2, size, data)
     try:
@@ -470,7 +470,7 @@ def _field(tag: bytes, *parts: bytes) -> bytes:
 
 
 def _item(parts: Iterable[bytes]) -> bytes:
-    """Return a span or a log record in its field of the list it stands in."""
+    """Return a span or a log record as a field of its list."""
     body = b"".join(parts)
     size = len(body)
     if 0x80 <= size < 0x4000:  # as most are

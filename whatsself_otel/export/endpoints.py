@@ -1,5 +1,5 @@
 """
-Where one signal is sent: what an endpoint's text means with each protocol.
+Endpoints: the URL of one signal, by protocol.
 
 Source: https://opentelemetry.io/docs/specs/otel/protocol/exporter/#configuration-options
 """
@@ -18,7 +18,7 @@ _HOST_AND_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_][A-Za-z0-9_
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """
-    Where one signal is sent.
+    The endpoint of one signal.
 
     Args:
         url: Whole URL, without credentials.
@@ -32,7 +32,7 @@ class Endpoint:
 
 
 def is_endpoint(value: object) -> bool:
-    """Return whether *value* is a URL of HTTP, or host and port, as gRPC takes them too."""
+    """Return whether *value* is an HTTP URL, or host and port, which gRPC takes too."""
     if not isinstance(value, str) or not value.isprintable() or " " in value:
         return False
     if is_without_scheme(value):
@@ -51,7 +51,7 @@ def is_without_scheme(value: str) -> bool:
 
 def http_endpoint(text: str, path: str = "") -> Endpoint | None:
     """
-    Return where OTLP over HTTP is sent; None if *text* has no scheme, without which HTTP is not possible.
+    Return the endpoint for OTLP over HTTP, or None if *text* has no scheme, which HTTP needs.
 
     Args:
         text: A URL.
@@ -67,7 +67,7 @@ def http_endpoint(text: str, path: str = "") -> Endpoint | None:
 
 def grpc_endpoint(text: str, *, insecure: bool) -> Endpoint:
     """
-    Return where OTLP over gRPC is sent: only scheme, host and port count.
+    Return the endpoint for OTLP over gRPC, which uses scheme, host and port only.
 
     Args:
         text: A URL, or host and port.

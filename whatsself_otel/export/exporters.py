@@ -1,4 +1,4 @@
-"""What sends each signal: OTLP over HTTP or gRPC by our own clients, or the console."""
+"""Build each signal's exporter: our own OTLP clients over HTTP or gRPC, or the console."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _HELD_BYTES: Final = 200
-"""What an item takes in a queue besides its bytes."""
+"""Bytes of memory for an item in a queue, besides its encoded bytes."""
 
 
 class Exporter(Protocol):
     """Sends batches of one signal."""
 
     def send(self, batch: list[Any]) -> ExportResult:
-        """Send *batch*, of masked items or of what `OtlpExporter.prepare` made of them, and say what became of it."""
+        """Send *batch*, of masked items or of results of `OtlpExporter.prepare`; return the result."""
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
 
 
 class OtlpExporter(Generic[_T]):
     """
     Encodes items as they come, and posts them.
 
-    An item is encoded by the thread that made it: the bytes are smaller than the item, their size is known, and the
-    sender's thread does not hold the interpreter for a whole batch while requests wait.
+    The thread that made an item encodes it. The bytes are smaller than the item and their size is known. And the
+    sending thread does not hold the interpreter for a whole batch while requests wait.
 
     Args:
         client: Who posts.
@@ -51,27 +51,27 @@ class OtlpExporter(Generic[_T]):
         self.close = client.close
 
     def prepare(self, item: _T) -> tuple[int, EncodedItem]:
-        """Return *item* ready to be sent, after the bytes it takes while it waits; raises what encoding raises."""
+        """Return the item's size in the queue and the encoded item; raises errors of encoding."""
         return size_of_encoded(self._write(item))
 
     def send(self, batch: list[EncodedItem]) -> ExportResult:
-        """Post what was prepared."""
+        """Send prepared items."""
         return self._client.post(join(batch))
 
 
 def size_of_encoded(written: EncodedItem) -> tuple[int, EncodedItem]:
-    """Return the bytes that *written* takes while it waits, and *written* itself."""
+    """Return the size of *written* in the queue, and *written* itself."""
     return _HELD_BYTES + len(written[-1]), written
 
 
 def size_of(item: _T, write: Callable[[_T], EncodedItem]) -> tuple[int, _T]:
-    """Return the bytes that *item*, masked, takes while it waits, and *item* itself: for senders that do not encode."""
+    """Return the size of the masked *item* in the queue, and *item* itself, for exporters that do not encode."""
     return _HELD_BYTES + len(write(item)[-1]), item
 
 
 class ConsoleExporter:
     """
-    Shows batches by one of the SDK's exporters to the console, which never fail but by an exception.
+    Shows batches through one of the SDK's console exporters, which fail only by an exception.
 
     Args:
         exporter: The exporter.
@@ -92,7 +92,7 @@ class ConsoleExporter:
 
 @dataclass(frozen=True, slots=True)
 class Exporters:
-    """Who takes each signal; None: nobody."""
+    """The exporter of each signal; None if the signal is not exported."""
 
     spans: Exporter | None = None
     logs: Exporter | None = None
@@ -100,12 +100,12 @@ class Exporters:
 
     @classmethod
     def of(cls, config: TelemetryConfig, masker: Masker) -> Exporters:
-        """Return the exporters that *config* asks for; what masks while it encodes does so by *masker*."""
+        """Return the exporters that *config* asks for; exporters that mask use *masker*."""
         return cls(build_span_exporter(config, masker), build_log_exporter(config, masker), build_metric_sender(config))
 
 
 def build_span_exporter(config: TelemetryConfig, masker: Masker) -> Exporter | None:
-    """Return what sends spans as *config* asks for, or None."""
+    """Return the span exporter that *config* asks for, or None."""
     if config.exporter("traces") == "none":
         return None
     if config.exporter("traces") == "console":
@@ -120,7 +120,7 @@ def build_span_exporter(config: TelemetryConfig, masker: Masker) -> Exporter | N
 
 
 def build_log_exporter(config: TelemetryConfig, masker: Masker) -> Exporter | None:
-    """Return what sends log records as *config* asks for, or None."""
+    """Return the log exporter that *config* asks for, or None."""
     if config.exporter("logs") == "none":
         return None
     if config.exporter("logs") == "console":
@@ -132,7 +132,7 @@ def build_log_exporter(config: TelemetryConfig, masker: Masker) -> Exporter | No
 
 
 def build_metric_sender(config: TelemetryConfig) -> MetricSender | None:
-    """Return what sends metrics as *config* asks for, or None."""
+    """Return the metric sender that *config* asks for, or None."""
     if config.exporter("metrics") == "none":
         return None
     from whatsself_otel.export.metric_exporter import ConsoleMetricSender, OtlpMetricSender, build_preferences
@@ -145,7 +145,7 @@ def build_metric_sender(config: TelemetryConfig) -> MetricSender | None:
 
 
 def build_client(config: TelemetryConfig, signal: str) -> Client:
-    """Return what carries *signal* by the protocol of *config*."""
+    """Return the client for *signal*, by the protocol of *config*."""
     if config.otlp(signal).protocol == "grpc":
         from whatsself_otel.export.otlp_grpc import OtlpGrpcClient
 
@@ -168,7 +168,7 @@ def _answer(signal: str) -> type[Any]:
 
 
 def target_of(config: TelemetryConfig, signal: str) -> Target:
-    """Return where and how *signal* is sent."""
+    """Return the target of *signal*: URL, headers, timeout and certificates."""
     otlp = config.otlp(signal)
     return Target(
         url=config.target(signal),

@@ -1,7 +1,7 @@
 """
-A connection over HTTP/1.1 whose requests end at their deadline, whatever the other side does.
+An HTTP/1.1 connection whose requests end at their deadline, however slowly the other side answers.
 
-Timeouts of sockets, and so of urllib3 and requests, begin anew with each byte: an answer that drips byte by byte holds
+Socket timeouts, and so those of urllib3 and requests, restart with each byte. An answer that drips byte by byte holds
 its caller for ever.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 AWAITING: Final = "waiting for the answer"
-"""The stage of a request that was sent whole."""
+"""The stage of a request after its last byte."""
 _MAX_ANSWER_BYTES: Final = 65_536
 
 
@@ -36,7 +36,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Deadline:
-    """When the request under way has to be over, on the steady clock, and what it does just now."""
+    """The end of the current request on the monotonic clock, and the stage that the request has reached."""
 
     end_s: float = 0.0
     stage: str = "connecting"
@@ -51,9 +51,9 @@ class Deadline:
 
 class Connection:
     """
-    One connection to one receiver, opened when it is needed, for one request at a time.
+    One connection to one receiver, opened on demand, for one request at a time.
 
-    Only the resolver may take longer than a request has, since nothing can interrupt it.
+    Only the resolver may take longer than a request's time, because nothing can interrupt it.
 
     Args:
         url: Scheme, host and port to connect to; path and query to post to.
@@ -95,7 +95,7 @@ class Connection:
         return answer
 
     def end(self) -> None:
-        """Close the socket, now and after a request that another thread has under way."""
+        """Close the socket now, and again after another thread's current request."""
         self._ended = True
         self.close()
 
@@ -138,7 +138,7 @@ class Connection:
 
 
 def dial(host: str, port: int, deadline: Deadline) -> socket.socket:
-    """Return a socket connected to the first address of *host* that takes it; each gets its share of the time."""
+    """Return a socket connected to the first address of *host* that accepts; each gets its share of the time."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     for number, (family, kind, protocol, _, address) in enumerate(found):
         attempt = socket.socket(family, kind, protocol)
@@ -157,13 +157,13 @@ def dial(host: str, port: int, deadline: Deadline) -> socket.socket:
 
 @dataclass(slots=True)
 class _Stream:
-    """What `http.client` takes for its socket: every read and write gets what is left of the request's time."""
+    """Acts as the socket for `http.client`: each read and write gets the time that its request has left."""
 
     socket: socket.socket
     deadline: Deadline
 
     def is_idle(self) -> bool:
-        """Whether nothing came since the last answer: neither a farewell nor bytes that nobody asked for."""
+        """Whether nothing arrived since the last answer: no end of the connection, no unexpected bytes."""
         try:
             self.socket.settimeout(0)
             socket.socket.recv(self.socket, 1, socket.MSG_PEEK)  # past TLS, which allows no peeking
@@ -181,7 +181,7 @@ class _Stream:
             rest = rest[self.socket.send(rest) :]
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """Return what the answer is read from."""
+        """Return the reader of the answer."""
         return io.BufferedReader(_Reader(self))
 
     def close(self) -> None:

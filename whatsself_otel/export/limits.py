@@ -1,7 +1,7 @@
 """
-How much one span or log record may hold.
+Limits on the content of one span or log record.
 
-The SDK limits counts. Lengths are cut here, after masking: a phone cut in half is a phone that no detector finds.
+The SDK limits counts. Lengths are cut here, after masking, because no detector finds a phone cut in half.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DEFAULT_LOG_LIMITS: Final = LogRecordLimits(
 
 
 def span_limits(limits: LimitsConfig) -> SpanLimits:
-    """Return the SDK's limits of a span; each is given, since for one that is not the SDK reads a variable."""
+    """Return the SDK's limits of a span. Each is given, because the SDK reads a variable for a missing one."""
     return SpanLimits(
         max_attributes=limits.count(limits.attributes),
         max_events=128 if limits.span_events is None else limits.span_events,
@@ -39,7 +39,7 @@ def span_limits(limits: LimitsConfig) -> SpanLimits:
 
 
 def log_limits(limits: LimitsConfig) -> LogRecordLimits:
-    """Return the SDK's limits of a log record, given as in `span_limits`."""
+    """Return the SDK's limits of a log record, all given, as in `span_limits`."""
     return LogRecordLimits(
         max_attributes=limits.count(limits.attributes),
         max_attribute_length=LogRecordLimits.UNSET,
@@ -49,7 +49,7 @@ def log_limits(limits: LimitsConfig) -> LogRecordLimits:
 
 
 def cut(value: Any, length: int | None) -> Any:
-    """Return *value* with no text and no bytes in it longer than *length*; None: as it is."""
+    """Return *value* with each text and bytes in it cut to *length*; None leaves it unchanged."""
     if length is None:
         return value
     if isinstance(value, str | bytes):

@@ -1,4 +1,4 @@
-"""The one exporter of metrics: it masks, adds zero points, encodes, posts and counts."""
+"""The one exporter of metrics: mask, add zero points, encode, post and count."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from whatsself_otel.export.otlp import Client
 
 Preferences: TypeAlias = tuple[dict[type, AggregationTemporality], dict[type, Aggregation]]
-"""The temporality and the aggregation that a sender wants for each class of instrument."""
+"""The temporality and aggregation that a sender prefers, by class of instrument."""
 
 _DELTA: Final[Mapping[str, tuple[type, ...]]] = {
     "cumulative": (),
@@ -47,10 +47,10 @@ class MetricSender(Protocol):
     preferences: Preferences
 
     def encode(self, data: MetricsData, losses: Losses) -> Any:
-        """Return *data* ready to be posted; a point that cannot be encoded is left out and added to *losses*."""
+        """Return *data* encoded; points that cannot be encoded are left out and added to *losses*."""
 
     def post(self, encoded: Any, on_retry: Callable[[str], object]) -> ExportResult:
-        """Send what `encode` returned and say what became of it; calls *on_retry* with the reason of a second try."""
+        """Send the result of `encode` and return the outcome; call *on_retry* with the reason of a second try."""
 
     def close(self) -> None:
         """Close the connections."""
@@ -104,7 +104,7 @@ class ConsoleMetricSender:
 
 class GuardedMetricExporter(MetricExporter):
     """
-    Exports the collections of a reader. One bad point costs itself only, and every loss is counted.
+    Exports the collections of a reader. One bad point costs only itself, and every loss is counted.
 
     Args:
         sender: Encodes and posts.
@@ -126,7 +126,7 @@ class GuardedMetricExporter(MetricExporter):
         self.has_delivered = True
         """Whether the last export arrived."""
         self.is_silent: Callable[[], bool] = lambda: False
-        """Returns whether another process exports what this one records."""
+        """Returns whether another process exports this one's metrics."""
         self._sender = sender
         self._masker = masker
         self._zero_points = ZeroPoints()
@@ -153,14 +153,14 @@ class GuardedMetricExporter(MetricExporter):
         return MetricExportResult.SUCCESS if self.has_delivered else MetricExportResult.FAILURE
 
     def _export(self, data: MetricsData, losses: Losses) -> tuple[ExportResult, int]:
-        """Return what became of *data*, and of how many points that holds."""
+        """Return the result for *data*, and its number of points."""
         masked = self._masker.mask(data, losses)
         complete = self._zero_points.add(masked)
         points = count_points(complete) + losses.points
         return self._send(complete, losses), points
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        """Return whether the last export arrived; nothing is held back."""
+        """Return whether the last export arrived; this exporter holds nothing back."""
         del timeout_millis
         return self.has_delivered
 
@@ -205,7 +205,7 @@ class GuardedMetricExporter(MetricExporter):
 
 
 def _halves(data: MetricsData) -> list[MetricsData]:
-    """Return *data* in two parts of as many metrics each; nothing when there is only one metric."""
+    """Return *data* in two parts with equally many metrics; nothing if there is only one metric."""
     metrics = list(_single_metrics(data))
     middle = len(metrics) // 2
     return [MetricsData(metrics[:middle]), MetricsData(metrics[middle:])] if middle else []
@@ -220,7 +220,7 @@ def _single_metrics(data: MetricsData) -> Iterator[ResourceMetrics]:
 
 
 def _together(parts: list[tuple[ExportResult, int]]) -> ExportResult:
-    """Return one result for all parts, each with its number of points; the points of a lost part count as rejected."""
+    """Return one result for all parts, each with its number of points. Points of a lost part count as rejected."""
     if not any(result.accepted for result, _ in parts):
         return parts[-1][0]
     lost = sum(result.rejected if result.accepted else points for result, points in parts)

@@ -1,7 +1,7 @@
 """
-Why a signal does not leave: each state in which it cannot, and what to do about it.
+Reasons why a signal does not leave, each with its remedy.
 
-`Telemetry.health` asks these. Each looks at one stage on the way from a record to the receiver's answer.
+`Telemetry.health` asks these functions. Each looks at one stage between a record and the receiver's answer.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 SIGNALS: Final = ("traces", "metrics", "logs")
 _ITEMS: Final = {"traces": "spans", "metrics": "metrics", "logs": "log records"}
 _RECENT_S: Final = 60.0
-"""A loss or an error is said for so long after it."""
+"""Seconds for which a loss or an error stays reported."""
 _HANGS_AFTER_S: Final = 30.0
-"""A send or a collection that takes longer hangs: a request has 10 s by default."""
+"""Seconds after which a send or a collection counts as hanging; a request takes 10 s by default."""
 _COMPONENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "callback": ("metrics",),
     "metrics": ("metrics",),
@@ -39,7 +39,7 @@ _COMPONENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "context": SIGNALS,
     "masking": SIGNALS,
 }
-"""The signals that an error inside each component concerns."""
+"""Signals that an error inside each component affects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,12 @@ STRANGERS_BELOW: Final = Obstacle(
 
 
 def of_everything(cause: str, remedy: str, *, wanted: bool = False) -> Iterator[Obstacle]:
-    """Yield what keeps every signal from leaving."""
+    """Yield each obstacle that stops every signal."""
     return (Obstacle(signal, cause, remedy, wanted) for signal in SIGNALS)
 
 
 def of_configuration(config: TelemetryConfig) -> Iterator[Obstacle]:
-    """Yield what the configuration switches off."""
+    """Yield an obstacle for each signal that the configuration switches off."""
     for signal in SIGNALS:
         exporter = config.exporter(signal)
         if exporter != "otlp":
@@ -87,7 +87,7 @@ def of_configuration(config: TelemetryConfig) -> Iterator[Obstacle]:
 
 
 def of_sampler(sampler: Sampler) -> Iterator[Obstacle]:
-    """Yield that *sampler* takes no trace: of all trace ids, samplers by ratio drop the lowest last."""
+    """Yield an obstacle if *sampler* takes no trace. Ratio samplers drop the tested trace id last."""
     try:
         drops = not sampler.should_sample(None, 1, "whatsself_otel").decision.is_recording()  # type: ignore[no-untyped-call]
         name = sampler.get_description()
@@ -100,7 +100,7 @@ def of_sampler(sampler: Sampler) -> Iterator[Obstacle]:
 
 
 def of_globals(own: _sdk.Globals) -> Iterator[Obstacle]:
-    """Yield whose providers the process has by now, instead of *own*."""
+    """Yield each global provider that has replaced one of *own*."""
     for signal, ours, now in zip(SIGNALS, own, _sdk.Globals.read(), strict=True):
         if now is not ours:
             theirs = "gone" if now is None else f"{type(now).__module__}.{type(now).__qualname__}"
@@ -113,7 +113,7 @@ def of_globals(own: _sdk.Globals) -> Iterator[Obstacle]:
 
 
 def of_logging(installation: LoggingInstallation) -> Iterator[Obstacle]:
-    """Yield why records do not come to the handler of *installation*."""
+    """Yield each obstacle between loggers and the handler of *installation*."""
     root, level = logging.getLogger(), installation.level
     lowest = max(root.level, logging.root.manager.disable + 1)
     if not installation.is_reached:
@@ -130,7 +130,7 @@ def of_logging(installation: LoggingInstallation) -> Iterator[Obstacle]:
 
 
 def of_queue(signal: str, queue: BatchQueue[Any], url: str) -> Iterator[Obstacle]:
-    """Yield what is wrong between `BatchQueue.put` and the receiver's answer."""
+    """Yield each obstacle between `BatchQueue.put` and the receiver's answer."""
     lost = queue.counts.last_loss
     if queue.counts.last_error:
         yield of_answer(signal, queue.counts.last_error, url)
@@ -144,7 +144,7 @@ def of_queue(signal: str, queue: BatchQueue[Any], url: str) -> Iterator[Obstacle
 
 
 def of_reader(reader: IntervalReader, last_error: str | None, url: str) -> Iterator[Obstacle]:
-    """Yield what is wrong with the metrics of a process, whose last export said *last_error*."""
+    """Yield each obstacle for the metrics of a process; *last_error* is from its last export."""
     if reader.stopped:
         cause = "Other code has shut the meter provider down: metrics are not collected any more."
         yield Obstacle("metrics", cause, "Remove that call.")
@@ -157,7 +157,7 @@ def of_reader(reader: IntervalReader, last_error: str | None, url: str) -> Itera
 
 
 def of_errors(last_error_s: Mapping[str, float]) -> Iterator[Obstacle]:
-    """Yield which parts of this package failed in the last minute; *last_error_s* is on the steady clock."""
+    """Yield each part of this package that failed in the last minute; *last_error_s* is on the monotonic clock."""
     for component, moment_s in list(last_error_s.items()):
         age_s = time.monotonic() - moment_s
         for signal in _COMPONENTS.get(component, ()) if age_s < _RECENT_S else ():
@@ -166,7 +166,7 @@ def of_errors(last_error_s: Mapping[str, float]) -> Iterator[Obstacle]:
 
 
 def of_answer(signal: str, error: str, url: str) -> Obstacle:
-    """Return what *error* of the last export means, and what to do."""
+    """Return the meaning of the last export's *error*, and its remedy."""
     remedy = next((remedy for pattern, remedy in _REMEDIES if pattern.search(error)), _NOBODY)
     return Obstacle(signal, f"The last export of {signal} failed ({error});", remedy.format(url=url))
 
@@ -190,4 +190,4 @@ _REMEDIES: Final = tuple(
         (r"gaierror", "is the name in {url} right? Nobody knows it."),
     )
 )
-"""What to do about an error of `ExportResult`; what nothing fits means that nobody answers."""
+"""Remedies for the errors of `ExportResult`, by pattern. No match means that nothing answers at the endpoint."""

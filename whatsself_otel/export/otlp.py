@@ -1,8 +1,8 @@
 """
-OTLP over HTTP, with the answer read for what it says.
+OTLP over HTTP, with the whole answer read.
 
-The official exporter takes every status below 400 for success, a login page behind a redirect included, never reads a
-partial success, and drops a whole batch when one record cannot be encoded (opentelemetry-python#2882, #4803).
+The official exporter takes every status below 400 for success, even a redirect to a login page. It never reads a
+partial success. It drops a whole batch if one record cannot be encoded (opentelemetry-python#2882, #4803).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ RETRYABLE: Final = frozenset({429, 502, 503, 504})
 
 TOO_LARGE: Final = 413
 MAX_RETRY_AFTER_S: Final = 60.0
-"""A receiver that asks for a longer pause is asked again after this one."""
+"""Longest pause in seconds; a receiver that asks for more is asked again after this one."""
 
 _QUICK_RETRY_S: Final = 0.3
 _LONGEST_WAIT_S: Final = 2.0
-"""A longer pause is not waited for: meanwhile nothing is sent."""
+"""Longest pause that is waited for, because nothing is sent meanwhile."""
 _WHILE: Final = " while "
 PAUSED: Final = "the receiver asked for a pause"
 NO_OTLP: Final = "the answer is not OTLP: something else listens there"
@@ -45,7 +45,7 @@ _OTLP_TYPES: Final = ("application/x-protobuf", "application/json")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportResult:
     """
-    What became of one request.
+    The result of one request.
 
     Args:
         error: Why it failed, without any payload; None when it was accepted.
@@ -72,7 +72,7 @@ class ExportResult:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """
-    Where and how one signal is sent.
+    The receiver of one signal, and how to reach it.
 
     Args:
         url: Whole URL, path included.
@@ -94,7 +94,7 @@ class Target:
 
 
 def build_tls(target: Target) -> ssl.SSLContext:
-    """Return how a connection to *target* is protected, TLS 1.2 at least."""
+    """Return the TLS settings for *target*, TLS 1.2 at least."""
     context = ssl.create_default_context(cafile=target.certificate_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if target.client_certificate_file is not None:
@@ -104,7 +104,7 @@ def build_tls(target: Target) -> ssl.SSLContext:
 
 @functools.cache
 def user_agent() -> str:
-    """Return what says to a receiver who sends."""
+    """Return the User-Agent header: this package and its version."""
     return f"whatsself-otel/{version('whatsself-otel')}"
 
 
@@ -170,7 +170,7 @@ class OtlpHttpClient:
 
 class PatientClient:
     """
-    Posts what waits in no queue: once more after a short pause, and never before the receiver wants it.
+    Posts requests that wait in no queue. It retries once after a short pause, and never before the receiver allows it.
 
     Args:
         client: Sends one request.
@@ -185,7 +185,7 @@ class PatientClient:
 
     def post(self, body: bytes, on_retry: Callable[[str], object] = lambda _reason: None) -> ExportResult:
         """
-        Send one encoded request; takes a few seconds longer than one try at most, and never raises.
+        Send one encoded request. Never raises; takes at most a few seconds longer than one try.
 
         Args:
             body: The request.
@@ -211,7 +211,7 @@ class PatientClient:
 
 
 def judge_status(status: int, retry_after: str | None = None) -> ExportResult:
-    """Return what an HTTP *status* other than success means, with the ``Retry-After`` beside it."""
+    """Return the result for an HTTP *status* other than success, with its ``Retry-After``."""
     return ExportResult(
         error=f"HTTP {status}",
         retry=status in RETRYABLE or 300 <= status < 400,
@@ -221,7 +221,7 @@ def judge_status(status: int, retry_after: str | None = None) -> ExportResult:
 
 
 def read_rejected(answer: type[Any], content: bytes) -> int:
-    """Return how many items the *answer* class finds rejected in *content*; 0 when it cannot be read."""
+    """Return the number of rejected items in *content* by the *answer* class; 0 if it cannot be read."""
     try:
         partial = answer.FromString(content).partial_success
     except Exception:  # noqa: BLE001 - protobuf raises its own error, the answer was accepting all the same
@@ -231,7 +231,7 @@ def read_rejected(answer: type[Any], content: bytes) -> int:
 
 def parse_retry_after(value: str | None, now_s: float | None = None) -> float | None:
     """
-    Return the seconds of a ``Retry-After`` header, 60 at most; None when it says nothing usable.
+    Return the seconds of a ``Retry-After`` header, 60 at most; None if it is unusable.
 
     Args:
         value: Seconds or an HTTP date.
@@ -272,7 +272,7 @@ _RETRY_REASONS: Final = {
 
 
 def retry_reason(error: str | None) -> str:
-    """Return what *error* of a `ExportResult` counts as in ``telemetry.retried_items``, a closed set."""
+    """Return the reason under which ``telemetry.retried_items`` counts *error* of an `ExportResult`."""
     return _RETRY_REASONS.get((error or "").partition(_WHILE)[0], OTHER)
 
 
@@ -281,15 +281,15 @@ _NEVER_ARRIVED: Final = (
     *("gRPC INVALID_ARGUMENT", "gRPC NOT_FOUND", "gRPC PERMISSION_DENIED", "gRPC UNAUTHENTICATED"),
     *("gRPC RESOURCE_EXHAUSTED", "gRPC UNIMPLEMENTED", "gRPC cannot"),
 )
-"""Beginnings of the errors of requests that were not sent, or were refused for good."""
+"""Beginnings of errors of requests that were not sent, or were refused for good."""
 
 
 def may_have_arrived(result: ExportResult) -> bool:
     """
     Return whether a backend may hold the request.
 
-    A request that ends while its answer is waited for may have arrived, and one that a collector answers with 503 may
-    be in one of its backends.
+    A request that ends while it waits for the answer may have arrived. One that a collector answers with 503 may be in
+    one of its backends.
     """
     if result.error is None or result.may_have_arrived_before:
         return True
@@ -298,7 +298,7 @@ def may_have_arrived(result: ExportResult) -> bool:
 
 
 def drop_reason(result: ExportResult) -> str:
-    """Return what a lost *result* counts as in ``telemetry.dropped_items``."""
+    """Return the reason under which ``telemetry.dropped_items`` counts a lost *result*."""
     return "too_large" if result.too_large else "export_failed" if result.retry else "rejected"
 
 
@@ -308,7 +308,7 @@ def _numbers(message: Any) -> list[tuple[str, Any]]:
 
 def describe_error(error: Exception, stage: str = "") -> str:
     """
-    Return what *error* is, without its text, which may hold the URL and so a credential; TLS says what is wrong.
+    Return the class of *error*, never its text, which may hold the URL and so a credential. TLS errors give a reason.
 
     Args:
         error: What was raised.

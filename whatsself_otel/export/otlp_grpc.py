@@ -1,8 +1,8 @@
 """
-OTLP over gRPC, with the answer read for what it says.
+OTLP over gRPC, with the whole answer read.
 
-By grpcio, which the official exporter brings along; that exporter itself hides a partial success. grpcio cannot be used
-on both sides of a fork: docs/decisions/0010-grpc-by-grpcio.md.
+It uses grpcio, which the official exporter needs too; that exporter hides a partial success. grpcio cannot be used on
+both sides of a fork: docs/decisions/0010-grpc-by-grpcio.md.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 _logger: Final = OwnLogger("whatsself_otel")
 
 RETRYABLE: Final = frozenset({"CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"})
-"""RESOURCE_EXHAUSTED too if it says when. Source: https://opentelemetry.io/docs/specs/otlp/#failures"""
+"""
+Retried; RESOURCE_EXHAUSTED too if it gives a time. Source: https://opentelemetry.io/docs/specs/otlp/#failures
+"""
 
 _SERVICES: Final = {"traces": "trace.v1.Trace", "metrics": "metrics.v1.Metrics", "logs": "logs.v1.Logs"}
 _OPTIONS: Final = (
@@ -57,12 +59,12 @@ _CAUSES: Final = tuple(
         ("Failed parsing HTTP/2|No status received|Data frame with END_STREAM|Error parsing", NO_OTLP),
     )
 )
-"""What grpcio's details mean, in the words that HTTP has for it: the details themselves hold addresses."""
+"""Meanings of grpcio's details, in the words used for HTTP. The details themselves hold addresses."""
 
 
 @dataclass(slots=True)
 class _Use:
-    """Which process has used grpcio first, and which one has said that it cannot."""
+    """The process that used grpcio first, and the one that has said that it cannot."""
 
     pid: int | None = None
     said_pid: int | None = None
@@ -110,7 +112,7 @@ class OtlpGrpcClient:
         return ExportResult(rejected=read_rejected(self._answer, answer))
 
     def close(self) -> None:
-        """Close the connection; in a forked child it is the parent's."""
+        """Close the connection. In a forked child it is the parent's, and stays open."""
         channel, self._channel = self._channel, None
         if channel is not None and not is_forked():
             channel.close()
@@ -151,7 +153,7 @@ class OtlpGrpcClient:
         )
 
     def _read_retry_info(self, trailers: Mapping[str, Any]) -> float | None:
-        """Return the seconds the receiver asked to wait, 60 at most; None when it asked for nothing."""
+        """Return the seconds that the receiver asked to wait, 60 at most; None without such a request."""
         status_class, info_class = self._details
         try:
             for detail in status_class.FromString(trailers.get("grpc-status-details-bin", b"")).details:
@@ -170,7 +172,7 @@ def is_forked() -> bool:
 
 
 def _refuse() -> ExportResult:
-    """Say once that nothing can be sent from here."""
+    """Log once that this process cannot send."""
     if _USE.said_pid != os.getpid():
         _USE.said_pid = os.getpid()
         _logger.warning(

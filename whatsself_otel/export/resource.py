@@ -1,4 +1,4 @@
-"""Who sends the telemetry: the resource of all three signals, masked like everything else."""
+"""The resource of all three signals: service, process and host, masked."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 def build_resource(config: TelemetryConfig, masker: Masker) -> Resource:
     """
-    Return the resource: what *config* says, which has read ``OTEL_RESOURCE_ATTRIBUTES``, then the SDK's detectors.
+    Return the resource: the attributes of *config*, which include ``OTEL_RESOURCE_ATTRIBUTES``, then the SDK's.
 
-    Every worker gets its own ``service.instance.id`` from the SDK, and a forked child a new one.
+    The SDK gives every worker its own ``service.instance.id``, and a forked child a new one.
     """
     own: dict[str, Any] = {
         **config.resource_attributes,

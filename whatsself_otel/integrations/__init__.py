@@ -1,5 +1,5 @@
 """
-Queues: their jobs carry trace and ids, and nothing is lost when a job or a worker ends.
+Job queues: jobs carry trace and ids, and the end of a job or a worker loses nothing.
 
     setup_telemetry()
     instrument_celery()

@@ -1,7 +1,7 @@
 """
-arq: a job carries trace and ids beside its arguments, where a worker without telemetry does not see them.
+arq: a job carries trace and ids beside its arguments, where a worker without telemetry ignores them.
 
-arq's hooks get no message, so its serializers are: they are its own extension point, one on each side.
+arq's hooks do not get the message, but its serializers do: one extension point on each side.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 _CARRIER: Final[ContextVar[Any]] = ContextVar("whatsself_otel_arq_carrier", default=None)
-"""What came with the job of this task: arq reads a message in the task that then runs its job."""
+"""The carrier of this task's job. arq reads a message in the task that then runs its job."""
 
 
 def instrument_arq(*, replies: Collection[str] | None = None) -> None:
     """
-    Let arq's jobs carry trace and ids; a second time does nothing.
+    Let arq's jobs carry trace and ids. A second call does nothing.
 
     Call it after `setup_telemetry`, where jobs are queued and in the module of the ``WorkerSettings``.
 
@@ -62,7 +62,7 @@ def _make_worker(call: Callable[[], Any], worker: Any, /, *_args: object, **_opt
 
 
 class _Serializer:
-    """Writes a job with what it carries."""
+    """Writes a job together with its carrier."""
 
     def __init__(self, dumps: Callable[[Any], bytes], replies: Collection[str] | None) -> None:
         self._dumps = dumps
@@ -74,7 +74,7 @@ class _Serializer:
 
 
 class _Deserializer:
-    """Reads a job and keeps what it carries for the function that runs."""
+    """Reads a job and keeps its carrier for the function that runs."""
 
     def __init__(self, loads: Callable[[bytes], Any]) -> None:
         self._loads = loads
@@ -86,7 +86,7 @@ class _Deserializer:
 
 
 def _is_job(value: object) -> bool:
-    """Return whether arq writes a job here, not its result."""
+    """Return whether *value* is a job that arq writes, not its result."""
     return isinstance(value, dict) and "f" in value and "r" not in value
 
 

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 def trace_background_tasks(tracer: Tracer) -> Callable[[], None]:
     """
-    Trace background tasks of every application of this process; return how to undo it.
+    Trace background tasks of every application in this process; return a function that undoes it.
 
-    Starlette makes them without asking the application, so there is no other place than their class. The last tracer of
-    ours counts: an earlier one may belong to telemetry that has ended. Contrib's stays where it is in use.
+    Starlette makes them without asking the application, so their class is the only place to patch. The last tracer of
+    ours counts, because an earlier one may belong to ended telemetry. Contrib's tracing stays where it is in use.
 
     Args:
         tracer: Where the spans come from.

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 SHORT_LIFE: Final = 100
-"""A pool process that is replaced after fewer tasks hands over to its worker: it is no instance of its own."""
+"""A pool process that runs fewer tasks than this before it is replaced hands its data over to its worker."""
 
 
 def instrument_celery(*, replies: Collection[str] | None = None) -> None:
     """
-    Let Celery's tasks carry trace and ids, and lose nothing when a pool process ends; a second time does nothing.
+    Let Celery's tasks carry trace and ids, and lose nothing at the end of a pool process. A second call does nothing.
 
     Call it after `setup_telemetry` in the module that makes the Celery application, so that whoever queues tasks and
     the worker both do.
@@ -54,7 +54,7 @@ def instrument_celery(*, replies: Collection[str] | None = None) -> None:
 
 class _Tasks:
     """
-    The tasks that are queued or run in this process, and the pool of its worker.
+    The queued and running tasks of this process, and its worker's pool.
 
     Args:
         replies: Names of the tasks that answer contacts; None: any may.
@@ -67,12 +67,12 @@ class _Tasks:
         self._hands_over = False
 
     def publish(self, sender: str, headers: dict[str, Any], **_: object) -> None:
-        """Put trace and ids into the headers of a message."""
+        """Put trace and ids into a message's headers."""
         if carrier := carry(sender, self._replies):
             headers[CARRIER] = carrier
 
     def begin(self, task_id: str, task: Any, **_: object) -> None:
-        """Open the span of a task, in its trace."""
+        """Open a task's span, in its trace."""
         queue = (task.request.delivery_info or {}).get("routing_key")
         stack = ExitStack()
         carrier = getattr(task.request, CARRIER, None)
@@ -80,17 +80,17 @@ class _Tasks:
         self._running[task_id] = stack
 
     def fail(self, task_id: str, exception: BaseException, **_: object) -> None:
-        """Keep what a task has failed by until it ends."""
+        """Keep the exception of a failed task until the task ends."""
         self._errors[task_id] = exception
 
     def end(self, task_id: str, **_: object) -> None:
-        """Close the span of a task."""
+        """Close a task's span."""
         error = self._errors.pop(task_id, None)
         if (stack := self._running.pop(task_id, None)) is not None:
             stack.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
 
     def note_worker(self, instance: Any, **_: object) -> None:
-        """Look, before the pool starts, how long its processes will live."""
+        """Read, before the pool starts, after how many tasks its processes end."""
         self._hands_over = 0 < (instance.max_tasks_per_child or 0) < SHORT_LIFE
 
     def expect_child(self, **_: object) -> None:

@@ -1,8 +1,8 @@
 """
-FastAPI by contrib's middleware, with what it leaves out: request ids, ids that are bound late, true durations.
+FastAPI by contrib's middleware, with additions: request ids, late ids and true durations.
 
-Contrib starts every request from a fresh context, so ids are bound inside it (``server_request_hook``), while our
-middleware outside it returns the ids to the caller and sees the request end.
+Contrib starts every request from a fresh context, so its ``server_request_hook`` binds the ids. Our middleware outside
+it returns the ids to the caller and sees the end of the request.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from whatsself_otel.integrations.serving import FastAPIOptions, Message, Receive, Scope, Send
 
 _NOTHING: Final = "(?!)"
-"""Matches no header: contrib would read a variable for an empty list."""
+"""A pattern that matches no header: for an empty list, contrib would read a variable."""
 _ORIGINAL_KEY: Final = "whatsself_otel.scope"
 _ENTERED_KEY: Final = "whatsself_otel.entered"
 _logger = OwnLogger(__name__)
 
 
 def build_on_contrib(app: Any, options: FastAPIOptions, undos: list[Callable[[], None]]) -> Callable[[Any], Serving]:
-    """Have contrib instrument *app* with our providers; return what builds the way of serving around its stack."""
+    """Have contrib instrument *app* with our providers; return a function that builds the serving around its stack."""
     requests = ContribRequests(options, Durations(options.meter), RouteIndex(app))
     undos.append(wrap_stack(app, requests.wrap))
     _sdk.use_stable_conventions()
@@ -63,8 +63,8 @@ class ContribRequests:
     """
     Serves requests by contrib's middleware.
 
-    The application gets each request as it came, and is reached even if contrib fails: contrib decodes queries and
-    headers in ways that raise (a query byte 0xFF, a header with a broken escape), and would answer 500.
+    The application gets each request unchanged, and gets it even if contrib fails. Contrib decodes queries and headers
+    in ways that raise (a query byte 0xFF, a header with a broken escape), and would answer 500.
 
     Args:
         options: What it works with.
@@ -81,7 +81,7 @@ class ContribRequests:
         self._outside: Any = None
 
     def wrap(self, stack: Any) -> Any:
-        """Let *stack*, which contrib wraps next, see each request as it came."""
+        """Let *stack*, which contrib wraps next, see each request unchanged."""
         self._inside, inner = stack, stack.app
 
         async def enter(scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,7 +93,7 @@ class ContribRequests:
         return stack
 
     def build(self, stack: Any) -> Serving:
-        """Return how requests are served by *stack*, with contrib's middleware in it."""
+        """Return the serving of requests by *stack*, with contrib's middleware in it."""
         self._outside = stack
         return Serving(self.serve, self._inside)
 
@@ -104,7 +104,7 @@ class ContribRequests:
         return exchange.serve(self._serve, receive, bind_request(request))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve with contrib; without it where it fails before the application saw the request."""
+        """Serve with contrib, or without it if it fails before the application has the request."""
 
         async def send_of_application(message: Message) -> None:
             if scope.get(_ENTERED_KEY):  # contrib answers its own failures with 500 before it raises them
@@ -138,7 +138,7 @@ class ContribRequests:
 
 
 def _readable(scope: Scope) -> Scope:
-    """Return *scope*, or for contrib's eyes a copy of it that can be decoded."""
+    """Return *scope*, or a copy that contrib can decode."""
     query = scope.get("query_string") or b""
     headers = scope.get("headers") or ()
     if query.isascii() and all(value.isascii() for _, value in headers):

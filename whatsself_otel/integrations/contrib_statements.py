@@ -1,4 +1,4 @@
-"""Contrib's tracer of one engine, with names that group: imported only when an engine is instrumented."""
+"""Contrib's tracer of one engine, with span names that group well. Imported only when an engine is instrumented."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class StatementTracer(_sdk.engine_tracer()):  # type: ignore[misc]
         return span_name(statement) or str(self.vendor)
 
     def describe(self, span: Span, statement: Any, db_name: str | None) -> None:
-        """Put on *span* what contrib has otherwise."""
+        """Correct contrib's attributes on *span*."""
         span.set_attribute(DB_OPERATION_NAME, operation_of(statement))
         if self.vendor == "sqlite" and db_name:
             span.set_attribute(DB_NAMESPACE, PurePath(db_name).name)

@@ -1,4 +1,4 @@
-"""One request and its response, whoever makes the span: our headers on the answer, and the duration."""
+"""One request and its response, for either kind of span: our headers on the answer, and the duration."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STARTS: Final = frozenset({"http.response.start", "websocket.accept", "websocke
 
 class Exchange:
     """
-    One request and its response: adds our headers to its start, and measures until its last byte.
+    One request and its response: adds our headers at its start, and measures until its last byte.
 
     Background tasks do not count.
 
@@ -58,7 +58,7 @@ class Exchange:
         self.request = request
         self.span: Span = INVALID_SPAN
         self.excluded = False
-        """Whether it has neither a span nor a duration."""
+        """Whether the request gets neither a span nor a duration."""
         self._kind = kind_of(scope) if scope["type"] == "http" else None
         self.outcome = Outcome(is_http=self._kind is not None)
         self._options = options
@@ -91,7 +91,7 @@ class Exchange:
             self._scope.pop(REQUEST_KEY, None)
 
     async def send(self, message: Message) -> None:
-        """Send *message* of the application."""
+        """Send the application's *message*."""
         is_last = False
         try:
             message, is_last = self._look_at(message)
@@ -102,30 +102,30 @@ class Exchange:
             self.end()
 
     def fail(self, error: BaseException) -> None:
-        """Note what leaves the application, unless it did so before or its answer was complete by then."""
+        """Note an exception that leaves the application, unless one was noted or the answer was complete."""
         if not self._ended:
             self._options.attempt(lambda: self.record(error))
 
     def end(self) -> None:
-        """Record the duration and end the span, once; a request without a response counts too."""
+        """Record the duration and end the span, once; also for a request without a response."""
         if not self._ended:
             self._ended = True
             self._options.attempt(self._measure)
             self._options.attempt(self.end_span)
 
     def record(self, error: BaseException) -> None:
-        """Note what left the application; whoever makes the span notes it there."""
+        """Note an exception that left the application. A subclass that makes the span notes it there too."""
         self.outcome.fail(error)
 
     def end_span(self) -> None:
-        """End the span, where that is ours to do."""
+        """End the span, if this class owns it."""
 
     def _release(self) -> None:
-        """Let the span go, with all ids that became known until now."""
+        """Release the span, with all ids known until now."""
         self._options.requests.finish(self.request)
 
     def _look_at(self, message: Message) -> tuple[Message, bool]:
-        """Return *message* as it is sent, and whether it ends the response."""
+        """Return *message* with our headers, and whether it ends the response."""
         kind = message["type"]
         if kind == "http.response.body":
             return message, not (self._has_trailers or message.get("more_body", False))

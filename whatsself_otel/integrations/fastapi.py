@@ -1,4 +1,4 @@
-"""FastAPI: puts one middleware around an application, which gives each request its id and has it recorded."""
+"""FastAPI: one middleware around an application, which gives each request an id and records it."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from whatsself_otel.integrations.serving import ASGIApp, FastAPIOptions, Message, Receive, Scope, Send
 
 _NATIVE: Final = "fastapi.telemetry"
-"""FastAPI's own telemetry (0.160 and newer), a mounted application's too, leaves a request alone that has this key."""
+"""A key in the scope that turns off FastAPI's own telemetry (0.160 and newer), in mounted applications too."""
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
 _MARK: Final = "_whatsself_otel_instrumented"
 
 
 def instrument_app(app: Any, options: FastAPIOptions) -> bool:
     """
-    Instrument a FastAPI application; return False if it already is.
+    Instrument a FastAPI application; return False if it already is instrumented.
 
     Args:
         app: The ``fastapi.FastAPI`` application, before or after its first request.
@@ -81,7 +81,7 @@ def _contrib_version() -> str:
 
 
 def _silence_native(app: Any) -> Callable[[], None]:
-    """Switch FastAPI's own telemetry (0.160 and newer) off, as it does itself where contrib's middleware is found."""
+    """Switch off FastAPI's own telemetry (0.160 and newer), as it does itself beside contrib's middleware."""
     config = getattr(app, "_telemetry", None)
     if not isinstance(config, dict):
         return lambda: None
@@ -102,7 +102,7 @@ def uninstrument_app(app: Any) -> None:
 
 
 def _put_ours(stack: Any, options: FastAPIOptions, build: Callable[[Any], Serving]) -> Any:
-    """Put our middleware around *stack*; below that of another provider, which would start from a fresh context."""
+    """Put our middleware around *stack*, but below another provider's, which would start from a fresh context."""
     place = stack
     while place is not None and not _is_of_others(place, options.tracer_provider):
         place = getattr(place, "app", None)
@@ -113,7 +113,7 @@ def _put_ours(stack: Any, options: FastAPIOptions, build: Callable[[Any], Servin
 
 
 def _is_of_others(middleware: Any, ours: Any) -> bool:
-    """Return whether *middleware* is contrib's, and its spans go to another provider than *ours*."""
+    """Return whether *middleware* is contrib's and sends its spans to another provider than *ours*."""
     if type(middleware).__name__ != "OpenTelemetryMiddleware":
         return False
     tracer = middleware.tracer
@@ -122,7 +122,7 @@ def _is_of_others(middleware: Any, ours: Any) -> bool:
 
 class RequestMiddleware:
     """
-    The outermost middleware: gives each request its id and returns it, with the trace id, to the caller.
+    The outermost middleware: gives each request its id, and returns the id and the trace id to the caller.
 
     Args:
         app: The rest of the stack, contrib's middleware first if it is used.
@@ -164,7 +164,7 @@ class RequestMiddleware:
         return f"{self._random.getrandbits(128):032x}"
 
     def _request_id(self, scope: Scope) -> str:
-        """Take the caller's X-Request-ID only if it is short, plain and holds no personal data; else make one."""
+        """Return the caller's X-Request-ID if it is short, plain and without personal data; else a new id."""
         for name, value in scope.get("headers") or ():
             if name == b"x-request-id":
                 given: str = value.decode("ascii", "replace")
@@ -175,7 +175,7 @@ class RequestMiddleware:
         return made
 
     def _flush_at_shutdown(self, send: Send) -> Send:
-        """Uvicorn dies by the signal right after the lifespan, before atexit: this is the last safe moment to flush."""
+        """Flush at the end of the lifespan, the last safe moment: Uvicorn then dies by the signal, before atexit."""
 
         async def send_and_flush(message: Message) -> None:
             if str(message["type"]).startswith("lifespan.shutdown."):

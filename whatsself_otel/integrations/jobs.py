@@ -1,4 +1,4 @@
-"""One job of a queue: its span, the trace and ids that come with it, and what its process holds when it ends."""
+"""One job of a queue: its span, its trace and ids, and the data that its process holds at the end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Mapping
 
 CARRIER: Final = "whatsself_otel"
-"""Under this name a job carries what `capture_context` returned."""
+"""Key under which a job holds the result of `capture_context`."""
 
 
 @contextmanager
@@ -22,10 +22,10 @@ def run_job(
     name: str, carrier: object = None, *, system: str = "other", queue: str | None = None, job_id: str | None = None
 ) -> Generator[Span, None, None]:
     """
-    Run one job: in a span of its own, in the trace and with the ids that *carrier* holds.
+    Run one job in a span, within the trace and with the ids that *carrier* holds.
 
-    It is for queues that have no integration here: taskiq, dramatiq, APScheduler, a table. An exception that passes is
-    recorded on the span and goes on.
+    Use it for queues without an integration here: taskiq, dramatiq, APScheduler, a table. An exception is recorded on
+    the span and raised again.
 
     Args:
         name: What the job does, in few different words: the name of its function.
@@ -68,7 +68,7 @@ def _note_failure(span: Span, error: BaseException) -> None:
 
 def carry(name: str, replies: Collection[str] | None) -> dict[str, str]:
     """
-    Return what a job takes along, empty without telemetry.
+    Return the carrier of a job: its trace context and ids. Without telemetry it is empty.
 
     Args:
         name: Of the job's function.
@@ -80,7 +80,7 @@ def carry(name: str, replies: Collection[str] | None) -> dict[str, str]:
 
 
 def put_back(carrier: Any) -> Any:
-    """Return *carrier* for another attempt at this job, which takes along the wait that this one has not ended."""
+    """Return *carrier* for another attempt at this job, with the wait that this attempt has not ended."""
     if not isinstance(carrier, dict):
         return carrier
     kept = {key: value for key, value in carrier.items() if key != WAITING_SINCE}
@@ -90,7 +90,7 @@ def put_back(carrier: Any) -> Any:
 
 def finish(timeout_s: float | None = None) -> None:
     """
-    Send, or hand over, all that this process holds: for processes that end without Python's exit.
+    Send, or hand over, all data of this process: for processes that end without Python's exit.
 
     Args:
         timeout_s: Seconds that it may take; default: ``shutdown_timeout_s`` of the configuration.

@@ -1,4 +1,4 @@
-"""How requests end: what their spans and their durations say of it, by the stable conventions."""
+"""The end of a request, for its span and its duration, by the stable conventions."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 MAX_REMEMBERED: Final = 1024
 MAX_REMEMBERED_CHARS: Final = 512
-"""The longest part of a request that is remembered: a header may have 64 KB."""
+"""Longest part of a request that is cached: a header may have 64 KB."""
 NORMAL_CLOSES: Final = frozenset({1000, 1001, 1005})
-"""Codes with which a WebSocket ends as it should: done, going away, no code given."""
+"""Normal close codes of a WebSocket: done, going away, no code given."""
 
 
 class Outcome:
@@ -41,23 +41,23 @@ class Outcome:
 
     def __init__(self, *, is_http: bool) -> None:
         self.failure: str | None = None
-        """The class of the first exception that left the application; None for one that is no failure."""
+        """Class of the first exception that left the application; None if that was no failure."""
         self._started: int | None = None
         self._is_abandoned = False
         self._is_http = is_http
 
     def start(self, status: int) -> None:
-        """Note the status with which the answer starts; nobody receives that of an abandoned request."""
+        """Note the status of the answer. Ignore it for an abandoned request: nobody receives that answer."""
         if not self._is_abandoned:
             self._started = int(status)
 
     def close(self) -> None:
-        """Note that a WebSocket is closed: before it was accepted, the server answers 403."""
+        """Note that a WebSocket closed. Before its acceptance, the server answers 403."""
         if self._started is None:
             self._started = 403
 
     def fail(self, error: BaseException) -> bool:
-        """Note what left the application; return whether it is the first failure."""
+        """Note an exception that left the application; return whether it is the first failure."""
         if self.failure is not None or is_normal_close(error):
             return False
         self.failure = error_type(error)
@@ -66,7 +66,7 @@ class Outcome:
 
     @property
     def status(self) -> int | None:
-        """The answer's status code; a server answers 500 where the application did not, unless the request ended."""
+        """The answer's status code. If the application sent none, the server answers 500, unless the client left."""
         if self._started is None and self._is_http and not self._is_abandoned:
             return 500
         return self._started
@@ -79,13 +79,13 @@ class Outcome:
 
     @property
     def attributes(self) -> dict[str, str | int]:
-        """What a span and a duration say of it."""
+        """The attributes for a span and a duration."""
         found = {"http.response.status_code": self.status, "error.type": self.error_type}
         return {name: value for name, value in found.items() if value is not None}
 
 
 def is_abandoned(error: BaseException) -> bool:
-    """Return whether *error* says that nobody waits for the answer any more: cancelled, client gone, process ends."""
+    """Return whether *error* means that the client no longer waits: cancelled, disconnected, or the process ends."""
     if isinstance(error, BaseExceptionGroup):
         return all(map(is_abandoned, error.exceptions))
     return not isinstance(error, Exception) or isinstance(error, ClientDisconnect)
@@ -100,7 +100,7 @@ def is_normal_close(error: BaseException) -> bool:
 
 class Durations:
     """
-    The histogram of requests' durations, each of its series found once.
+    The histogram of requests' durations, with each of its series found once.
 
     Args:
         meter: Where it is created.
@@ -138,7 +138,7 @@ def kind_of(scope: Scope) -> tuple[Any, ...]:
 
 
 def is_short(given: str | bytes) -> bool:
-    """Return whether *given*, which a client sent, is short enough to be remembered."""
+    """Return whether the client's *given* is short enough to be cached."""
     return len(given) <= MAX_REMEMBERED_CHARS
 
 

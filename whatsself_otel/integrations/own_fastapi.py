@@ -1,8 +1,8 @@
 """
-FastAPI by one middleware of our own: what contrib's records as we configure it, decided once at the start.
+FastAPI by one middleware of ours, which records the same as contrib's with our settings.
 
-One object a request holds what is known of it, one context is attached, attributes that repeat are made once, and the
-route is found by its path's parts. tests/integrations/test_fastapi.py and test_hostile_asgi.py run with both ways.
+One object holds the state of a request, and one context is attached. Repeated attributes are made once, and the route
+is found by the parts of its path. tests/integrations/test_fastapi.py and test_hostile_asgi.py run with both ways.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _SUPPRESSED_PLAIN: Final = "suppress_instrumentation"
 
 class Recorder:
     """
-    Notes what leaves an application before the answer 500 ends the request's span.
+    Notes an exception that leaves an application, before the 500 answer ends the request's span.
 
     Args:
         app: The application below Starlette's ``ServerErrorMiddleware``.
@@ -87,7 +87,7 @@ class ServerSpanMiddleware:
         self._user_agents: Remembered[bytes, Mapping[str, str]] = Remembered(MAX_REMEMBERED)
 
     def serve(self, scope: Scope, receive: Receive, send: Send, request: RequestContext) -> Awaitable[None]:
-        """Serve one request by the application, with a span if nothing hinders that."""
+        """Serve one request by the application, with a span if nothing prevents it."""
         exchange = _RecordedExchange(self.options, self.durations, scope, send, request)
         return exchange.serve(self._app, receive, self._context(scope, exchange))
 
@@ -151,12 +151,12 @@ class ServerSpanMiddleware:
 
 
 class _RecordedExchange(Exchange):
-    """An exchange whose span is ours: it is ended with the last byte."""
+    """An exchange with our own span, which ends with the last byte."""
 
     __slots__ = ()
 
     def record(self, error: BaseException) -> None:
-        """Note on the span what left the application."""
+        """Note on the span an exception that left the application."""
         if not self.outcome.fail(error) or not self.span.is_recording():
             return
         if isinstance(error, Exception):
@@ -179,7 +179,7 @@ class _RecordedExchange(Exchange):
 
 
 class _Headers:
-    """What telemetry reads of a request's headers."""
+    """The request headers that telemetry reads."""
 
     __slots__ = ("_carrier", "_scope", "user_agent")
 
@@ -195,7 +195,7 @@ class _Headers:
                 self._carrier.setdefault(_ascii(lowered), []).append(_ascii(value))
 
     def parent(self) -> Context:
-        """Return the sender's context, a fresh one if there is none."""
+        """Return the sender's context, or a fresh one."""
         propagator = propagate.get_global_textmap()
         if type(propagator) is CleanTraceContext:
             return propagator.extract(self._carrier, _EMPTY) if self._carrier else _EMPTY
@@ -210,7 +210,7 @@ _TRACE_HEADERS: Final = frozenset({b"traceparent", b"tracestate"})
 
 
 def _ascii(value: bytes) -> str:
-    """Return *value* as contrib would see it: what is no ASCII is no text to rely on."""
+    """Return *value* as contrib's middleware reads it: only ASCII text is reliable."""
     return value.decode("ascii") if value.isascii() else value.decode("latin-1").encode("ascii", "replace").decode()
 
 
@@ -222,7 +222,7 @@ def _user_agent_attributes(text: str) -> dict[str, str]:
 def _constants(
     method: str, scheme: str | None, version: str | None, route: str | None, server: tuple[Any, Any]
 ) -> tuple[str, dict[str, Any]]:
-    """Return the name of a span, and the attributes that all requests of this kind share."""
+    """Return a span's name, and the attributes that all requests of this kind share."""
     host, port = server
     shown = method.strip()
     sanitized = sanitize_method(shown)

@@ -1,9 +1,9 @@
 """
-SQLAlchemy around the dialect's own calls: what contrib's engine tracer records, without what it works out each time.
+SQLAlchemy by wrapping the dialect's own calls. It records the same as contrib's tracer, with less work each time.
 
-An engine's attributes are read once, a statement's name and attributes once a statement; contrib parses both at every
-execution. Its own functions give the attributes, so that they are the same. No event is listened to: an engine with a
-single listener joins the listeners of every event anew for each of its connections.
+An engine's attributes are read once, and a statement is parsed once; contrib parses both at every execution. Contrib's
+own functions make the attributes, so they are equal. No event is listened to: with one listener, SQLAlchemy would join
+an engine's listeners again for each connection.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ if TYPE_CHECKING:
 _logger = OwnLogger(__name__)
 _MAX_STATEMENTS: Final = 1024
 _MAX_STATEMENT_CHARS: Final = 4096
-"""Statements remembered, and how long one may be: at most 4 MB an engine."""
+"""Statements in the cache, and their greatest length: at most 4 MB an engine."""
 _WAYS: Final = ("do_execute", "do_executemany", "do_execute_no_params")
-"""A dialect's ways to give a statement to its driver, as all statements of an application go."""
+"""A dialect's methods that give a statement to its driver; all statements of an application use one."""
 _INITIALIZING: Final = otel_context.create_key("whatsself-initializing")
 _SUPPRESSED_PLAIN: Final = "suppress_instrumentation"
-"""The key that contrib's packages of old set where no span is to be made."""
+"""The key that older contrib packages set to suppress spans."""
 
 
 class StatementSpans:
     """
-    Makes one span a statement of one engine.
+    Makes one span for each statement of one engine.
 
     Args:
         engine: A SQLAlchemy ``Engine``, not an async one.
@@ -63,13 +63,13 @@ class StatementSpans:
         self._statements: Remembered[str, tuple[str, dict[str, Any]]] = Remembered(_MAX_STATEMENTS)
         self._is_removed = False
         self._shadowed: dict[str, tuple[Any, Any]] = {}
-        """What we put on the dialect, and what was there before: nothing, unless somebody else does the same."""
+        """Each wrapper that we put on the dialect, with the attribute that it replaced, if any."""
         for name in _WAYS:
             self._shadow(engine.dialect, name, self._traced)
         self._shadow(engine.dialect, "initialize", _unseen)
 
     def remove(self, engine: Any) -> None:
-        """Make no more spans; where nobody has put something over ours, it goes too."""
+        """Make no more spans, and remove our wrappers that no other code has wrapped since."""
         self._is_removed = True
         for name, (ours, before) in self._shadowed.items():
             if vars(engine.dialect).get(name) is ours:
@@ -98,7 +98,7 @@ class StatementSpans:
         return traced
 
     def _start(self, statement: str) -> Any:
-        """Return a span, or None where nobody wants to see one."""
+        """Return a span, or None if spans are suppressed."""
         current = otel_context.get_current()
         if self._is_removed or any(map(current.get, self._silencing)):
             return None
@@ -134,7 +134,7 @@ def _end(span: Span, error: BaseException | None = None) -> None:
 
 
 def _unseen(initialize: Callable[[Any], None]) -> Callable[[Any], None]:
-    """What a dialect asks its server at the first connection raises no events either, so contrib does not see it."""
+    """Hide a dialect's questions at its first connection: they raise no events, so contrib misses them too."""
 
     def initialize_unseen(connection: Any) -> None:
         token = otel_context.attach(otel_context.set_value(_INITIALIZING, True))
@@ -152,7 +152,7 @@ def knows(engine: Any) -> bool:
 
 
 def system_of(vendor: str | None) -> str:
-    """Return the name that the conventions have for *vendor*."""
+    """Return the conventions' name for *vendor*."""
     if not vendor:
         return "db"
     if "sqlite" in vendor:

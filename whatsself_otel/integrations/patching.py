@@ -1,4 +1,4 @@
-"""Methods of a library that has no hooks, wrapped while telemetry runs."""
+"""Wrap methods of a library without hooks, while telemetry runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MARK: Final = "_whatsself_otel"
 
 def telemetry_for(function: str) -> Telemetry | None:
     """
-    Return the telemetry that *function* instruments for, or None while it is disabled.
+    Return the running telemetry for *function*, or None while it is disabled.
 
     Raises:
         ConfigError: If none runs.
@@ -31,7 +31,7 @@ def telemetry_for(function: str) -> Telemetry | None:
 
 def wrap(owner: type, name: str, around: Callable[..., Any]) -> Callable[[], None]:
     """
-    Let calls of a method go through *around*; do nothing where they do already.
+    Let calls of a method go through *around*. A second call does nothing.
 
     Args:
         owner: The class.

@@ -42,7 +42,7 @@ class PoolMetrics:
 
     def watch(self, engine: Any, name: str = "default") -> bool:
         """
-        Watch one engine's pool; return False if it already is watched, for this engine or another that shares it.
+        Watch one engine's pool; return False if it is already watched, for this engine or one that shares it.
 
         Args:
             engine: A SQLAlchemy ``Engine`` or ``AsyncEngine``.
@@ -56,7 +56,7 @@ class PoolMetrics:
         return True
 
     def unwatch(self, engine: Any) -> None:
-        """Put the engine's pool back as it was; a pool that is not watched is left alone."""
+        """Restore the engine's pool. A pool that is not watched stays unchanged."""
         pool = root_of(engine).pool
         watched = self._watched.pop(pool, None)
         if watched is not None:
@@ -76,7 +76,7 @@ class PoolMetrics:
         return _WatchedPool(free, BoundInstrument(self._wait, {POOL.name: free}).record, self._clock, self._move)
 
     def _move(self, pool: Any, renewed: Any) -> None:
-        """Go on with the pool that takes the place of another."""
+        """Continue with the pool that replaces another."""
         if (watched := self._watched.pop(pool, None)) is not None:
             self._watched[renewed] = watched
 
@@ -91,7 +91,7 @@ class PoolMetrics:
 
 class _WatchedPool:
     """
-    What is known of one pool beyond itself; holds no reference to it.
+    State of one watched pool. It holds no reference to the pool.
 
     Args:
         name: Value of the attribute ``pool``.
@@ -145,7 +145,7 @@ class _WatchedPool:
             self.checked_out = max(0, self.checked_out - 1)
 
     def _time(self, pool: Any) -> None:
-        """Shadow two methods on the instance: SQLAlchemy has no event for a checkout that begins."""
+        """Shadow two methods on the instance: SQLAlchemy has no event for the start of a checkout."""
         untimed, renew = pool.connect, pool.recreate
 
         def connect() -> Any:

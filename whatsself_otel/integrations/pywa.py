@@ -1,5 +1,5 @@
 """
-pywa: what its client is told by Meta, and what Meta answers to what it sends, move the metrics.
+pywa: record the events that Meta sends to its client, and Meta's answers to its messages.
 
     setup_telemetry()
     instrument_pywa(client)
@@ -24,7 +24,7 @@ _MARK: Final = "_whatsself_otel"
 
 def instrument_pywa(client: Any, *, origin: str = "reply") -> None:
     """
-    Observe a client of pywa, synchronous or asynchronous; a second time does nothing.
+    Observe a client of pywa, synchronous or asynchronous. A second call does nothing.
 
     pywa has checked the signature of a webhook before we see it.
 
@@ -51,7 +51,7 @@ def instrument_pywa(client: Any, *, origin: str = "reply") -> None:
 def _wrapped(
     method: Callable[..., Any], before: Callable[..., None] | None, after: Callable[..., None] | None
 ) -> Callable[..., Any]:
-    """Return *method* with *before* told its arguments, and *after* what it returned or raised."""
+    """Return *method* that first calls *before* with its arguments, and then *after* with its result or error."""
 
     @functools.wraps(method)
     def call(*args: Any, **kwargs: Any) -> Any:

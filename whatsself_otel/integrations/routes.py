@@ -1,8 +1,8 @@
 """
-Which route a request will take, found without trying every route.
+Find the route of a request without trying every route.
 
-Contrib tries all routes of the application before the application does: with 10,000 routes that costs more than the
-request. Here the path's own parts lead to the few routes that can match, and those are asked as contrib asks them.
+Contrib tries all routes before the application does; with 10,000 routes that costs more than the request. Here the
+parts of the path lead to the few routes that can match, and those are asked as contrib asks them.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     Scope = MutableMapping[str, Any]
 
 _REBUILD_PAUSE_S: Final = 1.0
-"""Shortest time between two searches for routes that were added late."""
+"""Shortest time between two searches for late routes."""
 _MAX_WRAPPERS: Final = 20
-"""How many middlewares may be around a mounted application for its routes to be found."""
+"""Most middlewares around a mounted application that are looked through for its routes."""
 
 
 @dataclass(slots=True)
 class _Node:
-    """What the parts of a path up to here lead to: routes by their place in the application's order."""
+    """The routes that begin with the path so far, by their place in the application's order."""
 
     children: dict[str, _Node] = field(default_factory=dict)
     parameter: _Node | None = None
     ends: list[int] = field(default_factory=list)
     open_ended: list[int] = field(default_factory=list)
-    """Routes that may take anything below: mounts, and paths with a parameter that spans parts."""
+    """Routes that may match any rest: mounts, and paths with a parameter of several parts."""
 
 
 class RouteIndex:
@@ -50,17 +50,16 @@ class RouteIndex:
         self._built_s = 0.0
         self._routes: list[Any] = []
         self._plain: list[tuple[re.Pattern[str] | None, str | None]] = []
-        """Pattern and template of each route that is no mount, no WebSocket and nothing of somebody else's."""
+        """Pattern and template of each ordinary route; (None, None) for mounts, WebSockets and foreign classes."""
         self._mounted: dict[int, RouteIndex] = {}
-        """The routes of applications that are mounted here, by the place of their mount."""
+        """The routes of mounted applications, by the place of their mount."""
         self._root = _Node()
 
     def find(self, scope: Scope) -> str | None:
         """
-        Return the template of the route that *scope* will take, those of its mounts before it; None if there is none.
+        Return the template of the route that *scope* will take, after those of its mounts; None if there is none.
 
-        Where a mounted application does not know the path, or does not tell its routes, the mount's own is all there
-        is.
+        If a mounted application does not know the path, or hides its routes, the template is the mount's own.
         """
         if len(self._app.routes) != self._size:
             self._build()
@@ -142,7 +141,7 @@ def _pattern_of(route: Any) -> tuple[re.Pattern[str] | None, str | None]:
 
 
 def _owner_of_routes(route: Any) -> Any:
-    """Return the application that *route* leads to, if it has routes of its own: middlewares around it have none."""
+    """Return the application with routes below *route*, or None. Middlewares around it have none: skip them."""
     original = getattr(route, "original_route", route)
     app = original.app if isinstance(original, Mount | Host) else None
     for _ in range(_MAX_WRAPPERS):
@@ -161,7 +160,7 @@ def _route_path(scope: Scope) -> str:
 
 
 def _flatten(routes: Any) -> Iterator[Any]:
-    """Yield the routes that can match, those of included routers among them; FastAPI has nested them since 0.137."""
+    """Yield the routes that can match, with those of included routers; FastAPI nests them since 0.137."""
     try:
         from fastapi.routing import iter_route_contexts
     except ImportError:

@@ -1,5 +1,5 @@
 """
-RQ: a job carries trace and ids in its ``meta``; the work-horse that is forked for it hands over to its worker.
+RQ: a job carries trace and ids in its ``meta``; its forked work-horse hands its data over to the worker.
 
 RQ has no hooks around a job, so its public methods are wrapped while telemetry runs.
 """
@@ -24,7 +24,7 @@ _LATE: Final = (
 
 def instrument_rq(*, replies: Collection[str] | None = None) -> None:
     """
-    Let RQ's jobs carry trace and ids, and lose nothing when a work-horse ends; a second time does nothing.
+    Let RQ's jobs carry trace and ids, and lose nothing at the end of a work-horse. A second call does nothing.
 
     Call it after `setup_telemetry`, where jobs are queued and in the worker's own process: in the module that
     ``rq worker -c`` names, or before ``Worker.work()``.
@@ -95,7 +95,7 @@ def _monitor_work_horse(call: Callable[[], Any], _worker: object, *_args: object
 
 
 def _perform_job(call: Callable[[], Any], worker: Any, *_args: object) -> Any:
-    """Run in the work-horse, which ends by ``os._exit`` after it; SimpleWorker calls it in its own process."""
+    """Run a job in RQ's work-horse, which then ends by ``os._exit``. SimpleWorker runs it in its own process."""
     if not worker.is_horse:
         return call()
     if HANDLE.running is not None and (children := HANDLE.running.children) is not None:

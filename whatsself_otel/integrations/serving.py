@@ -1,4 +1,4 @@
-"""How the requests of one FastAPI application are served, and what that is built from: by contrib's way and by ours."""
+"""The serving of one FastAPI application's requests, and its options, for contrib's way and ours."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Serve = Callable[[Scope, Receive, Send, RequestContext], Awaitable[None]]
 
 REQUEST_KEY: Final = "whatsself_otel.request"
-"""Where a scope holds the request that is being served; a mounted application finds it there, and makes none."""
+"""Key in the scope of the request in progress. A mounted application finds it there and makes no other."""
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
 _BUILD: Final = "build_middleware_stack"
 _logger = OwnLogger(__name__)
@@ -35,7 +35,7 @@ _logger = OwnLogger(__name__)
 
 class Serving(NamedTuple):
     """
-    How the requests of one application are served.
+    Two ways to serve an application's requests.
 
     Args:
         serve: Serves one request with its span and its duration.
@@ -49,7 +49,7 @@ class Serving(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FastAPIOptions:
     """
-    What the instrumentation of an application is built from.
+    The parts and options of an application's instrumentation.
 
     Args:
         tracer_provider: Where server spans come from.
@@ -80,7 +80,7 @@ class FastAPIOptions:
     on_error: Callable[[str], object] = lambda _component: None
 
     def attempt(self, step: Callable[[], Any]) -> Any:
-        """Return what *step* returns, a part of telemetry; None if it raises, which is counted and goes no further."""
+        """Return the result of *step*, a part of telemetry. If it raises, count the error and return None."""
         try:
             return step()
         except Exception:  # noqa: BLE001 - the application never suffers
@@ -90,7 +90,7 @@ class FastAPIOptions:
 
 
 def exclusion(options: FastAPIOptions) -> Callable[[Scope], bool]:
-    """Return what says whether *options* exclude a request, by its path or its URL."""
+    """Return a function that says whether *options* exclude a request, by its path or its URL."""
     paths = frozenset(options.excluded_paths)
     pattern = re.compile("|".join(options.excluded_urls)) if options.excluded_urls else None
 
@@ -101,7 +101,7 @@ def exclusion(options: FastAPIOptions) -> Callable[[Scope], bool]:
 
 
 def url_of(scope: Scope) -> str:
-    """Return the URL of a request without its query, as contrib matches it."""
+    """Return a request's URL without its query, as contrib matches it."""
     host, port = scope.get("server") or ("0.0.0.0", 80)  # noqa: S104 - nothing is bound here
     given = next((value for name, value in scope.get("headers") or () if name.lower() == b"host"), b"")
     address = given.decode("latin-1") or (str(host) if port == 80 else f"{host}:{port}")
@@ -109,7 +109,7 @@ def url_of(scope: Scope) -> str:
 
 
 def wrap_stack(app: Any, wrap: Callable[[Any], Any]) -> Callable[[], None]:
-    """Put *wrap* around the application's middlewares; return how to undo it, also below what came over it since."""
+    """Put *wrap* around the application's middlewares; return a function that undoes it, even below later wrappers."""
     before, build = app.__dict__.get(_BUILD), app.build_middleware_stack
     removed: list[bool] = []
 
@@ -130,7 +130,7 @@ def wrap_stack(app: Any, wrap: Callable[[Any], Any]) -> Callable[[], None]:
 
 
 def _as_expected(stack: Any) -> Any:
-    """Return *stack* as contrib's instrumentation of somebody else expects it: it leaves all others alone."""
+    """Return *stack* in the class that contrib's instrumentation expects; it skips every other class."""
     from starlette.middleware.errors import ServerErrorMiddleware
 
     return stack if isinstance(stack, ServerErrorMiddleware) else ServerErrorMiddleware(stack)

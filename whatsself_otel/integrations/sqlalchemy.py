@@ -1,9 +1,9 @@
 """
 SQLAlchemy through contrib's engine tracer: one span a statement, for sync and async engines of any number.
 
-The contrib instrumentor refuses SQLAlchemy 2.1 with one log line and no spans, ignores every engine but the first, and
-wraps async engines twice (opentelemetry-python-contrib#2149, #3977). Its tracer of one engine has none of these
-faults, so that is what is used.
+The contrib instrumentor has three faults. It refuses SQLAlchemy 2.1 with one log line and no spans. It ignores every
+engine but the first. It wraps async engines twice (opentelemetry-python-contrib#2149, #3977). Its tracer of one engine
+has none of them, so that is used.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ NEWEST: Final = (2, 1)
 """Minor versions this package is tested with."""
 
 _ENGINES: Final[weakref.WeakKeyDictionary[Any, Any]] = weakref.WeakKeyDictionary()
-"""Engines that are traced, and by what: SQLAlchemy keeps no list to ask, and a second tracer doubles every span."""
+"""Traced engines, each with its tracer. SQLAlchemy keeps no list, and a second tracer doubles every span."""
 
 
 def root_of(engine: Any) -> Any:
     """
     Return the engine that owns the dialect and the pool of *engine*.
 
-    An ``AsyncEngine`` is a face of a sync one, and what ``execution_options()`` returns is one more handle on the same.
+    An ``AsyncEngine`` wraps a sync engine, and ``execution_options()`` returns another handle on the same engine.
 
     Args:
         engine: A SQLAlchemy ``Engine`` or ``AsyncEngine``.
@@ -49,7 +49,7 @@ def root_of(engine: Any) -> Any:
 
 def instrument_engine(engine: Any, tracer_provider: TracerProvider, *, own: bool = False) -> bool:
     """
-    Trace the statements of one engine; return False if it already is traced, by whichever of its handles.
+    Trace one engine's statements; return False if it is traced already, through any of its handles.
 
     Args:
         engine: A SQLAlchemy ``Engine`` or ``AsyncEngine``.
@@ -94,14 +94,14 @@ def uninstrument_engine(engine: Any) -> None:
 
 
 def contrib_problems(engine: Any) -> list[str]:
-    """Return what is lost of *engine*, which is traced, on the contrib package that is installed."""
+    """Return the features that tracing *engine* loses with the installed contrib package."""
     if _ENGINES.get(root_of(engine)) is not None:
         return []
     return [problem for part in (_sdk.CONVENTIONS, _sdk.STATEMENTS) if (problem := part.problem())]
 
 
 def version_problem() -> str | None:
-    """Return what is wrong with the installed SQLAlchemy, or None if it is one that is tested."""
+    """Return a problem if the installed SQLAlchemy is not a tested version, else None."""
     try:
         installed = version("sqlalchemy")
     except PackageNotFoundError:

@@ -1,8 +1,8 @@
 """
-The OpenTelemetry context of generators that FastAPI and Starlette run in threads.
+Keep the OpenTelemetry context of generators that FastAPI and Starlette run in threads.
 
-Each step of such a generator runs in a copy of the request's context: what one step binds, the next does not see, and
-what a dependency binds before its ``yield`` the endpoint does not see.
+Each step of such a generator runs in a copy of the request's context. One step does not see the ids that another binds.
+The endpoint does not see the ids that a dependency binds before its ``yield``.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _MARK: Final = "_whatsself_otel_original"
 
 def keep_context_in_threads() -> Callable[[], None]:
     """
-    Let the steps of one generator share what they bind; return how to undo it.
+    Let all steps of one generator share the ids that they bind; return a function that undoes it.
 
-    The functions that run them are module functions of FastAPI and Starlette, so there is no other place than there.
+    Module functions of FastAPI and Starlette run the steps, so those functions are the only place for it.
     """
     undos = [
         _replace(module, name, wrap)
@@ -85,7 +85,7 @@ def _enter(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 class _Steps:
-    """Iterates in the context that the step before has left."""
+    """Iterates in the context that the previous step left."""
 
     def __init__(self, iterable: Iterable[Any]) -> None:
         self._iterable = iterable
@@ -105,7 +105,7 @@ class _Steps:
 
 
 class _Kept:
-    """Enters and leaves a context manager in one and the same context."""
+    """Enters and leaves a context manager in one context."""
 
     def __init__(self, cm: AbstractContextManager[Any]) -> None:
         self._cm = cm

@@ -1,4 +1,4 @@
-"""Which handlers write to standard output or standard error, and which other libraries write there past logging."""
+"""Recognise handlers that write to standard output or standard error, and libraries that print past logging."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ WIRING: Final = {
     ),
     "structlog": "Give it logger_factory=structlog.stdlib.LoggerFactory() in structlog.configure() (docs/logs.md).",
 }
-"""Libraries that write to the console past logging, and what brings their lines here."""
+"""Libraries that write to the console past logging, each with the way to bring its lines here."""
 
 
 class Consoles:
-    """Tells handlers that write to the console from others, by the stream that they write to."""
+    """Recognises handlers that write to the console, by their stream."""
 
     def __init__(self) -> None:
         self._known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
@@ -46,7 +46,7 @@ class Consoles:
 
 
 def is_console_stream(stream: object) -> bool:
-    """Return whether *stream* writes where standard output or standard error goes."""
+    """Return whether *stream* writes to standard output or standard error."""
     if getattr(stream, "name", None) in _NAMES:
         return True
     try:
@@ -56,7 +56,7 @@ def is_console_stream(stream: object) -> bool:
 
 
 def past_logging() -> Iterator[str]:
-    """Yield a problem for each library that was used and writes to the console by itself."""
+    """Yield a problem for each imported library that writes to the console directly."""
     if (loguru := sys.modules.get("loguru")) is not None and _writes_by_loguru(loguru):
         yield _problem("loguru")
     if (output := sys.modules.get("structlog._output")) is not None and _writes_by_structlog(output):
@@ -68,13 +68,13 @@ def _problem(library: str) -> str:
 
 
 def _stream_of(handler: logging.Handler) -> Any:
-    """Return what *handler* writes to: its stream, or the file of its console, which rich's handler has."""
+    """Return the target of *handler*: its stream, or the file of its console, as rich's handler has."""
     stream = getattr(handler, "stream", None)
     return stream if stream is not None else getattr(getattr(handler, "console", None), "file", None)
 
 
 def _is_standard_file(file: int | str) -> bool:
-    """Return whether *file*, a number or a path, is what standard output or standard error was opened as."""
+    """Return whether *file*, a number or a path, is the file of standard output or standard error."""
     standard = [number for number, stream in ((1, sys.__stdout__), (2, sys.__stderr__)) if stream is not None]
     try:
         found = os.fstat(file) if isinstance(file, int) else Path(file).stat()
@@ -84,7 +84,7 @@ def _is_standard_file(file: int | str) -> bool:
 
 
 def _writes_by_loguru(loguru: Any) -> bool:
-    """Return whether a message was logged by loguru, one of whose sinks is the console."""
+    """Return whether loguru has logged a message and one of its sinks is the console."""
     core = getattr(loguru.logger, "_core", None)
     sinks = [getattr(handler, "_sink", None) for handler in getattr(core, "handlers", {}).values()]
     streams = [getattr(sink, "_stream", None) for sink in sinks]
@@ -92,5 +92,5 @@ def _writes_by_loguru(loguru: Any) -> bool:
 
 
 def _writes_by_structlog(output: Any) -> bool:
-    """Return whether structlog made a logger that prints: it keeps a lock for each stream of those."""
+    """Return whether structlog has made a printing logger, by the lock that it keeps for each stream."""
     return any(map(is_console_stream, list(getattr(output, "WRITE_LOCKS", ()))))

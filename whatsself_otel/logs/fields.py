@@ -1,4 +1,4 @@
-"""Values in the types that JSON and OTLP have; none can hurt the line or the batch that carries it."""
+"""Convert values to the types of JSON and OTLP, so that none can break its line or batch."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 MAX_TEXT: Final = 32_768
-"""Characters of one text that leave."""
+"""Longest text that leaves, in characters."""
 
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def clean_text(text: str) -> str:
-    """Return *text* with half characters (lone surrogates) replaced: one of them would cost the whole batch."""
+    """Return *text* with lone surrogates replaced: one of them would cost the whole batch."""
     return _SURROGATES.sub("\ufffd", text) if not text.isascii() else text
 
 
 def plain(value: object, depth: int = 6) -> Any:
-    """Return *value* in the types that JSON and OTLP have; what they lack becomes its text."""
+    """Return *value* in the types of JSON and OTLP; any other type becomes text."""
     if type(value) is str:
         return clean_text(value)[:MAX_TEXT]
     if depth and isinstance(value, Mapping):
@@ -35,7 +35,7 @@ def plain(value: object, depth: int = 6) -> Any:
 
 
 def safe_str(value: object) -> str:
-    """Return the text of *value*, or a note if it refuses to give one."""
+    """Return the text of *value*, or a note if its ``__str__`` fails."""
     try:
         return str(value)
     except Exception:  # noqa: BLE001 - an object may forbid to be shown
@@ -43,5 +43,5 @@ def safe_str(value: object) -> str:
 
 
 def inert(text: str) -> str:
-    """Return *text* with every control character escaped, so that a terminal shows it and does not obey it."""
+    """Return *text* with every control character escaped, so that a terminal shows it but does not obey it."""
     return _CONTROLS.sub(lambda match: f"\\x{ord(match[0]):02x}", text)

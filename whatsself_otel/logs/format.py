@@ -1,4 +1,4 @@
-"""How a record looks on standard output: Pino's JSON, or coloured text on a terminal."""
+"""Format a record for standard output: Pino's JSON, or coloured text on a terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TO_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), de
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     """
-    How records look on stdout.
+    Settings of the lines on standard output.
 
     Args:
         pretty: Coloured text for a person instead of JSON.
@@ -42,7 +42,7 @@ class LogSettings:
 
 
 def make_settings(settings: LogSettings, log_format: str) -> LogSettings:
-    """Return *settings* with ``auto`` decided: pretty on a terminal, JSON elsewhere."""
+    """Return *settings* with ``auto`` resolved: pretty on a terminal, JSON elsewhere."""
     stream = settings.stream or sys.stdout
     pretty = log_format == "pretty" or (log_format == "auto" and bool(getattr(stream, "isatty", lambda: False)()))
     return dataclasses.replace(settings, pretty=pretty)
@@ -54,7 +54,7 @@ def format_json(entry: LogEntry, settings: LogSettings) -> str:
 
 
 def format_pretty(entry: LogEntry) -> str:
-    """Return *entry* as coloured text for a terminal; escape sequences of the record itself are made inert."""
+    """Return *entry* as coloured text for a terminal; escape sequences in the record become harmless."""
     colour = _COLOURS.get(entry.level, "0")
     fields = {**entry.ids, **entry.extra}
     rest = " ".join(f"{inert(key)}={inert(safe_str(value))}" for key, value in fields.items())

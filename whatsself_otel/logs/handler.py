@@ -1,4 +1,4 @@
-"""The handler that masks each record once, writes it as a line and exports it."""
+"""The log handler: mask each record once, write it as a line and export it."""
 
 from __future__ import annotations
 
@@ -34,48 +34,48 @@ if TYPE_CHECKING:
     from whatsself_otel.masking import Masker
 
 UNCAUGHT: Final = "uncaught"
-"""The logger of exceptions that nobody caught."""
+"""The logger for uncaught exceptions."""
 
 OUTSIDE: Final = object()
-"""This thread handles no record that came through a logger."""
+"""Marks a thread that handles no record from a logger."""
 
 FILED: Final = object()
-"""The record that passes was given to a stream that is no console, and not to this handler yet."""
+"""Marks a record that went to a non-console stream, and not to this handler yet."""
 
 RELAYED: Final = "_whatsself_otel_taken"
-"""On records that wait in a queue, in this process or on their way to another: they were exported before."""
+"""Attribute of records that wait in a queue: they were exported before they entered it."""
 
 _ID_KEYS: Final = (REQUEST_ID, ROUTE, *CORRELATION_KEYS[1:])
-"""The ids of a line, in the order in which they are shown."""
+"""The ids of a line, in display order."""
 
 _RESERVED: Final = frozenset({"level", "ts", "msg", "logger", "traceId", "spanId", "err", "service", "environment"})
 _MAX_EXTRAS: Final = 64
 _MAX_LOGGERS: Final = 1024
 _MAX_REMEMBERED: Final = 2048
 _MAX_REMEMBERED_CHARS: Final = 256
-"""Texts and fields remembered as clean, and how long one may be: at most 2 MB."""
+"""Clean texts and fields that are cached, and their greatest length: at most 2 MB."""
 
 _QUIET: Final = ("opentelemetry", "urllib3", "requests", "grpc", "whatsself_otel")
-"""Loggers of the export path: written from WARNING up, never exported, or they would feed themselves."""
+"""Loggers of the export path: written from WARNING up, never exported. Exporting them would make new records."""
 
 _ACCESS_LOGGERS: Final = ("uvicorn.access", "gunicorn.access", "hypercorn.access")
-"""Their line is about the whole request, and so carries the ids that its server span carries."""
+"""Access loggers. Their line describes the whole request, so it carries the ids of the server span."""
 
 
 class _Passing(threading.local):
-    """What one thread does with records at this moment."""
+    """State of one thread's record handling."""
 
     record: object = OUTSIDE
-    """The record that was taken last on its way through the loggers; None: it was not taken yet."""
+    """The last record seen on its way through the loggers; None before the first."""
     busy: bool = False
-    """Whether a record is being masked or written: one that comes now would go round for ever."""
+    """Whether a record is being masked or written. A record that this causes would loop for ever, so it is ignored."""
 
 
 class TelemetryHandler(logging.Handler):
     """
-    Writes each record as a masked line and exports it, once, however many handlers would have written it.
+    Writes each record as a masked line and exports it, once, for any number of handlers.
 
-    Never raises and never blocks on the network. A field that cannot be rendered costs that field, not the record.
+    It never raises and never blocks on the network. A field that cannot be rendered costs that field, not the record.
 
     Args:
         masker: What hides personal data.
@@ -110,7 +110,7 @@ class TelemetryHandler(logging.Handler):
         hold_while_forking(self._writing)
 
     def handle(self, record: logging.LogRecord, *, write: bool = True) -> bool:
-        """Handle *record* unless it was handled before; no lock of the handler's is needed for it."""
+        """Handle *record* unless it was handled before. It needs no lock of the handler's."""
         passing = self.passing
         if passing.record is record or RELAYED in record.__dict__:
             return True
@@ -125,7 +125,7 @@ class TelemetryHandler(logging.Handler):
         return True
 
     def emit(self, record: logging.LogRecord, *, write: bool = True) -> None:
-        """Mask *record*, export it and, with *write*, write its line."""
+        """Mask *record* and export it; with *write*, write its line too."""
         if record.name.partition(".")[0] in _QUIET:
             if record.levelno >= self._settings.sdk_level:
                 self._handle(record, export=False, write=write)
@@ -209,7 +209,7 @@ class TelemetryHandler(logging.Handler):
         return {"type": kind, "message": self._text(message), "stack": self._text(stack)}
 
     def _text(self, text: str) -> str:
-        """Return *text* masked; one that was read and is clean is remembered, for most lines say what others said."""
+        """Return *text* masked. A clean text is cached, because most lines repeat."""
         if text in self._clean_texts:
             return text
         masked = clean_text(self.masker.text(text))[:MAX_TEXT]
@@ -248,7 +248,7 @@ class TelemetryHandler(logging.Handler):
             self._on_error("logs")
 
     def _console(self, stream: Any, original: Any) -> Any:
-        """Return *stream*, or the *original* if *stream* makes a log record of what is written, as Celery's does."""
+        """Return *stream*, or *original* if *stream* turns its text into log records, as Celery's does."""
         if stream is not self._stream_seen:
             self._stream_seen = stream
             attributes = vars(stream).values() if hasattr(stream, "__dict__") else ()
@@ -269,6 +269,6 @@ class TelemetryHandler(logging.Handler):
             self._on_error("logs")
 
     def _logger(self, name: str) -> Any:
-        """Return the provider's logger *name*; asking the provider takes a lock each time."""
+        """Return the provider's logger *name* from a cache; asking the provider takes a lock each time."""
         assert self.provider is not None  # noqa: S101 - its only caller has looked
         return self._loggers.keep(name, self.provider.get_logger(name))

@@ -1,4 +1,4 @@
-"""Exits of a process that pass no logger: exceptions that nobody caught, failures of handlers, warnings."""
+"""Hooks for output that passes no logger: uncaught exceptions, failing handlers, warnings."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from whatsself_otel.logs.handler import TelemetryHandler
 
 _DEFAULTS: Final = (sys.__excepthook__, threading.__excepthook__, sys.__unraisablehook__)
-"""What prints the exception as it is; ours stand for them."""
+"""Python's own hooks, which print the exception unmasked; ours replace them."""
 _STDERR: Final = threading.RLock()
-"""Held while standard error is another: there is one in a process."""
+"""Held while standard error is replaced: a process has only one."""
 
 
 class Hooks:
     """
-    Stand-ins for the hooks of Python, each of which calls the one that was there before, unless that only prints.
+    Replacements for Python's hooks. Each calls the previous hook, unless that one only prints.
 
     Args:
         handler: Masks and takes what comes.
@@ -48,7 +48,7 @@ class Hooks:
         ]
 
     def close(self) -> None:
-        """Put every hook back that nobody has replaced since; one that somebody calls lets everything pass."""
+        """Restore every hook that no other code has replaced since. A replaced hook of ours passes everything on."""
         self.active = False
         for undo in reversed(self._undo):
             undo()
@@ -117,7 +117,7 @@ class Hooks:
         return handle_error
 
     def guard_process(self) -> None:
-        """Log what ends this child of ``multiprocessing``, which prints it by itself and asks no hook."""
+        """Log the exception that ends this child of ``multiprocessing``, which prints it and calls no hook."""
         process = multiprocessing.current_process()
         process.run = functools.partial(self._run_process, process.run)  # type: ignore[method-assign]
 
@@ -137,7 +137,7 @@ class Hooks:
             sys.exit(1)  # as multiprocessing ends it
 
     def _log(self, message: str, error: Any, level: int = logging.CRITICAL) -> None:
-        """Log by the logger of what nobody caught, or past it if somebody has silenced it: it is shown nowhere else."""
+        """Log to the logger for uncaught exceptions, or straight to our handler if that logger is disabled."""
         try:
             logger = logging.getLogger(UNCAUGHT)
             if logger.isEnabledFor(level):
@@ -152,13 +152,13 @@ class Hooks:
             self._handler.handle(logging.LogRecord(name, level, "", 0, "%s", (message,), error))
 
     def _show_interrupt(self, *error: Any) -> None:
-        """Show Ctrl-C as Python does, with what it interrupted masked."""
+        """Print Ctrl-C as Python does, with its traceback masked."""
         with contextlib.suppress(Exception):
             sys.stderr.write(self._handler.masker.text("".join(traceback.format_exception(*error))))
             sys.stderr.flush()
 
     def _pass_on(self, hook: Callable[..., Any], *arguments: Any) -> None:
-        """Call the *hook* that was there before; what it prints to standard error is masked."""
+        """Call the previous *hook*; mask its output to standard error."""
         if hook in _DEFAULTS:
             return
         try:
@@ -184,7 +184,7 @@ class Hooks:
 
 def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> Callable[[], None]:
     """
-    Put ``make(what is there)`` in the place of *owner*'s attribute *name*.
+    Replace *owner*'s attribute *name* by ``make(old value)``.
 
     Returns:
         What puts it back, unless somebody has put another in its place.

@@ -1,9 +1,9 @@
 """
-Our handler in the process's logging, at the one place that every record passes on its way out.
+Put our handler into the process's logging, at the one place that every record passes.
 
-Applications and tools configure logging again at any time: handlers, levels and loggers of today say nothing about
-tomorrow's. So nothing of theirs is touched. ``Logger.callHandlers`` sees to it that the handler is on the root logger,
-and ``Handler.handle`` gives to it what a handler would write to the console.
+Applications and tools configure logging again at any time, so today's handlers, levels and loggers say nothing about
+tomorrow's. Therefore none of them is changed. ``Logger.callHandlers`` keeps our handler on the root logger, and
+``Handler.handle`` gives it the records that another handler would write to the console.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from whatsself_otel.logs.handler import TelemetryHandler
 
 _RELAYS: Final = (logging.handlers.QueueHandler, logging.handlers.MemoryHandler)
-"""Handlers that give their records to others, later or in another thread: what is exported is exported here."""
+"""Handlers that pass records on, later or in another thread. Records are exported before they enter one."""
 
 _SERVERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "gunicorn.error", "gunicorn.access")
-"""Loggers that nobody disables on purpose: a configuration before the set-up did not name them, as Alembic's."""
+"""Loggers that an application never disables on purpose. Alembic and others disable them by not naming them."""
 
 
 class LoggingInstallation:
     """
-    Everything in the process's logging that is ours, and how to take it out again.
+    Our changes to the process's logging, and their removal.
 
     Args:
         handler: Takes every record.
@@ -50,7 +50,7 @@ class LoggingInstallation:
         self._undo: list[Callable[[], None]] = []
 
     def install(self) -> None:
-        """Put the handler on the root logger and stand at the exits."""
+        """Put the handler on the root logger and patch logging's exits."""
         root = logging.getLogger()
         if logging.getLevelName(TRACE_LEVEL) == f"Level {TRACE_LEVEL}":
             logging.addLevelName(TRACE_LEVEL, "TRACE")
@@ -72,7 +72,7 @@ class LoggingInstallation:
 
     @property
     def is_reached(self) -> bool:
-        """Whether records reach the handler: it is on the root logger, or the next record puts it there."""
+        """Whether records reach the handler: it is on the root logger, or the next record will put it there."""
         return self.handler in logging.getLogger().handlers or logging.Logger.callHandlers is not self._exit_before
 
     def set_level(self, level: int) -> None:
@@ -81,12 +81,12 @@ class LoggingInstallation:
         logging.getLogger().setLevel(level)
 
     def guard_process(self) -> None:
-        """See to the end of this child of ``multiprocessing``."""
+        """Log the end of this child of ``multiprocessing``."""
         if self._hooks is not None:
             self._hooks.guard_process()
 
     def uninstall(self) -> None:
-        """Put everything back as it was found; what was configured since stays."""
+        """Restore logging as it was found. Configuration made since then stays."""
         if not self._active or self._hooks is None:
             return
         self._active = False
@@ -139,7 +139,7 @@ class LoggingInstallation:
         return handle
 
     def _configure(self, before: Callable[..., Any]) -> Callable[..., Any]:
-        """Undo what a configuration does to loggers that it does not name: it disables them, for ever."""
+        """Wrap a configuration function: enable the loggers again that it disabled because it does not name them."""
 
         def configure(*arguments: Any, **named: Any) -> Any:
             enabled = [logger for logger in _loggers() if not logger.disabled]
@@ -161,7 +161,7 @@ class LoggingInstallation:
 def _relay(
     before: Callable[..., Any], relay: logging.Handler, record: logging.LogRecord, ours: TelemetryHandler
 ) -> Any:
-    """Give *record* to *relay* and, if that lets it through, to *ours*; the copy that waits carries a mark."""
+    """Give *record* to *relay* and, if its filters allow it, to *ours*; mark the copy that waits."""
     marks = vars(record)
     known = marks.get(RELAYED, False)
     marks[RELAYED] = True

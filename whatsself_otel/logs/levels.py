@@ -1,4 +1,4 @@
-"""Levels of Python's logging under Pino's names and OpenTelemetry's numbers."""
+"""Map levels of Python's logging to Pino's names and OpenTelemetry's numbers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def level_of(number: int) -> tuple[str, SeverityNumber]:
 
 
 def set_sdk_level(level: int) -> Callable[[], None]:
-    """Let the loggers of OpenTelemetry and of this package make records from *level* on; return how to undo it."""
+    """Let loggers of OpenTelemetry and of this package make records from *level* on; return a function to undo it."""
     before = [(logger, logger.level) for logger in map(logging.getLogger, ("opentelemetry", "whatsself_otel"))]
     for logger, _ in before:
         logger.setLevel(level)

@@ -1,4 +1,4 @@
-"""What a record of Python's logging says, however oddly it was made; nothing here is masked yet."""
+"""Read a record of Python's logging, even an oddly made one. Nothing here is masked yet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 from whatsself_otel.logs.fields import safe_str
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
-"""What every record carries; the rest came in by ``extra``."""
+"""Attributes of every record; any other came by ``extra``."""
 
 _OF_STRUCTLOG: Final = ("_record", "_from_structlog", "_logger", "_name")
 _LAST_LINE: Final = re.compile(r"^([A-Za-z_][\w.]*)(?:: (.*))?$", re.MULTILINE)
@@ -20,7 +20,7 @@ _MAX_EXCEPTION_LINE: Final = 4_096
 
 
 def message_of(record: logging.LogRecord) -> str:
-    """Return the message of *record* with its arguments; a wrong format is shown with the arguments behind it."""
+    """Return the message of *record* with its arguments; after a wrong format, append the arguments."""
     try:
         return record.getMessage()
     except Exception:  # noqa: BLE001 - a bad format string is shown as it is, with what was to fill it
@@ -29,7 +29,7 @@ def message_of(record: logging.LogRecord) -> str:
 
 
 def is_event(message: object) -> bool:
-    """Return whether *message* is the dictionary that structlog's ``ProcessorFormatter`` is given."""
+    """Return whether *message* is an event dictionary, as structlog's ``ProcessorFormatter`` gets it."""
     return isinstance(message, dict) and "event" in message
 
 
@@ -55,7 +55,7 @@ def unfold_event(record: logging.LogRecord) -> logging.LogRecord:
 
 
 def extras_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what came in by ``extra``, and the stack of the call if the record has one."""
+    """Return the fields passed by ``extra``, and the call's stack if the record has one."""
     extras = {key: value for key, value in vars(record).items() if key not in _STANDARD}
     if record.stack_info:
         extras["code.stacktrace"] = safe_str(record.stack_info)
@@ -63,7 +63,7 @@ def extras_of(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def exception_of(record: logging.LogRecord) -> tuple[str, str, str] | None:
-    """Return type, message and stack of the exception that *record* tells of, None if it tells of none."""
+    """Return type, message and stack of *record*'s exception, or None if it has none."""
     found: Any = record.exc_info
     if not found:
         return _read_exception(record.exc_text) if record.exc_text else None
@@ -79,7 +79,7 @@ def exception_of(record: logging.LogRecord) -> tuple[str, str, str] | None:
 
 
 def _read_exception(text: object) -> tuple[str, str, str]:
-    """Return type, message and stack of an exception of which only the printed text is left."""
+    """Return type, message and stack of an exception from its printed text."""
     stack = safe_str(text)
     lines = [line for line in stack.splitlines() if line.strip()]
     last = lines[-1][:_MAX_EXCEPTION_LINE] if lines else ""

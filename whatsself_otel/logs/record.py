@@ -1,4 +1,4 @@
-"""One log record, masked, and the OpenTelemetry record that is made from it."""
+"""One masked log record, and the OpenTelemetry record made from it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)  # not frozen, which takes a call for each field
 class LogEntry:
-    """One record, masked: the only thing that is written or exported."""
+    """One masked record: the only form that is written or exported."""
 
     timestamp_ns: int
     level: str
@@ -41,7 +41,7 @@ class LogEntry:
     span_context: trace.SpanContext
 
     def as_dict(self, settings: LogSettings) -> dict[str, Any]:
-        """Return the JSON object of the line, in the order in which a person reads it."""
+        """Return the JSON object of the line, its fields in reading order."""
         line: dict[str, Any] = {
             "level": self.level,
             "ts": iso_time(self.timestamp_ns),
@@ -69,7 +69,7 @@ class LogEntry:
 
 class MaskedLogRecord(LogRecord):
     """
-    An OpenTelemetry log record whose contents are masked already.
+    An OpenTelemetry log record with masked contents.
 
     Args:
         entry: Where they come from.
@@ -89,7 +89,7 @@ class MaskedLogRecord(LogRecord):
 
 
 class QuickLogRecord(MaskedLogRecord):
-    """The same without what LogRecord's own ``__init__`` looks up, and the entry knows already."""
+    """The same without the lookups of LogRecord's ``__init__``: the entry has the results."""
 
     def __init__(self, entry: LogEntry) -> None:
         event = entry.extra.get(EVENT)
@@ -109,7 +109,7 @@ class QuickLogRecord(MaskedLogRecord):
 
 class ReadyLogRecord(ReadWriteLogRecord):
     """
-    What the SDK's processors are given, with attributes that are clean: they are not copied and validated again.
+    A record for the SDK's processors. Its attributes are clean, so they are not copied or validated again.
 
     Args:
         record: What was logged.
@@ -125,7 +125,7 @@ class ReadyLogRecord(ReadWriteLogRecord):
 
 
 def needs_no_cut(record: LogRecord, limits: Any) -> bool:
-    """Return whether the limits that ``OTEL_*`` variables set would leave *record* as it is."""
+    """Return whether the limits of the ``OTEL_*`` variables leave *record* unchanged."""
     most = limits.max_log_record_attributes
     return limits.max_log_record_attribute_length is None and (most is None or len(record.attributes or ()) <= most)
 
@@ -142,7 +142,7 @@ def _second(seconds: int) -> str:
 
 
 def _check_records() -> bool:
-    """Emit a record as we make it and one as the SDK does, and compare what reaches a processor."""
+    """Emit one record our way and one the SDK's way, and compare them at a processor."""
     seen: list[Any] = []
 
     class Processor(LogRecordProcessor):
@@ -150,7 +150,7 @@ def _check_records() -> bool:
             seen.append(log_record)
 
         def shutdown(self) -> None:
-            """Nothing to end."""
+            """Do nothing."""
 
         def force_flush(self, timeout_millis: int = 30_000) -> bool:
             return timeout_millis > 0

@@ -1,4 +1,4 @@
-"""What libraries log of an application's data: statements without their values, jobs without their arguments."""
+"""Hide application data in libraries' logs: values of statements, arguments of jobs."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ _PLAIN: Final = (str, int, float, type(None))
 
 @functools.lru_cache(maxsize=1024)
 def content_of(logger: str) -> Callable[[logging.LogRecord, Masker], logging.LogRecord] | None:
-    """Return what hides the application's data in records of *logger*; None if it belongs to no such library."""
+    """Return the function that hides application data in records of *logger*, or None for other loggers."""
     if _is_one_of(logger, LIBRARIES):
         return without_values
     return without_arguments if _is_one_of(logger, QUEUES) else None
 
 
 def without_values(record: logging.LogRecord, masker: Masker) -> logging.LogRecord:
-    """Return *record* with every value of a statement hidden, if it is below warning."""
+    """Return *record* with every value of a statement hidden, if its level is below warning."""
     if record.levelno >= logging.WARNING:
         return record
     shown = _without_containers(record, "sql")
@@ -88,7 +88,7 @@ def without_values(record: logging.LogRecord, masker: Masker) -> logging.LogReco
 
 
 def without_arguments(record: logging.LogRecord, masker: Masker) -> logging.LogRecord:
-    """Return *record* with the arguments of each call hidden: they are a job's, and have no names to go by."""
+    """Return *record* with the arguments of each call hidden: they are a job's, and have no names to judge by."""
     shown = _without_containers(record, "body")
     if record.levelno >= logging.WARNING:  # a traceback has calls too, and none with values
         return shown
@@ -103,7 +103,7 @@ def _is_one_of(logger: str, libraries: tuple[str, ...]) -> bool:
 
 
 def _without_containers(record: logging.LogRecord, rule: str) -> logging.LogRecord:
-    """Return a copy of *record* whose extras that are no plain values are hidden: parameters, rows or arguments."""
+    """Return a copy of *record* with containers in extras hidden: parameters, rows or arguments."""
     shown = copy.copy(record)
     vars(shown).update({key: token(rule) for key, value in extras_of(record).items() if not isinstance(value, _PLAIN)})
     return shown
@@ -122,7 +122,7 @@ def _argument(value: object, masker: Masker) -> object:
 
 
 class _Hidden:
-    """Stands for a value whatever the format: ``%s`` and ``%r`` show the token."""
+    """Stands in for a value in any format: ``%s`` and ``%r`` show the token."""
 
     __slots__ = ("_shown",)
 

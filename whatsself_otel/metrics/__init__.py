@@ -1,1 +1,1 @@
-"""Metrics: recorded by methods of the domain, masked, and shown to OTLP and to Prometheus under one name."""
+"""Metrics: recorded by methods of the domain, masked, and named alike for OTLP and Prometheus."""

@@ -1,4 +1,4 @@
-"""One series of an instrument: a measurement that is made often goes straight to where its series is kept."""
+"""One series of an instrument: frequent measurements skip the lookup of their series."""
 
 from __future__ import annotations
 

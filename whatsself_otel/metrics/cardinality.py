@@ -1,8 +1,9 @@
 """
 A limit on the series of each instrument, which the Python SDK lacks (opentelemetry-python#2700).
 
-What exceeds it goes to one series with ``otel.metric.overflow=true``, as the specification wants: totals stay right,
-memory stays bounded. It covers every instrument of the provider, contrib's and the application's own too.
+Measurements beyond it go to one series with ``otel.metric.overflow=true``, as the specification requires. So totals
+stay right and memory stays bounded. The limit covers every instrument of the provider, contrib's and the application's
+included.
 
 Source: https://opentelemetry.io/docs/specs/otel/metrics/sdk/#cardinality-limits.
 """
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
 _logger: Final = OwnLogger(__name__)
 
 CARDINALITY_LIMIT: Final = 2000
-"""Series an instrument may have, the specification's default."""
+"""Series that an instrument may have: the specification's default."""
 
 
 class BoundedMeterProvider(MeterProvider):
     """
-    A meter provider whose instruments have a limited number of series, and whose forked children begin at zero.
+    A meter provider that limits each instrument's series, and that starts at zero in a forked child.
 
     Args:
         metric_readers: As the SDK's.
@@ -62,7 +63,7 @@ class BoundedMeterProvider(MeterProvider):
         _sdk.bound_series(self, self._cardinality_limit, self._overflow, reader)
 
     def _begin_at_zero(self) -> None:
-        """A child that goes on from its parent's values counts the parent's events again."""
+        """Start a child at zero. With its parent's values it would count the parent's events again."""
         _sdk.renew_metric_locks(self)
         self._overflowing.clear()
         self._bound()

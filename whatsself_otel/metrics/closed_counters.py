@@ -1,4 +1,4 @@
-"""Counters whose attributes are closed sets: each series exists at 0 from the start."""
+"""Counters with closed sets of attribute values: each series exists at 0 from the start."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Known = Callable[[AttributeSpec, str], str]
 
 MAIN: Final = "main"
-"""The session that is meant where none is named."""
+"""The session of a message that names none."""
 
 
 def create_counter(meter: Meter, spec: MetricSpec) -> Counter:
@@ -61,7 +61,7 @@ class ClosedCounter:
         (found.get(value) or found[self._known(self._attribute, value)]).record(1)
 
     def add_zero(self) -> None:
-        """Let every series that is known exist."""
+        """Create every known series at 0."""
         for found in self._sessions.values():
             for series in found.values():
                 series.record(0)

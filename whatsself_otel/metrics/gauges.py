@@ -1,4 +1,4 @@
-"""The gauges: what the metrics' state reads as at the moment of an export."""
+"""Gauges that read the metrics' state at the moment of an export."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Gauges:
         self._label = label
         self._on_error = on_error
         self.callbacks: dict[tuple[str, str | None], SafeCallback] = {}
-        """What reads each queue, by metric and session; None: the queue that all sessions share."""
+        """The callbacks that read the queues, by metric and session. None stands for a queue shared by all sessions."""
 
     def register(self, meter: Meter) -> None:
         """Create the instruments on *meter*, once."""

@@ -1,4 +1,4 @@
-"""Business hours: one setting for the wait for a reply, for the routes of alerts and for what is shown."""
+"""Business hours: one setting for reply waits, alert routes and displays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One masking of metrics, for OTLP and ``/metrics``: nothing personal leaves, and no two points are one series."""
+"""Mask metrics once for OTLP and ``/metrics``: nothing personal leaves, and no two points share a series."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TARGET_INFO: Final = "target_info"
 @dataclass(slots=True)
 class Losses:
     """
-    Points and exemplars that one export had to leave out.
+    Points and exemplars that one export left out.
 
     Args:
         points: Data points.
@@ -56,14 +56,14 @@ class Losses:
     last: str | None = None
 
     def add(self, error: Exception, metric: str, *, points: int = 0, exemplars: int = 0) -> None:
-        """Count what *error* cost the metric of this masked name."""
+        """Count the losses that *error* caused for the metric of this masked name."""
         self.points += points
         self.exemplars += exemplars
         self.last = f"{type(error).__name__} in {metric}"
 
 
 class MetricIdentity(NamedTuple):
-    """What makes a metric another one in OpenTelemetry."""
+    """The properties by which OpenTelemetry tells two metrics apart."""
 
     scope: InstrumentationScope
     name: str
@@ -81,7 +81,7 @@ def sample_names(name: str, kind: Kind | None) -> tuple[str, ...]:
 
 class MetricNames:
     """
-    Which metric has which name in Prometheus; all readers of a process share it, so that they tell metrics apart alike.
+    The metric behind each Prometheus name; all readers of a process share it, so that they agree.
 
     The first metric of a name keeps its series as they are. Those of each further one carry its scope's name.
     """
@@ -132,7 +132,7 @@ def kind_of(data: Any) -> Kind | None:
 
 class MetricMasker:
     """
-    Masks the metrics of one reader; masks the attributes of a series once.
+    Masks the metrics of one reader. It masks the attributes of each series once.
 
     Names that a backend would refuse or overwrite are replaced, and points that become one series are added.
 
@@ -147,7 +147,7 @@ class MetricMasker:
         self._scopes = ByIdentity[Any, _Scope](lambda scope: _Scope(scope, masker, names))
 
     def mask(self, data: MetricsData, losses: Losses) -> MetricsData:
-        """Return *data* masked; a point on which that fails is left out and added to *losses*."""
+        """Return *data* masked; a point that cannot be masked is left out and added to *losses*."""
         self._resources.begin_round()
         self._scopes.begin_round()
         return MetricsData([self._resource(each, losses) for each in data.resource_metrics])
@@ -178,7 +178,7 @@ class _Scope:
         self._families: dict[object, _Family] = {}
 
     def mask(self, metrics: Iterable[Metric], losses: Losses) -> list[Metric]:
-        """Return *metrics* masked, two of one identity as one."""
+        """Return *metrics* masked; metrics of one identity become one."""
         found: dict[_Family, tuple[Metric, dict[object, Any]]] = {}
         for metric in metrics:
             try:
@@ -206,7 +206,7 @@ class _Scope:
 
 class _Series(NamedTuple):
     attributes: Mapping[str, Any]
-    """Clean; the very object of the SDK where nothing had to be changed."""
+    """Masked data; the SDK's own object if nothing changed."""
     labels: frozenset[tuple[str, str]]
     """Its labels in Prometheus."""
 
@@ -236,7 +236,7 @@ class _Family:
                 losses.add(error, self._name, points=1)
 
     def build(self, metric: Metric, points: dict[object, Any]) -> Metric:
-        """Return *metric* with *points*; itself, where nothing had to be changed."""
+        """Build *metric* with *points*; the same object if nothing changed."""
         clean = list(points.values())
         original: Sequence[Any] = metric.data.data_points
         is_whole = len(clean) == len(original) and all(map(operator.is_, clean, original))
@@ -278,7 +278,7 @@ def with_points(data: Any, points: list[Any]) -> Any:
 
 
 def _safe_resource(resource: Resource) -> Resource:
-    """A resource attribute is a label of ``target_info``."""
+    """Return *resource* with attribute names that Prometheus can hold: each is a label of ``target_info``."""
     attributes = _safe_names(resource.attributes)
     return resource if attributes is resource.attributes else Resource(attributes, resource.schema_url)
 

@@ -1,8 +1,8 @@
 """
-What collects metrics every few seconds.
+Collect metrics at an interval.
 
-The thread of the SDK's periodic reader ends for ever with the first exception that is no timeout, and nobody is told:
-a log handler that raises is enough, since the reader logs a failed export.
+The SDK's periodic reader ends for ever at the first exception that is no timeout, and reports nothing. A log handler
+that raises is enough, because the reader logs a failed export.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 class IntervalReader(PeriodicExportingMetricReader):
     """
-    Collects and exports at an interval, whatever a callback, the exporter or a log handler raises.
+    Collects and exports at an interval, even if a callback, the exporter or a log handler raises.
 
     Args:
         exporter: Takes each collection, one at a time; raises nothing.
@@ -51,17 +51,17 @@ class IntervalReader(PeriodicExportingMetricReader):
 
     @property
     def stopped(self) -> bool:
-        """Whether `shutdown` was called, by this package or by somebody else."""
+        """Whether this package or other code has called `shutdown`."""
         return self._stopping.is_set()
 
     @property
     def is_alive(self) -> bool:
-        """Whether the thread that collects runs."""
+        """Whether the collecting thread runs."""
         return self._thread.is_alive()
 
     @property
     def collecting_s(self) -> float:
-        """Seconds since the collection under way began; 0 between two."""
+        """Seconds since the current collection began; 0 between two."""
         since_s = self._since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
 
@@ -79,7 +79,7 @@ class IntervalReader(PeriodicExportingMetricReader):
             pass
 
     def _goes_on(self) -> bool:
-        """Wait for the next moment and collect; return False after the last collection."""
+        """Wait for the next time and collect; return False after the last collection."""
         before, is_last = self.errors, False
         try:
             is_last = self._stopping.wait(self._interval_s)

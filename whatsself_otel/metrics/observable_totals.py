@@ -1,4 +1,4 @@
-"""Counts kept outside the SDK, for what is counted far more often than it is exported."""
+"""Counters kept outside the SDK, for events that are counted far more often than exported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _OVERFLOW_KEY: Final = (OVERFLOW,)
 Totals: TypeAlias = list[tuple[tuple[str, ...], int]]
-"""Counts by the values of their attributes."""
+"""Counts by attribute values."""
 
 
 class ObservableTotals:
@@ -45,12 +45,12 @@ class ObservableTotals:
             self._counts[key] = self._counts.get(key, 0) + count
 
     def clear(self) -> None:
-        """Begin again at nothing, in a forked child; the parent's lock may be held for ever."""
+        """Reset to zero in a forked child. The lock is replaced, because the parent may never release the old one."""
         self._lock = threading.RLock()
         self._counts = {}
 
     def take(self) -> Totals:
-        """Return the counts since the last call, and begin again at nothing."""
+        """Return the counts since the last call, and reset them."""
         with self._lock:
             counts, self._counts = self._counts, {}
         return [(values, count) for values, count in counts.items() if count]

@@ -1,4 +1,4 @@
-"""Two data points of one series made one: their values are added, or the newer one is kept."""
+"""Merge two data points of one series: add their values, or keep the newer one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_BUCKETS: Final = 160
 
 def merge_points(first: Any, second: Any, *, is_gauge: bool) -> Any:
     """
-    Return one point for two of the same series.
+    Return one point for two points of the same series.
 
     Args:
         first: A data point; its attributes stay.
@@ -41,7 +41,7 @@ def merge_points(first: Any, second: Any, *, is_gauge: bool) -> Any:
 
 
 def _both(first: Any, second: Any, **changes: Any) -> Any:
-    """Return *first* with what every kind of point has, taken of both, and with *changes*."""
+    """Return *first* with the common fields of both, and with *changes*."""
     return dataclasses.replace(
         first,
         start_time_unix_nano=min(first.start_time_unix_nano, second.start_time_unix_nano),

@@ -1,11 +1,11 @@
 """
 ``/metrics`` in the application (extra ``[prometheus]``): the same names as by OTLP, with exemplars.
 
-A reader of our own renders the SDK's metrics through prometheus-client's exposition: the contrib exporter is no
-dependency, writes no exemplars, and its scrape fails on an exponential histogram.
+Our own reader renders the SDK's metrics through prometheus-client's exposition. The contrib exporter is no dependency,
+writes no exemplars, and fails on an exponential histogram.
 
-One process answers a scrape. With several workers each scrape meets another one; then scrape the collector's
-Prometheus endpoint instead, and let the workers push to it.
+One process answers a scrape. With several workers, each scrape reaches another one. Then let the workers push to the
+collector, and scrape the collector's Prometheus endpoint.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ if TYPE_CHECKING:
 _logger: Final = OwnLogger(__name__)
 
 MAX_RENDERS: Final = 2
-"""Scrapes answered at one time; a further one gets 503, so that a flood takes no threads from the application."""
+"""Scrapes answered at one time. A further one gets 503, so that a flood takes no threads from the application."""
 
 
 class PrometheusReader(PeriodicExportingMetricReader):
     """
-    Reads the SDK's metrics on demand; one added to a provider later lacks what was recorded before.
+    Reads the SDK's metrics on demand. A reader added later lacks the earlier measurements.
 
     Args:
         masker: Hides personal data in what was read, and gives each series a name of its own.
@@ -104,7 +104,7 @@ class PrometheusReader(PeriodicExportingMetricReader):
 
 
 class _Keeper(MetricExporter):
-    """Keeps what was read last."""
+    """Keeps the last reading."""
 
     data: MetricsData | None = None
 
@@ -118,7 +118,7 @@ class _Keeper(MetricExporter):
         return True
 
     def shutdown(self, timeout_millis: float = 30_000, **_: Any) -> None:
-        """Nothing to end: nothing runs between two scrapes."""
+        """Do nothing: no work runs between scrapes."""
 
 
 class MetricsApp:
@@ -191,7 +191,7 @@ class _Answer:
 
 
 def several_workers_problem(environ: Mapping[str, str] = os.environ) -> str | None:
-    """Return what is wrong with ``/metrics`` in this process if it is one of several workers, else None."""
+    """Return a problem if this process is one of several workers, each with a ``/metrics`` of its own; else None."""
     if not is_one_of_several_workers(environ):
         return None
     return (
@@ -218,14 +218,14 @@ class _Page:
 
     def __init__(self) -> None:
         self._families: dict[str, _FamilyBuilder] = {}
-        """By each name that a family takes."""
+        """Families by each name that they take."""
 
     def collect(self) -> Iterable[Family]:
-        """Return the families, each once."""
+        """Return each family once."""
         return [builder.family for builder in dict.fromkeys(self._families.values())]
 
     def add(self, data: MetricsData, losses: Losses) -> None:
-        """Add all of *data*; what cannot be shown is left out and added to *losses*."""
+        """Add all of *data*; points that cannot be shown are left out and added to *losses*."""
         for resource in data.resource_metrics:
             target = self._family("target", "Target metadata", "info", (TARGET_INFO,))
             target.family.add_sample(TARGET_INFO, prometheus_labels(resource.resource.attributes), 1)
@@ -245,7 +245,7 @@ class _Page:
             losses.add(ValueError("a name of two types"), f"{name}, a name of two types", points=points)
 
     def _family(self, name: str, description: str, kind: str, samples: tuple[str, ...]) -> _FamilyBuilder:
-        """Return the family that has one of the names *samples*, which may be of another kind, or a new one."""
+        """Return the family that has one of the names *samples*, even one of another kind, or a new family."""
         known = next((found for sample in samples if (found := self._families.get(sample))), None)
         if known is None:
             known = _FamilyBuilder(name, kind, description, samples)
@@ -294,7 +294,7 @@ class _FamilyBuilder:
         self._add_totals(point, labels)
 
     def _add_exponential(self, point: ExponentialHistogramDataPoint, labels: dict[str, str]) -> None:
-        """Without fixed buckets there is no classic histogram to show but its totals."""
+        """Add an exponential histogram's totals: without fixed buckets there is no classic histogram."""
         self._add_bucket(math.inf, point.count, labels, None)
         self._add_totals(point, labels)
 

@@ -21,7 +21,7 @@ _WORD: Final = re.compile(r"[a-zA-Z0-9:]+")
 _NO_LABEL_CHARACTER: Final = re.compile(r"[^a-zA-Z0-9_]")
 _NO_NAME_CHARACTERS: Final = re.compile(r"[^a-zA-Z0-9:]+")
 _OVERWRITTEN: Final = frozenset({"job", "instance", "le"})
-"""Labels that Prometheus sets itself: who sent, and the bound of a bucket."""
+"""Labels that Prometheus sets itself: the sender, and the bound of a bucket."""
 _UNITS: Final = {
     "d": "days",
     "h": "hours",
@@ -83,7 +83,7 @@ def prometheus_label(name: str) -> str:
 
 
 def prometheus_labels(attributes: Mapping[str, Any]) -> dict[str, str]:
-    """Translate *attributes*: values whose names become one are joined by ``;``, and an empty label is no label."""
+    """Translate *attributes*. Values whose names become equal are joined by ``;``; an empty label is no label."""
     labels: dict[str, str] = {}
     for name in sorted(attributes):
         label, value = prometheus_label(name), _label_value(attributes[name])
@@ -93,7 +93,7 @@ def prometheus_labels(attributes: Mapping[str, Any]) -> dict[str, str]:
 
 def safe_attribute(name: str) -> str:
     """
-    Return the name under which an attribute *name* is sent: another one only if Prometheus would not keep it.
+    Return the name to send for the attribute *name*. It differs only if Prometheus would not keep the name.
 
     Prometheus refuses names without a Latin letter or digit, keeps those with two leading underscores to itself, and
     overwrites ``job``, ``instance`` and ``le``.
@@ -106,7 +106,7 @@ def safe_attribute(name: str) -> str:
 
 
 def safe_metric(name: str) -> str:
-    """Return *name*, or another for one without a Latin letter or digit, which Prometheus refuses."""
+    """Return *name*, or a replacement if it has no Latin letter or digit, which Prometheus refuses."""
     return name if _WORD.search(name) else f"metric_{_in_latin(name)}"
 
 
@@ -136,7 +136,7 @@ def _clean_unit(unit: str) -> str:
 
 
 def _label_value(value: object) -> str:
-    """Return *value* as the receiver writes it: JSON for all that is no text."""
+    """Return *value* as the receiver writes it: JSON for everything but text."""
     if isinstance(value, str):
         return value.encode(errors="replace").decode()
     if value is None:
@@ -168,7 +168,7 @@ def _json_text(text: str) -> str:
 
 
 def _float(value: float) -> str:
-    """Write *value* in the fewest digits; with an exponent below 1e-6 and from 1e21 on."""
+    """Write *value* in the fewest digits; with an exponent below 1e-6 and from 1e21."""
     if value == 0 or 1e-6 <= abs(value) < 1e21:
         written = format(Decimal(repr(value)), "f")
         return written.removesuffix(".0")

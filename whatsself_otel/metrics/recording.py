@@ -1,4 +1,4 @@
-"""The WhatsSelf instruments: recording methods of the domain in, the catalogue's metrics out."""
+"""The domain's instruments: recording methods in, metrics of the catalogue out."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MAX_LABEL_LENGTH: Final = 128
 """Longest id kept in a metric attribute; the rest is cut."""
 
 _COUNTED: Final = " counted"
-"""Ends the text of a wait that has been counted as unanswered."""
+"""Suffix of a handed-over wait that was counted as unanswered."""
 
 _P = ParamSpec("_P")
 
@@ -48,7 +48,7 @@ _P = ParamSpec("_P")
 def _guarded(
     method: Callable[Concatenate[WhatsSelfMetrics, _P], None],
 ) -> Callable[Concatenate[WhatsSelfMetrics, _P], None]:
-    """Keep whatever *method* raises, a wrong call included, away from the application; count it and say it once."""
+    """Keep every error of *method*, even of a wrong call, from the application; count it and log it once."""
 
     @functools.wraps(method)
     def guarded(self: WhatsSelfMetrics, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
@@ -102,7 +102,7 @@ class WhatsSelfMetrics:
         self._hours = hours
         self._said: set[tuple[str, str]] = set()
         self.last_error_s: dict[str, float] = {}
-        """When each component failed last, on the steady clock."""
+        """Time of each component's last failure, on the monotonic clock."""
         self._state = MetricsState(self.config, self._steady_clock)
         self._gauges = Gauges(
             state=lambda: self._state,
@@ -163,7 +163,7 @@ class WhatsSelfMetrics:
             self._note_tracked(tracked)
 
     def _opens(self) -> bool:
-        """Whether the business is open, or will be within a minute: what is over ends before people are told of it."""
+        """Whether the business opens within a minute or is open: a state ends before people are paged for it."""
         now = self._clock()
         return self._hours is None or self._hours.is_open(now) or self._hours.is_open(now + 60)
 
@@ -209,7 +209,7 @@ class WhatsSelfMetrics:
     def note_accepted(
         self, *, origin: str, contact_id: str | None, session: str, message_id: str | None, at: float | None
     ) -> None:
-        """Count an accepted message that is known to be told for the first time, for `WhatsApp`."""
+        """Count an accepted message that was not reported before. For `WhatsApp` only."""
         self._accept(origin, contact_id, session=session, message_id=message_id, at=at)
 
     def _accept(
@@ -399,7 +399,7 @@ class WhatsSelfMetrics:
 
     @_guarded
     def flow_auto_step(self, *, flow_id: str) -> None:
-        """Count a step that the flow took by itself."""
+        """Count a step that the flow took without the contact."""
         self._flow_auto_steps.add(1, {catalogue.FLOW_ID: self._label(flow_id)})
 
     @_guarded
@@ -439,7 +439,7 @@ class WhatsSelfMetrics:
         event_id: str | None = None,
     ) -> None:
         """
-        Count the loss of the session and note it as down; what fails until it is connected again is the same loss.
+        Count the loss of a session and mark it as down. Failures until it reconnects belong to the same loss.
 
         Args:
             session: Internal name of the session.
@@ -456,14 +456,14 @@ class WhatsSelfMetrics:
 
     @_guarded
     def session_retired(self, *, session: str) -> None:
-        """Forget a session that was removed for good: its gauges end, its counters stay as they are."""
+        """Forget a session that was removed for good. Its gauges end; its counters keep their values."""
         self._state.retire_session(self._label(session))
         self.provider.retire_session(self._label(session))
 
     @_guarded
     def qr_issued(self, *, session: str, at: float | None = None, event_id: str | None = None) -> None:
         """
-        Note that a QR code waits to be scanned; the session is not connected until it is.
+        Note that a QR code waits to be scanned. Until then the session is not connected.
 
         Args:
             session: Internal name of the session.
@@ -478,7 +478,7 @@ class WhatsSelfMetrics:
 
     @_guarded
     def contact_renamed(self, *, old: str, new: str) -> None:
-        """Note that a contact is called *new* from now on: its wait goes on under that id."""
+        """Note that a contact's id changes to *new*: its wait continues under that id."""
         self._state.rename_contact(str(old), str(new))
 
     @_guarded
@@ -490,7 +490,7 @@ class WhatsSelfMetrics:
         session: str | None = None,
     ) -> None:
         """
-        Read the queue from now on through the application's callbacks, each called in a thread once an export.
+        Read the queue through the application's callbacks, each called in a thread once an export.
 
         Args:
             depth: Returns the messages that wait; workers that share one queue all report the whole.
@@ -562,7 +562,7 @@ class WhatsSelfMetrics:
 
     def keep_journal(self, on_change: Callable[[], object]) -> Journal:
         """
-        Note from now on what happens, for the worker whose child this process is.
+        Record changes in a journal from now on, for the worker that started this child process.
 
         Args:
             on_change: Called after each change; must not raise.
@@ -573,11 +573,11 @@ class WhatsSelfMetrics:
         return journal
 
     def take_counts(self) -> list[Totals]:
-        """Return what has been counted since the last call."""
+        """Return the counts since the last call."""
         return [totals.take() for totals in self._totals]
 
     def take_in(self, changes: Iterable[JournalEntry], counts: Iterable[Totals]) -> None:
-        """Make the changes that a child noted, and add what it has counted."""
+        """Apply a child's changes and add its counts."""
         for name, args, kwargs in changes:
             outcome = getattr(self._state, name)(*args, **kwargs)
             if name in _TAKEN_IN:
@@ -614,7 +614,7 @@ class WhatsSelfMetrics:
         self._totals = (self._dropped, self._retried, self._masked, self._errors)
 
     def _add_zeros(self) -> None:
-        """Let every attribute set known beforehand exist at 0, so that Prometheus sees its first increase."""
+        """Create every known attribute set at 0, so that Prometheus sees its first increase."""
         for counter in (self._outbound, self._failed, self._inbound, self._delivered, self._consent):
             counter.add_zero()
         self._first_response_failed.add(0)
@@ -635,7 +635,7 @@ class WhatsSelfMetrics:
         return OTHER
 
     def _names_elsewhere(self, contact_id: str) -> tuple[str, ...]:
-        """Return what the contact is called where its wait came from another process."""
+        """Return the names of the contact in the process where its wait began."""
         carried, resumed = self._identifier(contact_id), resumed_wait()
         if resumed is not None and resumed[0] == carried:
             return resumed[1], carried
@@ -648,27 +648,27 @@ class WhatsSelfMetrics:
         return MAIN if session is None else self._label(session)
 
     def _age_s(self, at: float | None) -> float:
-        """Return how many seconds ago *at* was, 0 for a time to come."""
+        """Return how many seconds ago *at* was; 0 for a future time."""
         return 0.0 if at is None else max(0.0, self._clock() - at)
 
     def _is_repeat(self, event_id: str) -> bool:
-        """Return whether the event was told before."""
+        """Return whether the event was reported before."""
         return not self._repeats.add([event_id])[0]
 
     def name_of(self, value: str) -> str:
-        """Return *value* in the form that may leave the process: a pseudonym or mask where it is a phone."""
+        """Return *value* in the form that may leave the process: a phone becomes a pseudonym or a mask."""
         return self._label(value)
 
     def are_new(self, event_ids: list[str]) -> list[bool]:
-        """Remember *event_ids* as told, in one go; return for each whether it is new."""
+        """Remember all *event_ids* at once; return for each whether it is new."""
         return self._repeats.add(event_ids)
 
     def forget(self, event_id: str) -> None:
-        """Let *event_id* be new again."""
+        """Treat *event_id* as new again."""
         self._repeats.forget(event_id)
 
     def session_state_of(self, session: str) -> str | None:
-        """Return the state that was last reported of the session, None if none was."""
+        """Return the last reported state of the session, or None."""
         return self._state.sessions.state_of(self._label(session))
 
     def _settle(self) -> None:
@@ -681,7 +681,7 @@ class WhatsSelfMetrics:
     def _change_session(
         self, session: str, state: str, *, at: float | None = None, lost_by: str | None = None
     ) -> str | None:
-        """Return the name under which the session is tracked, None past the cap."""
+        """Return the session's name in the metrics, or None beyond the limit of sessions."""
         name, age_s = self._label(session), self._age_s(at)
         change = self._state.change_session(
             name, state, unix_time=self._clock() - age_s, age_s=age_s, is_loss=lost_by is not None
@@ -748,16 +748,16 @@ def _label(identifier: Callable[[str], str], value: str) -> str:
 
 
 def _delivered(message: str) -> str:
-    """Return the id under which the window of repeats keeps that a message was delivered."""
+    """Return the id that marks a message as delivered in the window of repeats."""
     return f"d_{message}"
 
 
 _STATES_AFTER: Final = {"logged_out": "logged_out", "banned": "banned"}
-"""State of a session by the reason of its loss, where it is not ``disconnected``."""
+"""State of a session by the reason of its loss, if it is not ``disconnected``."""
 _TAKEN_IN: Final[dict[str, Callable[[WhatsSelfMetrics, Any], None]]] = {
     "send": lambda metrics, outcome: metrics._note_sent(outcome),  # noqa: SLF001 - one unit
     "accept": lambda metrics, outcome: metrics._note_accepted(*outcome),  # noqa: SLF001
     "acknowledge": lambda metrics, outcome: metrics._note_acknowledged(outcome.first_response_s),  # noqa: SLF001
     "fail_later": lambda metrics, outcome: metrics._note_failed_later(was_answer=outcome.was_answer),  # noqa: SLF001
 }
-"""What the worker of a child records of each change that the child has noted."""
+"""What a worker records for each change that its child reports."""

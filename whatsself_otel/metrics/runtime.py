@@ -1,4 +1,4 @@
-"""How the process fares: its uptime, and how late its event loops are."""
+"""Gauges of the process: its uptime and the delay of its event loops."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions, Meter
 
 SAMPLE_INTERVAL_S: Final = 0.1
-"""A blockage longer than this is always seen, to within this much."""
+"""Each blockage longer than this is seen, with this precision."""
 
 LAG_WINDOW_S: Final = 60.0
-"""The gauge shows the worst delay of this window, so that readers of different intervals all see it."""
+"""The gauge shows the worst delay of this window, so that readers with different intervals all see it."""
 
 
 class EventLoopSampler:
@@ -51,18 +51,18 @@ class EventLoopSampler:
         return self._loop.is_running()
 
     def watches(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether it is this loop that is sampled."""
+        """Whether it samples this loop."""
         return self._loop is loop
 
     def lag_s(self) -> float:
-        """Return the worst delay of the last minute in seconds, one under way included."""
+        """Return the worst delay of the last minute in seconds, including one that still lasts."""
         now_s = self._clock()
         under_way_s = now_s - self._due_s
         past_s = max((lag_s for seen_s, lag_s in tuple(self._worst) if seen_s > now_s - LAG_WINDOW_S), default=0.0)
         return max(0.0, under_way_s, past_s)
 
     def stop(self) -> None:
-        """Take the timer off the loop; callable from any thread."""
+        """Take the timer off the loop. Any thread may call it."""
         if self._timer is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._timer.cancel)
         self._timer = None
@@ -79,7 +79,7 @@ class EventLoopSampler:
         self._arm()
 
     def _note(self, now_s: float, lag_s: float) -> None:
-        """Keep falling maxima only: an earlier, smaller lag can never be the worst again."""
+        """Keep only falling maxima: an earlier, smaller lag can never be the worst again."""
         while self._worst and self._worst[-1][1] <= lag_s:
             self._worst.pop()
         self._worst.append((now_s, lag_s))
@@ -89,7 +89,7 @@ class EventLoopSampler:
 
 class RuntimeMetrics:
     """
-    The process's own gauges; a forked child starts its uptime anew.
+    Gauges of this process. A forked child restarts its uptime.
 
     Args:
         meter: Where the instruments are created, once.
@@ -105,7 +105,7 @@ class RuntimeMetrics:
         run_in_child(self._restart)
 
     def watch_event_loop(self) -> None:
-        """Sample the running event loop from now on; a second time, or without a loop, does nothing."""
+        """Sample the running event loop. A second call, or one without a loop, does nothing."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:

@@ -1,4 +1,4 @@
-"""Callbacks of the application that may raise, block or return nonsense, and hurt nothing."""
+"""Run callbacks of the application that may raise, block or return nonsense, without harm."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 class SafeCallback:
     """
-    Reads one number from the application's callback, in a thread of its own and for a limited time.
+    Reads a number from the application's callback, in a separate thread and for a limited time.
 
-    While one reading blocks no other is begun, so a callback that never returns costs one thread.
+    While one reading blocks, no other starts. So a callback that never returns costs one thread.
 
     Args:
         callback: Returns a finite number >= 0; a coroutine function is refused.
@@ -31,7 +31,7 @@ class SafeCallback:
         self._reading: threading.Thread | None = None
 
     def read(self) -> float | None:
-        """Return the callback's number, or None where it gave none in time."""
+        """Return the callback's number, or None if it gave none in time."""
         value = self._ask()
         if value is None:
             self._on_error()

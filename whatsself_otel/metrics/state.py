@@ -1,4 +1,4 @@
-"""All that the instruments remember between two events, behind one lock."""
+"""State of the instruments between two events, behind one lock."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ MINUTE_S: Final = 60.0
 FIVE_MINUTES_S: Final = 300.0
 DAY_S: Final = 86_400.0
 MAX_JOURNAL: Final = 10_000
-"""Changes that wait to be handed over; the oldest go first."""
+"""Changes that wait to be handed over; beyond it the oldest are lost."""
 JournalEntry: TypeAlias = tuple[str, tuple[Any, ...], dict[str, Any]]
 """A method of `MetricsState` and its arguments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsConfig:
-    """What the instruments keep, and how much of it."""
+    """Limits and options of the instruments."""
 
     tracked_contacts: int = 10_000
-    """Contacts remembered at one time by each of: rate per contact, inbound per contact, waits, breakers; >= 1."""
+    """Contacts remembered at one time, for each of: send rates, inbound rates, waits and breakers; >= 1."""
     tracked_events_per_contact: int = 4
-    """Times `tracked_contacts` gives the events that a per-contact window holds; >= 1."""
+    """Events in a window per contact, as a multiple of `tracked_contacts`; >= 1."""
     tracked_sessions: int = 50
-    """WhatsApp sessions told apart; >= 1."""
+    """WhatsApp sessions that get series of their own; >= 1."""
     breaker_contacts_shown: int = 100
-    """Contacts with a ``cb_state_contact`` series of their own; the rest share the overflow series; >= 0."""
+    """Contacts that get a ``cb_state_contact`` series each; the others share the overflow series; >= 0."""
     breaker_window_s: float = FIVE_MINUTES_S
     """Window of ``cb_fail_rate_window`` in seconds; 1 to 86400."""
     first_response_deadline_s: float = 120.0
@@ -45,15 +45,15 @@ class MetricsConfig:
     track_first_response: bool = True
     """False where the application times waits itself, by `first_response` and `first_response_unanswered`."""
     tracked_messages: int = 10_000
-    """Accepted messages whose delivery is awaited at one time; >= 1."""
+    """Accepted messages that may await their delivery at one time; >= 1."""
     tracked_templates: int = 100
-    """Message templates told apart in ``whatsapp_template_state``; the rest share the overflow series; >= 0."""
+    """Templates that get a ``whatsapp_template_state`` series each; the others share the overflow series; >= 0."""
     repeats_remembered: int = 50_000
-    """Ids of events remembered in this process, to count an event once however often it is told; >= 1."""
+    """Event ids that this process remembers, so that a repeated event counts once; >= 1."""
     live_limit_s: float = DAY_S
-    """A message told this many seconds late or later is no live traffic; > 0."""
+    """A message reported at least this many seconds late is not live traffic; > 0."""
     sends_from_statuses: bool = True
-    """Whether a status of a message counts its sending, where nothing else told of it."""
+    """Whether a message's status counts its sending if nothing else reported it."""
     callback_timeout_s: float = 1.0
     """Seconds an observed callback may take before its reading is skipped; > 0."""
 
@@ -148,7 +148,7 @@ class MetricsState:
         return KeyedWindow(window_s=FIVE_MINUTES_S, max_keys=contacts, max_events=events)
 
     def receive(self, contact_id: str, *, expects_reply: bool) -> bool:
-        """Note a message from the contact; return whether it could be tracked."""
+        """Note a message from the contact; return whether the contact could be tracked."""
         with self.lock:
             now_s = self.now_s()
             tracked = self.inbound_by_contact.add(now_s, contact_id)
@@ -159,7 +159,7 @@ class MetricsState:
 
     def send(self, contact_id: str | None, *, answers: bool, names: Sequence[str] = ()) -> tuple[bool, float | None]:
         """
-        Note a success; return whether the contact could be tracked and how long it had waited for this answer.
+        Note a sent message; return whether the contact could be tracked, and how long it had waited for this answer.
 
         Args:
             contact_id: Whom the message went to, if known.
@@ -228,7 +228,7 @@ class MetricsState:
             return self.sent.acknowledge(message, self.now_s() - age_s, is_delivered=is_delivered)
 
     def fail_later(self, message: str | None, *, age_s: float) -> Failure:
-        """Note that an accepted message failed *age_s* seconds ago; the wait that it answered goes on."""
+        """Note that an accepted message failed *age_s* seconds ago; the wait that it answered continues."""
         with self.lock:
             now_s = self.now_s()
             failure, sent = (Failure(), None) if message is None else self.sent.fail(message)
@@ -239,12 +239,12 @@ class MetricsState:
             return failure
 
     def settle(self) -> list[float]:
-        """Return the first responses of replies that have not failed for a minute."""
+        """Return the first responses of replies that have been without failure for a minute."""
         with self.lock:
             return self.sent.settle(self.now_s())
 
     def rename_contact(self, old: str, new: str) -> None:
-        """Let the wait of contact *old* be that of contact *new*."""
+        """Move the wait of contact *old* to contact *new*."""
         with self.lock:
             self.waiting.rename(old, new)
 
@@ -266,7 +266,7 @@ class MetricsState:
             self.late_failures.add(then_s, now_s)
 
     def hand_over(self, names: Sequence[str]) -> tuple[float, bool] | None:
-        """Let the wait of the contact called one of *names* leave; return its age in seconds, and if it was counted."""
+        """Remove the wait of the contact with one of *names*; return its age in seconds, and whether it was counted."""
         with self.lock:
             now_s = self.now_s()
             self.unanswered += self.waiting.expire(now_s)
@@ -274,7 +274,7 @@ class MetricsState:
             return None if wait is None else (now_s - wait.started_s, wait.overdue)
 
     def resume(self, name: str, age_s: float, *, counted: bool) -> bool:
-        """Go on with a wait that is *age_s* old; return whether the contact could be tracked."""
+        """Continue a wait that is *age_s* old; return whether the contact could be tracked."""
         if not self._config.track_first_response:
             return True
         with self.lock:
@@ -284,7 +284,7 @@ class MetricsState:
         self, name: str, state: str, *, unix_time: float, age_s: float = 0.0, is_loss: bool = False
     ) -> Change | None:
         """
-        Note that session *name* is in *state*; return None where it is one session too many.
+        Note that session *name* is in *state*; return None beyond the limit of sessions.
 
         Args:
             name: Of the session.
@@ -303,7 +303,7 @@ class MetricsState:
             self.sessions.issue_qr(name, unix_time=unix_time)
 
     def change_breaker(self, contact_id: str | None, value: int) -> bool:
-        """Note one contact's breaker, or for None the global one; return whether there was room for it."""
+        """Note the breaker of a contact, or with None the global one; return whether there was room for it."""
         with self.lock:
             if contact_id is not None:
                 return self.breakers.change_contact(contact_id, value)
@@ -311,18 +311,18 @@ class MetricsState:
             return True
 
     def add_unanswered(self) -> None:
-        """Count a wait that was timed elsewhere."""
+        """Count a wait that other code has timed."""
         with self.lock:
             self.unanswered += 1
 
     def waits_alone(self) -> bool:
-        """Return whether contacts wait or have waited here in vain, and no wait was ever handed over."""
+        """Return whether contacts wait or waited in vain here, and no wait was ever handed over."""
         with self.lock:
             return not self.waiting.handed_over and bool(self.waiting or self.unanswered)
 
     @property
     def resumes(self) -> bool:
-        """Whether a wait has come from another process."""
+        """Return whether a wait has come from another process."""
         return self.waiting.resumes
 
     def fail(self, contact_id: str | None) -> bool:
@@ -361,14 +361,14 @@ _CHANGES: Final = frozenset(
         *("change_session", "issue_qr", "retire_session", "change_breaker", "add_unanswered", "rename_contact"),
     }
 )
-"""Methods of `MetricsState` that change it."""
+"""Methods of `MetricsState` that change its state."""
 
 
 class Journal:
     """
     The state of a child that hands over: it notes each change, and its worker makes the same changes.
 
-    The worker knows the waits and sessions of the jobs before, so it alone times replies and recoveries.
+    The worker knows the waits and sessions of earlier jobs, so only the worker times replies and recoveries.
 
     Args:
         state: What the child itself remembers.
@@ -389,7 +389,7 @@ class Journal:
         return []
 
     def take(self) -> list[JournalEntry]:
-        """Return what was noted since the last call, oldest first."""
+        """Return the entries since the last call, oldest first."""
         return [self._entries.popleft() for _ in range(len(self._entries))]
 
     def _note(self, name: str, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -406,4 +406,4 @@ _SILENCED: Final[dict[str, Callable[[Any], Any]]] = {
     "fail_later": lambda outcome: replace(outcome, was_answer=False),
     "change_session": lambda outcome: replace(outcome, recovery_s=None),
 }
-"""What a child leaves for its worker to record."""
+"""Changes to an outcome in a child: it leaves these recordings to its worker."""

@@ -1,4 +1,4 @@
-"""What the instruments remember between two events: who waits, which sessions are up, which breakers are not closed."""
+"""State of the instruments between two events: waiting contacts, session states and open breakers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Wait:
     started_s: float
     """Steady time of the contact's message."""
     overdue: bool = False
-    """Whether it has passed the deadline, and has been counted as unanswered."""
+    """Whether it has passed the deadline and was counted as unanswered."""
 
 
 class WaitingContacts:
@@ -52,17 +52,17 @@ class WaitingContacts:
         """Times by contact, oldest first."""
         self._overdue: OrderedDict[str, float] = OrderedDict()
         self._answered: OrderedDict[str, float] = OrderedDict()
-        """When a contact was last answered, noted as soon as a wait has come from another process."""
+        """Time of each contact's last answer, kept once a wait has come from another process."""
         self.handed_over = False
-        """Whether a wait has left for another process, or has come from one."""
+        """Whether a wait has left for another process, or come from one."""
         self.resumes = False
-        """Whether one has come."""
+        """Whether a wait has come from another process."""
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._overdue)
 
     def start(self, contact_id: str, now_s: float) -> bool:
-        """Begin a wait unless one goes on; return False where this or an older wait had to be given up for room."""
+        """Begin a wait unless one runs; return False if a wait had to be dropped for room."""
         if contact_id in self._waiting or contact_id in self._overdue:
             return True
         room, is_free = self._make_room()
@@ -72,9 +72,9 @@ class WaitingContacts:
 
     def resume(self, contact_id: str, wait: Wait) -> bool:
         """
-        Go on with a wait that began in another process; return False where one had to be given up for room.
+        Continue a wait that began in another process; return False if one had to be dropped for room.
 
-        A reply that this process has sent since the contact's message has answered it: then nothing waits.
+        If this process has replied since the contact's message, the wait is answered and nothing waits.
         """
         self.handed_over = self.resumes = True
         if wait.started_s < self._answered.get(contact_id, -math.inf):
@@ -86,13 +86,13 @@ class WaitingContacts:
         return is_free
 
     def hand_over(self, names: Iterable[str]) -> Wait | None:
-        """Return the wait of the contact that has one of *names*, which another process goes on with."""
+        """Remove and return the wait of the contact with one of *names*, which another process continues."""
         wait = self._take(names)
         self.handed_over = self.handed_over or wait is not None
         return wait
 
     def begin_earlier(self, contact_id: str, started_s: float) -> bool:
-        """Begin a wait that started at *started_s*; return False where one had to be given up for room."""
+        """Begin a wait that started at *started_s*; return False if one had to be dropped for room."""
         if started_s < self._answered.get(contact_id, -math.inf):
             return True
         known = self._pop(contact_id)
@@ -117,14 +117,14 @@ class WaitingContacts:
         return None if wait is None or sent_s - wait.started_s > self._forget_after_s else wait
 
     def reopen(self, contact_id: str, wait: Wait) -> None:
-        """Go on with *wait*: what seemed to answer it has failed."""
+        """Continue *wait*: the message that seemed to answer it has failed."""
         self._answered.pop(contact_id, None)
         known = self._pop(contact_id)
         if self._make_room()[0]:
             self._put(contact_id, wait if known is None else _together(wait, known))
 
     def rename(self, old: str, new: str) -> None:
-        """Let the wait of contact *old* be that of contact *new*."""
+        """Move the wait of contact *old* to contact *new*."""
         wait = self._pop(old)
         if wait is not None:
             self.reopen(new, wait)
@@ -164,7 +164,7 @@ class WaitingContacts:
         return None
 
     def _make_room(self) -> tuple[bool, bool]:
-        """Return whether there is room for one more, and whether nobody had to leave for it."""
+        """Return whether one more fits, and whether it fits without removing another."""
         full = len(self) >= self._capacity
         if not full or not self._overdue:
             return not full, not full
@@ -200,19 +200,19 @@ class Session:
     down_since: float
     """Unix time; 0 while connected."""
     qr_issued: float = 0.0
-    """Unix time; 0 when no QR code waits."""
+    """Unix time of the QR code; 0 if none waits."""
     lost_at_s: float | None = None
     """Steady time of the loss; None unless it was connected before."""
     is_loss_counted: bool = False
-    """Whether the loss that goes on was counted: attempts to reconnect that fail are the same loss."""
+    """Whether the current loss was counted. Failed attempts to reconnect belong to the same loss."""
 
     def lose(self) -> bool:
-        """Return whether this is a loss that was not counted yet."""
+        """Return whether this is a new loss, not counted before."""
         is_news, self.is_loss_counted = not self.is_loss_counted, True
         return is_news
 
     def enter(self, state: str, *, now_s: float, unix_time: float) -> float | None:
-        """Go into *state*; return the seconds the recovery took, if this was one."""
+        """Enter *state*; return the seconds of the recovery, if this was one."""
         was_connected, self.state = self.state == CONNECTED, state
         if state == CONNECTED:
             self.is_loss_counted = False
@@ -233,7 +233,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What a report on a session changed."""
+    """The changes that a report on a session made."""
 
     new: bool
     recovery_s: float | None
@@ -258,7 +258,7 @@ class Sessions:
         return list(self._sessions.items())
 
     def change(self, name: str, state: str, *, now_s: float, unix_time: float, is_loss: bool = False) -> Change | None:
-        """Note that *name* is in *state*, and was lost by it; return None where it is one session too many."""
+        """Note that *name* is in *state*; return None beyond the limit of sessions."""
         new = name not in self._sessions
         if new and len(self._sessions) >= self._capacity:
             return None
@@ -268,7 +268,7 @@ class Sessions:
         return Change(new=new, recovery_s=recovery_s, is_loss=is_news)
 
     def state_of(self, name: str) -> str | None:
-        """Return the state of *name*, None if none was reported."""
+        """Return the reported state of *name*, or None."""
         found = self._sessions.get(name)
         return None if found is None else found.state
 
@@ -277,14 +277,14 @@ class Sessions:
         self._sessions.pop(name, None)
 
     def issue_qr(self, name: str, *, unix_time: float) -> None:
-        """Note that a QR code for *name* waits to be scanned since *unix_time*; a newer code goes on with the wait."""
+        """Note that a QR code for *name* waits since *unix_time*. A newer code continues the wait."""
         session = self._sessions[name]
         session.qr_issued = session.qr_issued or unix_time
 
 
 class Breakers:
     """
-    The circuit breakers: the global one, and those of contacts that are not closed.
+    The circuit breakers: the global one, and each contact's that is not closed.
 
     Args:
         capacity: Contacts remembered at one time.
@@ -296,7 +296,7 @@ class Breakers:
         self.global_value = CLOSED
 
     def change_contact(self, contact_id: str, value: int) -> bool:
-        """Note one contact's breaker, forget it when closed; return whether there was room for it."""
+        """Note one contact's breaker, or forget a closed one; return whether there was room for it."""
         if value == CLOSED:
             self._contacts.pop(contact_id, None)
             return True
@@ -310,5 +310,5 @@ class Breakers:
         return sum(1 for other in self._contacts.values() if other == value)
 
     def contacts(self) -> list[tuple[str, int]]:
-        """Return the contacts that are not closed, longest known first."""
+        """Return the contacts whose breaker is not closed, longest known first."""
         return list(self._contacts.items())

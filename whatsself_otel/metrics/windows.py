@@ -30,7 +30,7 @@ class SteadyClock:
         self._offset_s = 0.0
 
     def __call__(self) -> float:
-        """Return seconds, never fewer than before. Callers in several threads hold a lock of their own."""
+        """Return seconds that never decrease. Callers in several threads must hold their own lock."""
         now_s = self._clock() + self._offset_s
         if now_s < self._last_s:
             self._offset_s += self._last_s - now_s
@@ -41,11 +41,11 @@ class SteadyClock:
 
 class EventLog:
     """
-    Counts events so that their number in any window up to a horizon can be told.
+    Counts events, and returns their number in any window up to a horizon.
 
-    One append an event serves every window over it: the log holds running totals, and a reading is the difference of
-    two of them. Past its capacity the newer half stays exact, and in the older one events less than
-    ``4 * horizon_s / capacity`` seconds apart share a time: such an event may leave a window that much late.
+    One append for each event serves every window: the log holds running totals, and a reading is the difference of two.
+    Past its capacity, the newer half stays exact. In the older half, events less than ``4 * horizon_s / capacity``
+    seconds apart share a time, so an event may leave a window that much late.
 
     Args:
         horizon_s: The longest window asked for, in seconds.
@@ -98,7 +98,7 @@ class EventLog:
             del self._totals[:expired]
 
     def _thin(self, older: int) -> None:
-        """Of the *older* entries keep the last in each cell of a fixed grid; thinning again then loses nothing more."""
+        """Keep the last of the *older* entries in each cell of a fixed grid: thinning again then loses nothing more."""
         cells = [int(time_s / self._cell_s) for time_s in self._times_s[: older + 1]]
         kept = [index for index in range(older) if cells[index] != cells[index + 1]]
         self._times_s = array("d", [self._times_s[index] for index in kept]) + self._times_s[older:]
@@ -107,7 +107,7 @@ class EventLog:
 
 class LateLog:
     """
-    Counts events that are told late, by the minute in which they happened.
+    Counts events that arrive late, by the minute in which they happened.
 
     Args:
         horizon_s: The longest window asked for, in seconds.
@@ -139,7 +139,7 @@ class LateLog:
 
 class KeyedWindow:
     """
-    Counts events by key over one window, to find the key that has most.
+    Counts events by key over one window, to find the key with most events.
 
     Args:
         window_s: Length of the window in seconds.
@@ -172,7 +172,7 @@ class KeyedWindow:
         return True
 
     def highest(self, now_s: float) -> int:
-        """Return the most events any key has in ``(now_s - window_s, now_s]``; 0 without events."""
+        """Return the highest count of any key in ``(now_s - window_s, now_s]``; 0 without events."""
         self._expire(now_s)
         return max(self._counts.values(), default=0)
 

@@ -1,8 +1,8 @@
 """
-No first event is lost: every new cumulative series is exported with a zero point at its birth.
+Export a zero point at the start of each new cumulative series, so that its first event is not lost.
 
-Prometheus computes an increase from two samples; a series born with a value has one, so its first event would never
-show (prometheus/prometheus#14600, opentelemetry-specification#4184).
+Prometheus computes an increase from two samples. A new series that starts with a value has only one, so its first event
+would never show (prometheus/prometheus#14600, opentelemetry-specification#4184).
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class ZeroPoints:
     """
     Adds a zero point before the first value of each cumulative series.
 
-    A series is born with the first export that may have reached the receiver, whatever the receiver answered: a second
-    zero point, behind a value that did arrive, would make Prometheus count all events again.
+    A series gets it with the first export that may have reached the receiver, whatever the answer was. A second zero
+    point, after a value that arrived, would make Prometheus count all events again.
 
     Args:
         max_series: Series remembered, about 100 bytes each; those past it get no zero point, which is said once.
@@ -82,7 +82,7 @@ class ZeroPoints:
         return _with_more_points(data, zero_points) if zero_points else data
 
     def settle(self, *, may_have_arrived: bool) -> None:
-        """Say what became of the data of the last `add`."""
+        """Take the result of the export of the last `add`'s data."""
         if may_have_arrived:
             self._born |= self._newborn
             self._last_export_ns = self._newest_ns
@@ -116,7 +116,7 @@ class ZeroPoints:
         return False
 
     def _zero_point(self, point: Point) -> Point | None:
-        """Return the zero point before *point*; None if the last export was later, because the clock was set back."""
+        """Return the zero point before *point*, or None if the last export was later: the clock was set back."""
         if self._last_export_ns > point.time_unix_nano:
             return None
         birth_ns = max(point.start_time_unix_nano or 0, self._last_export_ns, point.time_unix_nano - self._max_age_ns)

@@ -1,1 +1,1 @@
-"""Forks: what begins anew in a child, and what a child hands over to its worker."""
+"""Forked processes: reset a child's state, and hand a child's data over to its worker."""

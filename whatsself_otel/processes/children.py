@@ -1,9 +1,9 @@
 """
-Children that live for a job or a few hand what they record to their worker, which exports it as its own.
+Short-lived children hand their telemetry to their worker, which exports it as its own.
 
-A child that ended by ``os._exit`` would lose it, one that sent it itself would wait for a collector that is away, and
-each would be an instance with series of its own. A pipe a child, made before the fork, takes spans and log records as
-encoded bytes and counts as measurements; the worker queues the ones and records the others again.
+A child that ends by ``os._exit`` would lose it. A child that sent it itself would wait for an absent collector, and
+would be an instance with series of its own. Each child gets a pipe before the fork. Spans and log records pass through
+it encoded, counts as measurements. The worker queues the former and records the latter again.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 _logger: Final = logging.getLogger("whatsself_otel")
 _COUNTS: Final = "counts"
 _GATHER_S: Final = 0.02
-"""Seconds that changes wait for further ones, to go in one parcel."""
+"""Seconds that a change waits for others, to share one parcel."""
 
 
 class Children:
     """
-    The worker's side, and in a child the way to its worker.
+    The worker's side of its children's pipes; in a child, the link to its worker.
 
     Args:
         providers: Take in what children hand over.
@@ -63,12 +63,12 @@ class Children:
         run_after_fork(in_parent=self._read_from_child, in_child=self._keep_own_end)
 
     def expect(self) -> None:
-        """Make a pipe for the child that is forked next; without one (no file is left) it sends for itself."""
+        """Make a pipe for the next forked child. If no file is left, the child sends for itself."""
         with suppress(OSError):
             self._ends = Pipe(duplex=False)
 
     def hand_over(self) -> None:
-        """In a child: hand over to the worker, from now on, what this process records; nothing without a pipe."""
+        """In a child: hand this process's telemetry over to the worker from now on. Without a pipe it does nothing."""
         if self._to_worker is not None:
             outbox = Outbox(self._to_worker, self._metrics)
             self._to_worker = None
@@ -76,7 +76,7 @@ class Children:
             outbox.start(self._providers.meter_provider, self._interval_s)
 
     def settle(self, timeout_s: float = 1.0) -> None:
-        """Wait until what ended children have handed over is taken in."""
+        """Wait until the data of ended children is taken in."""
         end_s = time.monotonic() + timeout_s
         for thread in list(self._readers):
             thread.join(max(end_s - time.monotonic(), 0.0))
@@ -104,7 +104,7 @@ class Children:
             from_child.close()
 
     def _read(self, from_child: Connection) -> None:
-        """Take in what comes until the child has ended, torn though its last parcel may be."""
+        """Take in a child's data until the child has ended. The last parcel may be torn."""
         while True:
             try:
                 parcel = from_child.recv()
@@ -133,7 +133,7 @@ class Children:
 
 class Outbox:
     """
-    The child's side: hands over what its queues and instruments have.
+    The child's side: hands over the data of its queues and instruments.
 
     Args:
         to_worker: The pipe's end.
@@ -152,19 +152,19 @@ class Outbox:
         self._journal = metrics.keep_journal(self._news.set)
 
     def start(self, provider: MeterProvider, interval_s: float) -> None:
-        """Hand over what happens as it comes, and what *provider* counts every *interval_s* seconds."""
+        """Hand over changes as they happen, and the counts of *provider* every *interval_s* seconds."""
         provider.add_metric_reader(self._reader)
         with suppress(RuntimeError):  # no thread can start: then once, at the end
             threading.Thread(target=self._run, args=(interval_s,), name="whatsself-otel-outbox", daemon=True).start()
 
     @property
     def is_of_this_process(self) -> bool:
-        """Whether this is the child itself: a child of its own has no part in the pipe."""
+        """Whether this process is the child that owns the pipe; a child of that child must not use it."""
         return self._pid == os.getpid()
 
     @property
     def leads_somewhere(self) -> bool:
-        """Whether the worker is there, as far as is known."""
+        """Whether the worker still exists, as far as is known."""
         return self.is_of_this_process and not self._is_broken
 
     def send(self, signal: str, batch: list[Any]) -> ExportResult:
@@ -172,7 +172,7 @@ class Outbox:
         return ExportResult() if self._put(signal, batch) else ExportResult(error="the worker has ended", retry=True)
 
     def send_counts(self) -> bool:
-        """Hand over what happened and was counted since the last time; return whether it left."""
+        """Hand over changes and counts since the last time; return whether they left."""
         with self._counting:
             return self._send(self._reader.take())
 

@@ -1,4 +1,4 @@
-"""What a forked child does before anything else: forget its parent's locks, threads, queues and connections."""
+"""Work of a forked child before anything else: replace locks, threads, queues and connections of its parent."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _LONGEST_WAIT_S: Final = 1.0
-"""A fork waits no longer for whoever holds a lock: a reader that has stopped reading must not stop forks too."""
+"""Longest wait of a fork for a lock's holder: a blocked reader must not stop forks."""
 
 
 def run_in_child(method: Callable[[], Any]) -> None:
     """
-    Call the bound *method* in every child forked from now on, as long as its object lives.
+    Call the bound *method* in every child forked from now on, while its object lives.
 
-    Hooks run in the order in which they were given, the SDK's own among them: an object that records metrics in its
-    hook must be made after the meter provider, whose hook replaces the locks that the parent may have held.
+    Hooks run in order of registration, the SDK's among them. An object that records metrics in its hook must be made
+    after the meter provider, whose hook replaces locks that the parent may have held.
 
     Args:
         method: A bound method that neither waits nor raises.
@@ -35,7 +35,7 @@ def run_in_child(method: Callable[[], Any]) -> None:
 
 def run_after_fork(*, in_parent: Callable[[], Any], in_child: Callable[[], Any]) -> None:
     """
-    Call a bound method on each side of every fork from now on, as long as its object lives.
+    Call a bound method on each side of every fork from now on, while its object lives.
 
     Args:
         in_parent: Called in the process that forked; neither waits nor raises.
@@ -46,7 +46,7 @@ def run_after_fork(*, in_parent: Callable[[], Any], in_child: Callable[[], Any])
 
 
 def is_one_of_several_workers(environ: Mapping[str, str] = os.environ) -> bool:
-    """Return whether a server has started this process as one of its workers, as far as a process can know."""
+    """Return whether a server has started this process as one of its workers, as far as it can know."""
     concurrency = environ.get("WEB_CONCURRENCY", "1")
     many = concurrency.isdigit() and int(concurrency) > 1
     spawned = multiprocessing.parent_process() is not None and "--reload" not in sys.argv
@@ -55,10 +55,10 @@ def is_one_of_several_workers(environ: Mapping[str, str] = os.environ) -> bool:
 
 class Termination:
     """
-    What SIGTERM does in a child of ``multiprocessing``: finish first, then end the process as by default.
+    Handle SIGTERM in a child of ``multiprocessing``: finish first, then end the process as by default.
 
-    ``Process.terminate()`` and ``Pool.terminate()`` send it. The main thread may wait in C for a lock, where no handler
-    of Python runs, and its parent waits for it: so a thread reads the signal's number from Python's wake-up file.
+    ``Process.terminate()`` and ``Pool.terminate()`` send SIGTERM. The main thread may wait in C for a lock, where no
+    Python handler runs, and its parent waits for it. So a thread reads the signal's number from Python's wake-up file.
 
     Args:
         finish: Called in a thread of its own, and again if somebody has begun to finish: it must wait for that.
@@ -73,7 +73,7 @@ class Termination:
         self._mask: set[Any] | None = None
 
     def install(self) -> None:
-        """Handle SIGTERM, if nobody else does, in the main thread of a process without a wake-up file."""
+        """Handle SIGTERM in the main thread, if no other code handles it and the process has no wake-up file."""
         if threading.current_thread() is not threading.main_thread() or os.name == "nt":
             return
         if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
@@ -91,7 +91,7 @@ class Termination:
         threading.Thread(target=self._watch, args=(reader,), name="whatsself-otel-sigterm", daemon=True).start()
 
     def put_back(self) -> None:
-        """Let SIGTERM end the process as by default, where this can be changed: in the main thread."""
+        """Let SIGTERM end the process as by default again, if this is the main thread, which alone may change it."""
         if self._ends is None or threading.current_thread() is not threading.main_thread():
             return
         if signal.getsignal(signal.SIGTERM) == self._handle:
@@ -103,7 +103,7 @@ class Termination:
         self._ends = None
 
     def _hold(self) -> None:
-        """Before a fork: a SIGTERM that the child gets waits until it has forgotten its parent's file."""
+        """Before a fork: hold a SIGTERM for the child until it has forgotten its parent's file."""
         if self._ends is not None:
             self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
@@ -113,7 +113,7 @@ class Termination:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def _forget(self) -> None:
-        """In a child: its parent's file would tell the parent, which would end in its place."""
+        """In a child: forget the parent's file. A signal written there would end the parent instead."""
         if self._ends is not None:
             if signal.getsignal(signal.SIGTERM) == self._handle:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -134,7 +134,7 @@ class Termination:
                     self._end()
 
     def _handle(self, _number: int, _frame: object) -> None:
-        """Where the wake-up file is another's by now, the thread has read nothing."""
+        """Handle SIGTERM if the wake-up file is another's by now, because the thread then reads nothing."""
         with suppress(RuntimeError):
             threading.Thread(target=self._end, daemon=True).start()
 
@@ -149,7 +149,7 @@ class Termination:
 
 
 def _end_by_sigterm() -> None:
-    """End this process as SIGTERM does by default; only the main thread may say so through the module `signal`."""
+    """End this process as SIGTERM does by default; only the main thread may use the module `signal` for it."""
     with suppress(Exception):
         import ctypes
 
@@ -159,7 +159,7 @@ def _end_by_sigterm() -> None:
 
 
 class _Hook(weakref.ref[Any]):
-    """Calls a bound method as long as its object lives; one small object, since Python keeps every hook for ever."""
+    """Calls a bound method while its object lives. It is small, because Python keeps every hook for ever."""
 
     __slots__ = ("_function",)
     _function: Callable[[Any], Any]
@@ -179,10 +179,10 @@ class _Hook(weakref.ref[Any]):
 
 def hold_while_forking(lock: threading.RLock) -> None:
     """
-    Let no other thread be inside *lock* at the moment of a fork, as long as the lock lives.
+    Keep all other threads out of *lock* at the moment of a fork, while the lock lives.
 
-    For what a child cannot make anew: the buffer of ``sys.stdout`` has a lock in C, and a child whose parent was
-    writing at that moment waits for it for ever (https://github.com/python/cpython/issues/50970).
+    It is for state that a child cannot make again. The buffer of ``sys.stdout`` has a lock in C. If the parent was
+    writing during the fork, the child waits for that lock for ever (https://github.com/python/cpython/issues/50970).
 
     Args:
         lock: Held around the work; a fork waits for it, 1 s at most.
@@ -194,7 +194,7 @@ def hold_while_forking(lock: threading.RLock) -> None:
 
 
 class _Holder:
-    """Takes a lock before a fork and lets go of it after, on both sides, as long as the lock lives."""
+    """Holds a lock during a fork and releases it on both sides, while the lock exists."""
 
     __slots__ = ("_held", "_reference")
 
@@ -203,12 +203,12 @@ class _Holder:
         self._held: threading.RLock | None = None
 
     def take(self) -> None:
-        """Take the lock, unless whoever has it keeps it too long."""
+        """Take the lock; give up if another thread holds it too long."""
         if (alive := self._reference()) is not None and alive.acquire(timeout=_LONGEST_WAIT_S):
             self._held = alive
 
     def release(self) -> None:
-        """Let go of what was taken."""
+        """Release the lock if it was taken."""
         if (held := self._held) is not None:
             self._held = None
             held.release()

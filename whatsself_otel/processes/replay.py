@@ -1,8 +1,8 @@
 """
-What the instruments of a child recorded, as plain values, and recorded again on the instruments of its worker.
+The measurements of a child as plain values, and their replay on the instruments of its worker.
 
-Both use the SDK's public names alone: a reader collects what came since the last time, and the worker records it as
-measurements. So limits, zero points, exemplars and every reader of the worker work as for its own.
+Both use the SDK's public names only. A reader collects the new measurements, and the worker records them again. So the
+worker's limits, zero points, exemplars and readers apply to them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import Metric, MetricsData, NumberDataPoint
 
 Measurement: TypeAlias = tuple[float, tuple[int, int] | None]
-"""A value, and of an exemplar the ids of its trace and span."""
+"""A value, and its exemplar's trace id and span id."""
 _SPECIFIED_BOUNDS: Final = (0, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000)
 """Boundaries of a histogram that was created without any."""
 _OBSERVED: Final = (ObservableCounter, ObservableGauge, ObservableUpDownCounter)
@@ -46,7 +46,7 @@ _COUNTED: Final = (Counter, Histogram, UpDownCounter)
 @dataclass(frozen=True, slots=True)
 class Recording:
     """
-    What one instrument has recorded on one series.
+    One instrument's measurements on one series.
 
     Args:
         scope: Name, version, schema URL and attributes of its meter.
@@ -64,7 +64,7 @@ class Recording:
 
 
 class RecordingReader(InMemoryMetricReader):
-    """Collects what synchronous instruments have recorded since the last time; what is observed stays the child's."""
+    """Collects new measurements of synchronous instruments. Observable ones are left out: they stay the child's."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -74,13 +74,13 @@ class RecordingReader(InMemoryMetricReader):
         self._gauges: dict[Any, Recording] = {}
 
     def take(self) -> list[Recording]:
-        """Return what was recorded since the last call."""
+        """Return the measurements since the last call."""
         data = self.get_metrics_data()
         found = () if data is None else _recordings(data)
         return [recording for recording in found if recording.measurements and self._is_new(recording)]
 
     def _is_new(self, recording: Recording) -> bool:
-        """Return whether it is to be told: the SDK repeats the last value of a gauge at each collection."""
+        """Return whether *recording* is new: the SDK repeats a gauge's last value at each collection."""
         if recording.kind != "gauge":
             return True
         series = recording.instrument, tuple(recording.attributes.items())
@@ -91,7 +91,7 @@ class RecordingReader(InMemoryMetricReader):
 
 class Recorder:
     """
-    Records again, on instruments of *provider*, what children have recorded.
+    Records children's measurements again, on instruments of *provider*.
 
     Args:
         provider: The worker's meter provider.
@@ -166,7 +166,7 @@ def _of_sum(point: NumberDataPoint) -> Iterator[tuple[Measurement, int]]:
 
 
 def _of_histogram(point: HistogramDataPoint) -> Iterator[tuple[Measurement, int]]:
-    """Give each bucket its count again, and the whole its sum: values lie inside their buckets, all equally far in."""
+    """Record each bucket's count and the total sum again, with values at equal relative places in their buckets."""
     counts, rest = list(point.bucket_counts), point.sum
     for exemplar in point.exemplars:
         counts[bisect_left(point.explicit_bounds, exemplar.value)] -= 1
@@ -185,7 +185,7 @@ def _of_histogram(point: HistogramDataPoint) -> Iterator[tuple[Measurement, int]
 
 
 def _edges(point: HistogramDataPoint) -> list[tuple[float, float]]:
-    """Return between which values each bucket's lie, as far as least and greatest tell."""
+    """Return the bounds of each bucket's values, as far as minimum and maximum tell."""
     bounds = [-math.inf, *point.explicit_bounds, math.inf]
     return [(max(low, point.min), min(high, point.max)) for low, high in itertools.pairwise(bounds)]
 

@@ -1,1 +1,1 @@
-"""Scenarios played on the real backends: a business that has trouble, and what its operators are told."""
+"""Scenarios on the real backends: the troubles of a business and the alerts that its operators receive."""

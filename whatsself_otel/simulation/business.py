@@ -1,4 +1,4 @@
-"""A WhatsSelf whose time runs faster: real instruments, the demo's real breaker, the package's own export."""
+"""A WhatsSelf in accelerated time: real instruments, the demo's real breaker, the package's own export."""
 
 from __future__ import annotations
 
@@ -24,41 +24,41 @@ if TYPE_CHECKING:
 SERVICE: Final = "whatsself"
 SESSION: Final = "main"
 EXPORT_S: Final = 15.0
-"""Seconds of its own time between two exports: the package's default."""
+"""Seconds of the business's time between two exports: the package's default."""
 _FIVE_MINUTES: Final = 5.0
 _MAX_STEP_MIN: Final = 0.5
-"""After a pause of this process the missed minutes are lived in steps this long."""
+"""Step in which missed minutes are caught up after a pause of this process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
-    """What happens for a while. Rates are a minute of the business's own time."""
+    """A period with constant rates, per minute of the business's time."""
 
     minutes: float
     what: str
-    """For people, in a few words."""
+    """Short description for people."""
     event: str = ""
-    """What happens at its beginning: a method of `Business`, or one of `OUTSIDE`."""
+    """The event at its beginning: a method of `Business`, or a name in `OUTSIDE`."""
     inbound: float = 3
     """Messages from many contacts; each is answered."""
     flood: float = 0
-    """Messages from one contact."""
+    """Messages from a single contact."""
     manual: float = 0
-    """Messages that somebody sends by hand, each to another contact."""
+    """Messages sent by hand, each to another contact."""
     broadcast: int = 0
     """Messages queued at its beginning."""
     failing: float = 0
     """Share of the attempts that fail, 0 to 1."""
     requests: float = 10
-    """Requests to the API beside the messages."""
+    """Requests to the API, besides the messages."""
     errors: float = 0
-    """Share of these that are answered 503, 0 to 1."""
+    """Share of these requests that get 503, 0 to 1."""
     request_s: float = 0.05
     pool_wait_s: float = 0.001
 
 
 OUTSIDE: Final = frozenset({"stop_collector", "start_collector"})
-"""Events that are not the business's own."""
+"""Events outside the business."""
 
 
 @dataclass(slots=True, eq=False)
@@ -72,12 +72,12 @@ class Waiting:
 
 @dataclass(slots=True)
 class Credit:
-    """Turns rates into whole events, without chance: a simulation is the same each time."""
+    """Turns rates into whole events without chance, so that every simulation is the same."""
 
     _left: Counter[str] = field(default_factory=Counter)
 
     def due(self, what: str, amount: float) -> int:
-        """Return how many whole events *amount* more makes."""
+        """Return the whole events that *amount* more gives."""
         total = self._left[what] + amount
         whole = int(total + 1e-9)
         self._left[what] = total - whole  # type: ignore[assignment]
@@ -86,7 +86,7 @@ class Credit:
 
 class Business:
     """
-    One business of its own, told apart by its namespace.
+    A simulated business, identified by its namespace.
 
     Args:
         name: Namespace of its service; Prometheus shows the job ``NAME/whatsself``.
@@ -108,7 +108,7 @@ class Business:
 
     @property
     def job(self) -> str:
-        """What Prometheus calls it."""
+        """Name of its job in Prometheus."""
         return f"{self.name}/{SERVICE}"
 
     def start(self) -> None:
@@ -142,13 +142,13 @@ class Business:
         self._metrics.session_state(session=SESSION, state="connected" if self._connected else "disconnected")
 
     def stop(self) -> None:
-        """End, as a crash would: nothing is exported any more."""
+        """End as in a crash: nothing more is exported."""
         providers, self._providers = self._providers, None
         if providers is not None:
             providers.shutdown(1.0)
 
     def live(self, until_min: float, phase: Phase) -> None:
-        """Live on in *phase* until that minute of its time."""
+        """Live in *phase* until that minute of its time."""
         while until_min - self._lived_min > 1e-9:
             step_min = min(until_min - self._lived_min, _MAX_STEP_MIN)
             self._lived_min += step_min
@@ -156,7 +156,7 @@ class Business:
                 self._step(step_min, phase)
 
     def begin(self, phase: Phase) -> None:
-        """Let happen what *phase* begins with."""
+        """Start the event of *phase*."""
         if phase.event and phase.event not in OUTSIDE:
             getattr(self, phase.event)()
         for _ in range(phase.broadcast):

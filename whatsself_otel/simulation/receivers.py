@@ -1,4 +1,4 @@
-"""A Slack-shaped webhook, a mail server and a dead-man's listener on loopback: what Alertmanager tells arrives here."""
+"""Receivers of Alertmanager's notifications on loopback: a Slack-like webhook, a mail server and a heartbeat."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """One message that reached somebody."""
+    """One notification that reached a person."""
 
     at: float
     """Seconds since the epoch."""
@@ -33,23 +33,23 @@ class Told:
 
     @property
     def is_over(self) -> bool:
-        """Whether it says that the trouble has ended."""
+        """Whether it says that the trouble is over."""
         return self.title.startswith("[OK]")
 
 
 @dataclass(slots=True)
 class Receivers:
-    """Where to send to, and what came."""
+    """Addresses of the receivers, and the notifications that arrived."""
 
     slack_port: int
     smtp_port: int
     told: list[Told] = field(default_factory=list)
     heartbeats: int = 0
     refuses: bool = False
-    """Whether Slack's part answers 403 and takes nothing, as with a webhook that was revoked."""
+    """Whether Slack's part answers 403, as after its webhook was revoked."""
 
     def environment(self, folder: Path) -> dict[str, str]:
-        """Return the ``ALERT_*`` variables that lead here, with the secrets' files written into *folder*."""
+        """Return the ``ALERT_*`` variables for these receivers; write the secrets' files into *folder*."""
         for name in ("slack", "heartbeat"):
             (folder / name).write_text(f"http://{HOST}:{self.slack_port}/{name}", "utf-8")
         return {
@@ -62,7 +62,7 @@ class Receivers:
         }
 
     def post(self, path: str, body: bytes) -> None:
-        """Take what was posted."""
+        """Take a posted notification."""
         if path == "/heartbeat":
             self.heartbeats += 1
             return

@@ -1,4 +1,4 @@
-"""Plays scenarios on the real collector, Prometheus and Alertmanager, and compares what fired with what should have."""
+"""Play scenarios on the real collector, Prometheus and Alertmanager, and compare the alerts with the expected ones."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 PROGRAMS: Final = ("collector", "prometheus", "alertmanager")
 MOST_SPEED: Final = 120.0
-"""Above it the shortest waits are so short that a busy machine's pauses would fire alerts."""
+"""Above this speed, waits are so short that a busy machine's pauses would fire alerts."""
 _TICK_S: Final = 0.05
 _LOOK_S: Final = 0.5
 _WARM_UP_S: Final = 60.0
 _LAST_WORDS_MIN: Final = 7
-"""Alertmanager's ``group_interval`` and some: so long it may take to tell that an alert has ended."""
+"""Alertmanager's ``group_interval`` and more: the time until an alert's end is notified."""
 _TOLD: Final = 'severity!="none"'
-"""What people could be told of: neither the heartbeat, nor what only silences others."""
+"""Alerts that could reach people: no heartbeat, and no alert that only inhibits others."""
 _POINTS: Final = 10_000
 """Prometheus answers at most 11,000 points a series."""
 
@@ -46,23 +46,23 @@ class Fired:
     alert: str
     """Its name with the labels that tell it apart."""
     after_min: float
-    """From the trouble's beginning; minutes of the business's time, as all here."""
+    """Minutes from the trouble's beginning, in the business's time, as all here."""
     ended_min: float | None
-    """None: it fires still."""
+    """None if it still fires."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a scenario has led to."""
+    """The result of a scenario."""
 
     scenario: Scenario
     fired: tuple[Fired, ...]
     told: tuple[Told, ...]
     waited: bool
-    """Whether the end of the alerts was waited for."""
+    """Whether the run waited for the alerts' end."""
 
     def problems(self) -> Iterator[str]:
-        """Return how that differs from what the scenario states."""
+        """Return the differences from the scenario's expected alerts."""
         fired = {each.alert: each for each in self.fired}
         for alert in sorted(fired.keys() - self.scenario.fires.keys()):
             yield f"{alert} fired and should not have"
@@ -123,7 +123,7 @@ class _Play:
         return sum(each.minutes for each in self.scenario.phases[:-1])
 
     def current(self) -> int:
-        """Return the number of the phase that this minute belongs to."""
+        """Return the index of the current phase."""
         end = 0.0
         for number, phase in enumerate(self.scenario.phases):
             end += phase.minutes
@@ -135,7 +135,7 @@ class _Play:
 @dataclass(slots=True)
 class Simulation:
     """
-    A stack whose waits are shorter, and the businesses on it.
+    A stack with shorter waits, and its businesses.
 
     Args:
         stack: Runs the collector, Prometheus and Alertmanager.
@@ -152,7 +152,7 @@ class Simulation:
 
     def play(self, scenarios: Sequence[Scenario], *, wait: bool = True) -> list[Outcome]:
         """
-        Play *scenarios* side by side; each is a service of its own.
+        Play *scenarios* side by side, each with a service of its own.
 
         Args:
             scenarios: One that stops the collector must be alone.
@@ -179,9 +179,9 @@ class Simulation:
 
     def _wait_until_quiet(self, businesses: Sequence[Business]) -> None:
         """
-        Let the stack begin: the first samples have arrived, nothing fires or is about to.
+        Wait until the stack is settled: the first samples have arrived, and nothing fires or is pending.
 
-        Prometheus takes five seconds to look at its targets, long enough here to be told that the collector is down.
+        Prometheus takes five seconds to look at its targets, which is long enough here for the collector's alert.
         """
         deadline_s = time.monotonic() + _WARM_UP_S
         jobs = {business.job for business in businesses}
@@ -252,7 +252,7 @@ class Simulation:
         play.done = over or (wait and late)
 
     def _own(self, play: _Play, firing: set[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Return what fires because of *play*: of its job, or of nobody's, as the collector's alerts are."""
+        """Return the firing alerts that *play* caused: those of its job, and those of no job, as the collector's."""
         others = {each.business.job for each in self._plays} - {play.business.job}
         return {(alert, job) for alert, job in firing if job not in others}
 
@@ -315,7 +315,7 @@ def _name(labels: Mapping[str, str]) -> str:
 @contextmanager
 def simulation(*, speed: float, say: Callable[[str], None] = lambda _: None) -> Iterator[Simulation]:
     """
-    Run what scenarios need until the block ends: on free ports, with data that is thrown away.
+    Run the programs that scenarios need until the block ends, on free ports, with temporary data.
 
     Args:
         speed: Minutes of the businesses' time in one of ours; 1 to `MOST_SPEED`.

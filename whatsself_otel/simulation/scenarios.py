@@ -1,4 +1,4 @@
-"""What can go wrong, in minutes of the business's time, and which alerts it must and must not fire."""
+"""Possible troubles, in minutes of the business's time, with the alerts that each must and must not fire."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ class Fires:
     within_min: float
     """Minutes from the trouble's beginning."""
     told: bool = True
-    """Whether people are told: False where a stronger alert inhibits it."""
+    """Whether people are notified; False if a stronger alert inhibits it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A story with an end."""
+    """A trouble from its beginning to its end."""
 
     name: str
     title: str
     phases: tuple[Phase, ...]
-    """The trouble begins with the second one."""
+    """Its phases; the trouble begins with the second one."""
     fires: Mapping[str, Fires] = field(default_factory=dict)
-    """Every alert, by its name with the labels that tell it apart; none other may fire."""
+    """Every alert, by its name and distinguishing labels; no other may fire."""
     resolves_min: float = 30
     """Minutes from the last phase's beginning until no alert fires."""
 
     @property
     def minutes(self) -> float:
-        """How long it takes at most."""
+        """Longest duration of the scenario."""
         return sum(phase.minutes for phase in self.phases[:-1]) + max(self.phases[-1].minutes, self.resolves_min)
 
 

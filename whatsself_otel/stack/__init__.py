@@ -1,1 +1,1 @@
-"""The real programs around an application, which the command line, the viewer and the simulation share."""
+"""The real programs around an application, shared by the command line, the viewer and the simulation."""

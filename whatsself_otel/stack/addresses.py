@@ -1,4 +1,4 @@
-"""Where the programs of the stack listen: loopback, every port overridable by the environment."""
+"""Addresses of the stack's programs: on loopback, each port set by a variable."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Addresses:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
         """
-        Return the default ports with what *environ* overrides.
+        Return the default ports, overridden by *environ*.
 
         Raises:
             CommandError: A variable is no port number, or two name the same port.
@@ -66,7 +66,7 @@ class Addresses:
 
     @classmethod
     def free(cls) -> Self:
-        """Return ports that are free right now, for a stack beside another one."""
+        """Return currently free ports, for a stack beside another one."""
         return cls(ports=dict(zip(PORTS, free_ports(len(PORTS)), strict=True)))
 
     def at(self, variable: str) -> str:
@@ -80,12 +80,12 @@ class Addresses:
 
     @property
     def otlp_http(self) -> str:
-        """Where applications send OTLP over HTTP."""
+        """Endpoint for OTLP over HTTP."""
         return f"http://{self.at('OTELCOL_HTTP_PORT')}"
 
     @property
     def otlp_grpc(self) -> str:
-        """Where applications send OTLP over gRPC."""
+        """Endpoint for OTLP over gRPC."""
         return f"http://{self.at('OTELCOL_GRPC_PORT')}"
 
     @property
@@ -130,7 +130,7 @@ class Addresses:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return *count* ports of the loopback that are free, and stay so while the program that uses one restarts."""
+    """Return *count* free ports of the loopback, which stay free while a program restarts."""
     found: list[int] = []
     for port in random.sample(_QUIET_PORTS, len(_QUIET_PORTS)):
         if len(found) == count:

@@ -1,5 +1,5 @@
 """
-Alertmanager's configuration: who is told, how and when, from variables; its secrets stay in files of their own.
+Alertmanager's configuration from variables: receivers, channels and times. Secrets stay in separate files.
 
     python -m whatsself_otel.stack.alerting FOLDER     # writes it there, with the templates: docker-compose.yml does so
 """
@@ -45,7 +45,7 @@ _CHANNEL: Final = "#whatsself"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertingConfig:
-    """Who is told. With nothing set, alerts are shown on Alertmanager's own page."""
+    """The receivers of alerts. Without any, alerts appear on Alertmanager's own page only."""
 
     slack_url_file: Path | None = None
     """File of the incoming webhook's URL. Env: ALERT_SLACK_URL_FILE."""
@@ -66,20 +66,20 @@ class AlertingConfig:
     heartbeat_url_file: Path | None = None
     """File of the URL that the dead-man's switch calls. Env: ALERT_HEARTBEAT_URL_FILE."""
     quiet_environments: tuple[str, ...] = ("staging", "test")
-    """Environments that never page: theirs wait for business hours. Env: ALERT_QUIET_ENVIRONMENTS, by commas."""
+    """Environments that never page; their alerts wait for business hours. Env: ALERT_QUIET_ENVIRONMENTS, by commas."""
     runbooks_url: str = ""
-    """Where the runbooks are published; default: as the rules say. Env: ALERT_RUNBOOKS_URL."""
+    """Base URL of the published runbooks; default: the rules' own. Env: ALERT_RUNBOOKS_URL."""
     dashboards_url: str = ""
-    """Grafana's ``/d`` as it is reached from a phone; default: as the rules say. Env: ALERT_DASHBOARDS_URL."""
+    """URL of Grafana's ``/d`` from a phone; default: the rules' own. Env: ALERT_DASHBOARDS_URL."""
     external_url: str = ""
-    """Alertmanager as it is reached from a phone: links that silence lead there. Env: ALERT_EXTERNAL_URL."""
+    """URL of Alertmanager from a phone, for links that silence. Env: ALERT_EXTERNAL_URL."""
     business_hours: BusinessHours = field(default_factory=lambda: BusinessHours.parse(*DEFAULT_HOURS))
     """Env: BUSINESS_HOURS, TIMEZONE and HOLIDAYS, as the application reads them."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
         """
-        Read the variables; what is absent or empty keeps its default.
+        Read the variables; an absent or empty one keeps its default.
 
         Raises:
             CommandError: The hours are wrong, a secret's file is missing or empty, or a receiver is half configured: it
@@ -113,7 +113,7 @@ class AlertingConfig:
         return config
 
     def problems(self) -> Iterator[str]:
-        """Return what would let an alert get lost: Alertmanager itself starts without looking at these files."""
+        """Return each problem that could lose an alert; Alertmanager itself starts without looking at these files."""
         for name, path in (
             (SLACK_FILE, self.slack_url_file),
             (SMTP_FILE, self.smtp_password_file),
@@ -126,7 +126,7 @@ class AlertingConfig:
         yield from self._email_problems()
 
     def warnings(self) -> Iterator[str]:
-        """Return what an operator should know before the first alert: alerts go out, but not for sure."""
+        """Return warnings for the operator, before the first alert, about alerts that may reach nobody."""
         by_mail = bool(self.email_to)
         if self.slack_url_file is None and not by_mail:
             yield f"Nobody is told of alerts: set {SLACK_FILE} or {EMAIL_TO}."
@@ -168,7 +168,7 @@ def _has_text(path: Path) -> bool:
 
 
 def rules_for(text: str, service: str) -> str:
-    """Return rules in which the selectors follow another service name than ``whatsself``."""
+    """Return the rules *text* with selectors for *service* in place of ``whatsself``."""
     pattern = re.escape(service).replace("\\", "\\\\")
     return text.replace('job=~"(.+/)?whatsself"', f'job=~"(.+/)?{pattern}"')
 
@@ -241,7 +241,7 @@ route:
 
 
 def without_hours(text: str) -> str:
-    """Return a configuration in which nothing waits for business hours."""
+    """Return a configuration in which no alert waits for business hours."""
     return re.sub(r" +(?:active|mute)_time_intervals: .*\n", "", text)
 
 
@@ -332,7 +332,7 @@ _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "sat
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the configuration that the variables ask for; 2, with what is wrong on stderr, where they are half set."""
+    """Write the configuration from the variables. Return 2 if they are incomplete, with the problem on stderr."""
     parser = argparse.ArgumentParser(prog="python -m whatsself_otel.stack.alerting", description=__doc__)
     parser.add_argument("folder", type=Path, help="where alertmanager.yml and its templates go")
     options = parser.parse_args(arguments)

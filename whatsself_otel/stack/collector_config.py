@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 VENDORS: Final = "OTELCOL_VENDORS"
 """Names of files in ``collector/vendors`` beside ``local``, parted by commas."""
 OVERLAYS: Final = {"OTELCOL_SECURE": "secure", "OTELCOL_SAMPLING": "sampling", "OTELCOL_OWN_LOG": "own-log"}
-"""Variable -> file of ``collector``; its own log unless told otherwise, and never together with ``secure``."""
+"""Variable -> file of ``collector``. The collector's own log is on by default, and excludes ``secure``."""
 FILE: Final = "otelcol.json"
 SECRETS: Final = "secrets"
 
 
 def chosen(environ: Mapping[str, str] = os.environ) -> list[Vendor]:
     """
-    Return the files beside the base that the variables ask for.
+    Return the files that the variables ask for, besides the base.
 
     Raises:
         CommandError: A name is not known, a variable is missing, or the files cannot be right together.
@@ -61,7 +61,7 @@ def _is_on(environ: Mapping[str, str], variable: str) -> bool | None:
 
 
 def secrets(vendors: Sequence[Vendor], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the values of *vendors* that stand in files: the collector would take a line's end into a header."""
+    """Return the values of *vendors* from files, without line ends: the collector would put those into a header."""
     names = {name for vendor in vendors for name in (*vendor.requires, *vendor.optional)}
     found = {name: vendor_files.value_of(name, environ) for name in sorted(names - environ.keys())}
     # The collector expands what it reads from a file once more.
@@ -90,7 +90,7 @@ def render(vendors: Sequence[Vendor], secret_files: Mapping[str, str]) -> str:
 
 
 def merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *second* over *first*, maps deeply, everything else replaced, as the collector does."""
+    """Return *second* over *first*: maps are merged deeply, everything else is replaced, as in the collector."""
     merged = dict(first)
     for key, value in second.items():
         old = merged.get(key)
@@ -99,7 +99,7 @@ def merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the configuration that the variables ask for; 2, with what is wrong on stderr, where they are half set."""
+    """Write the configuration from the variables. Return 2 if they are incomplete, with the problem on stderr."""
     parser = argparse.ArgumentParser(prog="python -m whatsself_otel.stack.collector_config", description=__doc__)
     parser.add_argument("folder", type=Path, help=f"where {FILE} goes")
     parser.add_argument("--seen-as", type=Path, metavar="FOLDER", help="where the collector sees it; default: there")

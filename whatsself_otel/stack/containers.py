@@ -1,4 +1,4 @@
-"""What Compose knows about the containers of docker-compose.yml: whether it can start them, and where they listen."""
+"""The containers of docker-compose.yml: whether Compose can start them, and their addresses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROGRAMS: Final = ("tempo", "loki", "prometheus", "alertmanager")
 
 
 def problem() -> str | None:
-    """Return why the containers cannot be started here, with the remedy, or None when they can."""
+    """Return why the containers cannot start here, with the remedy, or None."""
     if found := docker.problem():
         return found
     checked = _ask("config", "--quiet")
@@ -33,7 +33,7 @@ def problem() -> str | None:
 
 
 def running() -> Addresses | None:
-    """Return where the containers listen, or None unless all of them run."""
+    """Return the containers' addresses, or None unless all of them run."""
     ports = {variable: _published(service, port) for variable, (service, port) in _SERVICES.items()}
     known = {variable: port for variable, port in ports.items() if port is not None}
     return Addresses(ports={**Addresses().ports, **known}) if len(known) == len(_SERVICES) else None
@@ -41,7 +41,7 @@ def running() -> Addresses | None:
 
 def start() -> Addresses:
     """
-    Start the containers and return where they listen.
+    Start the containers and return their addresses.
 
     Raises:
         CommandError: Compose failed; it has said why.

@@ -21,7 +21,7 @@ _ASK_S: Final = 10.0
 
 
 def problem() -> str | None:
-    """Return why the stack cannot run in containers here, with the remedy, or None when it can."""
+    """Return why the stack cannot run in containers here, with the remedy, or None."""
     if shutil.which("docker") is None:
         return "Docker is not installed. See https://docs.docker.com/get-docker/."
     if not _succeeds("docker", "version", "--format", "{{.Server.Version}}"):
@@ -40,7 +40,7 @@ def _succeeds(*command: str) -> bool:
 
 def compose(*arguments: str, environ: Mapping[str, str] | None = None) -> int:
     """
-    Run ``docker compose`` on the shipped file and return its exit status; who ends this process ends Compose.
+    Run ``docker compose`` on the shipped file and return its exit status. A signal to this process ends Compose.
 
     Args:
         arguments: Of Compose.
@@ -51,14 +51,14 @@ def compose(*arguments: str, environ: Mapping[str, str] | None = None) -> int:
 
 
 def command(*arguments: str) -> tuple[str, ...]:
-    """Return the words that run Compose on the shipped file, with the ``.env`` of the folder it is asked in."""
+    """Return the command that runs Compose on the shipped file, with the current folder's ``.env``."""
     file, here = shipped("docker-compose.yml"), Path.cwd() / ".env"
     own = ("--env-file", str(here)) if here.is_file() and here.parent != file.parent else ()
     return ("docker", "compose", *own, "--file", str(file), *arguments)
 
 
 def variables(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of Compose: of an installed package the image is built from where it is installed."""
+    """Return Compose's environment. An installed package builds the image from its own folder."""
     package = shipped("docker-compose.yml").parent.parent
     installed = {
         "WHATSSELF_OTEL_BUILD_CONTEXT": str(package.parent),
@@ -70,10 +70,10 @@ def variables(more: Mapping[str, str] | None = None) -> dict[str, str]:
 @contextmanager
 def _signals_left_to_child() -> Iterator[Callable[[Sequence[str], Mapping[str, str]], subprocess.Popen[bytes]]]:
     """
-    Let Compose end the containers and itself, which takes longer than Python waits; yield what starts it.
+    Let Compose end the containers and itself, which takes longer than Python waits; yield a function that starts it.
 
-    Ctrl-C reaches it from the terminal; what is sent to this process alone is handed on, also what came before the
-    start was over. A handler, unlike SIG_IGN, is not inherited by the child.
+    Ctrl-C at the terminal reaches Compose directly. Signals to this process alone are passed on, even those that arrive
+    during the start. A child does not inherit a handler, unlike SIG_IGN.
     """
     children: list[subprocess.Popen[bytes]] = []
     early: list[int] = []

@@ -1,4 +1,4 @@
-"""How a command ends badly: a message for people and a status for scripts."""
+"""Errors of commands: a message for people and a status for scripts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INTERRUPTED: Final = 130
 
 class CommandError(WhatsSelfOtelError):
     """
-    A command that cannot go on.
+    An error that ends a command.
 
     Args:
         message: What is wrong and what to do about it.
@@ -31,13 +31,13 @@ class CommandError(WhatsSelfOtelError):
 
 
 def did_you_mean(got: str, known: Iterable[str]) -> str:
-    """Return the question for the word that was meant, empty if none of *known* is near."""
+    """Return a question with the nearest of *known*, or an empty text if none is near."""
     found = difflib.get_close_matches(got, list(known), n=1)
     return f" Did you mean {found[0]}?" if found else ""
 
 
 def unknown_name(kind: str, got: str, known: Iterable[str]) -> CommandError:
-    """Return the error for a *kind* of thing that nobody knows by the name *got*."""
+    """Return the error for an unknown name *got* of a *kind* of thing."""
     every = sorted(known)
     question = did_you_mean(got, every)
     return CommandError(f"No {kind} is called {got!r}.{question} There are: {', '.join(every)}.", status=WRONG_USE)

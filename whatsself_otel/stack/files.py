@@ -33,5 +33,5 @@ def shipped(name: str) -> Path:
 
 
 def collector_base() -> tuple[Path, Path]:
-    """Return what every collector is given first: its base, and what it masks by."""
+    """Return the two files that every collector reads first: its base and its masking rules."""
     return shipped("collector/config.yaml"), shipped("collector/masking.yaml")

@@ -1,8 +1,8 @@
 """
-The gates of ``collector/gates``: which further vendors stand behind one, and the folder of their sockets.
+The gates of ``collector/gates``: the vendors behind one, and the folder of their sockets.
 
-A vendor whose queue is full makes the collector refuse its sender, and then every other backend waits. A gate before it
-takes everything, and drops what the vendor does not take: counted, and nobody else's harm.
+A vendor with a full queue makes the collector refuse its sender, and then every other backend waits. A gate before the
+vendor takes everything. It drops and counts the data that the vendor does not take, so no other backend is affected.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OTHERS: Final = 0o077
 
 
 def files(vendors: Sequence[Vendor]) -> list[Path]:
-    """Return each file of *vendors* in their order, and after it its gate where it has one."""
+    """Return the files of *vendors* in order, each followed by its gate if it has one."""
     found = []
     for vendor in vendors:
         found.append(vendor.path)
@@ -37,7 +37,7 @@ def files(vendors: Sequence[Vendor]) -> list[Path]:
 
 
 def gated(vendors: Sequence[Vendor]) -> list[Vendor]:
-    """Return those that stand behind a gate: none where there is only one backend, and none on Windows."""
+    """Return the vendors behind a gate: none if there is only one backend, and none on Windows."""
     if sys.platform == "win32":
         return []  # sockets that are files were not tried there, and a collector that does not start is worse
     backends = [vendor for vendor in vendors if vendor.is_backend]
@@ -45,14 +45,14 @@ def gated(vendors: Sequence[Vendor]) -> list[Vendor]:
 
 
 def folder(queue: Path) -> Path:
-    """Return where the sockets of the collector with the folder *queue* lie: their paths have to be short."""
+    """Return the folder for the sockets of the collector with the folder *queue*: their paths must be short."""
     digest = hashlib.sha256(str(queue.absolute()).encode()).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"whatsself-otel-{digest}"
 
 
 def clear(sockets: Path) -> None:
     """
-    Make the folder *sockets*, this user's alone, and take away what a killed collector has left in it.
+    Make the folder *sockets* for this user alone, and remove sockets that a killed collector left there.
 
     Raises:
         CommandError: Somebody else has made it.

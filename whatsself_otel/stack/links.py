@@ -1,4 +1,4 @@
-"""Where each signal can be seen, and a query to start with."""
+"""Places to look at each signal, each with a first query."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Link:
 
 def links(addresses: Addresses, programs: Iterable[str], *, message_id: str = "MESSAGE_ID") -> list[Link]:
     """
-    Return the places to look at, for those of *programs* that run.
+    Return the places to look at, for the running ones of *programs*.
 
     Args:
         addresses: Where the programs listen.

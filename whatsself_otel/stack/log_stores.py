@@ -1,4 +1,4 @@
-"""The stores of log lines that ``trace`` asks beside a store of traces, each through its own API."""
+"""Log stores that ``trace`` asks besides a trace store, each through its own API."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_SEVERE: Final = 24
 
 
 class LogStore(Protocol):
-    """Where the log lines are when a store holds traces only."""
+    """A store of log lines, for trace stores that hold traces only."""
 
     def lines(self, trace_id: str) -> Iterable[LogRecord]:
         """
@@ -37,15 +37,15 @@ class LogStore(Protocol):
 
 
 class SearchedLogStore(LogStore, Protocol):
-    """One that can be searched too."""
+    """A log store that can be searched too."""
 
     def search(self, wanted: LogSearch) -> Iterable[LogRecord]:
-        """Return the lines that are *wanted*."""
+        """Return the *wanted* lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSearch:
-    """Which lines; the newest first."""
+    """A search for lines; the newest come first."""
 
     from_s: float
     """Unix time."""
@@ -53,7 +53,7 @@ class LogSearch:
     text: str = ""
     """A part of the message or of a field, in any case."""
     severity: int = 0
-    """OTLP's number from which on a line counts."""
+    """Lowest OTLP severity number of a line."""
     service: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
     limit: int = _MOST_LINES
@@ -61,7 +61,7 @@ class LogSearch:
 
 @dataclass(frozen=True, slots=True)
 class LogStores:
-    """The log stores there may be, in order of preference."""
+    """The possible log stores, in order of preference."""
 
     stores: tuple[LogStore, ...]
 
@@ -92,7 +92,7 @@ class Loki:
         return _loki_records(answer)
 
     def search(self, wanted: LogSearch) -> list[LogRecord]:
-        """Return the newest lines that hold a text in their message, or in a field where *fields* names it."""
+        """Return the newest lines with a text in their message, or in a field if *fields* names it."""
         selector = f"{{service_name={json.dumps(wanted.service)}}}" if wanted.service else '{service_name=~".+"}'
         stages = [f" | {_label(key)}={json.dumps(value)}" for key, value in wanted.fields.items()]
         if wanted.severity:
@@ -137,7 +137,7 @@ def _any_case(text: str) -> str:
 
 
 def _label(key: str) -> str:
-    """Return what Loki makes of a name."""
+    """Return Loki's form of a name."""
     return re.sub(r"\W", "_", key)
 
 

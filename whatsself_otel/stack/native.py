@@ -1,4 +1,4 @@
-"""The real programs on this machine: where they are, and how to get them."""
+"""Find the real programs on this machine, or say how to get them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 COLLECTOR: Final = "otelcol-whatsself"
 BUILT: Final = (COLLECTOR, "prometheus", "victorialogs", "jaeger", "alertmanager")
-"""What native/build.py makes."""
+"""Programs that native/build.py makes."""
 LOKI: Final = "loki"
 TEMPO: Final = "tempo"
 FOUND: Final = (LOKI, TEMPO)
-"""Programs under the AGPL: used where they are found, never built here."""
+"""Programs under the AGPL: used if found, never built here."""
 INSTALL: Final = 'pip install --no-index --find-links FOLDER "whatsself-otel[stack]"'
-"""How the programs come by pip, from a folder of wheels and from nowhere else."""
+"""Install command for the programs' wheels, from a local folder only."""
 
 _VARIABLES: Final = {COLLECTOR: "OTELCOL_BIN"}
 # What native/build.py calls the folder it comes from, when that has another name.
@@ -46,8 +46,8 @@ def find_binary(name: str, environ: Mapping[str, str] = os.environ) -> Path | No
     """
     Return the program called *name*: from its variable, this environment's wheel, the newest build, or PATH.
 
-    What lies nearest comes first: a wheel belongs to one environment, the cache to one user, PATH to the machine.
-    The cache holds only what is built here: a Loki left there by an earlier release is not taken.
+    The nearest source comes first: a wheel belongs to one environment, the cache to one user, PATH to the machine. Only
+    programs that are built here are taken from the cache, so a Loki of an earlier release is ignored.
 
     Args:
         name: ``otelcol-whatsself``, ``prometheus``, ``promtool``, ``victorialogs``, ``jaeger``, ``alertmanager``,
@@ -96,24 +96,24 @@ def _on_path(name: str, environ: Mapping[str, str]) -> Path | None:
 
 
 def need_binary(name: str, environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the program called *name*, or say how to get it."""
+    """Return the program called *name*, or raise an error that says how to get it."""
     if found := find_binary(name, environ):
         return found
     raise CommandError(f"The program {name} is not on this machine. {remedy(name)}", status=MISSING)
 
 
 def missing(names: Iterable[str] = BUILT, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """Return those of *names* that are not on this machine."""
+    """Return the ones of *names* that this machine lacks."""
     return tuple(name for name in names if find_binary(name, environ) is None)
 
 
 def buildable() -> bool:
-    """Return whether this machine can build the programs: a checkout, and Go on PATH."""
+    """Return whether this machine can build the programs, which needs a checkout and Go on PATH."""
     return checkout() is not None and shutil.which("go") is not None
 
 
 def remedy(name: str) -> str:
-    """Return what to do when program *name* is missing."""
+    """Return the remedy for a missing program *name*."""
     by_variable = f"set {variable(name)} to its path"
     if name in FOUND:
         return f"Download it from https://github.com/grafana/{name}/releases, put it on PATH or {by_variable}."
@@ -127,9 +127,9 @@ def remedy(name: str) -> str:
 
 def ensure_built(environ: Mapping[str, str] = os.environ) -> None:
     """
-    Build what is missing or older than the checkout; nothing to do takes well under a second.
+    Build each program that is missing or older than the checkout. With nothing to do it takes well under a second.
 
-    What a variable names, a wheel brought, or PATH alone has, is taken as it is.
+    Programs named by a variable, installed by a wheel, or found only on PATH are used unchanged.
 
     Raises:
         CommandError: A build failed; native/build.py has said why.

@@ -29,7 +29,7 @@ _BACKENDS: Final = 0
 _COLLECTOR: Final = 1
 _COLLECTOR_NAME: Final = "collector"
 _SCRAPE: Final = "1s"
-"""How often programs are scraped in a simulation, whatever its speed."""
+"""Scrape interval in a simulation, at any speed."""
 _FLUSH: Final = "exporters::otlp_http/prometheus::sending_queue::batch::flush_timeout"
 
 # Some backends trace themselves, to whatever OTEL_* names or to port 4317, which is the collector's; and Jaeger then
@@ -39,28 +39,28 @@ _UNTRACED: Final = {"OTEL_TRACES_SAMPLER": "always_off", "OTEL_TRACES_EXPORTER":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackConfig:
-    """What to run, where it listens and where it writes."""
+    """Programs, addresses and folders of a stack."""
 
     data: Path = field(default_factory=data_dir)
-    """Folder of everything that the programs store, and of their logs."""
+    """Folder for the programs' data and logs."""
     addresses: Addresses = field(default_factory=Addresses.from_environment)
     loki: bool | None = None
-    """Loki beside VictoriaLogs: True, False, or None for when its program is found."""
+    """Whether Loki runs beside VictoriaLogs; None: if its program is found."""
     tempo: bool | None = None
-    """Tempo beside Jaeger: True, False, or None for when its program is found."""
+    """Whether Tempo runs beside Jaeger; None: if its program is found."""
     vendors: tuple[str, ...] = ()
     """Further files of ``collector/vendors``, by name."""
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-    """Where ``OTELCOL_BIN``, ``LOKI_BIN``, ``TEMPO_BIN`` and so on are read from."""
+    """Variables ``OTELCOL_BIN``, ``LOKI_BIN``, ``TEMPO_BIN`` and so on."""
     only: tuple[str, ...] = ()
-    """Names of the programs to run; none: all."""
+    """Names of the programs to run; empty means all."""
     speed: float = 1.0
-    """What every duration of rules and routes is divided by, for simulations; at least 1."""
+    """Divisor of every duration in rules and routes, for simulations; at least 1."""
 
 
 class Stack(Supervisor):
     """
-    Collector, Prometheus, VictoriaLogs, Jaeger, Alertmanager and, where their programs are found, Loki and Tempo.
+    Collector, Prometheus, VictoriaLogs, Jaeger and Alertmanager; Loki and Tempo too if their programs are found.
 
         with Stack(StackConfig(data=folder, addresses=Addresses.free())) as stack:
             ...  # send to stack.addresses.otlp_http
@@ -83,11 +83,11 @@ class Stack(Supervisor):
 
     @property
     def addresses(self) -> Addresses:
-        """Where the programs listen."""
+        """Addresses of the programs."""
         return self.config.addresses
 
     def start(self) -> None:
-        """Write what depends on ports, then start everything and wait until it is ready."""
+        """Write the files that depend on ports, start every program and wait until it is ready."""
         self._take_folder()
         try:
             write_prometheus_config(self.config, runs=self.processes)
@@ -105,7 +105,7 @@ class Stack(Supervisor):
         super()._spawn(process, append=append)
 
     def stop(self) -> None:
-        """Stop everything that runs, the collector first, and let go of the folder."""
+        """Stop every program, the collector first, and unlock the folder."""
         try:
             super().stop()
         finally:
@@ -183,7 +183,7 @@ def _ports(config: StackConfig, *variables: str) -> dict[str, int]:
 
 
 _PIPELINES: Final = {LOKI: "logs/loki", TEMPO: "traces/tempo"}
-"""What the vendor file ``local`` has for each of the programs that may not be here."""
+"""The pipeline in the vendor file ``local`` for each program that may be missing here."""
 
 
 def _queue(config: StackConfig) -> Path:
@@ -323,7 +323,7 @@ def _victorialogs(config: StackConfig) -> Process:
 
 
 def victorialogs_flags(environ: Mapping[str, str]) -> list[str]:
-    """Return what VictoriaLogs is told beside where it listens and writes; it reads no file."""
+    """Return the flags of VictoriaLogs besides its addresses and folder; it reads no configuration file."""
     return [
         # Personal data is kept no longer than needed (LGPD art. 15 and 16).
         f"-retentionPeriod={environ.get('VICTORIALOGS_RETENTION') or '30d'}",

@@ -1,5 +1,5 @@
 """
-Where things lie on this machine: built programs, data, and the lock that keeps two processes apart.
+Folders on this machine for built programs and data, and a lock between processes.
 
 Only the standard library and no import of this package: native/build.py loads this file before anything is installed.
 """
@@ -22,7 +22,7 @@ _NAME = "whatsself-otel"
 
 
 def cache_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the folder of what can be built again: ``WHATSSELF_OTEL_CACHE``, else the system's own place."""
+    """Return the folder for rebuildable files: ``WHATSSELF_OTEL_CACHE``, else the system's own place."""
     if named := environ.get(CACHE_VARIABLE):
         return Path(named).expanduser().resolve()
     if sys.platform == "win32":
@@ -31,7 +31,7 @@ def cache_dir(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def data_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the folder of what the backends store: ``WHATSSELF_OTEL_DATA``, else the user's data folder."""
+    """Return the folder for the backends' data: ``WHATSSELF_OTEL_DATA``, else the user's data folder."""
     if named := environ.get(DATA_VARIABLE):
         return Path(named).expanduser().resolve()
     if sys.platform == "win32":

@@ -1,7 +1,7 @@
 """
-The collector's files as one, for where a folder of files cannot go: ConfigMaps, other people's charts, other hosts.
+Merge the collector's files into one, for places that take one file: ConfigMaps, charts, other hosts.
 
-Merged as the collector merges them, and as text: what a variable holds is looked up where the one file is read.
+They are merged as the collector does, and as text: variables are resolved on the host that reads the file.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TEXT: Final = "tag:yaml.org,2002:str"
 
 def portable(vendors: Sequence[Vendor], more: Sequence[Path] = (), *, as_json: bool = False) -> str:
     """
-    Return the base, *vendors* with their gates and the files *more* as one file, every ``${env:...}`` kept.
+    Return the base, *vendors* with their gates, and the files *more* as one file that keeps every ``${env:...}``.
 
     Args:
         vendors: In the order in which the collector is given them.
@@ -71,7 +71,7 @@ def _mapping(yaml: Any, **entries: Any) -> Any:
 
 def _dumper(yaml: Any) -> Any:
     class Plain(yaml.SafeDumper):  # type: ignore[misc]
-        """Writes what several places share once for each of them: Helm and people lose track of anchors."""
+        """A YAML dumper that repeats shared nodes: Helm and people cannot follow anchors."""
 
         def anchor_node(self, node: Any) -> None:
             self.anchors[node] = None

@@ -1,4 +1,4 @@
-"""The folder of the collector's queues, which one collector at a time may use."""
+"""The folder of the collector's queues, which only one collector at a time may use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PREFIX: Final = "exporter_"
 
 def check_free(folder: Path) -> None:
     """
-    Make sure that no other collector uses *folder*; on Windows nothing is looked at.
+    Check that no other collector uses *folder*. On Windows it checks nothing.
 
     Raises:
         CommandError: One does.

@@ -1,4 +1,4 @@
-"""The same rules and routes with every duration divided, so that a simulation need not wait as long as operators do."""
+"""Rules and routes with every duration divided, so that a simulation need not wait as long as operators."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 _UNITS_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION: Final = re.compile(r"(?<![\w.:/])(\d+)(ms|[smhd])(?![\w:.])")
-"""A duration, but none inside a name such as ``slo:error_ratio:5m``. The rules write every time so, thresholds too."""
+"""A duration outside names such as ``slo:error_ratio:5m``. The rules write every time so, thresholds too."""
 _TIMED: Final = frozenset({"expr", "for", "keep_firing_for", "interval"})
-"""Keys of a rule file that hold durations; words for people and labels that name a window stay."""
+"""Keys with durations in a rule file. Texts for people, and labels that name a window, stay."""
 
 
 def divide(duration: str, speed: float) -> str:
@@ -37,7 +37,7 @@ def faster(text: str, speed: float) -> str:
 
 
 def faster_rules(text: str, speed: float) -> str:
-    """Return a rule file, as tools/generate_rules.py writes it, with every duration of its rules divided."""
+    """Return a rule file of tools/generate_rules.py with every duration of its rules divided."""
     return "\n".join(_rules(text.split("\n"), speed))
 
 

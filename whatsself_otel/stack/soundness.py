@@ -1,4 +1,4 @@
-"""Which files of the collector cannot be right together, and why."""
+"""Combinations of collector files that cannot give right results."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from whatsself_otel.stack.vendor_files import Vendor
 
 TEMPORALITY: Final = "OTELCOL_AGENT_TEMPORALITY"
-"""What the agents before a gateway send: ``cumulative``, the default, or ``delta``."""
+"""Temporality that agents send to a gateway: ``cumulative``, the default, or ``delta``."""
 
 
 def contradictions(
     vendors: Sequence[Vendor], scale: Collection[str], *, sampling: bool, environ: Mapping[str, str] = os.environ
 ) -> Iterator[str]:
     """
-    Yield why *vendors* cannot give right results, with the remedy.
+    Yield each reason why *vendors* cannot give right results, with its remedy.
 
     Args:
         vendors: Every file beside the base.

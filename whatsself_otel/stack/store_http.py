@@ -1,4 +1,4 @@
-"""How the command line asks a store: over HTTP, with the standard library alone."""
+"""HTTP requests to stores, with the standard library only."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _ANSWER_BYTES: Final = 64 * 1024 * 1024
 
 
 class SourceError(WhatsSelfOtelError):
-    """A store that does not answer, or not in a way that is understood."""
+    """A store gave no answer, or one that cannot be understood."""
 
 
 def get_json(name: str, url: str) -> Any:
-    """Return the answer of store *name* to *url*; an empty object when there is no such thing."""
+    """Return the JSON answer of store *name* to *url*; an empty object for 404."""
     body = get(name, url)
     try:
         return json.loads(body or b"{}")
@@ -32,7 +32,7 @@ def get_json(name: str, url: str) -> Any:
 
 
 def get(name: str, url: str, headers: Mapping[str, str] | None = None) -> bytes | None:
-    """Return the body, or None when there is no such thing."""
+    """Return the body, or None for 404."""
     return _answer(name, url, urllib.request.Request(_http(name, url), headers={**_JSON, **(headers or {})}))  # noqa: S310
 
 

@@ -1,4 +1,4 @@
-"""Start programs in order, wait until each is ready, and leave none behind."""
+"""Start programs in order, wait until each is ready, and stop them all."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ if os.getppid() == int(sys.argv[1]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """One program to run, and how to tell that it is ready."""
+    """One program to run, and its readiness check."""
 
     name: str
     command: Sequence[str]
     """Absolute path of the program, then its arguments."""
     ready_url: str
-    """Answers 200 once the program works."""
+    """URL that answers 200 once the program works."""
     ports: Mapping[str, int] = field(default_factory=dict)
-    """Variable that moves the port -> TCP port of 127.0.0.1 that the program will listen on."""
+    """Variable that sets the port -> TCP port of 127.0.0.1 that the program listens on."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Added to this process's own."""
+    """Variables added to this process's own."""
     stage: int = 0
     """Programs of one stage start together, and only when every earlier stage is ready."""
 
@@ -57,16 +57,16 @@ class Limits:
     """How long to wait, in seconds."""
 
     ready_s: float = 90.0
-    """From start to ready, for each stage."""
+    """Seconds from start to ready, for each stage."""
     stop_s: float = 15.0
-    """From the request to stop to being killed."""
+    """Seconds from the stop request to the kill."""
 
 
 class Supervisor:
     """
-    Runs *processes*; a context manager that stops them all at its end, whatever happened.
+    Runs *processes*; a context manager that always stops them all at its end.
 
-    Start it in the main thread, or in one that outlives it: on Linux programs end with the thread that started them.
+    Start it in the main thread, or in one that outlives it: on Linux, programs end with the thread that started them.
 
     Args:
         processes: In order of starting.
@@ -100,7 +100,7 @@ class Supervisor:
 
     def start(self) -> None:
         """
-        Start everything and return when everything is ready.
+        Start every process and return when all are ready.
 
         Raises:
             CommandError: A port is taken, or a program ended or was not ready in time. Nothing is left running.
@@ -157,7 +157,7 @@ class Supervisor:
         return process is not None and process.poll() is None
 
     def pid(self, name: str) -> int:
-        """Return the process id of *name*, which has been started."""
+        """Return the process id of the started process *name*."""
         return self._running[name].pid
 
     def restart(self, name: str, *, kill: bool = False) -> None:
@@ -182,7 +182,7 @@ class Supervisor:
         self._stop([name])
 
     def stop(self) -> None:
-        """Stop everything that runs, the last stage first. A second Ctrl-C kills what is left."""
+        """Stop every process, the last stage first. A second Ctrl-C kills the rest."""
         stages = sorted({process.stage for process in self.processes.values()}, reverse=True)
         try:
             for stage in stages:
@@ -211,7 +211,7 @@ class Supervisor:
 
     def wait(self, *, until: Callable[[], bool] = lambda: False) -> None:
         """
-        Return when *until* says so, asked twice a second.
+        Return when *until* returns true; it is called twice a second.
 
         Raises:
             CommandError: A program ended by itself.
@@ -285,7 +285,7 @@ def _is_free(port: int) -> bool:
 
 
 def answers(url: str, timeout_s: float = 2.0) -> bool:
-    """Return whether *url* answers 200, asked directly whatever proxy is set."""
+    """Return whether *url* answers 200, without any proxy."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with contextlib.suppress(OSError, ValueError), opener.open(url, timeout=timeout_s) as response:
         return bool(response.status == 200)

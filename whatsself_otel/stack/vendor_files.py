@@ -1,8 +1,8 @@
 """
-The files of ``collector/vendors``: what their headers say, and whether their variables are set.
+The files of ``collector/vendors``: their headers, and whether their variables are set.
 
-A header is the comment lines a file begins with: one sentence, then ``# key: value`` lines, then, after a bare ``#``,
-notes. They are read as text, because YAML is not among the base dependencies; the collector itself reads the rest.
+A header is the comment lines at the beginning of a file: one sentence, then ``# key: value`` lines, then notes after a
+bare ``#``. It is read as text, because YAML is not among the base dependencies. The collector reads the rest.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _NONE: Final = "none"
 # The default of collector/config.yaml: a list replaces a list, so that one extension more means all of them again.
 EXTENSIONS: Final = ("health_check", "file_storage/queue")
-"""What the base starts."""
+"""Extensions that the base starts."""
 OFFICIAL: Final = "the native build lacks {}: use --container, or OTELCOL_BIN=/path/to/otelcol-contrib"
 _PLACEHOLDER: Final = re.compile(
     r"<.*>|\[.*here\]|\$\{.*\}|%.*%|\.{3}|x{3,}|\*+|(change|replace|fill|fix)[-_ ]?(me|it|this|in)?"
@@ -42,7 +42,7 @@ class Vendor:
     summary: str
     signals: tuple[str, ...]
     requires: tuple[str, ...]
-    """Variables without which the file sends nowhere."""
+    """Variables that the file needs before it can send."""
     optional: Mapping[str, str]
     """Variable -> default, for those that have one."""
     facts: Mapping[str, str]
@@ -50,9 +50,9 @@ class Vendor:
     extensions: tuple[str, ...] = ()
     """Extensions that the file defines and the collector has to start."""
     lacking: tuple[str, ...] = ()
-    """Components that the native build has not."""
+    """Components that the native build lacks."""
     full: str = _NONE
-    """What happens when its queue is full: ``refuse`` the sender, or ``drop`` at a gate so that no other waits."""
+    """Behaviour when its queue is full: ``refuse`` the sender, or ``drop`` at a gate so that no other backend waits."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -106,12 +106,12 @@ def overlay(name: str) -> Vendor:
 
 
 def read(path: Path) -> Vendor:
-    """Return what the header of the file at *path* says."""
+    """Return the vendor that the header of the file at *path* describes."""
     return parse(path.stem, path, path.read_text("utf-8"))
 
 
 def parse(name: str, path: Path, text: str) -> Vendor:
-    """Return what the header of *text* says."""
+    """Return the vendor that the header of *text* describes."""
     comments = [line.lstrip("#").strip() for line in takewhile(lambda line: line.startswith("#"), text.splitlines())]
     head = list(takewhile(bool, comments))
     facts = dict(_facts(head))
@@ -169,7 +169,7 @@ def value_of(variable: str, environ: Mapping[str, str] = os.environ) -> str | No
 
 
 def problem(variable: str, environ: Mapping[str, str] = os.environ) -> str | None:
-    """Return what is wrong with a required variable, without its value, or None."""
+    """Return the problem with a required variable, without its value, or None."""
     value = value_of(variable, environ)
     is_file = variable.endswith("_FILE")
     if value is None:
@@ -194,7 +194,7 @@ def _empty(variable: str, environ: Mapping[str, str]) -> str | None:
 
 
 def problems(vendors: Iterable[Vendor], environ: Mapping[str, str] = os.environ) -> list[str]:
-    """Return everything that is wrong with the variables of *vendors*, each line with the vendor's name."""
+    """Return every problem with the variables of *vendors*, each with the vendor's name."""
     return [
         f"{vendor.name}: {found}"
         for vendor in vendors
@@ -208,7 +208,7 @@ def problems(vendors: Iterable[Vendor], environ: Mapping[str, str] = os.environ)
 
 def check(vendors: Iterable[Vendor], environ: Mapping[str, str] = os.environ) -> None:
     """
-    Make sure that *vendors* have what they need, before anything starts.
+    Check that the variables of *vendors* are set, before anything starts.
 
     Raises:
         CommandError: Variables are missing, empty or placeholders; the message names each.
@@ -219,9 +219,9 @@ def check(vendors: Iterable[Vendor], environ: Mapping[str, str] = os.environ) ->
 
 def variables(vendors: Iterable[Vendor], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """
-    Return the variables of *vendors* that are set, as the collector needs them: files read, values taken literally.
+    Return the set variables of *vendors* as the collector needs them: files read, values literal.
 
-    The collector expands ``$`` once more inside what a variable holds; doubled, it arrives as it is.
+    The collector expands ``$`` once more inside a variable's value, so each is doubled.
     """
     vendors = list(vendors)
     names = {name for vendor in vendors for name in (*vendor.requires, *vendor.optional)}

@@ -1,1 +1,1 @@
-"""Spans: what makes them, what happens to each between the SDK and the queue, and what crosses to other hosts."""
+"""Spans: their creation, their way from the SDK to the queue, and the context sent to other hosts."""

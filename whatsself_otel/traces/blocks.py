@@ -1,4 +1,4 @@
-"""Blocks in which something is bound to the OpenTelemetry context, and functions with their body in such a block."""
+"""Blocks that bind something to the OpenTelemetry context, and functions that run in such a block."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _INNERMOST: Final = otel_context.create_key("whatsself-block")
 
 class Attached:
     """
-    A context that is current until it is detached, wherever that happens.
+    A context that is current until it is detached, in any thread or task.
 
-    A block may end in another thread or task than it began in, as a dependency of FastAPI does: there it was not
-    current, and nothing is restored. The API's own tokens log an error then.
+    A block may end in another thread or task than it began in, as a FastAPI dependency does. There the context was not
+    current, so nothing is restored; the API's own tokens would log an error.
 
     Args:
         context: What is current from now on.
@@ -37,7 +37,7 @@ class Attached:
         otel_context.attach(Context({**context, _INNERMOST: self}))
 
     def detach(self) -> None:
-        """Make what was current before current again; a second time does nothing."""
+        """Restore the previous context. A second call does nothing."""
         around, self._around = self._around, None  # a context that somebody holds on to keeps no others alive
         if around is not None and otel_context.get_current().get(_INNERMOST) is self:
             otel_context.attach(around)
@@ -45,7 +45,7 @@ class Attached:
 
 def in_block(make: Make, function: _F) -> _F:
     """
-    Return *function* with its body in a block; of a generator each step, for its caller goes on between them.
+    Return *function* with its body in a block. A generator enters the block at each step: its caller runs in between.
 
     Args:
         make: Returns the block of one call or step.

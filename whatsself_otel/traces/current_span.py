@@ -1,8 +1,8 @@
 """
-Which span is current for us, where another tracer provider (Logfire's, say) works beside ours.
+The current span of ours, even beside another tracer provider such as Logfire's.
 
-Each provider exports its own spans only. A span whose parent is the other's would hang in the air in both backends, so
-ours is known by a key of its own, and a span of the other that is current stays current for everybody else.
+Each provider exports only its own spans. A span under the other's parent would lack its parent in both backends. So our
+span has its own context key, and a current span of the other provider stays current for everything else.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 DISTRO: Final = "telemetry.distro.name"
 DISTRO_NAME: Final = "whatsself_otel"
-"""What the resource of our providers says, and no other."""
+"""The distribution's name in the resource of our providers, and of no other."""
 _OURS: Final = otel_context.create_key("whatsself-span")
 
 
 def is_foreign(span: Any) -> bool:
-    """Return whether *span* is being recorded by another provider than ours."""
+    """Return whether another provider than ours records *span*."""
     if not span.is_recording():
         return False
     resource = getattr(span, "resource", None)
@@ -33,7 +33,7 @@ def is_foreign(span: Any) -> bool:
 
 def span_of_ours(context: Context | None = None) -> Span:
     """
-    Return our span that is current, or the sender's.
+    Return our current span, or the sender's.
 
     Args:
         context: Where to look; default: the current context.
@@ -44,11 +44,11 @@ def span_of_ours(context: Context | None = None) -> Span:
 
 
 def with_span(span: Span, context: Context) -> Context:
-    """Return *context* with *span*, one of ours, current: for everybody, unless another provider's span is."""
+    """Return *context* with our *span* current: for all code, unless another provider's span is."""
     held = Context({**context, _OURS: span})
     return held if is_foreign(trace.get_current_span(context)) else trace.set_span_in_context(span, held)
 
 
 def as_current(context: Context) -> Context:
-    """Return *context* with our span as the current one, for what reads no other."""
+    """Return *context* with our span as the current one, for code that reads only that."""
     return trace.set_span_in_context(span_of_ours(context), context)

@@ -1,4 +1,4 @@
-"""What failed work leaves on its span, also where the exception itself raises when it is shown."""
+"""Record failed work on its span, even if the exception raises when it is shown."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def record_exception(span: Span, error: BaseException) -> None:
 
 
 def set_failed(span: Span, error: BaseException, description: str | None = None) -> None:
-    """Give *span* the status of failed work; the description is kind and text of *error* by default."""
+    """Give *span* the status of failed work. The default description is the kind and text of *error*."""
     if description is None:
         description = f"{type(error).__name__}: {text_of(error)}"
     span.set_status(Status(StatusCode.ERROR, description))

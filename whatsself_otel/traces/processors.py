@@ -1,4 +1,4 @@
-"""What happens to spans and log records between the SDK and the exporters: ids are put on, everything is masked."""
+"""Process spans and log records between the SDK and the exporters: add the ids, mask everything."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 MAX_PARKED_S: Final = 30.0
 """Longest wait of a server span for its request's background tasks."""
 _CLOCK_GRAIN_S: Final = 0.1
-"""What is due this soon is let go too: an event loop's clock may be a little ahead."""
+"""Release spans this many seconds early: an event loop's clock may be a little ahead."""
 _WRAPPERS: Final = (BoundedAttributes, MappingProxyType)
 
 
 class GuardedProcessors(SynchronousMultiSpanProcessor):
     """
-    Calls every processor, one that an application added and that raises included: the SDK lets its error out.
+    Calls every processor, even after one of an application's raises; the SDK would pass its error on.
 
     Args:
         on_error: Told that one failed.
@@ -54,15 +54,15 @@ class GuardedProcessors(SynchronousMultiSpanProcessor):
         self.limits = limits
         self._on_error = on_error
         self.has_foreign = False
-        """Whether an application added one, which may look at a span's attributes when it starts."""
+        """Whether the application added a processor, which may read a span's attributes at its start."""
         self.has_strangers_below = False
-        """Whether a span of another provider was the child of one of ours: its tree has no root there."""
+        """Whether another provider's span was a child of one of ours: its tree has no root there."""
         self._starters: tuple[SpanProcessor, ...] = ()
         self._enders: tuple[SpanProcessor, ...] = ()
-        """Those that do something when a span starts, and when it ends."""
+        """Processors that act when a span starts, and those that act when it ends."""
 
     def add_span_processor(self, span_processor: SpanProcessor) -> None:
-        """Call *span_processor* too."""
+        """Add *span_processor*."""
         kind = type(span_processor)
         if not isinstance(span_processor, CorrelationProcessor | ExportProcessor):
             self.has_foreign = True
@@ -72,7 +72,7 @@ class GuardedProcessors(SynchronousMultiSpanProcessor):
         self._enders += (span_processor,) if kind.on_end is not SpanProcessor.on_end else ()
 
     def note_beside(self, stranger: Any, ours: AnySpan) -> None:
-        """Take note that *stranger*, a span of another provider, is current where *ours* is."""
+        """Note that the current span *stranger* belongs to another provider, beside *ours*."""
         parent = getattr(stranger, "parent", None)
         if parent is not None and parent.span_id == ours.get_span_context().span_id:
             self.has_strangers_below = True
@@ -95,7 +95,7 @@ class GuardedProcessors(SynchronousMultiSpanProcessor):
 
 
 class _Guarded:
-    """A processor of an application's own: whatever the SDK calls on it is called, and what that raises is counted."""
+    """Wraps an application's own processor: passes every call on, and counts the errors that it raises."""
 
     def __init__(self, processor: SpanProcessor, on_error: Callable[[str], object]) -> None:
         self._processor = processor
@@ -138,7 +138,7 @@ class OpenRequests:
         self._parked: dict[int, tuple[float, ReadableSpan]] = {}
         self._release: list[Any] = []
         self._timed: asyncio.AbstractEventLoop | None = None
-        """The event loop that looks after what is parked: one timer for all, since a request has no cheaper one."""
+        """The event loop that releases parked spans. One timer serves all: one for each request would cost more."""
 
     def on_release(self, release: Any) -> None:
         """Call *release* with every parked span when its request has finished."""
@@ -162,11 +162,11 @@ class OpenRequests:
         return True
 
     def finish(self, request: RequestContext) -> None:
-        """Let the server span of *request* go, with the ids that were bound late."""
+        """Release the server span of *request*, with its late ids."""
         self._let_go(request.span.get_span_context().span_id)
 
     def finish_all(self) -> None:
-        """Let every parked span go, for a flush or shutdown."""
+        """Release every parked span, for a flush or shutdown."""
         for span_id in list(self._parked):
             self._let_go(span_id)
 
@@ -233,7 +233,7 @@ class ExportLogProcessor(LogRecordProcessor):
         self._queue = queue
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        """Queue *log_record*, without the context that would keep the request's objects alive."""
+        """Queue *log_record* without its context, which would keep the request's objects alive."""
         log_record.log_record.context = None  # type: ignore[assignment]  # the SDK's own batch processor empties it too
         if log_record.resource is not None:
             self._queue.put(
@@ -249,12 +249,12 @@ class ExportLogProcessor(LogRecordProcessor):
         """Do nothing: the queue is closed by its owner, with a deadline."""
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Send what is queued within *timeout_millis*."""
+        """Send all queued items within *timeout_millis*."""
         return self._queue.flush(Deadline(timeout_millis / 1000))
 
 
 def with_attributes(span: ReadableSpan, attributes: Mapping[str, str]) -> ReadableSpan:
-    """Return *span*, which has ended, with *attributes* besides its own."""
+    """Return the ended *span* with *attributes* added."""
     if not attributes:
         return span
     if type(span) is OwnSpan:
@@ -265,7 +265,7 @@ def with_attributes(span: ReadableSpan, attributes: Mapping[str, str]) -> Readab
 
 
 def plain_dict(attributes: Any) -> Any:
-    """Return a dictionary of what the SDK wraps, which is several times faster to go through."""
+    """Return the dictionary inside an SDK wrapper, which is several times faster to iterate."""
     return attributes.copy() if type(attributes) in _WRAPPERS else attributes
 
 
@@ -291,7 +291,7 @@ def mask_span(span: ReadableSpan, masker: Masker, length: int | None = None) -> 
 
 
 def mask_log(record: ReadableLogRecord, masker: Masker, length: int | None = None) -> ReadableLogRecord:
-    """Return *record* masked, unless it came from our own handler and is masked already; *length* as in `mask_span`."""
+    """Return *record* masked, unless our own handler made it and masked it; *length* as in `mask_span`."""
     log = record.log_record
     if isinstance(log, MaskedLogRecord):
         if length is not None:
@@ -317,7 +317,7 @@ def mask_attributes(attributes: Mapping[str, Any] | None, masker: Masker) -> dic
 
 
 def mask_scope(scope: InstrumentationScope, masker: Masker) -> InstrumentationScope:
-    """Return *scope* itself if all of it is clean, as it is unless somebody names a logger so."""
+    """Return *scope* unchanged if all of it is clean, as usual."""
     texts = scope.name, scope.version, scope.schema_url
     name, version, schema_url = (text and masker.text(text) for text in texts)
     attributes: Any = masker.attributes(scope.attributes)

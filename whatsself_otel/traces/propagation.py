@@ -1,4 +1,4 @@
-"""What crosses to other hosts: the W3C trace context, and nothing else unless the operator asks for it."""
+"""Context sent to other hosts: W3C trace context only, unless the operator asks for more."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _Context = TypeVar("_Context", "Context", "Context | None")
 
 class CleanPropagator(TextMapPropagator):
     """
-    Another propagator, without personal data in what it takes and gives, and silent to hosts that may not see it.
+    Wraps a propagator: removes personal data both ways, and writes no headers for hosts outside *hosts*.
 
-    A stranger's tracestate would otherwise be exported, and leave again with every outgoing request; so would baggage.
+    Without it, a stranger's tracestate and baggage would be exported, and sent on with every outgoing request.
 
     Args:
         propagator: Reads and writes the headers.
@@ -44,16 +44,16 @@ class CleanPropagator(TextMapPropagator):
 
     @property
     def fields(self) -> set[str]:
-        """The headers that it writes."""
+        """Names of the headers that it writes."""
         return self._propagator.fields
 
     def inject(self, carrier: Any, context: Context | None = None, *arguments: Any, **options: Any) -> None:
-        """Give *carrier* what *context* holds, unless it goes to a host that may not see it."""
+        """Write the headers of *context* into *carrier*, unless the host must not see them."""
         if "*" in self._hosts or self._may_see(trace.get_current_span(context)):
             self._propagator.inject(carrier, self._without_personal_baggage(context), *arguments, **options)
 
     def _may_see(self, span: Span) -> bool:
-        """Only a client's span says where its request goes; what is not recorded says nothing, and goes nowhere."""
+        """Return whether the host that *span* asks may see the headers. An unrecorded span names none: it may not."""
         if not isinstance(span, ReadableSpan):
             return False
         if span.kind is not SpanKind.CLIENT:
@@ -62,7 +62,7 @@ class CleanPropagator(TextMapPropagator):
         return any(host == rule or (rule[0] == "." and host.endswith(rule)) for rule in self._hosts)
 
     def extract(self, carrier: Any, context: Context | None = None, *arguments: Any, **options: Any) -> Context:
-        """Return *context* with what the sender gave: tracestate and baggage only as far as they are clean."""
+        """Return *context* with the sender's span context, and with the clean part of its tracestate and baggage."""
         extracted: Context = self._propagator.extract(carrier, context, *arguments, **options)
         remote = trace.get_current_span(extracted).get_span_context()
         clean = clean_tracestate(remote, self._masker)
@@ -79,7 +79,7 @@ class CleanPropagator(TextMapPropagator):
 
 class CleanTraceContext(CleanPropagator):
     """
-    The W3C trace context alone, as `CleanPropagator` has it.
+    The W3C trace context alone, cleaned as by `CleanPropagator`.
 
     Args:
         masker: Judges the tracestate.
@@ -94,7 +94,7 @@ class CleanTraceContext(CleanPropagator):
 
 
 def _host_of(attributes: Mapping[str, Any]) -> str:
-    """The host of a client's span, by the present conventions and those before."""
+    """Return the host of a client span, by the present or the former conventions."""
     for key in ("url.full", "http.url"):
         if key in attributes:
             return (urlsplit(str(attributes[key])).hostname or "").lower()
@@ -111,7 +111,7 @@ def clean_tracestate(context: SpanContext, masker: Masker) -> SpanContext:
 
 def install_propagator(config: TelemetryConfig, masker: Masker, problems: list[str]) -> Callable[[], None]:
     """
-    Make what *config* names the only thing that is taken from, and given to, other hosts; return how to undo it.
+    Set the propagators that *config* names as the global one; return a function that restores the old one.
 
     The API's default also carries Baggage: what a stranger sends in that header would leave again with every outgoing
     request. ``OTEL_PROPAGATORS`` brings it back.

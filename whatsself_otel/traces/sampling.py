@@ -1,4 +1,4 @@
-"""Which traces are recorded, as ``OTEL_TRACES_SAMPLER`` names it."""
+"""Build the sampler that ``OTEL_TRACES_SAMPLER`` names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _STATIC: Final = {
 
 
 def build_sampler(config: TelemetryConfig, problems: list[str]) -> Sampler:
-    """Return the sampler that *config* names; the default one, and why in *problems*, if its package has none."""
+    """Return the sampler that *config* names. If its package has none, return the default and add to *problems*."""
     name, argument = config.traces_sampler, config.traces_sampler_arg
     if name in _STATIC:
         return _STATIC[name]

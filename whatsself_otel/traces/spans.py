@@ -1,9 +1,10 @@
 """
-Spans of our own instrumentation: a class of ours on the API's `Span`, made in fewer steps than the SDK makes one.
+Our own span class, on the API's `Span`. It takes fewer steps than the SDK's.
 
-The SDK validates and locks for each attribute, makes lists that stay empty, and copies what has ended. Nobody can see a
-difference while every processor is ours; where another one listens, the SDK's public ``start_span`` is called. Only
-public names are used, and tests/traces/test_spans.py compares the two. Why: docs/decisions/0012-own-span-class.md.
+The SDK validates and locks for each attribute, makes lists that stay empty, and copies every ended span. While all
+processors are ours, nobody can see a difference. If another processor listens, the SDK's public ``start_span`` is
+called. Only public names are used; tests/traces/test_spans.py compares the two. Why:
+docs/decisions/0012-own-span-class.md.
 """
 
 from __future__ import annotations
@@ -112,9 +113,9 @@ class SpanMaker:
 
 class OwnSpan(trace.Span, ReadableSpan):
     """
-    A span whose lists are made when something is put into them, and which is handed on itself when it has ended.
+    A span that makes its lists on first use, and goes to the processors uncopied when it ends.
 
-    Its attributes are replaced as a whole by every change: who reads them needs no lock, and sees no half of one.
+    Every change replaces the attributes as a whole. A reader needs no lock and never sees half of a change.
 
     Args:
         name: Its name.
@@ -186,27 +187,27 @@ class OwnSpan(trace.Span, ReadableSpan):
 
     @property
     def attributes(self) -> Mapping[str, Any]:
-        """What is known of it."""
+        """A read-only view of its attributes."""
         return MappingProxyType(self._held)
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """What happened in it."""
+        """Its events."""
         return () if self._event_list is None else tuple(self._event_list)
 
     @property
     def links(self) -> tuple[Link, ...]:
-        """Spans it is linked to."""
+        """Its links to other spans."""
         return () if self._link_list is None else tuple(self._link_list)
 
     @property
     def dropped_events(self) -> int:
-        """How many events found no room."""
+        """Number of events beyond the limit."""
         return 0 if self._event_list is None else self._event_list.dropped
 
     @property
     def dropped_links(self) -> int:
-        """How many links found no room."""
+        """Number of links beyond the limit."""
         return 0 if self._link_list is None else self._link_list.dropped
 
     @property
@@ -230,7 +231,7 @@ class OwnSpan(trace.Span, ReadableSpan):
         self._set_cleaned(cleaned, cleaned.dropped)
 
     def put(self, attributes: Mapping[str, str | int]) -> None:
-        """Set clean text and numbers, when the span has ended too."""
+        """Set clean text and numbers, even after the end of the span."""
         with self._mutex:
             self._hold(attributes)
 
@@ -247,7 +248,7 @@ class OwnSpan(trace.Span, ReadableSpan):
         _warn("add_event")
 
     def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
-        """Link it to another span; one that names none is ignored."""
+        """Link it to another span; a link that names no span is ignored."""
         if not (context and (context.is_valid or attributes or context.trace_state)):  # type: ignore[redundant-expr]
             return
         limits = self._limits
@@ -299,7 +300,7 @@ class OwnSpan(trace.Span, ReadableSpan):
         self.add_event("exception", {**described, **(attributes or {})}, timestamp)
 
     def end(self, end_time: int | None = None) -> None:
-        """End it and hand it on, once; to processors of an application as the copy that the SDK hands on."""
+        """End it and hand it on, once. An application's processors get a copy, as from the SDK."""
         with self._mutex:
             is_first = self.end_time is None
             if is_first:
@@ -319,7 +320,7 @@ class OwnSpan(trace.Span, ReadableSpan):
         super().__exit__(kind, error, stack)
 
     def copy(self) -> ReadableSpan:
-        """Return what the SDK hands to processors."""
+        """Return a copy as the SDK gives it to processors."""
         attributes = BoundedAttributes(attributes=self._held)
         attributes.dropped = self.dropped_attributes
         return ReadableSpan(
@@ -339,7 +340,7 @@ class OwnSpan(trace.Span, ReadableSpan):
         )
 
     def to_json(self, indent: int | None = 4) -> str:
-        """Return it as the SDK's console exporter shows it."""
+        """Return it as the SDK's console exporter prints it."""
         return str(self.copy().to_json(indent))
 
     def __repr__(self) -> str:
@@ -361,7 +362,7 @@ class OwnSpan(trace.Span, ReadableSpan):
         _warn("set_attribute")
 
     def _hold(self, attributes: Mapping[str, Any]) -> None:
-        """Take *attributes* in; the oldest make room, as the SDK has it."""
+        """Take *attributes* in; beyond the limit the oldest leave, as in the SDK."""
         most = self._limits.max_span_attributes
         if most is None or len(self._held) + len(attributes) <= most:
             self._held = {**self._held, **attributes}
@@ -389,7 +390,7 @@ def set_attributes_unchecked(span: Any, attributes: Mapping[str, str | int]) -> 
 
 
 class _NoProcessors(SynchronousMultiSpanProcessor):
-    """What a span that is only compared is handed to."""
+    """The processor of a span that exists only to be compared."""
 
     has_foreign = False
 
@@ -399,7 +400,7 @@ class _NoProcessors(SynchronousMultiSpanProcessor):
 
 
 def _check_spans() -> bool:
-    """Make a span of ours and one of the SDK's, do the same with both, and compare what can be read of them."""
+    """Make one span of ours and one of the SDK's, do the same with both, and compare all that can be read."""
     processors = _NoProcessors()
     provider = SdkTracerProvider(ALWAYS_ON, Resource({}), False, processors, span_limits=processors.limits)
     tracer: Any = provider.get_tracer("check", "1")

@@ -1,7 +1,7 @@
 """
-The tracers that applications get: the SDK's, in whose blocks an exception of the application stays what it is.
+Tracers for applications: the SDK's, changed so that their blocks never replace an application's exception.
 
-Their spans are children of ours alone, where another provider works beside: see current_span.py.
+Their spans are children of our spans only, even beside another provider: see current_span.py.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _F = TypeVar("_F", bound="Callable[..., object]")
 
 class SafeTracerProvider(TracerProvider):
     """
-    The SDK's provider with tracers whose blocks raise nothing of their own.
+    The SDK's provider, with tracers whose blocks add no errors.
 
-    The API shows an exception to record it: one whose ``__str__`` raises is replaced by what that raises.
+    The API turns an exception into text to record it. If its ``__str__`` raises, that error replaces the exception.
     """
 
     def get_tracer(self, *arguments: Any, **options: Any) -> trace.Tracer:
@@ -61,7 +61,7 @@ def _start_as_current_span(
     end_on_exit: bool = True,
     **options: Any,
 ) -> SpanBlock:
-    """Take what the API's method of this name takes; the three options, which nobody passes by place, by name."""
+    """Take the arguments of the API's method of this name. The three options are taken by name only."""
 
     def start() -> Span:
         return tracer.start_span(name, *arguments, **options)
@@ -71,7 +71,7 @@ def _start_as_current_span(
 
 class SpanBlock:
     """
-    A block in which a span is current: a context manager, and a decorator of functions of every kind.
+    A block with a current span: a context manager, and a decorator for every kind of function.
 
     Args:
         start: Starts the span.
@@ -96,7 +96,7 @@ class SpanBlock:
         return span
 
     def __exit__(self, _kind: object, error: BaseException | None, _stack: object) -> None:
-        """End it; exceptions that are no errors, such as a task's end, are not recorded."""
+        """End it. Exceptions that are no errors, such as a task's cancellation, are not recorded."""
         span, attached = self._open.pop()
         attached.detach()
         if isinstance(error, Exception):

@@ -1,5 +1,5 @@
 """
-WhatsApp providers' events: webhooks in, typed events and right metrics out.
+Webhooks of WhatsApp providers: typed events and metrics.
 
     for event in telemetry.whatsapp.observe(payload):
         with event.message_context:

@@ -1,4 +1,4 @@
-"""What an adapter knows of contacts and numbers beyond one payload: references, and addresses that mean one person."""
+"""Contacts and numbers across payloads: references, and addresses that belong to one person."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_ALIASES: Final = 20_000
-"""Addresses whose phone is known; when there are more, all are forgotten and learned again."""
+"""Addresses with a known phone. Beyond it, all are forgotten and learned again."""
 MAX_NUMBERS: Final = 1_000
 
 _GROUP: Final = "@g.us"
@@ -32,13 +32,13 @@ class Addresses:
         self._phones: dict[str, str] = {}
         """Canonical phone by LID or business-scoped user id."""
         self._alone: set[str] = set()
-        """Addresses by which a contact was named because its phone was not known."""
+        """Addresses that named a contact while its phone was unknown."""
         self._numbers: dict[str, str] = {}
         """Phone number id of the Cloud API by the number that is shown."""
 
     def contact(self, *addresses: object) -> str | None:
         """
-        Return the reference of the contact that has all of *addresses*; a phone counts more than another address.
+        Return the reference of the contact with all of *addresses*; a phone takes precedence.
 
         Args:
             addresses: Phones, JIDs, LIDs and user ids, any of them absent.
@@ -56,17 +56,17 @@ class Addresses:
         return self._reference(phone)
 
     def is_news(self, *addresses: object) -> bool:
-        """Return whether *addresses* give a phone to a contact that was named by another address so far."""
+        """Return whether *addresses* give a phone to a contact that another address named so far."""
         known = [canonical_address(found) for address in addresses if (found := text(address))]
         return any(each.isdecimal() for each in known) and any(each in self._alone for each in known)
 
     def plain(self, address: object) -> str | None:
-        """Return the reference of *address* alone, whatever else is known of its contact."""
+        """Return the reference of *address* alone, without knowledge of its contact."""
         found = text(address)
         return None if found is None else self._reference(canonical_address(found))
 
     def note_number(self, metadata: Mapping[str, Any]) -> str | None:
-        """Learn which phone number id shows which number; return the id."""
+        """Note the number that a phone number id shows; return the id."""
         number_id, shown = text(metadata.get("phone_number_id")), text(metadata.get("display_phone_number"))
         if number_id and shown:
             if len(self._numbers) >= MAX_NUMBERS:
@@ -75,7 +75,7 @@ class Addresses:
         return number_id
 
     def number_id(self, shown: object) -> str | None:
-        """Return the phone number id of the number that is shown, if it was seen."""
+        """Return the phone number id of the shown number, if it was seen."""
         found = text(shown)
         return None if found is None else self._numbers.get(canonical_address(found))
 

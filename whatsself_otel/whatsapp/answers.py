@@ -1,4 +1,4 @@
-"""What a provider answers to a message that is sent: accepted, or refused and why."""
+"""A provider's answer to a sent message: accepted, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NETWORK: Final = ("connect", "network", "socket", "protocol")
 
 def read_answer(answer: object, addresses: Addresses, provider: str | None = None) -> Event:
     """
-    Return what *answer* says of the message that was sent.
+    Return the event that *answer* to a sent message reports.
 
     Args:
         answer: The JSON, the response object of httpx, requests or aiohttp that holds it, or what was raised.
@@ -48,7 +48,7 @@ def read_answer(answer: object, addresses: Addresses, provider: str | None = Non
 
 
 def _accepted(body: Mapping[str, Any], addresses: Addresses) -> tuple[str | None, str | None, str] | None:
-    """Return id of the message, address of the contact and provider, None if *body* accepts nothing."""
+    """Return message id, contact's address and provider, or None if *body* is no acceptance."""
     del addresses
     first = next(objects(body.get("messages")), None)
     if first is not None and (message_id := text(first.get("id"))):
@@ -101,7 +101,7 @@ def _of_exception(answer: object) -> tuple[str, str, str]:
 
 
 def _is_not_on_whatsapp(body: Mapping[str, Any]) -> bool:
-    """Return whether Evolution answers that the number does not exist."""
+    """Return whether Evolution answers that the number does not exist on WhatsApp."""
     found = at_path(body, "response", "message")
     return any(flag(each.get("exists")) is False for each in objects(found))
 

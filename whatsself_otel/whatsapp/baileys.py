@@ -68,7 +68,7 @@ def parse(payload: Mapping[str, Any], addresses: Addresses) -> Iterator[Event]:
 
 
 def _named(payload: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield name and data of each event: Baileys itself gives several in one object."""
+    """Yield name and data of each event; one object of Baileys may hold several."""
     name = word(payload.get("event"))
     if name:
         yield name, payload.get("data", payload.get("payload"))
@@ -108,7 +108,7 @@ def _upsert(data: Any, common: dict[str, Any], addresses: Addresses) -> Iterator
 
 
 def identities(key: Mapping[str, Any], common: dict[str, Any], addresses: Addresses) -> Iterator[Event]:
-    """Yield that a person's LID and phone belong together, the first time that a key names both."""
+    """Yield an event when a key first names both LID and phone of a person."""
     people = Key.read(key).people
     if addresses.is_news(*people):
         old = next((each for each in people if str(each).endswith("@lid")), None)
@@ -183,4 +183,4 @@ _EVENTS: Final[Mapping[str, Callable[[Any, dict[str, Any], Addresses], Iterator[
     "lid-mapping.update": _lid,
 }
 NAMES: Final = frozenset({*_EVENTS, *_NOTICES})
-"""Names of events that this adapter knows."""
+"""Event names that this adapter knows."""

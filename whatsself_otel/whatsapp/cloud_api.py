@@ -134,7 +134,7 @@ _RATINGS: Final = {
     "low": "red",
 }
 _MAX_LIMIT: Final = 10_000_000
-"""Contacts a day; the highest tier with a number is 100,000. What is more has the form of a phone."""
+"""Contacts a day. The highest numbered tier is 100,000; a larger number looks like a phone."""
 _TIERS: Final = {
     "tier_50": 50,
     "tier_250": 250,
@@ -454,7 +454,7 @@ _FIELDS: Final[Mapping[str, Callable[[Mapping[str, Any], dict[str, Any], Address
     "account_review_update": _review,
 }
 NAMES: Final = frozenset({*_FIELDS, *_NOTICES, "statuses", "errors"})
-"""Names of webhooks that this adapter knows."""
+"""Webhook names that this adapter knows."""
 
 
 def _account_id(value: object) -> str | None:

@@ -1,4 +1,4 @@
-"""How webhooks are read: whose they must be, how long they may be, what sessions are called."""
+"""Settings for webhooks: secrets, sizes and session names."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ def _parse_sessions(given: str) -> dict[str, str]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhatsAppConfig:
     """
-    How `Telemetry.whatsapp` reads webhooks.
+    Settings for the reading of webhooks by `Telemetry.whatsapp`.
 
-    A file of secrets may hold several, one a line: the old one and the new one, or those of several accounts.
+    A file of secrets may hold several, one a line: an old and a new one, or those of several accounts.
 
     Raises:
         ConfigError: If any argument breaks its rule; it lists all of them.
     """
 
     app_secret_file: Path | None = file("APP_SECRET_FILE")
-    """File with the secret of Meta's application: a webhook of the Cloud API that it has not signed is not read."""
+    """File with the secret of Meta's application: a Cloud API webhook without its signature is not read."""
     waha_hmac_key_file: Path | None = file("WAHA_HMAC_KEY_FILE")
-    """File with the HMAC key of WAHA's webhooks: one that it has not signed is not read."""
+    """File with the HMAC key of WAHA's webhooks: one without its signature is not read."""
     evolution_api_key_file: Path | None = file("EVOLUTION_API_KEY_FILE")
     """File with Evolution's API key: a webhook whose body does not hold it is not read."""
     twilio_auth_token_file: Path | None = file("TWILIO_AUTH_TOKEN_FILE")
-    """File with the auth token of the Twilio account: a webhook that it has not signed is not read."""
+    """File with the auth token of the Twilio account: a webhook without its signature is not read."""
     max_body_bytes: int = count(4_194_304, 1024, 67_108_864, "MAX_BODY_BYTES")
-    """Bytes of a webhook that are read; a longer one is counted as too large and read no further."""
+    """Largest webhook that is read, in bytes; a longer one is counted as too large."""
     repeats_url: str | None = setting(
         None,
         "REPEATS_URL",
@@ -58,7 +58,7 @@ class WhatsAppConfig:
         check=lambda value: isinstance(value, Mapping) and all(_is_name(*pair) for pair in value.items()),
         is_shown=False,
     )
-    """What sessions are called in metrics, by the phone number id, account id or name that the provider uses."""
+    """Names of sessions in metrics, by the provider's phone number id, account id or name."""
 
     def __post_init__(self) -> None:
         _settings.check_arguments(self)

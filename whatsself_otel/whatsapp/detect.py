@@ -1,4 +1,4 @@
-"""Which provider a webhook comes from, by its shape."""
+"""Detect a webhook's provider by its shape."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ NAMES: Final[Mapping[str, frozenset[str]]] = {
     wppconnect.PROVIDER: wppconnect.NAMES,
     twilio.PROVIDER: twilio.NAMES,
 }
-"""Names of events by provider: the bounded set of the attribute ``event``."""
+"""Event names by provider: the bounded set of the attribute ``event``."""
 PROVIDERS: Final = tuple(ADAPTERS)
 UNKNOWN: Final = "unknown"
 
 
 def detect_provider(payload: object) -> str | None:
     """
-    Return the provider of a webhook, None if its shape is nobody's.
+    Return the provider of a webhook, or None if no provider has its shape.
 
     Args:
         payload: Its JSON.

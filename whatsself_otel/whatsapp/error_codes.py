@@ -1,8 +1,8 @@
 """
-Each provider's error codes: the reason they stand for, and whose fault that is.
+Error codes of each provider, with reason and fault.
 
-``ours`` is what an operator can change, ``provider`` what WhatsApp or the gateway must mend, ``recipient`` what lies
-with the person who was written to. docs/whatsapp/error-codes.md is generated from this table.
+An operator can change ``ours``, WhatsApp or the gateway must mend ``provider``, and ``recipient`` lies with the
+contact. docs/whatsapp/error-codes.md is generated from this table.
 
 Sources, read on 2026-11-30: Meta's page "WhatsApp error codes" (updated 2026-06-18) and the classes of pywa 4.5.0 for
 the Cloud API; Twilio's error and warning dictionary; Baileys at 78e7e4e2cf for statuses of a socket and of a refused
@@ -49,12 +49,12 @@ FAULTS: Final[Mapping[str, str]] = {
     "call": OURS,
     "other": OURS,
 }
-"""Whose fault each reason is, unless a code says otherwise. What is unknown counts as ours: somebody looks at it."""
+"""The party at fault for each reason, unless a code overrides it. Unknown reasons count as ours, so somebody looks."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
-    """What one code means."""
+    """The meaning of one code."""
 
     reason: str
     fault: str
@@ -161,7 +161,7 @@ HTTP: Final[Mapping[int, ErrorCode]] = _table(
     ((500, 501, 502), "provider_error"),
     ((503,), "maintenance"),
 )
-"""Statuses of a gateway's answer that says no more."""
+"""Meanings of a gateway's HTTP status when the answer gives no code."""
 
 TABLES: Final[Mapping[str, Mapping[int, ErrorCode]]] = {
     "cloud_api": CLOUD_API,
@@ -183,10 +183,10 @@ DISCONNECTS: Final[Mapping[int, tuple[str, str]]] = {
     503: ("disconnected", "transient"),
     515: ("starting", "restart"),
 }
-"""Of a Baileys socket that closed: the session's state, and the reason of the loss."""
+"""Meanings of a closed Baileys socket's status: the session's state, and the reason of the loss."""
 
 
 def explain(table: str, code: int | None) -> ErrorCode:
-    """Return the meaning of *code* in the table of that name; an unknown one is ``other``."""
+    """Return the meaning of *code* in the table of that name; ``other`` for an unknown code."""
     found = None if code is None else TABLES[table].get(code)
     return found if found is not None else ErrorCode("other", FAULTS["other"])

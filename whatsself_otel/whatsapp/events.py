@@ -1,5 +1,5 @@
 """
-What happens on WhatsApp, in words that no provider owns.
+Events on WhatsApp, in terms that belong to no provider.
 
 An event holds no phone, message text or token: message and contact are references, and names come from closed sets.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CHATS: Final = ("person", "group", "broadcast", "channel")
 AUTHORS: Final = ("contact", "api", "phone", "system")
-"""Who caused an event: the contact, the application, the business's own phone or WhatsApp."""
+"""The author of an event: the contact, the application, the business's own phone or WhatsApp."""
 DELIVERY_STATUSES: Final = ("sent", "delivered", "read", "played", "failed", "deleted")
 DEFAULT_SESSION: Final = "main"
 
@@ -24,7 +24,7 @@ DEFAULT_SESSION: Final = "main"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """
-    What every event has.
+    The fields of every event.
 
     Args:
         provider: ``cloud_api``, ``evolution``, ``waha`` or ``baileys``.
@@ -68,7 +68,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageReceived(Event):
-    """Somebody wrote."""
+    """A contact, or a group member, sent a message."""
 
     content: str = "text"
     """Type of the message; a value of the attribute ``kind``."""
@@ -78,7 +78,7 @@ class MessageReceived(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageAccepted(Event):
-    """The provider took a message of ours, or one was typed on the business's own phone."""
+    """The provider accepted a message of ours, or the business typed one on its phone."""
 
     kind: ClassVar[str] = "message_accepted"
 
@@ -95,30 +95,30 @@ class MessageRejected(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryStatus(Event):
-    """What became of a message of ours."""
+    """The status of a message of ours."""
 
     status: str
     """One of `DELIVERY_STATUSES`."""
     reason: str | None = None
-    """Why it failed."""
+    """Reason of a failure."""
     fault: str | None = None
     billable: bool | None = None
     category: str | None = None
-    """What the provider bills it as."""
+    """Category under which the provider bills the message."""
 
     kind: ClassVar[str] = "delivery_status"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageEdited(Event):
-    """A message was changed after it was sent."""
+    """A message was edited after it was sent."""
 
     kind: ClassVar[str] = "message_edited"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageRevoked(Event):
-    """A message was taken back by its sender."""
+    """The sender revoked a message."""
 
     kind: ClassVar[str] = "message_revoked"
 
@@ -139,7 +139,7 @@ class SessionChanged(Event):
     state: str
     """A value of the attribute ``state`` of ``whatsapp.session.state``."""
     reason: str | None = None
-    """Why it was lost; None if it was not."""
+    """Reason of the loss; None if there was none."""
 
     kind: ClassVar[str] = "session_changed"
 
@@ -167,7 +167,7 @@ class PairingCodeIssued(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountRestricted(Event):
-    """WhatsApp limits or gives back what the account may do."""
+    """WhatsApp restricts the account, or lifts a restriction."""
 
     state: str
     """``restricted``, ``banned``, ``connected`` (given back) or ``warned``."""
@@ -177,7 +177,7 @@ class AccountRestricted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityChanged(Event):
-    """WhatsApp rates the number or one of its templates anew."""
+    """WhatsApp changed the rating of the number or of a template."""
 
     rating: str
     """A value of the attribute ``rating``."""
@@ -188,7 +188,7 @@ class QualityChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitChanged(Event):
-    """How many contacts a day the business may write to first."""
+    """A new limit of contacts that the business may write to first, per day."""
 
     per_day: float
     """Contacts a day; infinite without a limit."""
@@ -198,7 +198,7 @@ class LimitChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateStatusChanged(Event):
-    """A template was reviewed, paused, disabled or given back."""
+    """A template was reviewed, paused, disabled or enabled again."""
 
     template: str
     state: str
@@ -218,7 +218,7 @@ class ConsentChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallEvent(Event):
-    """A call came, was taken, refused or ended."""
+    """A call arrived, or was accepted, refused or ended."""
 
     outcome: str
 
@@ -227,7 +227,7 @@ class CallEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactIdentityChanged(Event):
-    """A contact changed number, or another address of it became known."""
+    """A contact changed its number, or another of its addresses became known."""
 
     new_contact_ref: str | None = None
 

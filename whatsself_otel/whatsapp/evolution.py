@@ -1,8 +1,8 @@
 """
 Webhooks of Evolution API v2, with its Baileys and its Cloud API integration.
 
-Its ``date_time`` is local time that ends in ``Z`` as if it were UTC, so it is not read: where the data has no time of
-its own, the event has none.
+Its ``date_time`` is local time that ends in ``Z`` as if it were UTC, so it is ignored. Without a time in the data, the
+event has none.
 
 Source: EvolutionAPI/evolution-api at 3454bec7 (release 2.3.6, 2025-10-21), read on 2026-11-30.
 """
@@ -117,7 +117,7 @@ def _deleted(data: Any, common: dict[str, Any], addresses: Addresses) -> Iterato
 
 
 def _key(each: Mapping[str, Any]) -> Key:
-    """Return the key of an update, whose parts stand in a key of its own or beside its other fields."""
+    """Return the key of an update. Its parts are under ``key``, or beside the other fields."""
     nested = mapping(each.get("key"))
     return Key.read(nested) if nested else Key.read({**each, "id": each.get("keyId") or each.get("id")})
 
@@ -177,6 +177,6 @@ _EVENTS: Final[Mapping[str, Callable[[Any, dict[str, Any], Addresses], Iterator[
     "call": _calls,
 }
 NAMES: Final = frozenset({*_EVENTS, *_NOTICES})
-"""Names of webhooks that this adapter knows."""
+"""Webhook names that this adapter knows."""
 _BY_LETTERS: Final = {_LETTERS.sub("", name): name for name in NAMES}
-"""Names however they are spelled: ``MESSAGES_UPSERT``, ``messages-upsert`` and ``messages.upsert`` are one."""
+"""Names in any spelling: ``MESSAGES_UPSERT``, ``messages-upsert`` and ``messages.upsert`` are one."""

@@ -1,4 +1,4 @@
-"""The instruments that only a provider's webhooks move: templates, quality, limits, webhooks, calls, billing."""
+"""Instruments that only providers' webhooks move: templates, quality, limits, webhooks, calls, billing."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from whatsself_otel.metrics.state import MetricsConfig
 
 MAX_UNKNOWN_NAMES: Final = 20
-"""Names of unknown events that are told apart."""
+"""Unknown event names that get series of their own."""
 
 
 class ProviderInstruments:
     """
-    What providers tell beyond messages and sessions.
+    Metrics of providers' reports other than messages and sessions.
 
     Args:
         meter: Where the instruments are created, once.
@@ -63,7 +63,7 @@ class ProviderInstruments:
             meter.create_observable_gauge(spec.name, [read], spec.unit, spec.description.en)
 
     def forget(self) -> None:
-        """Begin anew, in a forked child; the parent's lock may be held for ever."""
+        """Reset in a forked child. The lock is replaced, because the parent may never release the old one."""
         self._lock = threading.RLock()
         self._templates: dict[str, str] = {}
         self._ratings: dict[str, str] = {}
@@ -71,7 +71,7 @@ class ProviderInstruments:
         self._unknown: set[str] = set()
 
     def add_zeros(self) -> None:
-        """Let what is known beforehand exist at 0."""
+        """Create the series with known attributes at 0."""
         self._billable.add_zero()
         self._duplicates.add_zero()
         for reason in catalogue.WEBHOOK_REJECTION.values:
@@ -82,7 +82,7 @@ class ProviderInstruments:
                 self._calls.add(0, {catalogue.CALL_DIRECTION.name: direction, catalogue.CALL_OUTCOME.name: outcome})
 
     def record_delivery(self, status: str, seconds: float) -> None:
-        """Record how long after its acceptance a message was acknowledged."""
+        """Record the time from a message's acceptance to its acknowledgement."""
         self._delivery.record(seconds, {catalogue.DELIVERY_STATUS.name: self._known(catalogue.DELIVERY_STATUS, status)})
 
     def count_billable(self, category: str) -> None:
@@ -95,7 +95,7 @@ class ProviderInstruments:
         self._events.add(1, {**labels, catalogue.WEBHOOK_EVENT.name: self._event_name(provider, name)})
 
     def count_duplicate(self, provider: str) -> None:
-        """Count an event that the provider told once more."""
+        """Count an event that the provider reported again."""
         self._duplicates.add(provider)
 
     def count_rejected(self, provider: str | None, reason: str) -> None:
@@ -107,11 +107,11 @@ class ProviderInstruments:
         self._rejected.add(1, labels)
 
     def record_lag(self, provider: str, seconds: float) -> None:
-        """Record how long after it happened an event was told."""
+        """Record the delay between an event and its report."""
         self._lag.record(seconds, {catalogue.PROVIDER.name: self._known(catalogue.PROVIDER, provider)})
 
     def count_call(self, direction: str, outcome: str) -> None:
-        """Count what became of a call."""
+        """Count the outcome of a call."""
         labels = {
             catalogue.CALL_DIRECTION.name: self._known(catalogue.CALL_DIRECTION, direction),
             catalogue.CALL_OUTCOME.name: self._known(catalogue.CALL_OUTCOME, outcome),
@@ -119,7 +119,7 @@ class ProviderInstruments:
         self._calls.add(1, labels)
 
     def set_template(self, template: str, state: str) -> None:
-        """Note the state of a template; a deleted one is forgotten when there is no room."""
+        """Note the state of a template; without room, a deleted one is forgotten."""
         with self._lock:
             self._templates[self._label(template)] = self._known(catalogue.TEMPLATE_STATE, state)
             if len(self._templates) > 10 * self._most_templates + 100:
@@ -130,11 +130,11 @@ class ProviderInstruments:
         self._set(self._ratings, session, self._known(catalogue.QUALITY_RATING, rating))
 
     def set_limit(self, session: str, per_day: float) -> None:
-        """Note how many contacts a day the business may write to first."""
+        """Note the daily limit of contacts that the business may write to first."""
         self._set(self._limits, session, per_day)
 
     def retire_session(self, name: str) -> None:
-        """Forget the session of that label."""
+        """Forget the session with that label."""
         with self._lock:
             self._ratings.pop(name, None)
             self._limits.pop(name, None)

@@ -90,7 +90,7 @@ _SILENT: Final = frozenset(
         "newsletterAdminInviteMessage",
     }
 )
-"""Content that nobody wrote as a message."""
+"""Content that WhatsApp or a device made, and no person."""
 _PROTOCOL: Final = {0: MessageRevoked, 14: MessageEdited, "revoke": MessageRevoked, "message_edit": MessageEdited}
 _STATUSES: Final = {
     "0": "failed",
@@ -113,13 +113,13 @@ _CALLS: Final = {
     "terminate": "completed",
 }
 _MOBILE_ID: Final = re.compile(r"3A.{18}|.{21}|.{32}")
-"""Ids that a phone gives its messages; a linked device's begin otherwise (Baileys, ``getDevice``)."""
+"""Prefixes of ids from phones; a linked device's ids begin otherwise (Baileys, ``getDevice``)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
     """
-    Which message in which chat.
+    The message and the chat that a key names.
 
     Args:
         message_id: Of the message.
@@ -155,7 +155,7 @@ class Key:
         }
 
     def is_from_phone(self) -> bool:
-        """Return whether the id is one that a phone gives."""
+        """Return whether a phone made the id."""
         return self.message_id is not None and _MOBILE_ID.fullmatch(self.message_id) is not None
 
 
@@ -200,7 +200,7 @@ def _unwrapped(content: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _silent(content: Mapping[str, Any], key: Key, common: dict[str, Any]) -> Event:
-    """Return the event of content that nobody wrote: an edit, a revocation, a notice of WhatsApp."""
+    """Return the event for content that no person wrote: an edit, a revocation, a notice of WhatsApp."""
     kind = at_path(content, "protocolMessage", "type")
     event = _PROTOCOL.get(kind if isinstance(kind, int) else word(kind), ProviderNotice)
     if "protocolMessage" in content and kind is None:  # protobuf leaves out the first value of an enum, REVOKE
@@ -224,7 +224,7 @@ def status_event(
     is_ours: bool | None = None,
 ) -> Event:
     """
-    Return what became of a message.
+    Return the event of a message's status.
 
     Args:
         key: Which message.
@@ -260,13 +260,13 @@ def _error_type(code: float | None, status: str) -> dict[str, Any]:
 
 
 def revoked_event(key: Key, common: dict[str, Any], addresses: Addresses) -> Event:
-    """Return the event of a message that was taken back."""
+    """Return the event of a revoked message."""
     found = key.common(common, addresses)
     return MessageRevoked(**found, event_id=key.message_id and event_ref("revoked", key.message_id))
 
 
 def edited_event(key: Key, common: dict[str, Any], addresses: Addresses, *, edit_id: object = None) -> Event:
-    """Return the event of a message that was changed; *edit_id* tells one change from the next."""
+    """Return the event of an edited message; *edit_id* identifies the edit."""
     found = key.common(common, addresses)
     told = text(edit_id)
     return MessageEdited(**found, event_id=told and event_ref("message", common.get("session"), told))
@@ -274,7 +274,7 @@ def edited_event(key: Key, common: dict[str, Any], addresses: Addresses, *, edit
 
 def connection_event(state: str, code: object, common: dict[str, Any]) -> Event | None:
     """
-    Return the event of a ``connection.update``, None if it says nothing of the session.
+    Return the event of a ``connection.update``, or None if it does not concern the session.
 
     Args:
         state: ``open``, ``connecting``, ``close`` or ``refused``.

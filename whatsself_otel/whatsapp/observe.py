@@ -1,4 +1,4 @@
-"""The one line of an application: a webhook or an answer in, typed events out, metrics moved."""
+"""The entry point: takes a webhook or an answer, returns typed events, and moves the metrics."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 _logger: Final = OwnLogger(__name__)
 _knocks: Final = OwnLogger("whatsself.webhooks")
-"""Of the application, and so exported: what this package's own loggers say is not."""
+"""An application logger, and so exported; this package's own loggers are not."""
 _KNOCKS_S: Final = 60.0
-"""Seconds between two lines about one provider's refused signatures: whoever guesses them writes no log full."""
+"""Seconds between two lines about one provider's refused signatures, so that guessing does not fill the log."""
 _SECRETS: Final = {
     "cloud_api": "app_secret_file",
     "waha": "waha_hmac_key_file",
@@ -49,12 +49,12 @@ _KEY_INSIDE: Final = frozenset({"evolution", "twilio"})
 
 
 _NOBODYS: Final = secrets.token_bytes(32)
-"""The secret of a file that is empty or cannot be read: nothing is signed with it."""
+"""Stands for the secret of an empty or unreadable file: nothing is signed with it."""
 
 
 class WhatsApp:
     """
-    Reads what WhatsApp's providers tell. No method raises, and none changes what it is given.
+    Reads the reports of WhatsApp providers. No method raises, and none changes its arguments.
 
     Args:
         metrics: The instruments.
@@ -80,7 +80,7 @@ class WhatsApp:
 
     def contact_ref(self, address: str) -> str:
         """
-        Return the reference under which events name a contact, for recording methods that are called beside `observe`.
+        Return the reference by which events name a contact, for recording methods called beside `observe`.
 
         Args:
             address: The contact's phone, JID, LID or user id.
@@ -100,7 +100,7 @@ class WhatsApp:
         url: str | None = None,
     ) -> list[Event]:
         """
-        Record what a webhook tells, and return its events.
+        Record a webhook's events in the metrics, and return them.
 
         Args:
             payload: Its JSON or form, parsed or as text or bytes; default: what *body* holds.
@@ -135,7 +135,7 @@ class WhatsApp:
         at: float | None = None,
     ) -> Event | None:
         """
-        Record how a provider answered to a message, and return the event.
+        Record a provider's answer to a message, and return the event.
 
         Args:
             answer: The JSON of Graph, Evolution or WAHA, the response that holds it, or what was raised.
@@ -178,11 +178,11 @@ class WhatsApp:
         return self._events(found, payload)
 
     def provider_of(self, body: bytes) -> str | None:
-        """Return the provider of the webhook *body*, None if it is unknown."""
+        """Return the provider of the webhook *body*, or None."""
         return detect_provider(_parse(body))
 
     def has_secret(self, provider: str) -> bool:
-        """Return whether there is a secret to check the webhooks of *provider* by."""
+        """Return whether there is a secret for checking webhooks of *provider*."""
         return self._secrets.get(provider) is not None
 
     def is_genuine(
@@ -194,7 +194,7 @@ class WhatsApp:
         url: str | None = None,
     ) -> bool | None:
         """
-        Return whether the provider has sent a webhook, by its signature or key; None without a secret to check it by.
+        Return whether the provider sent a webhook, by its signature or key; None without a secret to check with.
 
         Args:
             provider: Whose it claims to be.
@@ -212,14 +212,14 @@ class WhatsApp:
             return False
 
     def record_states(self, payload: object, provider: str) -> None:
-        """Record the states of sessions that a gateway was asked for, as the webhook that would tell them."""
+        """Record sessions' states from a gateway's API as if its webhook had reported them."""
         try:
             self._recorder.record_states(self.parse(payload, provider))
         except Exception as error:  # noqa: BLE001 - as above
             self._fail(error)
 
     def retire_session(self, name: str) -> None:
-        """Record that a session was removed for good; *name* as the provider uses it."""
+        """Record that a session was removed for good; *name* is the provider's."""
         self._metrics.session_retired(session=self.config.sessions.get(name) or self._metrics.name_of(name))
 
     def count_rejected(self, reason: str, provider: str | None = None) -> None:
@@ -258,7 +258,7 @@ class WhatsApp:
         return self._recorder.record(events, envelope=envelope, origin=how[0], expects_reply=how[1])
 
     def _events(self, provider: str, payload: Mapping[str, Any]) -> list[Event]:
-        """Return the events that can be read: what breaks one costs those after it, and is counted."""
+        """Return the readable events. An error in one loses the events after it, and is counted."""
         found: list[Event] = []
         try:
             found.extend(islice(ADAPTERS[provider](payload, self._addresses), MAX_ITEMS))
@@ -302,7 +302,7 @@ def _parse(body: bytes | None) -> object:
 
 
 def _envelope(payload: Mapping[str, Any], body: bytes | None) -> str | None:
-    """Return what names this webhook: WAHA's id, else a digest of the body."""
+    """Return an id of this webhook: WAHA's id, else a digest of the body."""
     if body is not None:
         return f"w_{hashlib.sha256(body).hexdigest()[:32]}"
     named = text(payload.get("id"))
@@ -310,7 +310,7 @@ def _envelope(payload: Mapping[str, Any], body: bytes | None) -> str | None:
 
 
 def _read(path: Path | None) -> tuple[bytes, ...] | None:
-    """Return the secrets of a file, one a line: the old one and the new one, or those of several accounts."""
+    """Return the secrets of a file, one a line: an old and a new one, or those of several accounts."""
     if path is None:
         return None
     try:

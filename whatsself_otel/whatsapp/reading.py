@@ -1,4 +1,4 @@
-"""Reads foreign JSON: each function takes anything and returns a value of its kind, or None."""
+"""Read foreign JSON: each function takes anything and returns a value of its type, or None."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_ITEMS: Final = 20_000
-"""Items read of one list; a history of 10,000 messages comes in one."""
+"""Most items read of one list; a history sends 10,000 messages in one."""
 MAX_TEXT: Final = 512
-"""Longest text that is read: longer is no id, time or name."""
+"""Longest text that is read; a longer one is no id, time or name."""
 MAX_CODE: Final = 10_000_000
-"""One more than the greatest code that counts; every code of the four providers is less."""
+"""One more than the greatest valid code; every code of the providers is smaller."""
 _MILLISECONDS: Final = 100_000_000_000
-"""A greater number of seconds lies past the year 5000: it is milliseconds."""
+"""Greatest number of seconds, past the year 5000; a larger number is milliseconds."""
 _LAST_SECOND: Final = 4_102_444_800
-"""The end of 2099: no event comes from later."""
+"""The end of 2099; a later time is invalid."""
 _NAME: Final = re.compile(r"[a-z]+(?:[._-][a-z]+){1,4}")
 _NOTHING: Final[Mapping[str, Any]] = {}
 _FORM: Final = re.compile(rb"[A-Za-z]\w*=[\w.+%~*&=-]*", re.ASCII)
@@ -35,7 +35,7 @@ def mapping(value: object) -> Mapping[str, Any]:
 
 
 def read_form(body: bytes) -> Mapping[str, str] | None:
-    """Return the fields of a form, as a browser or Twilio posts it; None if *body* is none."""
+    """Return the fields of a posted form, as from a browser or Twilio; None if *body* is none."""
     if _FORM.fullmatch(body) is None:
         return None
     try:
@@ -45,7 +45,7 @@ def read_form(body: bytes) -> Mapping[str, str] | None:
 
 
 def at_path(value: object, *names: str) -> Any:
-    """Return what stands at the path *names* of nested objects, or None."""
+    """Return the value at the path *names* in nested objects, or None."""
     for name in names:
         if not isinstance(value, Mapping):
             return None
@@ -54,7 +54,7 @@ def at_path(value: object, *names: str) -> Any:
 
 
 def objects(value: object) -> Iterator[Mapping[str, Any]]:
-    """Yield the JSON objects of a list; an object alone counts as a list of one."""
+    """Yield the JSON objects of a list; a single object counts as a list of one."""
     if isinstance(value, Mapping):
         yield value
     elif isinstance(value, list):
@@ -62,7 +62,7 @@ def objects(value: object) -> Iterator[Mapping[str, Any]]:
 
 
 def text(value: object) -> str | None:
-    """Return a short text that is not empty; a whole number counts as its digits."""
+    """Return a short text that is not empty; a whole number becomes text."""
     if isinstance(value, str):
         return value if 0 < len(value) <= MAX_TEXT else None
     if isinstance(value, int) and not isinstance(value, bool) and -(10**20) < value < 10**20:
@@ -77,7 +77,7 @@ def word(value: object) -> str:
 
 
 def number(value: object) -> float | None:
-    """Return a finite number, also one that was written as text."""
+    """Return a finite number, even if written as text."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     if isinstance(value, str) and len(value) > 32:
@@ -90,7 +90,7 @@ def number(value: object) -> float | None:
 
 
 def error_code(value: object) -> int | None:
-    """Return a provider's code of an error; a number with as many digits as a phone is none."""
+    """Return a provider's error code. A number with as many digits as a phone is none."""
     found = number(value)
     return int(found) if found is not None and 0 <= found < MAX_CODE and found == int(found) else None
 
@@ -127,6 +127,6 @@ def _iso_time(value: object) -> float | None:
 
 
 def event_name(value: object) -> str:
-    """Return the name of an unknown event if it looks like one, else ``unknown``: it must not carry content."""
+    """Return the name of an unknown event if it looks like one, else ``unknown``: it must carry no content."""
     found = word(value)
     return found if len(found) <= 40 and _NAME.fullmatch(found) else "unknown"

@@ -1,4 +1,4 @@
-"""Turns events into metrics: each fact once, with the provider's own time, and only what is live."""
+"""Turn events into metrics: each fact once, at the provider's time, live traffic only."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
 _MAX_ACCOUNTS: Final = 50
 _FRESH_S: Final = 300.0
-"""An event that is younger proves that its session works."""
+"""Age in seconds up to which an event proves that its session works."""
 _CONVERSATIONS: Final = frozenset({"person", "group", None})
-"""Chats in which somebody is written to; a story and a channel are read by whoever wants."""
+"""Chats with addressed recipients; a story or a channel has readers."""
 
 
 class Recorder:
@@ -57,7 +57,7 @@ class Recorder:
         self._clock = clock
         self._by_account: OrderedDict[str, set[str]] = OrderedDict()
         self._told_at: dict[str, float] = {}
-        """The latest time of a report on each session: an older one that comes later changes nothing."""
+        """The latest report's time for each session: an older report that comes later changes nothing."""
 
     def record(self, events: Sequence[Event], *, envelope: str | None, origin: str, expects_reply: bool) -> list[Event]:
         """
@@ -82,13 +82,13 @@ class Recorder:
         return told
 
     def record_states(self, events: Sequence[Event]) -> None:
-        """Record states that were asked for: no webhook came, so none is counted."""
+        """Record states from a gateway's API: no webhook came, so none is counted."""
         for event in events:
             named = self._named(event, 0, None)
             _RECORDED.get(type(named), _nothing)(self, named)
 
     def record_sent(self, event: Event, *, origin: str, contact_id: str | None) -> Event:
-        """Record the answer to a message that was sent, and return its event."""
+        """Record the answer to a sent message, and return its event."""
         named = self._named(event, 0, None)
         if named.event_id is not None and not self._metrics.are_new([named.event_id])[0]:
             return replace(named, is_repeat=True)
@@ -107,7 +107,7 @@ class Recorder:
         return replace(event, **changes) if changes else event
 
     def _are_new(self, events: Sequence[Event]) -> list[tuple[bool, bool]]:
-        """Return for each event whether its fact is new, and whether its delivery is."""
+        """Return for each event whether its fact is new, and whether its delivery is new."""
         ids = [(event.event_id, f"{event.event_id}.{event.name}") for event in events if _is_told_once(event)]
         flat = [each for pair in ids for each in pair if each is not None]
         answers = iter(self._metrics.are_new(flat) if flat else ())
@@ -179,7 +179,7 @@ class Recorder:
             self._metrics.provider.count_billable(event.category or "other")
 
     def _count_unseen(self, event: DeliveryStatus, session: str, origin: str) -> None:
-        """Count the acceptance of a message of which nothing was told before."""
+        """Count the acceptance of a message that no earlier event reported."""
         accepted = accepted_id(event.message_ref)
         if accepted is None or not self._metrics.config.sends_from_statuses or event.status == "deleted":
             return
@@ -252,7 +252,7 @@ class Recorder:
             self._metrics.contact_renamed(old=event.contact_ref, new=event.new_contact_ref)
 
     def _note_life(self, event: Event) -> None:
-        """Take a message or acknowledgement for proof that a session is connected of which nothing was told."""
+        """Take a message or acknowledgement as proof that its session is connected, if no state was reported."""
         if event.session is None or not isinstance(event, MessageReceived | MessageAccepted | DeliveryStatus):
             return
         is_fresh = event.at is None or self._clock() - event.at < _FRESH_S
@@ -263,7 +263,7 @@ class Recorder:
         return event.session or self._sessions.get(event.account or "") or DEFAULT_SESSION
 
     def _sessions_of(self, event: Event) -> list[str]:
-        """Return the sessions that *event* is about: all of its account if it names none."""
+        """Return the sessions of *event*: all of its account if it names none."""
         if event.session is not None:
             return [event.session]
         account = event.account or ""
@@ -284,7 +284,7 @@ def _is_told_once(event: Event) -> bool:
 
 
 def _nothing(_recorder: Recorder, _event: Any) -> None:
-    """Record nothing: the count of the webhook says all."""
+    """Record nothing: the webhook's count is enough."""
 
 
 _RECORDED: Final[dict[type[Event], Callable[[Recorder, Any], None]]] = {
@@ -300,4 +300,4 @@ _RECORDED: Final[dict[type[Event], Callable[[Recorder, Any], None]]] = {
     CallEvent: Recorder._record_call,  # noqa: SLF001
     ContactIdentityChanged: Recorder._rename,  # noqa: SLF001
 }
-"""What each kind of event records, beside messages and their statuses."""
+"""The recording of each kind of event, besides messages and their statuses."""

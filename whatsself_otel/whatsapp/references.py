@@ -1,5 +1,5 @@
 """
-References of messages and contacts: stable, one-way, and nothing that masking could take for a number.
+References of messages and contacts: stable, one-way, and never mistaken for a number by masking.
 
 A provider's message id may hold the other side's whole phone (a ``wamid`` does, in base64), so it never leaves.
 """
@@ -29,23 +29,23 @@ _PROCESS_KEY: Final = secrets.token_bytes(32)
 
 
 def message_ref(value: str) -> str:
-    """Return the reference of a provider's message id: of a Cloud API id the one that masking puts in its place."""
+    """Return the reference of a provider's message id; for a Cloud API id, the one that masking uses too."""
     masked = cloud_ref(value)
     return masked if masked != value else _reference("m_", hashlib.sha256(value.encode(errors="replace")).hexdigest())
 
 
 def as_message_ref(value: str) -> str:
-    """Return *value* if it is a reference already, else the reference of this provider's message id."""
+    """Return *value* if it is a reference, else the reference of this message id."""
     return value if _MESSAGE_REF.fullmatch(value) else message_ref(value)
 
 
 def accepted_id(message_id: str | None) -> str | None:
-    """Return the event id of a message's acceptance: the same for an answer, an echo and a status."""
+    """Return the event id of a message's acceptance, equal for an answer, an echo and a status."""
     return None if message_id is None else f"a_{as_message_ref(message_id)}"
 
 
 def event_ref(*parts: object) -> str:
-    """Return the id of the fact that *parts* name."""
+    """Return the id of the fact with these *parts*."""
     named = "\x1f".join(str(part) for part in parts)
     return _reference("e_", hashlib.sha256(named.encode(errors="replace")).hexdigest())
 
@@ -54,8 +54,8 @@ class ContactReferences:
     """
     Turns addresses of contacts into references.
 
-    A phone has too few digits for a plain hash to hide it, so the reference is keyed. Without a pseudonym key file
-    the key is this process's own: the reference then holds for the life of the process.
+    A phone has too few digits for a plain hash to hide it, so the reference is keyed. Without a pseudonym key file, the
+    key belongs to this process, and the reference holds for the life of the process.
 
     Args:
         pseudonyms: `Masker.pseudonyms`: what a phone is called under each key; empty without keys.
@@ -73,7 +73,7 @@ class ContactReferences:
 
 
 def canonical_address(address: str) -> str:
-    """Return *address* in the one form that all spellings of one contact share; digits only where it is a phone."""
+    """Return *address* in the form that all spellings of one contact share: digits only if it is a phone."""
     parts = _JID.fullmatch(address.strip().lower()[:128])
     if parts is None:
         return address[:128]

@@ -1,4 +1,4 @@
-"""Which events were told before: a bounded window of their ids, of this process or shared by Redis."""
+"""Recognise repeated events: a bounded window of event ids, in this process or shared by Redis."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 _logger: Final = OwnLogger(__name__)
 
 REMEMBERED_S: Final = 7 * 86_400
-"""How long a shared window remembers: Meta repeats a webhook for up to seven days."""
+"""Seconds that a shared window remembers: Meta repeats a webhook for up to seven days."""
 TIMEOUT_S: Final = 0.2
-"""Seconds that a shared window may take; then this process's own window answers."""
+"""Seconds allowed for a shared window; then this process's own window answers."""
 _PREFIX: Final = "whatsself:seen:"
 
 
@@ -30,7 +30,7 @@ class Window(Protocol):
         """Return whether *event_id* is remembered."""
 
     def forget(self, event_id: str) -> None:
-        """Let *event_id* be new again."""
+        """Treat *event_id* as new again."""
 
 
 class ProcessWindow:
@@ -59,7 +59,7 @@ class ProcessWindow:
         return event_id in self._seen
 
     def forget(self, event_id: str) -> None:
-        """Let *event_id* be new again."""
+        """Treat *event_id* as new again."""
         with self._lock:
             self._seen.pop(event_id, None)
 
@@ -111,7 +111,7 @@ class RedisWindow:
             return self._own.has(event_id)
 
     def forget(self, event_id: str) -> None:
-        """Let *event_id* be new again."""
+        """Treat *event_id* as new again."""
         self._own.forget(event_id)
         try:
             self._redis.delete(_PREFIX + event_id)
@@ -131,7 +131,7 @@ class RedisWindow:
 
 def open_window(capacity: int, url: str | None, on_error: Callable[[], object]) -> Window:
     """
-    Return the window that the configuration asks for.
+    Return the window for the configuration.
 
     Args:
         capacity: Ids that this process remembers.

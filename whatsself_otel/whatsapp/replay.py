@@ -1,4 +1,4 @@
-"""What stored webhooks would record, and which of their facts have no place: nothing leaves, nothing personal shows."""
+"""Explain stored webhooks: the metrics that they would record, and the facts that have no place."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MAX_DEPTH: Final = 24
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """
-    What one payload would record.
+    The effect of one payload.
 
     Args:
         provider: Whose it is; None if nobody's.
@@ -50,7 +50,7 @@ class Explanation:
 
 class Replay:
     """
-    Plays webhooks one after the other, on instruments of its own.
+    Plays webhooks one after the other, on separate instruments.
 
     Args:
         masker: What hides whatever may be personal.
@@ -134,7 +134,7 @@ def _series(name: str, point: Any) -> str:
 
 
 def is_unknown(event: dict[str, Any]) -> bool:
-    """Return whether an event of an `Explanation` is one that no adapter knows."""
+    """Return whether an event of an `Explanation` is unknown to every adapter."""
     code = event.get("error_type")
     is_other = event["event"] == DeliveryStatus.kind and event.get("reason") == "other" and code is not None
     return event["event"] == WebhookUnknown.kind or is_other

@@ -1,4 +1,4 @@
-"""The messages of ours that a provider has accepted and may still fail."""
+"""Messages that a provider has accepted and may still fail."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from whatsself_otel.metrics.tracking import Wait
 
 ANSWERED_AFTER_S: Final = 60.0
-"""A reply that has not failed by then counts as answered, acknowledged or not."""
+"""Seconds after which a reply without failure counts as answered, acknowledged or not."""
 
 
 @dataclass(slots=True)
@@ -21,7 +21,7 @@ class SentMessage:
     """Steady time of the acceptance."""
     contact_id: str | None = None
     wait: Wait | None = None
-    """The wait that it answers, until it is recorded as answered."""
+    """The wait that it answers, until that is recorded as answered."""
     is_answer: bool = False
     """Whether a first response was recorded for it."""
     is_delivered: bool = False
@@ -30,20 +30,20 @@ class SentMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledgement:
-    """What an acknowledgement tells."""
+    """The measurements of an acknowledgement."""
 
     latency_s: float | None = None
-    """From acceptance, if that was seen."""
+    """Seconds since acceptance, if that was seen."""
     first_response_s: float | None = None
-    """How long the contact had waited for this message, if it is the answer and was not recorded before."""
+    """Seconds that the contact waited for this message, if it is the answer and was not recorded before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """What a failure after acceptance changes."""
+    """The changes that a failure after acceptance makes."""
 
     counts: bool = True
-    """False for a message that was delivered, or has failed before."""
+    """False for a message that was delivered or had failed before."""
     was_answer: bool = False
     """Whether it had been recorded as a first response."""
 
@@ -60,13 +60,13 @@ class SentMessages:
         self._capacity = capacity
         self._messages: OrderedDict[str, SentMessage] = OrderedDict()
         self._pending: OrderedDict[str, SentMessage] = OrderedDict()
-        """Those that answer a wait and are neither acknowledged nor failed, oldest first."""
+        """Messages that answer a wait and are neither acknowledged nor failed, oldest first."""
 
     def __len__(self) -> int:
         return len(self._messages)
 
     def accept(self, message: str, sent: SentMessage) -> list[float]:
-        """Remember *sent*; return the first responses of messages that had to be forgotten."""
+        """Remember *sent*; return the first responses of messages that were forgotten for room."""
         self._messages[message] = sent
         if sent.wait is not None:
             self._pending[message] = sent
@@ -78,7 +78,7 @@ class SentMessages:
         return forgotten
 
     def settle(self, now_s: float) -> list[float]:
-        """Return the first responses of messages that have not failed for a minute."""
+        """Return the first responses of messages that have been without failure for a minute."""
         settled = []
         while self._pending and now_s - next(iter(self._pending.values())).accepted_s >= ANSWERED_AFTER_S:
             _, sent = self._pending.popitem(last=False)
@@ -95,7 +95,7 @@ class SentMessages:
         return Acknowledgement(latency_s=max(0.0, at_s - sent.accepted_s), first_response_s=_answer(sent))
 
     def fail(self, message: str) -> tuple[Failure, SentMessage | None]:
-        """Note that *message* has failed; return what that changes, and the message if its wait goes on."""
+        """Note that *message* has failed; return the changes, and the message if its wait continues."""
         sent = self._messages.get(message)
         if sent is None:
             return Failure(), None
@@ -107,7 +107,7 @@ class SentMessages:
 
 
 def _answer(sent: SentMessage) -> float | None:
-    """Take the wait of *sent* for answered; return how long it was."""
+    """Take the wait of *sent* as answered; return its length."""
     if sent.wait is None or sent.has_failed:
         return None
     waited_s, sent.wait, sent.is_answer = sent.accepted_s - sent.wait.started_s, None, True

@@ -1,5 +1,5 @@
 """
-Whether a webhook comes from its provider: each signs, or sends a key, in a way of its own.
+Verify that a webhook comes from its provider. Each provider signs, or sends a key, in a different way.
 
 Meta signs the raw body with SHA-256 (``X-Hub-Signature-256``), WAHA with SHA-512 (``X-Webhook-Hmac``). Evolution API
 signs nothing and puts its key into the body. Twilio signs its own address and the form with SHA-1
@@ -26,7 +26,7 @@ _WAHA_ALGORITHMS: Final = {"sha512": hashlib.sha512, "sha256": hashlib.sha256}
 
 
 def lower_headers(headers: Mapping[str, str] | Iterable[tuple[Any, Any]] | None) -> dict[str, str]:
-    """Return *headers* with lower-case names, as text: a mapping or ASGI's pairs of bytes."""
+    """Return *headers* with lower-case names, as text; takes a mapping or ASGI's pairs of bytes."""
     if headers is None:
         return {}
     pairs = headers.items() if hasattr(headers, "items") else headers

@@ -1,5 +1,5 @@
 """
-Webhooks of Twilio for WhatsApp: a form for each message that comes, and for each status of one that was sent.
+Webhooks of Twilio for WhatsApp: a form for each received message and for each status of a sent one.
 
 Source: Twilio's pages "Twilio's request to your incoming message webhook URL", "Track the message status of outbound
 messages" and "Error and warning dictionary", read on 2026-11-30.
@@ -24,7 +24,7 @@ PROVIDER: Final = "twilio"
 MESSAGE: Final = "message"
 STATUS: Final = "status"
 NAMES: Final = frozenset({MESSAGE, STATUS})
-"""Twilio names no events: these are ours."""
+"""Names for events; Twilio has none."""
 _ACCOUNT: Final = re.compile(r"AC[0-9A-Za-z]{1,40}")
 _CHANNEL: Final = "whatsapp:"
 _SHOWN_DIGITS: Final = 4
@@ -50,7 +50,7 @@ _STATUSES: Final = {
     "undelivered": "failed",
 }
 _UNDER_WAY: Final = frozenset({"accepted", "scheduled", "queued", "sending", "canceled", "receiving"})
-"""Statuses of a message that WhatsApp has not seen."""
+"""Statuses of a message before it reaches WhatsApp."""
 
 
 def parse(payload: Mapping[str, Any], addresses: Addresses) -> Iterator[Event]:
@@ -124,7 +124,7 @@ def _status(payload: Mapping[str, Any], status: str, sid: str | None, common: di
 
 
 def _session(value: object) -> str | None:
-    """Return a name for the business's own number: its last digits tell numbers apart, and are no phone."""
+    """Return a name for the business's number: its last digits, which identify it and are no phone."""
     found = _number(value)
     return None if found is None else f"{PROVIDER}-{found[-_SHOWN_DIGITS:]}"
 
@@ -135,6 +135,6 @@ def _number(value: object) -> str | None:
 
 
 def _account(value: object) -> str | None:
-    """Return the id of the account, None for anything else: it is shown as it is."""
+    """Return the account's id, or None for any other value, because it is shown unmasked."""
     found = _ACCOUNT.fullmatch(text(value) or "")
     return found[0] if found else None

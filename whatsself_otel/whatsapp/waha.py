@@ -53,7 +53,7 @@ _SESSIONS: Final[Mapping[str, tuple[str, str | None]]] = {
     "working": ("connected", None),
     "failed": ("expired", "other"),
 }
-"""State of the session, and why it was lost if it was connected before."""
+"""State of the session, and the reason of its loss if it was connected before."""
 _STATES: Final[Mapping[str, tuple[str, str]]] = {
     "conflict": ("disconnected", "replaced"),
     "unpaired": ("logged_out", "logged_out"),
@@ -63,7 +63,7 @@ _STATES: Final[Mapping[str, tuple[str, str]]] = {
     "tos_block": ("banned", "banned"),
     "smb_tos_block": ("banned", "banned"),
 }
-"""``state.change`` of the engine (whatsapp-web.js, WAState), where it is a loss."""
+"""``state.change`` of the engine (whatsapp-web.js, WAState) that means a loss."""
 WEBJS_CONTENTS: Final = {
     "chat": "text",
     "image": "image",
@@ -116,7 +116,7 @@ def parse(payload: Mapping[str, Any], addresses: Addresses) -> Iterator[Event]:
 
 
 def bare_id(value: object) -> str | None:
-    """Return the id of a message without chat and direction: engines write it in several ways."""
+    """Return a message's id without chat and direction, which engines write in several ways."""
     if isinstance(value, dict):
         value = value.get("_serialized") or value.get("id")
     found = text(value)
@@ -162,7 +162,7 @@ def _message(data: Any, common: dict[str, Any], addresses: Addresses) -> Iterato
 
 
 def _content(message: Mapping[str, Any]) -> str | None:
-    """Return the kind of content, None if nobody wrote it."""
+    """Return the kind of content, or None if no person wrote it."""
     kind = word(at_path(message, "_data", "type"))
     if kind in WEBJS_SILENT:
         return None
@@ -176,7 +176,7 @@ def _content(message: Mapping[str, Any]) -> str | None:
 
 
 def _plain_content(message: Mapping[str, Any]) -> str:
-    """Return the kind of content by the fields that all engines have."""
+    """Return the kind of content by the fields common to all engines."""
     if message.get("vCards"):
         return "contact"
     if message.get("location"):
@@ -280,4 +280,4 @@ _EVENTS: Final[Mapping[str, Callable[[Any, dict[str, Any], Addresses], Iterator[
     "call.rejected": _call("rejected"),
 }
 NAMES: Final = frozenset({*_EVENTS, *_NOTICES})
-"""Names of webhooks that this adapter knows."""
+"""Webhook names that this adapter knows."""

@@ -1,4 +1,4 @@
-"""Reads a copy of each webhook beside the application, which notices nothing."""
+"""Observe a copy of each webhook beside the application, unnoticed by it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
 
 _IN_THREAD_BYTES: Final = 65_536
-"""A longer body is parsed in a thread, so that the event loop goes on."""
+"""Bytes above which a body is parsed in a thread, so that the event loop continues."""
 
 
 class WebhookMiddleware:
     """
     ASGI middleware that observes the webhooks of one path.
 
-    The events are recorded when the last byte of the body has come, before the application reads it: what the
-    application then sends answers them.
+    Events are recorded when the last byte of the body has come, before the application reads it. So messages that the
+    application then sends answer them.
 
     Args:
         app: What is served.
@@ -52,7 +52,7 @@ class WebhookMiddleware:
 
 
 class _Copy:
-    """The body of one request, kept as far as it may be while the application reads it."""
+    """The body of one request, kept up to a limit while the application reads it."""
 
     def __init__(self, receive: Receive, whatsapp: WhatsApp, scope: Scope, options: dict[str, Any]) -> None:
         self._receive = receive
@@ -87,7 +87,7 @@ class _Copy:
 
 
 def _url_of(scope: Scope) -> str:
-    """Return the address that was called, as far as the server knows it."""
+    """Return the called address, as far as the server knows it."""
     headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
     scheme = headers.get(b"x-forwarded-proto") or scope.get("scheme", "http")
     path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]

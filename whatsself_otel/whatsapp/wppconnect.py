@@ -1,5 +1,5 @@
 """
-Webhooks of WPPConnect server: an event's name and session beside the fields of the message itself.
+Webhooks of WPPConnect server: an event's name and session beside the message's own fields.
 
 Source: wppconnect-team/wppconnect-server at 02933469 and 051c86d8 (`createSessionUtil.ts`, `functions.ts`), and
 wppconnect-team/wppconnect (`StatusFind`, `Message`, `Ack`), read on 2026-11-30.
@@ -51,7 +51,7 @@ _STATES: Final[Mapping[str, tuple[str, str | None]]] = {
     "desconnectedmobile": ("logged_out", "logged_out"),
     "deletetoken": ("logged_out", "logged_out"),
 }
-"""``status`` of ``status-find``, and why the session was lost if it was connected; others are steps of a start."""
+"""``status`` of ``status-find``, with the reason of the loss if the session was connected. Others are start steps."""
 
 
 def parse(payload: Mapping[str, Any], addresses: Addresses) -> Iterator[Event]:
@@ -189,4 +189,4 @@ _NOTICES: Final = frozenset(
     {"onpresencechanged", "onparticipantschanged", "onpollresponse", "onupdatelabel", "location"}
 )
 NAMES: Final = frozenset({*_EVENTS, *_NOTICES})
-"""Names of webhooks that this adapter knows."""
+"""Webhook names that this adapter knows."""

@@ -67,7 +67,7 @@ _CALLS: Final = {
     "call_video": "offered",
 }
 _STATUSES: Final = {"sent": "sent", "received": "delivered", "read": "read", "played": "played"}
-"""``READ_BY_ME`` and ``READ-SELF`` say that the business has read a message."""
+"""Statuses that mean that the business has read a message."""
 
 
 def parse(payload: Mapping[str, Any], addresses: Addresses) -> Iterator[Event]:
@@ -154,7 +154,7 @@ def _notification(notice: str, payload: Mapping[str, Any], found: dict[str, Any]
 
 
 def _delivery(payload: Mapping[str, Any], common: dict[str, Any], addresses: Addresses) -> Iterator[Event]:
-    """Yield that WhatsApp took a message of ours, or why it did not."""
+    """Yield the acceptance of a message of ours, or its refusal."""
     found = _message_common({**payload, "fromMe": True, "fromApi": True}, common, addresses)
     message_id = text(payload.get("messageId"))
     if payload.get("error"):
@@ -201,4 +201,4 @@ _EVENTS: Final[Mapping[str, Callable[[Mapping[str, Any], dict[str, Any], Address
 }
 _NOTICES: Final = frozenset({"presencechatcallback"})
 NAMES: Final = frozenset({*_EVENTS, *_NOTICES})
-"""Names of callbacks that this adapter knows."""
+"""Callback names that this adapter knows."""
