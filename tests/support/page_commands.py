@@ -40,7 +40,7 @@ TIED = {
     ),
     **dict.fromkeys(
         (
-            'pip install "wheels/whatsself_otel-0.1.0-py3-none-any.whl[demo]"',
+            'pip install "wheels/whatsself_otel-0.2.0-py3-none-any.whl[demo]"',
             'pip install --no-index --find-links wheels "whatsself-otel[stack]"',
             "whatsself-otel stack up --detach",
             "whatsself-otel stack down",
