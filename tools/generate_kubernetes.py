@@ -39,7 +39,7 @@ COLLECTOR_FILES: Final = (
     *("collector/scale/agent.yaml", "collector/scale/gateway.yaml", "collector/vendors/local.yaml"),
     *("kubernetes/collector/k8s-attributes.yaml", "kubernetes/collector/pod.yaml"),
 )
-"""Files in the ConfigMap. Users add other vendors' files to it."""
+"""Files in the ConfigMap. Add other vendors' files here."""
 CHECKSUM: Final = re.compile(r"(?<=whatsself\.dev/collector-files: )\"[^\"]*\"")
 
 

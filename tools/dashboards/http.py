@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SPAN_CALLS: Final = "traces_span_metrics_calls_total"
 SPAN_SECONDS: Final = "traces_span_metrics_duration_seconds"
-"""The collector's count of client spans; each database call is one."""
+"""The collector's durations of all spans; a database call is a client span."""
 _CLIENT: Final = 'span_kind="SPAN_KIND_CLIENT"'
 _RANGE: Final = "$__range"
 _FAILED: Final = 'http_response_status_code=~"5.."'

@@ -66,7 +66,7 @@ class _Passing(threading.local):
     """State of one thread's record handling."""
 
     record: object = OUTSIDE
-    """The last record seen on its way through the loggers; None before the first."""
+    """The record that was taken last on its way through the loggers; None if the current one was not taken yet."""
     busy: bool = False
     """Whether a record is being masked or written. A record that this causes would loop for ever, so it is ignored."""
 

@@ -113,7 +113,7 @@ _CALLS: Final = {
     "terminate": "completed",
 }
 _MOBILE_ID: Final = re.compile(r"3A.{18}|.{21}|.{32}")
-"""Prefixes of ids from phones; a linked device's ids begin otherwise (Baileys, ``getDevice``)."""
+"""Pattern of message ids from phones; a linked device's ids begin otherwise (Baileys, ``getDevice``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ _CALLS: Final = {
     "call_video": "offered",
 }
 _STATUSES: Final = {"sent": "sent", "received": "delivered", "read": "read", "played": "played"}
-"""Statuses that mean that the business has read a message."""
+"""``READ_BY_ME`` and ``READ-SELF`` are left out: there the business itself has read a message."""
 
 
 def parse(payload: Mapping[str, Any], addresses: Addresses) -> Iterator[Event]:
