@@ -19,9 +19,11 @@ from whatsself_otel.masking.keys import (
     PAIR_NAMES,
     PAIR_VALUES,
     PARAMETER_PREFIXES,
+    PLACES,
     PROSE_ENDINGS,
     PROSE_OWNERS,
     SEARCH_PARAMETERS,
+    TECHNICAL_TIMES,
     TECHNICAL_VALUES,
     TELEMETRY_NAMESPACES,
     KeyRule,
@@ -53,7 +55,11 @@ def camel(names: Iterable[str]) -> str:
     return any_of("".join(word.title() for word in name.split("_")) for name in names)
 
 
-def no_word_of(words: Collection[str], *, first: str = "a-z", rest: str = "[a-z]*") -> str:
+Word = tuple[str, ...]
+"""A word as the characters at each of its places, inside a class: most have one, of a time some have ten."""
+
+
+def no_word_of(words: Collection[str | Word], *, first: str = "a-z", rest: str = "[a-z]*") -> str:
     """
     Every word but *words*.
 
@@ -62,22 +68,34 @@ def no_word_of(words: Collection[str], *, first: str = "a-z", rest: str = "[a-z]
         first: The characters of a word, inside a class.
         rest: What may follow the first character that none of *words* has there.
     """
-    return _but(words, "", first, rest)
+    return _but({tuple(word) for word in words}, (), first, rest)
 
 
-def _but(words: Collection[str], begun: str, first: str, rest: str) -> str:
-    longer = sorted({word[len(begun)] for word in words if word.startswith(begun) and len(word) > len(begun)})
+def _but(words: Collection[Word], begun: Word, first: str, rest: str) -> str:
+    size = len(begun)
+    longer = sorted({word[size] for word in words if word[:size] == begun and len(word) > size})
     others = _class_without(first, longer)
     branches = [f"{others}{rest}"]
-    branches += [re.escape(char) + _but(words, begun + char, first, rest) for char in longer]
+    branches += [_one_of(chars) + _but(words, (*begun, chars), first, rest) for chars in longer]
     if begun and begun not in words:
         branches.append("")
     return f"(?:{'|'.join(branches)})"
 
 
+def _one_of(chars: str) -> str:
+    return f"[{chars}]" if len(chars) > 1 else re.escape(chars)
+
+
+def _written(word: Word) -> str:
+    return "".join(map(_one_of, word))
+
+
+_TIMES: Final = [tuple(PLACES.get(char, char) for char in form) for form in TECHNICAL_TIMES]
+
+
 def _class_without(chars: str, left_out: list[str]) -> str:
     if chars.startswith("^"):
-        return f"[{chars}{''.join(map(_in_class, left_out))}]"
+        return f"[{chars}{''.join(each if len(each) > 1 else _in_class(each) for each in left_out)}]"
     letters = "".join(char for char in _LETTERS if char not in left_out)
     return "[" + "".join(run if len(run) < 4 else f"{run[0]}-{run[-1]}" for run in _runs(letters)) + "]"
 
@@ -100,7 +118,10 @@ def _in_class(char: str) -> str:
 _NOT_HARMLESS: Final = no_word_of(HARMLESS_ENDINGS)
 _NOT_HARMLESS_CAMEL: Final = (
     "(?:"
-    + "|".join(letter.upper() + _but(HARMLESS_ENDINGS | {letter}, letter, "a-z", "[a-z]*") for letter in _LETTERS)
+    + "|".join(
+        letter.upper() + _but({*map(tuple, HARMLESS_ENDINGS), (letter,)}, (letter,), "a-z", "[a-z]*")
+        for letter in _LETTERS
+    )
     + ")"
 )
 
@@ -228,7 +249,10 @@ def in_data() -> Iterator[str]:
 
 def _members(quote: str, stop: str, start: str, end: str) -> Iterator[str]:
     yield f"{name_of(KEY_RULES, stop=stop, start=start, anywhere=True)}{end}{VALUE}"
-    yield f"(?i:{snake(whole(KEY_RULES))})[0-9]*{end}{_unless_technical(quote)}"
+    ambiguous = whole(KEY_RULES)
+    yield f"(?i:{snake(ambiguous)})[0-9]*{end}{_unless_technical(quote)}"
+    timeless = [name for rule in KEY_RULES if rule.rule != "phone" for name in rule.outside_telemetry]
+    yield f"(?i:{snake(timeless)})[0-9]*{end}{quote}(?i:{any_of(map(_written, _TIMES))}){quote}"
     phrases = [name for rule in KEY_RULES for name in rule.phrases]
     yield f"(?i:{snake(phrases)}){end}(?:{_with_words(quote)}|{CONTAINER})"
     yield f"(?i:{any_of(PROSE_OWNERS)})[_-]?(?i:{any_of(PROSE_ENDINGS)}){end}{_with_words(quote, 2)}"
@@ -237,7 +261,7 @@ def _members(quote: str, stop: str, start: str, end: str) -> Iterator[str]:
 
 def _unless_technical(quote: str) -> str:
     stop = rf"{quote}\\"
-    words = {value.lower() for value in TECHNICAL_VALUES}
+    words = [*(tuple(value.lower()) for value in TECHNICAL_VALUES), *_TIMES]
     text = no_word_of(words, first=f"^{stop}", rest=rf"(?:[^{stop}]|\\[\s\S])*")
     escaped = "|".join(_string(quote, level) for level in range(1, _LEVELS + 1))
     other = "'" if quote == '"' else '"'

@@ -98,6 +98,11 @@ _DIFFERENCES: Final = (
         "read by the detectors: other senders put their own text there; in data they are masked alike",
     ),
     ("attributes with technical values under ambiguous names (`to=queued`)", "stay", "masked; in data they stay alike"),
+    (
+        "milliseconds under `from` and `to`",
+        "masked, as one alone could be a hidden id; `from=…&to=…` of at most 400 days stays",
+        "masked in data; `from=…` in a text stays, unless it has a phone's form",
+    ),
     ('dotted names in data (`{"x.from": …}`)', "the last part decides", "`from` and the like only undotted"),
     (
         "the end of a value in data",

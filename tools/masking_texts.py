@@ -112,7 +112,8 @@ Namespaces: {}.
 Harmless endings, which make a name speak about the datum (`body_size`); numbers under them pass:
 {}.
 
-Technical values, which stay under the names of the column "As the whole name" (`to=queued`):
+Technical values, which stay under the names of the column "As the whole name" (`to=queued`), where those of a phone let
+days and times stay too (`from=2026-11-30`, `from=2026-11-30T10:00:00Z`, `to=now-1h`):
 {}.
 
 Words before `name` in a text that make it a thing's name (`thread name=worker-1`):
@@ -245,7 +246,8 @@ Namespaces: {}.
 Finais inofensivos, que fazem um nome falar sobre o dado (`body_size`); números sob eles passam:
 {}.
 
-Valores técnicos, que ficam sob os nomes da coluna "Como nome inteiro" (`to=queued`):
+Valores técnicos, que ficam sob os nomes da coluna "Como nome inteiro" (`to=queued`), onde os de um telefone deixam
+também dias e horas (`from=2026-11-30`, `from=2026-11-30T10:00:00Z`, `to=now-1h`):
 {}.
 
 Palavras antes de `name`, num texto, que fazem dele o nome de uma coisa (`thread name=worker-1`):

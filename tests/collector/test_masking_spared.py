@@ -149,6 +149,20 @@ class TestSigns:
         assert any(each.search(text) for each in self.ALLOWED) == spared
 
 
+class TestTimes:
+    """Days and times under ``from`` and ``to`` in data are no sender and no receiver."""
+
+    def test_stay_and_numbers_go(self) -> None:
+        blocked = [*TestSigns.BLOCKED, *TestValues.BLOCKED]
+
+        def masked(value: str) -> bool:
+            texts = (f'{{"from": "{value}", "n": 1}}', f"{{'to': '{value}'}}", f"/x?from={value}&to=now")
+            return any(each.search(text) for each in blocked for text in texts)
+
+        assert not any(map(masked, ("2026-11-30", "2026-11-30T10:00:00Z", "2026-11-30 10:00:00.123-0300", "now-6h/d")))
+        assert all(map(masked, ("2026-11-30 5511987654321", "5511987654321", "2026-11-301", "nowhere")))
+
+
 class TestKeys:
     """``redaction/keys`` asks no pattern about a key it knows."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from whatsself_otel import Masker
+from whatsself_otel.masking.audit import find_pii
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -226,3 +227,44 @@ basic authentication is off; bearer tokens are on
 @pytest.mark.parametrize("sentence", SENTENCES.strip().split("\n"))
 def test_leaves_ordinary_log_lines_alone(sentence: str) -> None:
     assert sentence == MASKER.text(sentence)
+
+
+class TestSpansOfTime:
+    """``from`` and ``to`` are the ends of a span of time as often as a sender and a receiver."""
+
+    STAY = """
+    from=2026-11-30T10:00:00Z to=2026-11-30T11:00:00.123456+00:00
+    asked for from=2026-11-30, to=2026-12-01.
+    from=2026-11-30 10:00:00 attempt=2
+    {"from": "2026-11-30", "to": "2026-11-30T10:00"}
+    {'from': '2026-11-30 10:00:00.123456-0300', 'to': 'now'}
+    /d/sessions?from=now-6h&to=now-15m/m
+    /api?from=2026-11-30T10%3A00%3A00Z&to=2026-12-01
+    https://grafana.example/d/a?orgId=1&from=1732600000000&to=1732603600000&var-session=main
+    from=1732600000000&to=1732603600000
+    """
+    GO = (
+        ("from=1732600000000 ok", "from=[masked:phone] ok"),
+        ("/x?from=1732600000000&to=1932603600000", "/x?from=[masked:phone]&to=[masked:phone]"),
+        ("/x?from=1732603600000&to=1732600000000", "/x?from=[masked:phone]&to=[masked:phone]"),
+        ("/x?from=1732600000000&to=5511987654321", "/x?from=[masked:phone]&to=+55********4321"),
+        ('{"from": 1732600000000}', '{"from": [masked:phone]}'),
+        ('{"from": "2026-11-30 5511987654321"}', '{"from": "[masked:phone]"}'),
+        ("from=2026-11-30T10:00:00.5511987654321Z", "from=[masked:phone]"),
+        ("from=11987654321&to=now", "from=+55********4321&to=now"),
+        ('{"content": "2026-11-30"}', '{"content": "[masked:body]"}'),
+    )
+
+    def test_stay(self) -> None:
+        for text in map(str.strip, self.STAY.strip().split("\n")):
+            assert MASKER.text(text) == text
+            assert find_pii(text) == []
+
+    def test_what_could_be_a_number_goes(self) -> None:
+        for text, masked in self.GO:
+            assert MASKER.text(text) == masked
+
+    def test_attributes_stay_and_numbers_go(self) -> None:
+        given = {"from": "2026-11-30T10:00:00Z", "to": "now-1h", "sender": "1732600000000"}
+
+        assert MASKER.attributes(given) == given | {"sender": "[masked:phone]"}

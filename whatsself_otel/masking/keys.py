@@ -203,6 +203,19 @@ TECHNICAL_VALUES: Final = tuple(
 )
 """Values that say nothing about a person: an ambiguous name that holds one of them is a state (``to=queued``)."""
 
+PLACES: Final = {"N": "0-9", "S": "T ", "U": "smhdwMy", "V": r"+ \-"}
+"""What a capital stands for in `TECHNICAL_TIMES`, as the inside of a class."""
+TECHNICAL_TIMES: Final = (
+    "20NN-NN-NN",
+    *(
+        f"20NN-NN-NNSNN:NN{seconds}{zone}"
+        for seconds in ("", ":NN", ":NN.NNN", ":NN.NNNNNN", ":NN.NNNNNNNNN")
+        for zone in ("", "z", "VNN:NN", "VNNNN")
+    ),
+    *(f"now{ago}{whole}" for ago in ("", "VNU", "VNNU", "VNNNU") for whole in ("", "/U")),
+)
+"""Days, times and Grafana's ``now-1h``: under ``from`` and ``to`` the ends of a span of time, and nobody's number."""
+
 TECHNICAL_OWNERS: Final = frozenset(
     """
     thread host span queue job task service file module event function logger db database table column index metric
@@ -276,7 +289,7 @@ class KeyPlan(NamedTuple):
     ambiguous: bool = False
     """The word has other meanings, so that unquoted prose (``from: closed``) is no evidence."""
     spared: re.Pattern[str] | None = None
-    """Texts that stay though the name has a rule, in full: technical words (``to=queued``)."""
+    """Texts that stay though the name has a rule, in full: technical words and times (``to=queued``)."""
     has_contents: bool = False
     """A mapping or list under this name holds what people wrote, whatever it calls that."""
     numbers_read: bool = False
@@ -288,6 +301,8 @@ class KeyPlan(NamedTuple):
 
 
 _VALUES: Final = re.compile("|".join(TECHNICAL_VALUES), re.IGNORECASE)
+_TIMES: Final = ("".join(f"[{PLACES.get(char, char)}]" for char in form) for form in TECHNICAL_TIMES)
+_VALUES_OR_TIMES: Final = re.compile("|".join((*TECHNICAL_VALUES, *_TIMES)), re.IGNORECASE)
 _WORD_ONLY: Final = re.compile(r"[a-z0-9][a-z0-9_.:/-]{0,63}")
 _FEW_WORDS: Final = re.compile(r"\S{0,64}(?: \S{1,64})?")
 NO_PLAN: Final = KeyPlan()
@@ -387,7 +402,8 @@ class KeyRules:
         if (rule := self._whole.get(name)) is not None:
             if name in _NEVER_TECHNICAL:
                 return KeyPlan(rule)
-            return KeyPlan(rule, numbers_pass=name == "messages", ambiguous=True, spared=_VALUES)
+            spared = _VALUES_OR_TIMES if rule == "phone" else _VALUES
+            return KeyPlan(rule, numbers_pass=name == "messages", ambiguous=True, spared=spared)
         rule = self._qualified.get(words[-1], {}).get(words[-2]) if len(words) > 1 else None
         return KeyPlan(rule, ambiguous=True) if rule is not None else None
 

@@ -29,6 +29,10 @@ _NAME_END: Final = re.compile(r"[ ][\w.-]{1,40}=|[\n\"<>]|\Z")
 _PROSE_ENDS: Final = {"body": _NEXT_PAIR, "name": _NAME_END}
 """Where what stands unquoted under a name ends: a text may have lines, a name has one."""
 _PARAMETER: Final = re.compile(r"[^&;\#\s\"'<>]*")
+_TIME_RANGE: Final = re.compile(r"from=(1[0-9]{12})&to=(1[0-9]{12})(?![\w.-])")
+_RANGE_START: Final = {"from": 0, "to": len("from=1732600000000&")}
+"""How far before each name a range of times begins."""
+_LONGEST_RANGE_MS: Final = 400 * 86_400_000
 _FIRST_NAME: Final = re.compile(r"\w{1,64}(?==)")
 _PARAMETER_STARTS: Final = frozenset("?&;#")
 _PHONE_LIKE: Final = re.compile(r"[0-9][^0-9\n]{0,3}[0-9][^0-9\n]{0,3}[0-9][^0-9\n]{0,3}[0-9]|@")
@@ -69,6 +73,8 @@ def read_pair(reading: Reading, at: int) -> Finding | None:
     span = _parameter(reading, at) if is_parameter else _written(reading, at, key[1], plan)
     if span is None:
         return None
+    if is_parameter and _is_in_time_range(text, start, name):
+        return None
     is_quoted = text[span[0] - 1] in "\"'"
     return read_value(reading, plan, *span, is_quoted=is_quoted)
 
@@ -80,7 +86,7 @@ def read_value(reading: Reading, plan: KeyPlan, start: int, end: int, *, is_quot
     value = text[start:end]
     if not value.strip() or _is_masked(text, start, end):
         return None
-    if plan.spared is not None and plan.spared.fullmatch(value):
+    if plan.spared is not None and plan.spared.fullmatch(value if is_quoted else value.rstrip(_TRAILING)):
         return None
     if rule != "phone":
         return Finding(start, end, rule)
@@ -108,6 +114,20 @@ def _is_of_a_thing(text: str, at: int) -> bool:
     """Return whether the word before the name at *at* says that it is a thing's (``thread name=``)."""
     owner = _OWNER_BEFORE.search(text, max(0, at - 26), at)
     return owner is not None and owner[1].lower() in TECHNICAL_OWNERS
+
+
+def _is_in_time_range(text: str, at: int, name: str) -> bool:
+    """
+    Return whether the name at *at* is an end of ``from=…&to=…`` in milliseconds, as in Grafana's links.
+
+    One such number alone could be somebody's hidden id; two that lie at most 400 days apart, the earlier one first, are
+    times.
+    """
+    start = at - _RANGE_START.get(name, at + 1)
+    if start < 0 or (start and text[start - 1] not in _PARAMETER_STARTS):
+        return False
+    found = _TIME_RANGE.match(text, start)
+    return found is not None and 0 <= int(found[2]) - int(found[1]) <= _LONGEST_RANGE_MS
 
 
 def _parameter(reading: Reading, at: int) -> tuple[int, int] | None:
