@@ -33,7 +33,7 @@ _WEB_SCHEMES: Final = ("http", "https", "ws", "wss", "ftp")
 
 
 def read_address(reading: Reading, at: int) -> Finding | None:
-    """Return what stands around the ``@`` at *at*: a WhatsApp address, a mail address or a pairing string."""
+    """Return the finding around the ``@`` at *at*: a WhatsApp address, a mail address or a pairing string."""
     text = reading.text
     is_known = at == reading.done and reading.findings and reading.findings[-1].rule == "jid"
     domain = None if is_known else _DOMAIN.match(text, at + 1)

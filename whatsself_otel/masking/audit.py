@@ -1,5 +1,5 @@
 """
-Is anything personal in what an application emits?
+Search an application's output for personal data.
 
 The rules are those of :mod:`whatsself_otel.masking`, applied to bytes, texts, files, mappings and in-memory telemetry.
 Stricter eyes look at what masking leaves: a run of eight digits, base64 around one and a given name are findings too,
@@ -74,7 +74,7 @@ _TELEMETRY: Final = frozenset(
 )
 _A_NAME: Final = "(a name)"
 _SDK: Final = "telemetry"
-"""Stands in a path for what the SDK wrote: there, as in OTLP, only attributes are named by the application."""
+"""The part of a path for data of the SDK: as in OTLP, the application names attributes only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Leak:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an audit has found, and how much it has read."""
+    """The findings of an audit, and how much it has read."""
 
     leaks: list[Leak]
     texts: int
@@ -135,7 +135,7 @@ def find_pii(source: object, *, canaries: Iterable[str] = (), config: MaskingCon
 
 
 def audit(source: object, *, canaries: Iterable[str] = (), config: MaskingConfig | None = None) -> Report:
-    """Return what is personal in *source* and how much of it was read; arguments as in :func:`assert_no_pii`."""
+    """Return the personal data in *source* and how much was read; arguments as in :func:`assert_no_pii`."""
     reading = _Audit(config or MaskingConfig(), tuple(canaries))
     leaks = list(reading.read(source, ()))
     if isinstance(source, Path) and not reading.texts and not reading.unreadable:
@@ -144,7 +144,7 @@ def audit(source: object, *, canaries: Iterable[str] = (), config: MaskingConfig
 
 
 class _Audit:
-    """One audit: the masker tells it which rules applied to the value in hand."""
+    """One audit: the masker reports the rules that applied to each value."""
 
     def __init__(self, config: MaskingConfig, canaries: tuple[str, ...]) -> None:
         self._rules: list[str] = []
@@ -318,7 +318,7 @@ def _decoded(source: bytes) -> str | None:
 
 
 def _name_of(path: tuple[str, ...]) -> str | None:
-    """The name that a value stands under, with its parent's, so that ``err.message`` is told from ``message``."""
+    """Return the name of a value with its parent's, so that ``err.message`` differs from ``message``."""
     names = [
         name for name in path if not name.isdigit() and not name.endswith("Value") and not name.startswith("line ")
     ]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from whatsself_otel.masking.keys import KeyPlan, KeyRules
 
 MAX_NESTED: Final = 3
-"""Data in strings is read this deep; what is deeper is replaced."""
+"""Data in strings is read this deep; deeper data is replaced."""
 _MAX_BRACKETS: Final = 64
 _KEY_CHARS: Final = 64
 
@@ -73,7 +73,7 @@ class _Frame:
     def __init__(self, closer: str, plan: KeyPlan) -> None:
         self.closer = closer
         self.plan = plan
-        """Of what stands here without a rule of its own."""
+        """The plan of items here that have no rule themselves."""
         self.key: str | None = None
         self.key_plan = plan
         self.is_loose = False

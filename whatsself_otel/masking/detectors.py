@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class DetectorRule(NamedTuple):
-    """A row of the documentation: what a detector recognises and what becomes of it."""
+    """A row of the documentation: one detector, its finds and their replacement."""
 
     rule: str
     recognises: str
@@ -142,7 +142,7 @@ is_harmless: Final = _HARMLESS.fullmatch
 
 class Detectors:
     """
-    Find what is personal in texts.
+    Find personal data in texts.
 
     Args:
         plan: What the key rules say about a name; used for ``key=value`` and JSON inside a text.
@@ -159,7 +159,7 @@ class Detectors:
         self._sign_of_url = re.compile(f"=|{sign}")
 
     def find(self, text: str, *, is_url: bool = False) -> list[Finding]:
-        """What is in *text*, in order, never overlapping."""
+        """Return the findings in *text*, in order, never overlapping."""
         if is_harmless(text):
             return []
         view = look(text)
@@ -183,7 +183,7 @@ class Detectors:
 
 
 def _scan(reading: Reading, signs: Iterator[int], taken: list[Finding], links: set[int]) -> None:
-    """Fill the findings: at each anchor what a reader sees there, unless a longer one of *taken* covers it."""
+    """Add the finding of a reader at each anchor, unless a longer one of *taken* covers it."""
     taken.reverse()
     if reading.is_url and (first := read_first_parameter(reading)) is not None and not _covers(taken, first):
         reading.add(first)

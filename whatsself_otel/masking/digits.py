@@ -1,4 +1,4 @@
-"""Numbers in a text: phones, papers and cards, told from times, figures and parts of ids."""
+"""Numbers in a text: separate phones, papers and cards from times, figures and parts of ids."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NUMBER: Final = re.compile(r"\(?[0-9](?: ?[xX]{2})?(?:[ \t.()-]{0,3}[0-9]){6,24
 # "+ and any separators": what is wider than a narrow separator has to fit the plan of its country.
 _ANY: Final = r"[ \t.()/_,'|*\\=\[\]\r\n-]{0,3}"
 AFTER_PLUS: Final = rf"{_ANY}[0-9](?:{_ANY}[0-9]){{5}}"
-"""What stands behind the ``+`` of a phone, at least."""
+"""The shortest text behind the ``+`` of a phone."""
 _PLUS: Final = re.compile(rf"\+{_ANY}[0-9](?:{_ANY}[0-9]){{5,18}}")
 _USUAL_PLUS: Final = re.compile(rf"\+(?:[ \t.()/-]{{0,3}}[0-9]){{6,19}}(?!{_ANY}[0-9])")
 _NARROW: Final = re.compile(r"[ \t.()/-]{0,3}")

@@ -190,7 +190,7 @@ CONTENT_PARENTS: Final = frozenset(
     group_invite_message sections rows components parameters footer hydrated_buttons quick_reply_button
     """.split()  # noqa: SIM905 - a vocabulary reads as text
 )
-"""WhatsApp's own objects: what stands inside them is content, unless its own name says what it is."""
+"""WhatsApp's own objects: values inside them are content, unless their own names have another meaning."""
 
 TECHNICAL_VALUES: Final = tuple(
     """
@@ -204,7 +204,7 @@ TECHNICAL_VALUES: Final = tuple(
 """Values that say nothing about a person: an ambiguous name that holds one of them is a state (``to=queued``)."""
 
 PLACES: Final = {"N": "0-9", "S": "T ", "U": "smhdwMy", "V": r"+ \-"}
-"""What a capital stands for in `TECHNICAL_TIMES`, as the inside of a class."""
+"""The class behind each capital of `TECHNICAL_TIMES`."""
 TECHNICAL_TIMES: Final = (
     "20NN-NN-NN",
     *(
@@ -214,7 +214,7 @@ TECHNICAL_TIMES: Final = (
     ),
     *(f"now{ago}{whole}" for ago in ("", "VNU", "VNNU", "VNNNU") for whole in ("", "/U")),
 )
-"""Days, times and Grafana's ``now-1h``: under ``from`` and ``to`` the ends of a span of time, and nobody's number."""
+"""Days, times and Grafana's ``now-1h``: under ``from`` and ``to`` they are ends of a span of time, no phones."""
 
 TECHNICAL_OWNERS: Final = frozenset(
     """
@@ -278,10 +278,10 @@ _HEADER: Final = re.compile(r"^http\.(?:request|response)\.header\.")
 
 
 class KeyPlan(NamedTuple):
-    """What happens to the values of one key."""
+    """How the values of one key are treated."""
 
     rule: str | None = None
-    """Masked under this rule, whatever the value; None: detectors decide."""
+    """Every value is masked under this rule; None: the detectors decide."""
     reader: str = "text"
     """How a string is read: ``text``, ``url`` or ``sql``."""
     numbers_pass: bool = False
@@ -291,12 +291,12 @@ class KeyPlan(NamedTuple):
     spared: re.Pattern[str] | None = None
     """Texts that stay though the name has a rule, in full: technical words and times (``to=queued``)."""
     has_contents: bool = False
-    """A mapping or list under this name holds what people wrote, whatever it calls that."""
+    """A mapping or list under this name holds people's words, under any names."""
     numbers_read: bool = False
     """Numbers are not masked under the rule, but read by the detectors."""
 
     def inner(self) -> KeyPlan:
-        """Return the plan of what stands in a container under this name and has no rule of its own."""
+        """Return the plan of a container's items that have no rule themselves."""
         return CONTENT_PLAN if self.rule is None and self.has_contents else self
 
 
@@ -309,9 +309,9 @@ NO_PLAN: Final = KeyPlan()
 CONTENT_PLAN: Final = KeyPlan("body", numbers_read=True)
 SECRET_PLAN: Final = KeyPlan("secret")
 PAIR_NAMES: Final = ("name", "key", "header", "field", "n", "k", "param", "variable")
-"""Names under which a pair holds the name of its value (``{"name": "authorization", "value": …}``)."""
+"""Names of the half that names the value (``{"name": "authorization", "value": …}``)."""
 PAIR_VALUES: Final = ("value", "val", "v", "content", "data")
-"""Names under which it holds the value."""
+"""Names of the other half of such a pair: its value."""
 
 
 def words_of(name: str) -> list[str]:
@@ -351,7 +351,7 @@ class KeyRules:
         return frozenset(name[-size:] for name in names if len(name) == size or (len(name) > size > 2))
 
     def plan(self, key: str) -> KeyPlan:  # noqa: PLR0911 - one line a rule, in their order
-        """What happens to values under *key*."""
+        """Return the plan of values under *key*."""
         normal = normal_key(key)
         if normal in self._extra:
             return KeyPlan(self._extra[normal])
@@ -413,7 +413,7 @@ _NEVER_TECHNICAL: Final = frozenset({"text", "texto", "quoted", "conteudo", "res
 
 
 def is_identifier(key: str) -> bool:
-    """Return whether *key* names an id or a kind: such values stay inside what is masked."""
+    """Return whether *key* names an id or a kind: such values stay, even below a masked name."""
     words = words_of(key)
     return bool(words) and words[-1] in {"id", "ids", "type", "kind", "status", "mimetype"}
 

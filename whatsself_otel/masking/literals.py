@@ -1,4 +1,4 @@
-"""What a fixed word announces: tokens, drivers' errors, contact cards, links. A pattern runs if its word is there."""
+"""Tokens, errors of drivers, contact cards and links after a fixed word: a pattern runs if its word is there."""
 
 from __future__ import annotations
 

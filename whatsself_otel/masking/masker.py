@@ -66,14 +66,14 @@ class MaskRule:
     name: str
     """Shown in the token, ``[masked:<name>]``, and in the counter; lower snake case, at most 32 characters."""
     pattern: str = ""
-    """Regular expression; what it matches in any text is replaced. No repeat inside a repeat."""
+    """Regular expression; its matches in any text are replaced. No repeat inside a repeat."""
     find: Callable[[str], Iterable[tuple[int, int]]] | None = None
     """Gives the start and end of what to replace in a text. If it raises, the whole text is replaced."""
     keys: tuple[str, ...] = ()
-    """Names, in any case style, whose values are replaced whatever they are."""
+    """Names, in any case style, whose values are always replaced."""
 
     def problems(self) -> Iterator[str]:
-        """What is wrong with this rule, one sentence each."""
+        """Yield each problem of this rule as one sentence."""
         wrong = _wrong_kinds(self, _RULE_KINDS)
         shown = _show(self.name)
         yield from (f"MaskRule {shown}: {problem}" for problem in wrong.values())
@@ -107,7 +107,7 @@ class MaskRule:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskingConfig:
     """
-    What is masked beyond the built-in rules, and how much of a phone stays.
+    Settings of masking beyond the built-in rules: further names, patterns, countries, digits that stay.
 
     Raises:
         ConfigError: With every problem found.
@@ -159,7 +159,7 @@ class MaskingConfig:
 
 
 _Kind = tuple[Callable[[object], bool], str]
-"""What a value has to be: a check, and the same in words."""
+"""The type that a value must have: a check, and the same in words."""
 
 
 def _are(kind: type, value: object) -> bool:
@@ -185,7 +185,7 @@ _MASKING_KINDS: Final[dict[str, _Kind]] = {
 
 
 def _wrong_kinds(given: MaskRule | MaskingConfig, kinds: Mapping[str, _Kind]) -> dict[str, str]:
-    """The fields of *given* whose value is of a kind that no check could read, with what they must be."""
+    """Return the fields of *given* that hold a wrong type, each with a sentence that names the right one."""
     values = {name: getattr(given, name) for name in kinds}
     return {
         name: f"{name} must be {words}, got {_show(values[name])}"
@@ -206,7 +206,7 @@ def _nameless(keys: Iterable[str]) -> Iterator[str]:
 
 class Masker:
     """
-    Apply every rule of *config*. No method raises, and none changes what it is given.
+    Apply every rule of *config*. No method raises, and none changes its argument.
 
     Args:
         config: What to mask beyond the built-in rules.
@@ -234,7 +234,7 @@ class Masker:
         self._has_own_text_rules = bool(self._own or self._allowed)
         self._clean_names: set[str] = set()
         self._clean_ids: Remembered[str, None] = Remembered(MAX_ITEMS)
-        """Ids that were read and are nobody's: one is on several spans and lines, and a contact writes again."""
+        """Ids that were read and point to no person: one id stands on several spans and lines."""
         self._keys = read_keys(config.pseudonym_key_file)
 
     def text(self, value: str) -> str:
@@ -252,7 +252,7 @@ class Masker:
             return self._failed()
 
     def sql(self, value: str) -> str:
-        """A statement with every literal replaced by ``?``, and what is left read by the detectors."""
+        """Return a statement with ``?`` for every literal, and the rest read by the detectors."""
         try:
             return self._sql(value)
         except Exception:  # noqa: BLE001 - a failure must not let the value through
@@ -288,7 +288,7 @@ class Masker:
             return self._failed()
 
     def numbers_stay(self, key: str) -> bool:
-        """Return whether numbers under *key* are measurements or ids, which no rule reads."""
+        """Return whether numbers under *key* are measurements or ids, so that no rule reads them."""
         plan = self._plan(key)
         return plan.rule is None and plan.numbers_pass
 
@@ -304,7 +304,7 @@ class Masker:
             return (self._failed(),)
 
     def under(self, rule: str, value: str) -> str:
-        """What stands for *value* under a key of *rule*."""
+        """Return the replacement of *value* under a key of *rule*."""
         if not value or value == token(rule):
             return value
         if rule != "phone":
@@ -410,7 +410,7 @@ def _comparable(value: str) -> str:
 
 
 def _cut(value: str) -> str:
-    """The longest part that may be read, less what may be half a number at its end."""
+    """Return the longest part that may be read, without a number that the cut may have halved."""
     kept = value[:MAX_TEXT_CHARS]
     return kept[:-_CUT_CHARS] + _CUT_NUMBER.sub("", kept[-_CUT_CHARS:])
 

@@ -27,7 +27,7 @@ _REST_OF_LINE: Final = re.compile(r"[ \t]{0,2}([^\n\"<>]+)")
 _NEXT_PAIR: Final = re.compile(r"[ \n][\w.-]{1,40}=(?!=)")
 _NAME_END: Final = re.compile(r"[ ][\w.-]{1,40}=|[\n\"<>]|\Z")
 _PROSE_ENDS: Final = {"body": _NEXT_PAIR, "name": _NAME_END}
-"""Where what stands unquoted under a name ends: a text may have lines, a name has one."""
+"""Where an unquoted value ends, by its rule: a text may have lines, a name has one."""
 _PARAMETER: Final = re.compile(r"[^&;\#\s\"'<>]*")
 _TIME_RANGE: Final = re.compile(r"from=(1[0-9]{12})&to=(1[0-9]{12})(?![\w.-])")
 _RANGE_START: Final = {"from": 0, "to": len("from=1732600000000&")}
@@ -41,7 +41,7 @@ _WHOLE_JID: Final = re.compile(
 )
 _AFTER_QUOTED: Final = re.compile(r"\s*\Z|\s{0,8}[,;)\]}>|&]|[ \t]{0,8}\n|[ \t]{1,8}[\w.-]{1,40}[=:]|:\s|\\")
 _PLACEHOLDER: Final = re.compile(r"[ \t]{0,2}(?:\$[0-9]{1,4}|%s|%\(\w{1,64}\)s)(?=[\s,;:)]|\Z)")
-"""What stands for a value that is bound to a statement or put into a text later."""
+"""Placeholders of a value that is bound to a statement or put into a text later."""
 _TRAILING: Final = ".,:!)"
 _BRACKETS: Final = frozenset("{[(")
 _MAX_QUOTES: Final = 64
@@ -80,7 +80,7 @@ def read_pair(reading: Reading, at: int) -> Finding | None:
 
 
 def read_value(reading: Reading, plan: KeyPlan, start: int, end: int, *, is_quoted: bool) -> Finding | None:
-    """Return what is masked of the value from *start* to *end* under a name of *plan*."""
+    """Return the part to mask of the value from *start* to *end* under a name of *plan*."""
     text = reading.text
     rule = plan.rule or ""
     value = text[start:end]
@@ -131,7 +131,7 @@ def _is_in_time_range(text: str, at: int, name: str) -> bool:
 
 
 def _parameter(reading: Reading, at: int) -> tuple[int, int] | None:
-    """The whole raw value: what is decoded in the view may look like its end."""
+    """Return the whole raw value: a character that the view has decoded may look like its end."""
     start = at + 1
     if start >= len(reading.text):
         return None

@@ -1,5 +1,5 @@
 """
-What is written here is a phone number, and of which country.
+Tell phone numbers from other numbers, and find their country.
 
 Facts only: calling codes with the lengths their numbers may have, and the Brazilian plan.
 Masking is built on it; nothing here knows about telemetry.
@@ -14,7 +14,7 @@ from typing import Final
 E164_MAX_DIGITS: Final = 15
 """Longest number, calling code included (ITU-T E.164, 6.1)."""
 SHORTEST_DIGITS: Final = 7
-"""Below this nothing is taken for a phone, whatever stands before it."""
+"""A number with fewer digits is never taken for a phone."""
 
 CALLING_CODES: Final = """\
 1:7,10 20:8-10 211:9 212:9 213:8-9 216:8 218:9 220:7,9 221:9 222:8 223:8 224:8-9 225:10 226:8 227:8 228:8 229:10

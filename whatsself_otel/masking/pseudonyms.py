@@ -34,7 +34,7 @@ def read_keys(path: Path | None) -> tuple[bytes, ...]:
 
 
 def key_file_problems(path: Path) -> Iterator[str]:
-    """What is wrong with the file of keys, one sentence each."""
+    """Yield each problem of the file of keys as one sentence."""
     try:
         keys = read_keys(path)
     except (OSError, ValueError) as error:  # a path with a NUL in it is a ValueError, as is text that is not UTF-8

@@ -1,4 +1,4 @@
-"""One text while it is read: what the readers of detectors share."""
+"""One text while it is read: the state that the detectors' readers share."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Finding(NamedTuple):
     end: int
     rule: str
     digits: str = ""
-    """The number, calling code included, of a phone or JID; what a reference is made of."""
+    """The number of a phone or JID, calling code included; of a reference, the text that it is made from."""
     country: str = ""
     """Calling code; empty where it is not known."""
     kept: str = ""

@@ -14,7 +14,7 @@ from typing import Final
 REFERENCE_DIGITS: Final = 24
 """Hex digits of a reference: 96 bits, so that no two ids of one business meet."""
 REFERENCE: Final = re.compile(rf"wa[mc]id:[0-9a-f]{{{REFERENCE_DIGITS}}}(?![0-9a-f])")
-"""What stands for a Cloud API id."""
+"""Return the short reference of a Cloud API id."""
 CLOUD_ID: Final = re.compile(r"(?<![A-Za-z0-9])(wa[mc]id)\.([A-Za-z0-9+/_-]{8,512})={0,2}")
 """A Cloud API id in a text: its kind, and the base64 without its padding."""
 # The prefix may be missing where an application has cut it: 0x1c 0x18, then the length of a phone.

@@ -1,4 +1,4 @@
-"""One walk through one value of any kind: what is masked in containers, numbers, bytes and other objects."""
+"""One walk through one value of any kind: containers, numbers, bytes and other objects."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Walk:
             inside.discard(id(value))
 
     def mapping(self, value: Mapping[object, object] | Mapping[str, object], plan: KeyPlan) -> dict[object, object]:
-        """A copy of *value*, keys and values masked; values without a rule of their own inherit *plan*."""
+        """Return a copy of *value*, keys and values masked; values without a rule inherit *plan*."""
         masked: dict[object, object] = {}
         masker = self._masker
         plan_of, clean_names = masker._plan, masker._clean_names  # noqa: SLF001 - one unit in two classes
@@ -237,7 +237,7 @@ def _whole(value: float | Decimal) -> str:
 
 
 def _plain_number(value: float | Decimal) -> float | Decimal:
-    """*value* as what is emitted of it: a subclass may show another number than it holds."""
+    """Return the number that is emitted for *value*: a subclass may show another one than it holds."""
     kind = type(value)
     if kind is int or kind is float or kind is Decimal:
         return value
