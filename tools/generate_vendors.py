@@ -98,7 +98,7 @@ class Language:
     file: str
     say: Callable[[str], str]
     intro: str
-    overview: tuple[str, str, str]
+    overview: tuple[str, str, str, str]
     takes: str
     needs: str
     may_have: str
@@ -106,6 +106,7 @@ class Language:
     full: str
     lacking: str
     limits: str
+    region: str
     compared: str
 
 
@@ -113,7 +114,7 @@ ENGLISH: Final = Language(
     file="vendors.md",
     say=str,
     intro=INTRO,
-    overview=("File", "Takes", "Needs"),
+    overview=("File", "Takes", "Needs", "Nearest to Brazil"),
     takes="takes",
     needs="needs",
     may_have="may have",
@@ -121,6 +122,7 @@ ENGLISH: Final = Language(
     full="when its queue is full",
     lacking="lacking in the native build",
     limits="limits",
+    region="nearest to Brazil",
     compared="compared with",
 )
 
@@ -130,7 +132,7 @@ PORTUGUESE: Final = Language(
     file="pt-BR/vendors.md",
     say=_WORDS,
     intro=INTRO_IN_PORTUGUESE,
-    overview=("Arquivo", "Recebe", "Exige"),
+    overview=("Arquivo", "Recebe", "Exige", "Mais perto do Brasil"),
     takes="recebe",
     needs="exige",
     may_have="aceita",
@@ -138,6 +140,7 @@ PORTUGUESE: Final = Language(
     full="com a fila cheia",
     lacking="falta na compilação nativa",
     limits="limites",
+    region="mais perto do Brasil",
     compared="comparado com",
 )
 
@@ -146,6 +149,14 @@ _FULL: Final = {
     "drop": "drops and counts beside other backends; alone, the sender waits",
     "refuse": "the sender waits",
 }
+
+
+_REGION: Final = {"yours": "where your server stands", "unknown": "not said on the pages below"}
+
+
+def _region(vendor: Vendor, language: Language) -> str:
+    stated = vendor.facts["region"]
+    return language.say(_REGION.get(stated, stated.replace("none; ", "none in Brazil; ")))
 
 
 def _code(names: Sequence[str], language: Language) -> str:
@@ -159,7 +170,13 @@ def _signals(vendor: Vendor, language: Language) -> str:
 def overview(vendors: Sequence[Vendor], language: Language) -> str:
     """Return the table of all vendors."""
     rows = [
-        (f"[{each.name}](#{each.name})", _signals(each, language), _code(each.requires, language)) for each in vendors
+        (
+            f"[{each.name}](#{each.name})",
+            _signals(each, language),
+            _code(each.requires, language),
+            _region(each, language),
+        )
+        for each in vendors
     ]
     return table(language.overview, rows)
 
@@ -177,6 +194,7 @@ def section(vendor: Vendor, language: Language) -> str:
         (language.full, say(_FULL[vendor.full])),
         *([(language.lacking, _code(vendor.lacking, language))] if vendor.lacking else []),
         (language.limits, say(vendor.facts["limits"])),
+        (language.region, _region(vendor, language)),
         (language.compared, f"{sources} ({vendor.facts['checked']})"),
     ]
     notes = "\n".join(vendor.notes).strip()

@@ -311,7 +311,7 @@ class TestErrors:
             ("trace x --loki", "--loki: falta o valor."),
             ("doctor --patience=-1", "--patience: deve ser um número"),
             ("trace x --url ftp://x", "--url: deve ser uma URL como http://127.0.0.1:9090; recebido: 'ftp://x'."),
-            ("vendors show honeycom", "Você quis dizer honeycomb? Existem: aws"),
+            ("vendors show honeycom", "Você quis dizer honeycomb? Existem: alloy"),
         ],
     )
     def test_are_one_line_in_portuguese(self, words: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,7 +71,7 @@ _HTTP = {
 _KEPT = {"sending_queue", "retry_on_failure"}
 EXPORTERS = {
     "otlp_http": {*_HTTP, *_KEPT},
-    "otlp_grpc": {"endpoint", "balancer_name", "tls", *_KEPT},
+    "otlp_grpc": {"endpoint", "balancer_name", "headers", "tls", *_KEPT},
     "load_balancing": {"protocol", "resolver", "routing_key", *_KEPT},
     "kafka": {
         *("brokers", "producer", "traces", "metrics", "logs", *_KEPT),
@@ -81,6 +81,10 @@ EXPORTERS = {
             "partition_logs_by_resource_attributes",
         ),
     },
+    "prometheus_remote_write": {
+        *("http", "translation_strategy", "max_batch_request_parallelism", "remote_write_queue", "retry_on_failure")
+    },
+    "splunk_hec": {"endpoint", "token", "index", "sourcetype", *_KEPT},
     "debug": {"verbosity"},
     "file": {"path", "create_directory", "format", "rotation"},
     "prometheus": {"endpoint", "translation_strategy", "enable_open_metrics", "metric_expiration"},
@@ -104,6 +108,7 @@ def breaches(file: dict[str, Any]) -> list[str]:
     for name, settings in file.get("exporters", {}).items():
         found += [f"{name}: {key}" for key in settings.keys() - EXPORTERS.get(name.split("/")[0], settings.keys())]
         found += [f"{name}: tls.{key}" for key in settings.get("tls", {}).keys() - TLS]
+        found += [f"{name}: http.{key}" for key in settings.get("http", {}).keys() - _HTTP]
     for name, pipeline in file["service"]["pipelines"].items():
         found += [f"{name} receives from {each}" for each in {*pipeline["receivers"]} - {FORWARDS[name.split("/")[0]]}]
         for section in ("exporters", "processors"):
@@ -297,6 +302,7 @@ class TestVendorFile:
         assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", found["checked"])
         assert all(url.startswith("https://") for url in listed(found["source"]))
         assert found["temporality"] in {"cumulative", "delta", "delta histograms", "none"}
+        assert found["region"] in {"yours", "unknown"} or re.fullmatch(r"(none; )?[A-Z].+", found["region"])
 
     def test_header_names_every_variable_the_file_reads(self, vendor: str) -> None:
         text = path(vendor).read_text("utf-8")
@@ -311,12 +317,17 @@ class TestVendorFile:
         for name, exporter in read(vendor)["exporters"].items():
             if name.split("/")[0] in {"debug", "prometheus", "file"}:
                 continue  # none of them sends anything anywhere
+            assert exporter["retry_on_failure"] == {"max_elapsed_time": 0}, name
+            if name.startswith("prometheus_remote_write/"):
+                # It has no queue on disk but a log of its own, which sends late; counters are right again after a gap.
+                assert exporter["remote_write_queue"] == {"enabled": True, "queue_size": 50}
+                assert "metrics wait in memory" in header(vendor)["limits"]
+                continue
             queue = exporter["sending_queue"]
             assert queue["storage"] == "file_storage/queue", name
             assert queue["sizer"] == "bytes", name
             assert queue.keys() >= {"queue_size", "batch"}, name
             assert queue["batch"]["max_size"] <= 2_000_000, name
-            assert exporter["retry_on_failure"] == {"max_elapsed_time": 0}, name
 
     def test_converts_to_delta_exactly_when_the_vendor_wants_it(self, vendor: str) -> None:
         pipelines = read(vendor)["service"]["pipelines"].items()
@@ -360,10 +371,6 @@ class TestRealCollector:
         )
 
         assert (done.returncode, done.stderr) == (0, "")
-
-    @pytest.mark.e2e
-    def test_takes_every_pair(self, tmp_path: Path) -> None:
-        assert self.refusals(combinations(BUILDABLE_FILES, 2), tmp_path) == {}
 
     @pytest.mark.parametrize("vendor", sorted({*EVERY_FILE} - {*BUILDABLE_FILES}))
     def test_lacks_exactly_what_the_header_says(self, vendor: str, tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 """
-A stand-in for each vendor that takes OTLP over HTTP, in front of the real collector.
+A stand-in for each vendor that takes OTLP over HTTP or Prometheus remote write, in front of the real collector.
 
 Nobody here has an account with all of them; the stand-in refuses what the vendor's own page says it would refuse.
 """
@@ -15,13 +15,17 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sigv4
+import snappy
 from binaries import post_otlp, run_collector
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from otlp_sink import Server
 from vendor_files import VENDORS, header, listed, read
-from vendor_intakes import INTAKES, Intake
+from vendor_intakes import AWS_KEYS, INTAKES, Intake
+
+from whatsself_otel.stack.vendor_files import EXTENSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,17 +38,25 @@ REQUESTS: dict[str, Any] = {
 DELTA = 1
 SENT_METRICS = ("messages.outbound", "first_response.latency")
 """A sum and a histogram."""
+WRITTEN_METRICS = (b"messages_outbound_total", b"first_response_latency_bucket")
+"""Series of theirs, as Prometheus has them."""
 LARGE_RECORDS, LARGE_TEXT = 1_500, "the queue is moving " * 50
 """Records of 1 kB each: more than the smallest request of a vendor may hold."""
 
 
 def complaints(intake: Intake, signal: str, headers: Mapping[str, str], body: bytes) -> list[str]:
     """Return what the vendor would have against one request of *signal*."""
-    wanted = {"content-type": "application/x-protobuf", "content-encoding": "gzip", **intake.wanted(signal)}
+    if signal == "metrics" and intake.remote_write:
+        sent_as = {"content-encoding": "snappy", "x-prometheus-remote-write-version": "0.1.0"}
+    else:
+        sent_as = {"content-encoding": "gzip"}
+    wanted = {"content-type": "application/x-protobuf", **sent_as, **intake.wanted(signal)}
     found = [f"{name} is {headers.get(name)!r}" for name, value in wanted.items() if headers.get(name) != value]
     plain = gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body
     if len(plain) > intake.limit(signal):
         found.append(f"{len(plain)} bytes are more than {intake.limit(signal)}")
+    if signal == "metrics" and intake.remote_write:
+        return found
     message = REQUESTS[signal].FromString(plain)
     if signal == "metrics":
         wrong = [name for name, kind, temporality in temporalities(message) if not fits(intake, kind, temporality)]
@@ -81,12 +93,22 @@ class StandIn:
         """Take one request and return its status."""
         signal = next((name for name, below in self.intake.paths.items() if path == self.intake.base + below), None)
         found = complaints(self.intake, signal, headers, body) if signal else [f"nothing is at {path}"]
+        if signal and signal in self.intake.signed_for:
+            wrong = sigv4.complaint(path, headers, body, AWS_KEYS, self.intake.signed_for[signal])
+            found += [wrong] if wrong else []
         self.refused += found
         if signal and not found:
-            arrived = items(REQUESTS[signal].FromString(gzip.decompress(body)))
+            arrived = self.counted(signal, body)
             with self.counting:  # requests come at the same time, each in a thread
                 self.taken[signal] = self.taken.get(signal, 0) + arrived
         return 400 if found else 200
+
+    def counted(self, signal: str, body: bytes) -> int:
+        """Return how many items a request has that nothing is wrong with."""
+        if signal == "metrics" and self.intake.remote_write:
+            plain = snappy.decompress(body)
+            return sum(name in plain for name in WRITTEN_METRICS)
+        return items(REQUESTS[signal].FromString(gzip.decompress(body)))
 
 
 def items(message: Any) -> int:
@@ -157,17 +179,41 @@ def payload(records: int, text: str) -> dict[str, Any]:
     return {"traces": traces, "metrics": metrics, "logs": logs}
 
 
+STOOD_IN_FOR = ("otlp_http/", "prometheus_remote_write/")
+"""Kinds of exporter that speak HTTP; what speaks gRPC has a real receiver, in test_vendor_grpc.py."""
+
+
 def headers_of(name: str) -> list[tuple[str, str]]:
-    """Return exporter and name of each header that the file of *name* sets; that of OTLP leaves them to a variable."""
+    """Return setting and name of each header that the file of *name* sets; two files leave them to a variable."""
     if name == "otlp":
-        return [("otlp_http/otlp", "x-tenant")]
-    exporters = read(name)["exporters"].items()
-    return [(exporter, key) for exporter, settings in exporters for key in settings["headers"]]
+        return [("otlp_http/otlp::headers", "x-tenant")]
+    if name == "prometheus-remote-write":
+        return [("prometheus_remote_write/any::http::headers", "x-scope-orgid")]
+    found = []
+    for exporter, settings in read(name)["exporters"].items():
+        found += [(f"{exporter}::headers", key) for key in settings.get("headers", {})]
+        found += [(f"{exporter}::http::headers", key) for key in settings.get("http", {}).get("headers", {})]
+    return found
 
 
-def run(name: str, standing: StandIn, *, records: int = 1, text: str = "sent", settings: tuple[str, ...] = ()) -> None:
+WITH_HEADERS = tuple(name for name in INTAKES if headers_of(name))
+"""The vendors that want a header; the others ask for no key, have it in the URL, or want a signature."""
+
+
+def run(
+    name: str,
+    standing: StandIn,
+    *,
+    records: int = 1,
+    text: str = "sent",
+    settings: tuple[str, ...] = (),
+    environ: Mapping[str, str] | None = None,
+) -> None:
     """Send *records* logs, a span and two metrics through the collector with vendor *name*, until all has arrived."""
-    environ = {key: value.replace("{url}", standing.url) for key, value in standing.intake.environ.items()}
+    stated = {key: value.replace("{url}", standing.url) for key, value in standing.intake.environ.items()}
+    if extensions := listed(header(name)["extensions"]):
+        stated["OTELCOL_EXTENSIONS"] = f"[{', '.join((*EXTENSIONS, *extensions))}]"
+    environ = {**stated, **(environ or {})}
     wanted = {"traces": 1, "metrics": 2, "logs": records}
     with run_collector(name, environ=environ, settings=settings) as collector:
         for signal, message in payload(records, text).items():
@@ -183,12 +229,12 @@ def run(name: str, standing: StandIn, *, records: int = 1, text: str = "sent", s
 class TestTable:
     """The table and the files tell of the same vendors."""
 
-    def test_has_every_vendor_that_is_sent_otlp_over_http_and_can_be_run(self) -> None:
+    def test_has_every_vendor_that_is_sent_to_over_http_and_can_be_run(self) -> None:
         over_http = {
             name
             for name in VENDORS
             if header(name)["lacking"] == "none"
-            and any(exporter.startswith("otlp_http/") for exporter in read(name)["exporters"])
+            and any(exporter.startswith(STOOD_IN_FOR) for exporter in read(name)["exporters"])
         }
         # The local backends are real ones: tests/e2e.
         assert over_http - {"local", "victorialogs"} == set(INTAKES)
@@ -224,14 +270,37 @@ class TestVendor:
 
         assert standing.refused == []
 
-    @pytest.mark.parametrize("name", INTAKES)
+    @pytest.mark.parametrize("name", WITH_HEADERS)
     def test_a_changed_header_is_seen(self, name: str) -> None:
-        """Every vendor of the table wants at least one header; the last of the file is changed."""
-        exporter, key = next(reversed(headers_of(name)))
+        """The last of the file is changed."""
+        setting, key = next(reversed(headers_of(name)))
         with stand_in(INTAKES[name]) as standing:
-            run(name, standing, settings=(f"exporters::{exporter}::headers: {{{key}: other}}",))
+            run(name, standing, settings=(f"exporters::{setting}: {{{key}: other}}",))
 
         assert f"{key} is 'other'" in standing.refused
+
+    @pytest.mark.parametrize(
+        ("name", "signer", "said"),
+        [
+            (
+                "aws",
+                "sigv4auth/aws-traces: {region: us-east-1, service: xray}",
+                "it is signed for us-east-1",
+            ),
+            ("aws-prometheus", "sigv4auth/aws-prometheus: {region: sa-east-1, service: es}", "it is signed for es"),
+        ],
+    )
+    def test_a_signature_for_another_region_or_service_is_seen(self, name: str, signer: str, said: str) -> None:
+        with stand_in(INTAKES[name]) as standing:
+            run(name, standing, settings=(f"extensions: {{{signer}}}",))
+
+        assert said in standing.refused
+
+    def test_a_signature_by_another_secret_is_seen(self) -> None:
+        with stand_in(INTAKES["aws-prometheus"]) as standing:
+            run("aws-prometheus", standing, environ={"AWS_SECRET_ACCESS_KEY": "another"})
+
+        assert "its signature is wrong" in standing.refused
 
     def test_a_larger_batch_is_seen(self) -> None:
         larger = "exporters::otlp_http/new-relic::sending_queue::batch::max_size: 9000000"

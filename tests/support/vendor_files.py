@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 from binaries import ROOT
+from vendor_intakes import AWS_KEYS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +27,7 @@ HEADER_KEYS = (
     "lacking",
     "full",
     "limits",
+    "region",
     "source",
     "checked",
 )
@@ -66,12 +68,23 @@ BUILDABLE_FILES = (
 )
 """Those, and the files of sources and scale of which the same holds."""
 
+
+def sample(variable: str) -> str:
+    """Return a value that the collector takes for *variable*."""
+    if variable.endswith("_GRPC_ENDPOINT"):
+        return "vendor.invalid:4317"
+    return "https://vendor.invalid" if variable.endswith("_ENDPOINT") else "a2V5"
+
+
 SAMPLE_VALUES = {
-    variable: "https://vendor.invalid" if variable.endswith("_ENDPOINT") else "a2V5"
-    for vendor in (*VENDORS, *INPUTS, *OUTPUTS)
-    for variable in listed(header(vendor)["requires"])
+    **AWS_KEYS,
+    **{
+        variable: sample(variable)
+        for vendor in (*VENDORS, *INPUTS, *OUTPUTS)
+        for variable in listed(header(vendor)["requires"])
+    },
 }
-"""A value for every variable that a vendor file requires."""
+"""A value for every variable that a vendor file requires, and the keys without which AWS's extension does not start."""
 
 
 def merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
