@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from parts import PROTOBUF, Client, counter, histogram, trace_id
-from telling import business
+from telling import DAYS, business, days_of_a_contact
 
 from whatsself_otel.stack import native
 from whatsself_otel.stack.addresses import Addresses
@@ -46,8 +46,8 @@ def stack(folder: Path) -> Iterator[Viewer]:
         backends = find_backends(running.addresses)
         viewer = held.enter_context(Viewer(ViewerConfig(backends=backends, send_to=running.addresses.otlp_http)))
         with Client(viewer) as client:
-            _wait(lambda: len(client.get("/api/traces")["traces"]) == MESSAGES)
-            _wait(lambda: len(client.get("/api/logs")["logs"]) == 2 * MESSAGES)
+            _wait(lambda: len(client.get("/api/traces")["traces"]) == MESSAGES + len(DAYS))
+            _wait(lambda: len(client.get("/api/logs")["logs"]) == 2 * (MESSAGES + len(DAYS)))
             _wait(lambda: bool(client.get("/api/metrics?window_s=300")["metrics"]))
         yield viewer
 
@@ -59,7 +59,7 @@ def _send(url: str) -> None:
     exemplar = metrics[-1].resource_metrics[0].scope_metrics[0].metrics[0].histogram.data_points[0].exemplars.add()
     exemplar.trace_id, exemplar.as_double = bytes.fromhex(trace_id(3)), 1.0
     exemplar.time_unix_nano = int(now_s * 1e9)
-    for request in (*business(MESSAGES), *metrics):
+    for request in (*business(MESSAGES), *days_of_a_contact(), *metrics):
         kind = type(request).__name__
         signal = next(path for word, path in SIGNALS.items() if word in kind)
         answer = httpx.post(

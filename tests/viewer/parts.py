@@ -29,7 +29,9 @@ def span_id(number: int, index: int) -> str:
     return f"{number + 1:08x}{index + 1:08x}"
 
 
-def spans(number: int, *, count: int = 3, name: str = "POST /webhook/messages", **ids: str) -> Any:
+def spans(
+    number: int, *, count: int = 3, name: str = "POST /webhook/messages", contact: str = "", **ids: str
+) -> Any:
     """Return an export of one trace: a root, and children one after the other, the last of which failed."""
     request = ExportTraceServiceRequest()
     resource = request.resource_spans.add()
@@ -44,13 +46,13 @@ def spans(number: int, *, count: int = 3, name: str = "POST /webhook/messages", 
             span.parent_span_id = bytes.fromhex(span_id(number, 0))
         span.start_time_unix_nano = start_ns + index * 10_000_000
         span.end_time_unix_nano = start_ns + (count * 10_000_000 if index == 0 else (index + 1) * 10_000_000)
-        set_all(span.attributes, {"contactId": f"contact-{number}", "messageId": f"message-{number}", **ids})
+        set_all(span.attributes, {**_ids(number, contact), **ids})
         if index and index == count - 1:
             span.status.code, span.status.message = 2, "it timed out"
     return request
 
 
-def logs(number: int | None, *texts: str, severity: int = 9, on_span: int = 1) -> Any:
+def logs(number: int | None, *texts: str, severity: int = 9, on_span: int = 1, contact: str = "") -> Any:
     """Return an export of log lines, of one trace or of none."""
     request = ExportLogsServiceRequest()
     resource = request.resource_logs.add()
@@ -63,8 +65,12 @@ def logs(number: int | None, *texts: str, severity: int = 9, on_span: int = 1) -
         record.body.string_value = text
         if number is not None:
             record.trace_id, record.span_id = bytes.fromhex(trace_id(number)), bytes.fromhex(span_id(number, on_span))
-            set_all(record.attributes, {"contactId": f"contact-{number}", "messageId": f"message-{number}"})
+            set_all(record.attributes, _ids(number, contact))
     return request
+
+
+def _ids(number: int, contact: str) -> dict[str, str]:
+    return {"contactId": contact or f"contact-{number}", "messageId": f"message-{number}"}
 
 
 def counter(name: str, value: float, *, at_s: float | None = None, instance: str = "worker-1", **labels: str) -> Any:

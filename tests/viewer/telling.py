@@ -11,12 +11,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 REASONS = ("timeout", "timeout", "blocked")
+DAY_S = 86_400.0
+CONTACT = "contact-of-days"
+DAYS = {101: 1, 102: 1, 103: 2}
+"""Number of a message of `CONTACT`: how many days before today it came; number 102 failed."""
 
 
-def message(number: int, *, reason: str = "", ago_s: float = 0.0, read_s: float = 12.0) -> Sequence[Any]:
+def message(
+    number: int, *, reason: str = "", ago_s: float = 0.0, read_s: float = 12.0, contact: str = ""
+) -> Sequence[Any]:
     """Return the exports of one message in and its answer, which was read after *read_s* or failed for *reason*."""
     start_ns = time.time_ns() - int(ago_s * 1e9)
-    request = spans(number, count=4, flowId="flow_price_list")
+    request = spans(number, count=4, flowId="flow_price_list", contact=contact)
     set_all(request.resource_spans[0].scope_spans[0].spans[0].attributes, {"http.route": "/webhook/messages"})
     received, sent, told = request.resource_spans[0].scope_spans[0].spans[1:]
     told.ClearField("status")
@@ -31,7 +37,8 @@ def message(number: int, *, reason: str = "", ago_s: float = 0.0, read_s: float 
         span.end_time_unix_nano = start_ns + int(after_s * 1e9)
         span.start_time_unix_nano = min(start_ns + int(0.02e9 * (span is not received)), span.end_time_unix_nano)
     request.resource_spans[0].scope_spans[0].spans[0].start_time_unix_nano = start_ns
-    said = logs(number, "Message received", "Message failed: the provider hung up" if reason else "Message sent")
+    told_of = "Message failed: the provider hung up" if reason else "Message sent"
+    said = logs(number, "Message received", told_of, contact=contact)
     for record, fields in zip(
         said.resource_logs[0].scope_logs[0].log_records,
         ({"kind": "text"}, {"reason": reason} if reason else {"origin": "reply"}),
@@ -52,6 +59,14 @@ def business(count: int = 12) -> list[Any]:
         reason = REASONS[number // 4 % len(REASONS)] if number % 4 == 3 else ""
         exports += message(number, reason=reason, ago_s=60.0 * (count - number))
     return exports
+
+
+def days_of_a_contact() -> list[Any]:
+    """Return messages of one contact over three days, those of `DAYS`."""
+    told = ((number, DAY_S * days + 120.0, "network" if number == 102 else "") for number, days in DAYS.items())
+    return [
+        each for number, ago_s, why in told for each in message(number, ago_s=ago_s, reason=why, contact=CONTACT)
+    ]
 
 
 __all__ = ["business", "message", "trace_id"]

@@ -10,10 +10,13 @@ import pytest
 from filled_stores import MESSAGES, STORES
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from parts import Client, names, trace_id
+from telling import CONTACT, DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+RECENT = "range=6h"
+"""Leaves out the messages of earlier days."""
 FAILED = (3, 7, 11)
 """Numbers of the messages that failed; the last of them for another reason."""
 
@@ -25,12 +28,13 @@ def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def listed(client: Client, **asked: Any) -> list[int]:
-    found = client.get(f"/api/traces?{httpx.QueryParams(asked)}")
+    bounds = {} if {"range", "from", "to"} & set(asked) else {"range": "6h"}
+    found = client.get(f"/api/traces?{httpx.QueryParams({**bounds, **asked})}")
     return [int(each, 16) - 1 for each in names(found["traces"])]
 
 
 def test_messages_are_listed_newest_first_with_what_became_of_them(client: Client) -> None:
-    found = client.get("/api/traces")
+    found = client.get(f"/api/traces?{RECENT}")
 
     assert (names(found["traces"]), found["more"]) == ([trace_id(n) for n in reversed(range(MESSAGES))], False)
     outcomes = [(each["outcome"], each["reason"], each["errors"]) for each in found["traces"]]
@@ -67,7 +71,14 @@ def test_by_time(client: Client) -> None:
     found = listed(client, **{"from": now_s - 300, "to": now_s - 120})
     assert found
     assert max(found) < MESSAGES - 1
-    assert len(listed(client, range="5m")) + len(listed(client, to=str(now_s - 300))) in {MESSAGES, MESSAGES + 1}
+    assert len(listed(client, range="5m")) + len(listed(client, **{"from": now_s - 3600, "to": now_s - 300})) in {MESSAGES, MESSAGES + 1}
+
+
+def test_a_contact_over_days(client: Client) -> None:
+    asked = httpx.QueryParams({"field": f"contactId={CONTACT}"})
+
+    assert sorted(listed(client, field=f"contactId={CONTACT}", range="7d")) == sorted(DAYS)
+    assert client.get(f"/api/traffic?{asked}")["total"] == len(DAYS)
 
 
 def test_a_list_that_is_cut_says_so(client: Client) -> None:
@@ -77,7 +88,7 @@ def test_a_list_that_is_cut_says_so(client: Client) -> None:
 
 
 def test_traffic(client: Client) -> None:
-    found = client.get("/api/traffic")
+    found = client.get(f"/api/traffic?{RECENT}")
 
     assert (found["total"], found["total_failed"], sum(found["failed"])) == (MESSAGES, len(FAILED), len(FAILED))
     assert found["percentiles_ms"]["p50"] == pytest.approx(12_000, abs=10)
@@ -127,7 +138,7 @@ def test_found_by_each_id(client: Client, wanted: str) -> None:
     ],
 )
 def test_log_lines(client: Client, asked: dict[str, str], count: int) -> None:
-    found = client.get(f"/api/logs?{httpx.QueryParams(asked)}")["logs"]
+    found = client.get(f"/api/logs?{RECENT}&{httpx.QueryParams(asked)}")["logs"]
 
     assert len(found) == count
     assert [line["time_s"] for line in found] == sorted((line["time_s"] for line in found), reverse=True)

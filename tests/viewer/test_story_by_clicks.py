@@ -10,6 +10,7 @@ import pytest
 from browser import need_browser, open_browser
 from filled_stores import STORES
 from parts import trace_id
+from telling import CONTACT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +60,7 @@ def page(browser: Browser, filled: Viewer) -> Iterator[Page]:
     opened = context.new_page()
     problems: list[str] = []
     opened.on("pageerror", lambda error: problems.append(str(error)))
-    opened.goto(f"{filled.page}#/messages")
+    opened.goto(f"{filled.page}#/messages?range=6h")
     opened.locator("main h1").wait_for()
     yield opened
     context.close()
@@ -77,7 +78,7 @@ def test_one_that_failed_why_which_others_and_since_when(page: Page) -> None:
     clicks.search("provider hung up")
     page.get_by_text("Found for provider hung up").wait_for()
     page.locator(".list").wait_for()
-    assert page.locator(".list tbody tr").count() == 3
+    assert page.locator(".list tbody tr").count() == 4  # three of today, one of yesterday
 
     clicks.on("text in → price list → failed: timed out")
     page.get_by_role("heading", name="Log lines").wait_for()
@@ -110,6 +111,8 @@ class TestNarrowing:
         page.get_by_text("3 in all").wait_for()
 
     def test_by_dragging_over_the_bars(self, page: Page) -> None:
+        first_s = page.evaluate("fetch('/api/traffic?range=6h').then((answer) => answer.json())")["first_s"]
+        page.goto(f"{page.url.partition('#')[0]}#/messages?from={first_s - 1:.0f}&to={first_s + 662:.0f}")
         page.get_by_text("12 in all").wait_for()
         box = page.locator(".bars svg").bounding_box()
         assert box is not None
@@ -131,7 +134,7 @@ class TestNarrowing:
         page.get_by_text("1 in all").wait_for()
 
     def test_a_list_that_is_cut_says_so_and_shows_more(self, page: Page) -> None:
-        page.goto(f"{page.url.partition('#')[0]}#/messages?limit=5")
+        page.goto(f"{page.url.partition('#')[0]}#/messages?range=6h&limit=5")
         page.get_by_text("Shown: the first 5. There are more.").wait_for()
 
         page.get_by_role("link", name="Show more").click()
@@ -141,7 +144,7 @@ class TestNarrowing:
         assert page.get_by_text("There are more").count() == 0
 
     def test_log_lines_by_level_text_and_field(self, page: Page) -> None:
-        page.goto(f"{page.url.partition('#')[0]}#/logs?level=error&text=HUNG+up")
+        page.goto(f"{page.url.partition('#')[0]}#/logs?level=error&text=HUNG+up&range=6h")
         page.locator(".log").first.wait_for()
         assert page.locator(".log").count() == 3
 
@@ -201,7 +204,7 @@ class TestOverview:
 
         failures.get_by_role("link", name="Message failed").click()
 
-        page.wait_for_url("**#/logs?level=error&text=*")
+        page.wait_for_url("**#/logs?level=error&range=24h&text=*")
         page.locator(".log").nth(2).wait_for()
         assert page.locator(".log").count() == 3
 
@@ -265,9 +268,49 @@ class TestOneTrace:
 
         assert page.locator(".span").count() == 4
 
-    def test_everything_of_a_contact_is_a_click_away(self, page: Page) -> None:
-        page.goto(f"{page.url.partition('#')[0]}#/trace/{trace_id(5)}")
+    def test_a_part_of_time_is_zoomed_to_and_is_in_the_address(self, page: Page) -> None:
+        page.goto(f"{page.url.partition('#')[0]}#/trace/{trace_id(1)}")
+        page.locator(".ticks", has_text="12 s").wait_for()  # it was read after that
+        page.get_by_role("button", name=re.compile("send whatsapp")).focus()
+        page.keyboard.press("z")
+
+        page.wait_for_url("**?zoom=20-400")
+        assert re.sub(r"\s+", " ", page.locator(".ticks").inner_text()) == "20 ms 115 ms 210 ms 305 ms 400 ms"
+        assert page.get_by_text("20 ms to 400 ms of 12 s").is_visible()
+        page.reload()
+        page.get_by_text("20 ms to 400 ms of 12 s").wait_for()
+        assert page.locator(".span", has_text="step 1").locator(".fall").count() == 1
+        page.get_by_role("button", name="Zoom in").click()
+        page.get_by_text("115 ms to 305 ms of 12 s").wait_for()
+        assert page.locator(".span", has_text="step 1").locator(".beyond").inner_text().startswith("◂")
+        page.get_by_role("button", name="Whole trace").click()
+
+        page.locator(".ticks", has_text="12 s").wait_for()
+        assert "zoom" not in page.url
+        box = page.locator("svg.whole").bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 10)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + 10, steps=3)
+        page.mouse.up()
+        page.get_by_text("6 s to 9 s of 12 s").wait_for()
+
+
+class TestOneContact:
+    def test_is_a_click_away_and_told_day_by_day(self, page: Page) -> None:
+        page.goto(f"{page.url.partition('#')[0]}#/trace/{trace_id(103)}")
         page.get_by_role("link", name="Everything of this contact").click()
 
-        page.wait_for_url("**field=contactId%3Dcontact-5*")
-        page.get_by_text("1 in all").wait_for()
+        page.wait_for_url(f"**#/contact/{CONTACT}")
+        page.get_by_text("3 in all").first.wait_for()
+        days = [re.sub(r"\s+", " ", each) for each in page.locator(".day").all_inner_texts()]
+        assert [each.partition(" · ")[0] for each in days][0] == "Yesterday"
+        assert days[0].endswith("2 in all, 1 failed")
+        assert days[1].endswith("1 in all")
+        counts = [body.locator(".row").count() for body in page.locator("tbody").all()]
+        assert counts == [2, 1]
+
+        page.get_by_label("Order").select_option("oldest")
+
+        page.wait_for_url("**sort=oldest*")
+        page.locator(".day").last.get_by_text("Yesterday").wait_for()

@@ -57,7 +57,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--store", type=Path, help="file to keep (default: a temporary one)")
     parser.add_argument("--max-size", type=whole(4), default=256, metavar="MIB", help="size (default: 256)")
     parser.add_argument("--max-spans", type=whole(1), default=200_000, help="spans, and log lines (default: 200000)")
-    parser.add_argument("--max-age", type=number(0.01), default=24.0, metavar="HOURS", help="how long (default: 24)")
+    parser.add_argument("--max-age", type=number(0.01), default=168.0, metavar="HOURS", help="how long (default: 168)")
     parser.add_argument(
         "--from", dest="source", choices=("stack",), help="read the stores of the stack that runs, and receive nothing"
     )

@@ -33,7 +33,7 @@ class Retention:
     """Series that may be born; further ones are rejected."""
     size_bytes: int = 256 * 1024 * 1024
     """Size of the file, at least 4 MiB; the write-ahead log beside it adds a few more."""
-    age_s: float = 24 * 3600.0
+    age_s: float = 7 * 24 * 3600.0
 
 
 class Sweeper:

@@ -4,6 +4,7 @@ import { Problem, get } from "./api.js";
 import { opener } from "./files.js";
 import { el, say } from "./dom.js";
 import { parse } from "./address.js";
+import { contact } from "./contact.js";
 import { listenToKeys } from "./keys.js";
 import { found, messages } from "./messages.js";
 import { health } from "./health.js";
@@ -13,8 +14,8 @@ import { overview } from "./overview.js";
 import { trace } from "./trace.js";
 import { choose, current, load, t } from "./text.js";
 
-const VIEWS = { overview, messages, find: found, trace, logs, metrics, health };
-const OWNERS = { find: "messages", trace: "messages" };
+const VIEWS = { overview, messages, find: found, contact, trace, logs, metrics, health };
+const OWNERS = { find: "messages", trace: "messages", contact: "messages" };
 const PAUSE_MS = 2000;
 
 class App {

@@ -5,7 +5,7 @@ import { el, pick } from "./dom.js";
 import { clock, day, duration, known, t } from "./text.js";
 
 const RANGES = ["all", "5m", "15m", "1h", "6h", "24h", "7d"];
-const SORTS = ["newest", "oldest", "slowest", "errors"];
+export const SORTS = ["newest", "oldest", "slowest", "errors"];
 const OUTCOMES = ["read", "delivered", "sent", "failed", "unanswered"];
 const DIRECTIONS = ["inbound", "outbound"];
 const LEAST_MS = [100, 1000, 10000, 60000];
@@ -15,10 +15,15 @@ let isOpen = false;
 export function range(asked, app) {
   const own = asked.params.get("from") || asked.params.get("to");
   const options = RANGES.map((each) => [each, t(`range.${each}`)]);
-  if (own) options.push(["own", t("range.own")]);
+  if (own) options.push(["own", ownRange(asked.params)]);
   return pick("range", t("filter.range"), options, own ? "own" : asked.params.get("range") ?? "all", (chosen) =>
     chosen === "own" ? null : app.go(changed(asked, { range: chosen === "all" ? null : chosen, from: null, to: null })),
   );
+}
+
+function ownRange(params) {
+  const end = (name) => (params.get(name) ? `${day(Number(params.get(name)))} ${clock(Number(params.get(name)))}` : "…");
+  return `${end("from")} – ${end("to")}`;
 }
 
 export function search(asked, app, label) {
@@ -99,8 +104,7 @@ export function chosen(asked, app) {
   const { params } = asked;
   const marks = [...NAMED, "min_ms", "max_ms", "text"].filter((name) => params.get(name)).map((name) => [`${t(`filter.${name}`)}: ${shown(name, params.get(name))}`, changed(asked, { [name]: null })]);
   if (params.get("from") || params.get("to")) {
-    const ends = ["from", "to"].map((name) => (params.get(name) ? `${day(Number(params.get(name)))} ${clock(Number(params.get(name)))}` : "…"));
-    marks.push([ends.join(" – "), changed(asked, { from: null, to: null })]);
+    marks.push([ownRange(params), changed(asked, { from: null, to: null })]);
   }
   for (const each of params.getAll("field")) marks.push([each, withoutField(asked, each)]);
   if (!marks.length) return null;

@@ -1,5 +1,6 @@
 // How much there was when: bars over time, over which one drags to see that time alone.
 
+import { brush } from "./brush.js";
 import { el, svg } from "./dom.js";
 import { clock, counted, day, duration, number, percent, t } from "./text.js";
 
@@ -50,44 +51,19 @@ function plot(traffic, onrange) {
     const high = count ? Math.max(2, (count / most) * HEIGHT) : 0;
     return count ? svg("rect", { class: style, x: index * wide + 0.5, y: HEIGHT - high, width: wide - 1, height: high }) : null;
   };
-  const chosen = svg("rect", { class: "brush", y: 0, height: HEIGHT, width: 0 });
   const image = svg(
     "svg",
     { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": told(traffic, most) },
     traffic.counts.map((count, index) => bar(count, index, "all")),
     traffic.failed.map((count, index) => bar(count, index, "failed")),
-    chosen,
   );
-  brush(image, chosen, traffic, onrange);
-  return image;
-}
-
-function brush(image, chosen, traffic, onrange) {
-  let start = null;
-  const at = (event) => {
-    const box = image.getBoundingClientRect();
-    return Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
-  };
-  const draw = (from, to) => {
-    chosen.setAttribute("x", Math.min(from, to) * WIDTH);
-    chosen.setAttribute("width", Math.abs(to - from) * WIDTH);
-  };
-  image.addEventListener("pointerdown", (event) => {
-    start = at(event);
-    image.setPointerCapture(event.pointerId);
-  });
-  image.addEventListener("pointermove", (event) => start !== null && draw(start, at(event)));
-  image.addEventListener("pointerup", (event) => {
-    if (start === null) return;
-    const [left, right] = [start, at(event)].sort((one, other) => one - other);
-    start = null;
-    draw(0, 0);
-    if (right - left < 0.01) return;
+  brush(image, { width: WIDTH, height: HEIGHT }, (left, right) => {
     const bars = traffic.counts.length; // whole bars: what is drawn in one is what is chosen
     const [from, to] = [Math.floor(left * bars) / bars, Math.ceil(right * bars) / bars];
     const length = traffic.to_s - traffic.from_s;
     onrange(traffic.from_s + from * length, traffic.from_s + to * length);
   });
+  return image;
 }
 
 function told(traffic, most) {

@@ -3,7 +3,7 @@
 import { el } from "./dom.js";
 import { t } from "./text.js";
 
-const KEYS = { "/": "search", j: "down", k: "up", "?": "help" };
+const KEYS = { "/": "search", j: "down", k: "up", z: "zoom", "?": "help" };
 
 export function listenToKeys() {
   document.addEventListener("keydown", (event) => {

@@ -1,13 +1,12 @@
-import { el } from "./dom.js";
+import { el, pick } from "./dom.js";
 import { get } from "./api.js";
 import { changed, compose } from "./address.js";
 import { messageFilters, more, said } from "./filters.js";
 import { durations, histogram } from "./histogram.js";
 import { sentence, state } from "./story.js";
-import { pick } from "./dom.js";
-import { clock, day, duration, isToday, moment, t } from "./text.js";
+import { clock, counted, dayInWords, duration, isToday, moment, sameDay, day as shortDay, t } from "./text.js";
 
-const WHICH = ["messages", "errors", "all"];
+export const WHICH = ["messages", "errors", "all"];
 
 export const messages = {
   load: async (asked) => {
@@ -30,7 +29,7 @@ export const messages = {
       histogram(data.traffic, go),
       durations(data.traffic, (from, to) => changed(asked, { min_ms: String(from), max_ms: to === null ? null : String(to) })),
       ...said(data),
-      data.traces.length ? table(data.traces) : nothing(asked, which, app),
+      data.traces.length ? table(data.traces, { byDay: isOverDays(data.traces, asked), isCut: data.more }) : nothing(asked, which, app),
       more(data, data.traces.length, asked),
     ];
   },
@@ -68,19 +67,46 @@ function nothing(asked, which, app) {
   );
 }
 
-export function table(traces) {
+// In order of time, over more than one day.
+function isOverDays(traces, { params }) {
+  const isByTime = ["newest", "oldest"].includes(params.get("sort") || "newest");
+  return isByTime && !sameDay(traces[0].start_s, traces.at(-1).start_s);
+}
+
+// What happened, row by row; in order of time each day has a heading.
+export function table(traces, { byDay = false, isCut = false } = {}) {
   const columns = ["when", "what", "took", "state"];
   return el(
     "table",
     { class: "list" },
     el("thead", {}, el("tr", {}, columns.map((name) => el("th", { scope: "col", class: name }, t(`messages.${name}`))))),
-    el("tbody", {}, traces.map(row)),
+    byDay ? days(traces).map((each, index, all) => day(each, isCut && index === all.length - 1)) : el("tbody", {}, traces.map((trace) => row(trace))),
   );
 }
 
-function row(trace) {
+function days(traces) {
+  const found = [];
+  for (const trace of traces) {
+    if (found.length && sameDay(found.at(-1)[0].start_s, trace.start_s)) found.at(-1).push(trace);
+    else found.push([trace]);
+  }
+  return found;
+}
+
+function day(traces, isCut) {
+  const failed = traces.filter((each) => each.outcome === "failed").length;
+  const counts = [isCut ? counted("days.shown", traces.length) : counted("traffic.total", traces.length), failed ? counted("traffic.failed", failed) : null];
+  return el(
+    "tbody",
+    {},
+    el("tr", { class: "day" }, el("th", { colspan: "4", scope: "rowgroup" }, dayInWords(traces[0].start_s), el("span", { class: "note" }, counts.filter(Boolean).join(", ")))),
+    traces.map((trace) => row(trace, true)),
+  );
+}
+
+function row(trace, hasDay = false) {
   const key = `trace-${trace.traceId}`;
-  const when = isToday(trace.start_s) ? clock(trace.start_s) : `${day(trace.start_s)} ${clock(trace.start_s)}`;
+  const when = hasDay || isToday(trace.start_s) ? clock(trace.start_s) : `${shortDay(trace.start_s)} ${clock(trace.start_s)}`;
   return el(
     "tr",
     {},

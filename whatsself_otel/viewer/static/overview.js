@@ -68,8 +68,8 @@ function tile([name, value, about, href, isBad]) {
 }
 
 function failures({ reasons, lines }) {
-  const messages = (each) => compose("messages", new URLSearchParams(each.name ? { outcome: "failed", reason: each.name } : { outcome: "failed" }));
-  const logs = (each) => compose("logs", new URLSearchParams({ level: "error", text: each.search }));
+  const messages = (each) => compose("messages", new URLSearchParams({ outcome: "failed", range: "24h", ...(each.name ? { reason: each.name } : {}) }));
+  const logs = (each) => compose("logs", new URLSearchParams({ level: "error", range: "24h", text: each.search }));
   return el(
     "section",
     { "aria-labelledby": "failures" },

@@ -62,6 +62,29 @@ export function day(seconds) {
   return new Intl.DateTimeFormat(TAGS[language], { day: "2-digit", month: "2-digit" }).format(new Date(seconds * 1000));
 }
 
+// A day in words: "Today · Monday, 30 November", with its year where that is another.
+export function dayInWords(seconds) {
+  const date = new Date(seconds * 1000);
+  const shape = { weekday: "long", day: "numeric", month: "long" };
+  if (date.getFullYear() !== new Date().getFullYear()) shape.year = "numeric";
+  const written = new Intl.DateTimeFormat(TAGS[language], shape).format(date);
+  const ago = Math.round((midnight(new Date()) - midnight(date)) / 86400000);
+  if (ago < 0 || ago > 1) return capital(written);
+  return `${capital(new Intl.RelativeTimeFormat(TAGS[language], { numeric: "auto" }).format(-ago, "day"))} · ${written}`;
+}
+
+function midnight(date) {
+  return new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
+}
+
+function capital(text) {
+  return text.charAt(0).toLocaleUpperCase(TAGS[language]) + text.slice(1);
+}
+
+export function sameDay(one, other) {
+  return new Date(one * 1000).toDateString() === new Date(other * 1000).toDateString();
+}
+
 export function isToday(seconds) {
   return new Date(seconds * 1000).toDateString() === new Date().toDateString();
 }
