@@ -29,9 +29,7 @@ def span_id(number: int, index: int) -> str:
     return f"{number + 1:08x}{index + 1:08x}"
 
 
-def spans(
-    number: int, *, count: int = 3, name: str = "POST /webhook/messages", contact: str = "", **ids: str
-) -> Any:
+def spans(number: int, *, count: int = 3, name: str = "POST /webhook/messages", contact: str = "", **ids: str) -> Any:
     """Return an export of one trace: a root, and children one after the other, the last of which failed."""
     request = ExportTraceServiceRequest()
     resource = request.resource_spans.add()
@@ -79,6 +77,16 @@ def counter(name: str, value: float, *, at_s: float | None = None, instance: str
     metric = _metric(request, name, instance)
     metric.sum.is_monotonic, metric.sum.aggregation_temporality = True, 2
     point = metric.sum.data_points.add(as_double=value, time_unix_nano=int((at_s or time.time()) * 1e9))
+    set_all(point.attributes, labels)
+    return request
+
+
+def gauge(name: str, value: float, *, at_s: float, unit: str = "", **labels: str) -> Any:
+    """Return an export of one gauge."""
+    request = ExportMetricsServiceRequest()
+    metric = _metric(request, name, "worker-1")
+    metric.unit = unit
+    point = metric.gauge.data_points.add(as_double=value, time_unix_nano=int(at_s * 1e9))
     set_all(point.attributes, labels)
     return request
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from parts import logs, set_all, spans, trace_id
+from parts import SCRIPT, counter, gauge, histogram, logs, set_all, spans, trace_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,9 +64,46 @@ def business(count: int = 12) -> list[Any]:
 def days_of_a_contact() -> list[Any]:
     """Return messages of one contact over three days, those of `DAYS`."""
     told = ((number, DAY_S * days + 120.0, "network" if number == 102 else "") for number, days in DAYS.items())
-    return [
-        each for number, ago_s, why in told for each in message(number, ago_s=ago_s, reason=why, contact=CONTACT)
+    return [each for number, ago_s, why in told for each in message(number, ago_s=ago_s, reason=why, contact=CONTACT)]
+
+
+def lively_business() -> list[Any]:
+    """Return what fills every page: messages, their days, a deep trace, hostile and long lines, and metrics."""
+    now_s = time.time()
+    metrics = []
+    for age_s, value in ((600, 0), (300, 180), (60, 400), (1, 412)):
+        at_s = now_s - age_s
+        metrics += [counter("messages.inbound", value, at_s=at_s, kind="text")]
+        metrics += [counter("messages.outbound", value, at_s=at_s, origin="reply")]
+        metrics += [counter("messages.outbound.failed", value // 100, at_s=at_s, reason="timeout")]
+        metrics += [counter("telemetry.masked_values", value, at_s=at_s, rule="phone")]
+        metrics += [counter("telemetry.dropped_items", value // 50, at_s=at_s, signal="traces", reason="queue_full")]
+        metrics += [histogram("first_response.latency", [value, value // 9], [120.0], at_s=at_s)]
+        metrics += [gauge("queue.depth", value // 40, at_s=at_s), gauge("queue.oldest_age", 42.0, at_s=at_s, unit="s")]
+        for session, state in (("loja-centro", "connected"), ("loja-norte", "disconnected")):
+            metrics += [gauge("whatsapp.session.state", 1.0, at_s=at_s, session=session, state=state)]
+    lines = [
+        logs(7, SCRIPT, severity=17),
+        logs(None, "x" * 400, "Worker started with a very long line: " + "many words " * 40, severity=13),
     ]
+    return [*business(), *days_of_a_contact(), deep_trace(200), *lines, *metrics]
+
+
+def deep_trace(number: int) -> Any:
+    """Return a trace of 40 spans of every kind, twelve deep, one of which failed."""
+    request = spans(number, count=40, name="POST /webhook/messages")
+    kinds: tuple[dict[str, str], ...] = (
+        {"db.query.text": "SELECT id FROM contacts"},
+        {"messaging.system": "celery"},
+        {"url.full": "x"},
+        {},
+    )
+    made = request.resource_spans[0].scope_spans[0].spans
+    for index, span in enumerate(made[1:], start=1):
+        span.parent_span_id = made[index - 1 if index <= 12 else index // 4].span_id
+        set_all(span.attributes, kinds[index % 4])
+        span.kind = 3 if index % 4 in {0, 2} else 1
+    return request
 
 
 __all__ = ["business", "message", "trace_id"]

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import time
-from importlib.resources import files
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from browser import need_browser, open_browser
@@ -17,21 +13,10 @@ from parts import SCRIPT, Client, counter, histogram, logs, spans, trace_id
 from whatsself_otel.viewer.server import Viewer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from playwright.sync_api import Browser, Locator, Page
 
-VIEWS = (
-    "#/overview",
-    "#/messages",
-    "#/logs",
-    "#/metrics",
-    "#/health",
-    f"#/trace/{trace_id(1)}",
-    "#/find/nothing-has-this-id",
-    "#/messages?which=all&text=received&limit=2&field=contactId%3Dcontact-1",
-)
-PHONE = {"width": 320, "height": 640}
 DESK = {"width": 1280, "height": 800}
 
 
@@ -152,6 +137,19 @@ class TestFollowingOneMessage:
         assert page.get_by_role("button", name=re.compile("step 1")).get_attribute("aria-expanded") == "true"
         assert page.evaluate("document.activeElement.dataset.key") == "span-0000000900000002"
 
+    def test_what_one_reads_stays_where_it_is_while_more_arrives(self, page: Page, client: Client) -> None:
+        for number in range(20, 60):
+            client.send(spans(number))
+        page.locator(".list .row").nth(40).wait_for()
+        row = page.locator(f"[data-key='trace-{trace_id(50)}']")
+        row.evaluate("(node) => window.scrollTo(0, node.getBoundingClientRect().top + scrollY - 100)")
+        before = row.bounding_box()
+        for number in range(60, 66):
+            client.send(spans(number, name="POST /while/one/reads"))
+        page.get_by_role("link", name="POST /while/one/reads").first.wait_for(state="attached")
+
+        assert row.bounding_box() == before
+
 
 class TestHostileText:
     def test_a_script_in_a_log_line_stays_text(self, page: Page) -> None:
@@ -198,22 +196,6 @@ class TestDress:
         page.get_by_label("Tema").select_option("light")
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
 
-    def test_every_string_is_there_in_both_languages(self, page: Page) -> None:
-        for language in ("en", "pt"):
-            page.locator("#language").select_option(language)
-            for view in VIEWS:
-                show(page, view)
-                assert "⟨" not in page.locator("body").inner_text()
-
-    @pytest.mark.parametrize("width", [320, 768, 1280, 1920])
-    def test_nothing_is_wider_than_the_screen(self, page: Page, width: int) -> None:
-        page.set_viewport_size({"width": width, "height": 800})
-        for language in ("en", "pt"):
-            page.locator("#language").select_option(language)
-            for view in VIEWS:
-                show(page, view)
-                assert page.evaluate("document.documentElement.scrollWidth") <= width, view
-
     def test_metrics_and_objectives_are_shown(self, page: Page) -> None:
         show(page, "#/metrics")
         card = page.locator(".card", has_text="messages_outbound_total")
@@ -235,43 +217,3 @@ class TestDress:
         page.locator(".objective").first.wait_for()
         assert "0 bad of 9" in text(page.locator(".objective", has_text="Contacts answered within 120 s"))
         assert "phone 9" in text(page.locator("section", has_text="Masked values"))
-
-
-class TestAccessibility:
-    @pytest.mark.parametrize("theme", ["light", "dark"])
-    def test_axe_finds_no_violation(self, page: Page, theme: str) -> None:
-        axe = _axe()
-        page.locator("#theme").select_option(theme)
-        for view in VIEWS:
-            show(page, view)
-            page.evaluate(axe)
-            found = page.evaluate("axe.run().then((result) => result.violations)")
-            assert [_said(violation) for violation in found] == [], view
-
-
-class TestScreenshots:
-    @pytest.mark.parametrize("dress", ["light", "dark", "phone"])
-    def test_are_made(self, page: Page, dress: str, shots: Callable[[str], Path]) -> None:
-        page.set_viewport_size(PHONE if dress == "phone" else DESK)  # type: ignore[arg-type]
-        page.locator("#theme").select_option("dark" if dress == "dark" else "light")
-        for view in VIEWS[:6]:
-            show(page, view)
-            path = shots(f"{dress}-{view.split('/')[1]}.png")
-            page.screenshot(path=path, full_page=True)
-            assert path.read_bytes().startswith(b"\x89PNG")
-
-
-@pytest.fixture
-def shots(tmp_path: Path) -> Callable[[str], Path]:
-    """Return where a screenshot goes: the folder SCREENSHOTS, for who wants to look at them."""
-    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
-    folder.mkdir(parents=True, exist_ok=True)
-    return lambda name: folder / name
-
-
-def _axe() -> str:
-    return (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
-
-
-def _said(violation: dict[str, Any]) -> str:
-    return json.dumps({"id": violation["id"], "where": [node["html"][:200] for node in violation["nodes"][:3]]})

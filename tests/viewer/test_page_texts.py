@@ -44,13 +44,16 @@ def closed_sets() -> list[re.Pattern[str]]:
 
 
 class TestTable:
-    @pytest.mark.parametrize("key", sorted(TEXTS))
-    def test_each_text_is_there_in_both_languages_with_the_same_gaps(self, key: str) -> None:
-        text = TEXTS[key]
+    def test_each_text_is_there_in_both_languages_with_the_same_gaps(self) -> None:
+        unlike = [
+            key
+            for key, text in TEXTS.items()
+            if set(text) != {"en", "pt"}
+            or not all(text.values())
+            or sorted(FILLED.findall(text["en"])) != sorted(FILLED.findall(text["pt"]))
+        ]
 
-        assert set(text) == {"en", "pt"}
-        assert all(text.values())
-        assert sorted(FILLED.findall(text["en"])) == sorted(FILLED.findall(text["pt"]))
+        assert unlike == []
 
     def test_whatever_the_page_asks_for_is_there(self) -> None:
         assert used() - set(TEXTS) == set()

@@ -72,13 +72,17 @@ class App {
   redraw(isNew = false) {
     const view = VIEWS[this.route.name];
     const main = document.getElementById("main");
+    const held = isNew ? null : firstInSight(main);
     const key = main.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     const typed = document.activeElement?.value;
     main.replaceChildren(...view.draw(this.data, this).flat(Infinity).filter(Boolean));
     document.title = `${view.title(this.data)} · ${t("app.title")}`;
     const target = this.point(view);
     if (isNew) this.arrive(target);
-    else if (key) this.refocus(key, typed);
+    else {
+      if (key) this.refocus(key, typed);
+      hold(held);
+    }
   }
 
   // What the address points at is marked for as long as one looks at it.
@@ -141,6 +145,19 @@ class App {
   }
 }
 
+// What one reads stays where it is, however much arrives above it.
+function firstInSight(main) {
+  if (window.scrollY === 0) return null;
+  const isInSight = ({ height, top }) => height > 0 && top >= 0;
+  const node = [...main.querySelectorAll("[data-key]")].find((each) => isInSight(each.getBoundingClientRect()));
+  return node && { key: node.dataset.key, top: node.getBoundingClientRect().top };
+}
+
+function hold(held) {
+  const node = held && document.querySelector(`[data-key="${CSS.escape(held.key)}"]`);
+  if (node) window.scrollBy(0, node.getBoundingClientRect().top - held.top);
+}
+
 // What is shown, without the moments that go on by themselves.
 function steady(data) {
   return JSON.stringify(data, (name, value) => (["from_s", "to_s", "now_s"].includes(name) ? undefined : value));
@@ -174,7 +191,7 @@ function drawConnect(app) {
 
 function drawLive(app) {
   const button = document.getElementById("live");
-  button.textContent = app.isLive ? `● ${t("app.live")}` : `❚❚ ${t("app.paused")}`;
+  button.replaceChildren(app.isLive ? "● " : "❚❚ ", el("span", { class: "live-text" }, t(app.isLive ? "app.live" : "app.paused")));
   button.setAttribute("aria-label", t(app.isLive ? "app.live.pause" : "app.live.resume"));
   button.classList.toggle("on", app.isLive);
 }

@@ -10,7 +10,7 @@ const OUTCOMES = ["read", "delivered", "sent", "failed", "unanswered"];
 const DIRECTIONS = ["inbound", "outbound"];
 const LEAST_MS = [100, 1000, 10000, 60000];
 const NAMED = ["outcome", "direction", "kind", "reason", "service", "route", "status", "session", "provider"];
-let isOpen = false;
+const opened = new Set();
 
 export function range(asked, app) {
   const own = asked.params.get("from") || asked.params.get("to");
@@ -63,29 +63,29 @@ export function messageFilters(asked, choices, app) {
       one(asked, app, "outcome", OUTCOMES, (each) => t(`outcome.${each}`)),
       one(asked, app, "sort", SORTS.slice(1), (each) => t(`sort.${each}`), t("sort.newest")),
     ),
-    el(
-      "details",
-      { class: "more", open: isOpen, ontoggle: (event) => (isOpen = event.target.open) },
-      el("summary", { "data-key": "more-filters" }, t("filter.more")),
-      el(
-        "div",
-        { class: "filters" },
-        list("route"),
-        list("service"),
-        one(asked, app, "direction", DIRECTIONS, (each) => t(`direction.${each}`)),
-        list("kind", (each) => known("kind", each)),
-        list("reason", (each) => known("reason", each)),
-        list("session"),
-        list("provider"),
-        list("status"),
-        one(asked, app, "min_ms", LEAST_MS.map(String), (each) => t("filter.least", { s: Number(each) / 1000 })),
-        moment(asked, app, "from"),
-        moment(asked, app, "to"),
-        field(asked, app),
-      ),
+    furtherFilters(
+      "messages",
+      list("route"),
+      list("service"),
+      one(asked, app, "direction", DIRECTIONS, (each) => t(`direction.${each}`)),
+      list("kind", (each) => known("kind", each)),
+      list("reason", (each) => known("reason", each)),
+      list("session"),
+      list("provider"),
+      list("status"),
+      one(asked, app, "min_ms", LEAST_MS.map(String), (each) => t("filter.least", { s: Number(each) / 1000 })),
+      moment(asked, app, "from"),
+      moment(asked, app, "to"),
+      field(asked, app),
     ),
     chosen(asked, app),
   );
+}
+
+// What few look for, behind a line that opens; it stays open while one goes on.
+export function furtherFilters(view, ...filters) {
+  const keep = (event) => (event.target.open ? opened.add(view) : opened.delete(view));
+  return el("details", { class: "more", open: opened.has(view), ontoggle: keep }, el("summary", { "data-key": "more-filters" }, t("filter.more")), el("div", { class: "filters" }, filters));
 }
 
 export function moment(asked, app, name) {

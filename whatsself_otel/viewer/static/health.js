@@ -63,7 +63,7 @@ function store({ store: held, refused, rejected }) {
     ["spans", of(number(held.spans), number(held.limit_spans))],
     ["logs", of(number(held.logs), number(held.limit_logs))],
     ["series", number(held.series)],
-    ["age", t("health.store.hours", { n: number(held.limit_age_s / 3600) })],
+    ["age", held.limit_age_s >= 48 * 3600 ? t("health.store.days", { n: number(held.limit_age_s / 86400) }) : t("health.store.hours", { n: number(held.limit_age_s / 3600) })],
     ["index", held.no_index ?? t("health.store.index.there")],
     ["refused", listed(refused)],
     ["rejected", listed(rejected)],

@@ -1,7 +1,7 @@
 import { changed, withField } from "./address.js";
 import { el, pick } from "./dom.js";
 import { get } from "./api.js";
-import { chosen, field, more, moment as bound, one, range, said, search } from "./filters.js";
+import { chosen, field, furtherFilters, more, moment as bound, one, range, said, search } from "./filters.js";
 import { clock, day, isToday, moment, t } from "./text.js";
 import { fields, level } from "./lines.js";
 
@@ -34,10 +34,8 @@ function filters(data, asked, app) {
       range(asked, app),
       pick("level", t("logs.level"), LEVELS.map((each) => [each, t(`logs.level.${each}`)]), least, (value) => app.go(changed(asked, { level: value === "all" ? null : value }))),
       one(asked, app, "service", data.choices.service ?? [], (each) => each),
-      bound(asked, app, "from"),
-      bound(asked, app, "to"),
-      field(asked, app),
     ),
+    furtherFilters("logs", bound(asked, app, "from"), bound(asked, app, "to"), field(asked, app)),
     chosen(asked, app),
   );
 }

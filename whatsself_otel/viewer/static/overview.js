@@ -35,10 +35,10 @@ function sessions(found) {
   const isDown = found.some((each) => DOWN.includes(each.state));
   return el(
     "li",
-    { class: `tile${isDown ? " bad" : ""}` },
+    { class: `tile sessions${isDown ? " bad" : ""}` },
     el("span", { class: "tile-name" }, t("overview.sessions")),
     found.length
-      ? found.slice(0, 6).map((each) => el("span", { class: "session" }, el("span", { class: `badge ${each.state === "connected" ? "good" : DOWN.includes(each.state) ? "bad" : "warn"}` }, known("session", each.state)), ` ${each.session}`))
+      ? found.slice(0, 6).map((each) => el("span", { class: "session" }, el("span", { class: `badge ${each.state === "connected" ? "good" : DOWN.includes(each.state) ? "bad" : "warn"}` }, known("session", each.state)), el("span", {}, each.session)))
       : el("span", { class: "tile-value" }, "—"),
     found.length > 6 ? el("span", { class: "note" }, t("metrics.more", { n: found.length - 6 })) : null,
   );

@@ -142,19 +142,12 @@ function row(span, depth, context) {
 function lane(span, kind, took, { start, shown }) {
   const share = (ms) => (ms - start - shown.from) / (shown.to - shown.from);
   const [begin, end] = [share(span.start_ms), share(span.start_ms + Math.max(0, span.took_ms))];
-  if (end < 0 || begin > 1) return el("div", { class: "lane", "aria-hidden": "true" }, el("span", { class: end < 0 ? "beyond" : "beyond later" }, end < 0 ? `◂ ${took}` : `${took} ▸`));
   const [left, right] = [Math.max(0, begin), Math.min(1, end)];
-  return el(
-    "div",
-    { class: "lane", "aria-hidden": "true", "--left": left, "--width": right - left },
-    el("span", { class: `fall ${kind}${span.isError ? " failed" : ""}` }),
-    el("span", { class: `length ${place(left, right - left)}` }, took),
-  );
-}
-
-function place(left, width) {
-  if (left + width <= 0.78) return "after";
-  return left >= 0.22 ? "before" : "inside";
+  const bar = end < 0 || begin > 1 ? el("span", { class: end < 0 ? "beyond" : "beyond later" }, end < 0 ? "◂" : "▸") : el("span", { class: `fall ${kind}${span.isError ? " failed" : ""}` });
+  return [
+    el("div", { class: "lane", "aria-hidden": "true", "--left": left, "--width": right - left }, bar),
+    el("span", { class: "length", "aria-hidden": "true" }, took),
+  ];
 }
 
 function logLink(span, logs, context) {

@@ -6,7 +6,7 @@ import { el, svg } from "./dom.js";
 import { duration, t } from "./text.js";
 
 const WIDTH = 600;
-const HEIGHT = 36;
+const HEIGHT = 48;
 const LEAST_MS = 0.001;
 
 // The part that the address names, in milliseconds after the trace's start; else all of it.
@@ -80,6 +80,7 @@ function small(spans, { start, length, shown, app, kindOf }) {
     ),
     svg("rect", { class: "veil", x: 0, y: 0, width: x(shown.from), height: HEIGHT }),
     svg("rect", { class: "veil", x: x(shown.to), y: 0, width: Math.max(0, WIDTH - x(shown.to)), height: HEIGHT }),
+    svg("path", { class: "edge", d: `M${x(shown.from)} 0V${HEIGHT}M${x(shown.to)} 0V${HEIGHT}` }),
   );
   brush(image, { width: WIDTH, height: HEIGHT }, (from, to) => zoomTo(app, from * length, to * length, length));
   image.addEventListener("dblclick", () => zoomTo(app, 0, length, length));
