@@ -379,7 +379,7 @@ CASES: dict[str, Case] = {
         "x-tenant=a%2Cb", "no pair", header("trace", "x-tenant"), expected="a,b", default=None
     ),
     "OTEL_EXPORTER_OTLP_COMPRESSION": Case(
-        "none", "zip", header("log", "content-encoding"), expected=None, default="gzip"
+        "gzip", "zip", header("log", "content-encoding"), expected="gzip", default=None
     ),
     "OTEL_EXPORTER_OTLP_TIMEOUT": Case(
         "300", "10s", timeout("traces"), expected=(0.3, True), default=(10.0, None), group="hung"
@@ -414,7 +414,7 @@ def cases_of(signal: str, kind: str) -> Iterator[tuple[str, Case]]:
     yield f"{prefix}HEADERS", Case(right, "x", header(kind, "x-signal"), lower, default=None, group="endpoints")
     yield (
         f"{prefix}COMPRESSION",
-        Case("none", "zip", header(kind, "content-encoding"), expected=None, default="gzip", group="endpoints"),
+        Case("gzip", "zip", header(kind, "content-encoding"), expected="gzip", default=None, group="endpoints"),
     )
     yield (
         f"{prefix}TIMEOUT",

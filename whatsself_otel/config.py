@@ -322,8 +322,8 @@ class TelemetryConfig:
     """Certificate shown to a collector that asks for one (mTLS)."""
     client_key_file: Path | None = file("OTEL_EXPORTER_OTLP_CLIENT_KEY")
     """Private key of `client_certificate_file`."""
-    compression: str = _compression("gzip", "OTEL_EXPORTER_OTLP_COMPRESSION")
-    """Compression of the exports."""
+    compression: str | None = _compression(None, "OTEL_EXPORTER_OTLP_COMPRESSION")
+    """Compression of the exports: gzip or none; default gzip, and none to a collector on this machine."""
     export_timeout_s: float = timeout(10.0, 600, "OTEL_EXPORTER_OTLP_TIMEOUT")
     """Seconds for one export."""
     traces_otlp: OtlpConfig = group(OtlpConfig, "OTEL_EXPORTER_OTLP_TRACES_")

@@ -14,7 +14,8 @@ from children import environment
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from otlp_sink import Sink
 
-from whatsself_otel import Telemetry
+from whatsself_otel import Telemetry, TelemetryConfig
+from whatsself_otel.export.exporters import target_of
 
 Start = Callable[..., Telemetry]
 
@@ -136,3 +137,21 @@ class TestMetricsInParts:
         assert "messages.inbound" in names
         assert "trigger.hits" not in names
         assert status["dropped"] >= 60
+
+
+class TestPacking:
+    """Bytes are packed for a network, not for the loopback; whoever says how is obeyed."""
+
+    def test_only_what_leaves_this_machine_is_packed(self) -> None:
+        packed = {
+            (endpoint, said): target_of(TelemetryConfig(endpoint=endpoint, compression=said), "traces").compress
+            for endpoint in (
+                "http://localhost:4318",
+                "http://127.0.0.2:4318",
+                "http://[::1]:4318",
+                "http://collector:4318",
+            )
+            for said in (None, "gzip", "none")
+        }
+        expected = {pair: pair[1] == "gzip" or pair == ("http://collector:4318", None) for pair in packed}
+        assert packed == expected

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from whatsself_otel.export.encoding import Encoder, join
+from whatsself_otel.export.endpoints import is_this_machine
 from whatsself_otel.export.otlp import Client, ExportResult, OtlpHttpClient, Target
 from whatsself_otel.traces.processors import mask_log, mask_span
 
@@ -169,12 +171,13 @@ def _answer(signal: str) -> type[Any]:
 
 def target_of(config: TelemetryConfig, signal: str) -> Target:
     """Return the target of *signal*: URL, headers, timeout and certificates."""
-    otlp = config.otlp(signal)
+    otlp, url = config.otlp(signal), config.target(signal)
+    is_near = is_this_machine(urlsplit(url).hostname)  # nothing is gained by packing for the loopback
     return Target(
-        url=config.target(signal),
+        url=url,
         headers=config.headers_of(signal),
         timeout_s=min(otlp.export_timeout_s or config.export_timeout_s, config.batch_timeout_s(signal)),
-        compress=otlp.compression == "gzip",
+        compress=(otlp.compression or ("none" if is_near else "gzip")) == "gzip",
         certificate_file=_path(otlp.certificate_file),
         client_certificate_file=_path(otlp.client_certificate_file),
         client_key_file=_path(otlp.client_key_file),
