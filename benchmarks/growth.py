@@ -64,7 +64,7 @@ Written by `python benchmarks/growth.py --write`.
 {rows}
 
 Requests: one span, one log line, one count, one duration. Machines that were not measured:
-[what was not run](../../docs/unproven.md).
+[what was not run](../../docs/evidence/unproven.md).
 """
 
 

@@ -49,7 +49,7 @@ Written by `python benchmarks/instructions.py --write`.
 {rows}
 
 In thousands. Misses are those of a first cache of 32 KiB as cachegrind simulates it. Machines and versions that were
-not measured: [what was not run](../../docs/unproven.md).
+not measured: [what was not run](../../docs/evidence/unproven.md).
 """
 
 

@@ -73,7 +73,7 @@ only, and they are scraped: the number is of families.
 {latency_rows}
 
 Import and set-up are beyond bare, median of 5 new processes. Latency and requests/s: wrk, 4 connections.
-Machines and versions that were not measured: [what was not run](../../docs/unproven.md).
+Machines and versions that were not measured: [what was not run](../../docs/evidence/unproven.md).
 """
 
 

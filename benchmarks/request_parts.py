@@ -46,7 +46,7 @@ Written by `python benchmarks/request_parts.py --write`.
 |---|---|
 {rows}
 
-Machines that were not measured: [what was not run](../../docs/unproven.md).
+Machines that were not measured: [what was not run](../../docs/evidence/unproven.md).
 """
 
 

@@ -33,11 +33,14 @@ html_css_files = ["site.css"]
 
 _LISTS = {"runbooks/README": "w*", "runbooks/pt-BR/README": "w*", "decisions/README": "0*"}
 """Pages that lead to the others of their folder."""
-_FOLDERS = tuple(name.removesuffix("README") for name in _LISTS)
+_EVIDENCE = "evidence/"
+_FOLDERS = (_EVIDENCE, *(name.removesuffix("README") for name in _LISTS))
 
 
 def _lead_to_every_page(app: Sphinx, name: str, text: list[str]) -> None:
-    """Give each page a place in the navigation, those nobody has named yet too."""
+    """Give each page a place in the navigation, unnamed ones too; evidence is reached by links alone."""
+    if name.startswith(_EVIDENCE):
+        text[0] = f"---\norphan: true\n---\n{text[0]}"
     if name in _LISTS:
         text[0] += f"\n```{{toctree}}\n:hidden:\n:glob:\n\n{_LISTS[name]}\n```\n"
     if name == "index":

@@ -1,5 +1,5 @@
 """
-Draws the folders of the package and their imports into docs/architecture.md, from the imports themselves.
+Draws the folders of the package and their imports into docs/code-map.md, from the imports themselves.
 
     python tools/generate_architecture.py            # write
     python tools/generate_architecture.py --check    # exit 1 if the picture is not what would be drawn
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGE: Final = ROOT / "whatsself_otel"
-PAGE: Final = ROOT / "docs" / "architecture.md"
+PAGE: Final = ROOT / "docs" / "code-map.md"
 _BEGIN: Final = "<!-- drawn by tools/generate_architecture.py from the imports; do not edit -->\n"
 _END: Final = "<!-- end of the picture -->"
 

@@ -144,7 +144,7 @@ def page(measured: Mapping[str, Row]) -> str:
 One collector serves one machine. What follows is arithmetic on [what was measured](../benchmarks/collector.md): masking
 and forwarding took {measured["traces"].item_us:.0f} µs of CPU a span and {measured["logs"].item_us:.0f} µs a log record
 on the machine of the benchmark, at {rss} MiB of memory before any queue. No cluster of this size was run
-([load_balancing and clusters are unproven](unproven.md)).
+([load_balancing and clusters are unproven](evidence/unproven.md)).
 
 A message is {sum(message_bytes()) / 1e3:.1f} kB before compression, in spans and records of 8 attributes each.
 
@@ -190,7 +190,7 @@ together, with the reason. Without the command line nothing does.
 
 A consumer syncs each Kafka message to its disk before it is marked, and each trace is a message of its own: its disk is
 the limit before its CPU. Give topics many partitions, which are read side by side, and watch the group's lag. More
-than it can take makes it lag and loses nothing ([counts](proofs/delivery.md)).
+than it can take makes it lag and loses nothing ([counts](evidence/delivery.md)).
 
 ## Steps
 
@@ -214,7 +214,7 @@ def portuguese_page(measured: Mapping[str, Row]) -> str:
 Um collector atende uma máquina. O que segue é aritmética sobre [o que foi medido](../../benchmarks/collector.md) (em
 inglês): mascarar e repassar levou {measured["traces"].item_us:.0f} µs de CPU por span e {measured["logs"].item_us:.0f}
 µs por registro de log na máquina do benchmark, com {rss} MiB de memória antes de qualquer fila. Nenhum cluster deste
-tamanho foi executado ([load_balancing e clusters não foram provados](../unproven.md)).
+tamanho foi executado ([load_balancing e clusters não foram provados](../evidence/unproven.md)).
 
 Uma mensagem tem {f"{sum(message_bytes()) / 1e3:.1f}".replace(".", ",")} kB antes da compressão, em spans e
 registros de 8 atributos cada.
@@ -263,7 +263,7 @@ que não pode dar certo junto, e diz por quê. Sem a linha de comando, ninguém 
 
 Um consumidor grava cada mensagem do Kafka no disco antes de marcá-la, e cada trace é uma mensagem: o limite dele é o
 disco, antes da CPU. Dê muitas partições aos tópicos, que são lidas em paralelo, e acompanhe o atraso (lag) do grupo.
-Mais do que ele aguenta o atrasa, e não perde nada ([contagens](../proofs/delivery.md), em inglês).
+Mais do que ele aguenta o atrasa, e não perde nada ([contagens](../evidence/delivery.md), em inglês).
 
 ## Passos
 

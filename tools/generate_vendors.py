@@ -53,9 +53,9 @@ compose logs otelcol-config` names it. `stack up --docker --vendor honeycomb` do
 `docker compose up otelcol` starts no backend of its own: what is meant for them waits.
 
 A required variable may also stand in a file: `NAME_FILE=path` instead of `NAME=value`. One that is missing, empty or
-still a placeholder is named before anything starts. Vendors' own servers [were not tried](unproven.md). A backend
-without a file here: `otlp`, or a file of your own, as [examples/second_vendor.yaml](../examples/second_vendor.yaml);
-[how the files fit together](../collector/README.md).
+still a placeholder is named before anything starts. Vendors' own servers [were not tried](evidence/unproven.md). A
+backend without a file here: `otlp`, or a file of your own, as
+[examples/second_vendor.yaml](../examples/second_vendor.yaml); [how the files fit together](../collector/README.md).
 """
 
 
@@ -85,8 +85,8 @@ arquivos desta máquina. `docker compose up otelcol` não inicia nenhum backend:
 
 Uma variável exigida também pode vir de um arquivo: `NAME_FILE=caminho` em vez de `NAME=valor`. Uma que falta, está
 vazia ou ainda traz o valor de exemplo é apontada antes de qualquer coisa iniciar. Os servidores dos próprios
-fornecedores [não foram testados](../unproven.md) (em inglês). Um backend sem arquivo aqui: `otlp`, ou um arquivo seu,
-como [examples/second_vendor.yaml](../../examples/second_vendor.yaml);
+fornecedores [não foram testados](../evidence/unproven.md) (em inglês). Um backend sem arquivo aqui: `otlp`, ou um
+arquivo seu, como [examples/second_vendor.yaml](../../examples/second_vendor.yaml);
 [como os arquivos se encaixam](../../collector/README.md) (em inglês).
 """
 

@@ -142,7 +142,7 @@ which kinds are known, and say nothing about those that are not.
 The other columns are of the same records (tools/score_peers.py): the real collector, where a record counts only if it
 is found in a body, in an attribute and deep in a map alike; Logfire's scrubber, Sentry's `EventScrubber`, scrubadub and
 presidio's recognizers of patterns, each as it is by default and without a model of a language. They are made for other
-data: none of them knows a name of WhatsApp's ([never run](unproven.md)).
+data: none of them knows a name of WhatsApp's ([never run](evidence/unproven.md)).
 """,
     must_go="Must go",
     must_stay="Must stay",
@@ -276,7 +276,7 @@ quais tipos são conhecidos, e nada dizem dos que não são.
 As outras colunas são dos mesmos registros (tools/score_peers.py): o collector real, onde um registro só conta se é
 achado num corpo, num atributo e no fundo de um mapa; o scrubber da Logfire, o `EventScrubber` da Sentry, o scrubadub e
 os reconhecedores de padrões do presidio, cada um como vem por padrão e sem modelo de língua. Eles são feitos para
-outros dados: nenhum conhece um nome do WhatsApp ([nunca executado](../unproven.md)).
+outros dados: nenhum conhece um nome do WhatsApp ([nunca executado](../evidence/unproven.md)).
 """,
     must_go="Tem de sair",
     must_stay="Tem de ficar",

@@ -406,9 +406,9 @@ class Score:
         return "\n".join([
             "# The rules, broken on purpose",
             "",
-            f"Written by `python tools/mutate_rules.py --report docs/mutations.md` on {datetime.now(UTC):%Y-%m-%d}:",
-            "each threshold, guard, aggregation, window, wait and part of a rule is changed, one at a time, and the",
-            "rules' own tests are run with it.",
+            "Written by `python tools/mutate_rules.py --report docs/evidence/mutations.md` on",
+            f"{datetime.now(UTC):%Y-%m-%d}: each threshold, guard, aggregation, window, wait and part of a rule is",
+            "changed, one at a time, and the rules' own tests are run with it.",
             *([f"A sample: one change of {every}."] if every > 1 else []),
             "",
             f"**{total - left} of {total} changes were noticed; {left} were not ({left / total:.1%}).**",

@@ -1,5 +1,5 @@
 """
-Run the fault catalogue with this package, the plain SDK and Logfire, and write docs/faults.md.
+Run the fault catalogue with this package, the plain SDK and Logfire, and write docs/evidence/faults.md.
 
     python tools/prove_faults.py            all rows
     python tools/prove_faults.py 13 14      these, without writing
@@ -93,7 +93,7 @@ def main() -> None:
             ours=version("opentelemetry-sdk"),
             peers=peer_versions(peers),
         )
-        (ROOT / "docs" / "faults.md").write_text(head + "\n".join(lines) + "\n")
+        (ROOT / "docs" / "evidence" / "faults.md").write_text(head + "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

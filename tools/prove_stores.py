@@ -1,5 +1,5 @@
 """
-Run every test that asks a store, with Loki and Tempo too, and write docs/proofs/loki-and-tempo.md.
+Run every test that asks a store, with Loki and Tempo too, and write docs/evidence/loki-and-tempo.md.
 
     LOKI_BIN=/path/to/loki TEMPO_BIN=/path/to/tempo python tools/prove_stores.py
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ROOT: Final = Path(__file__).parent.parent
-PAGE: Final = Path("docs/proofs/loki-and-tempo.md")
+PAGE: Final = Path("docs/evidence/loki-and-tempo.md")
 FILES: Final = ("backends/loki/loki.yaml", "backends/tempo/tempo.yaml", "collector/vendors/local.yaml")
 TESTS: Final = (
     "tests/e2e",

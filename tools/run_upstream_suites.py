@@ -6,7 +6,7 @@ Run OpenTelemetry's own tests of FastAPI, ASGI, SQLAlchemy and the OTLP encoders
 
 Each suite runs three times: as it is, with contrib as we configure it, and with our own code. A test that ours does
 not pass is a deliberate difference if contrib, configured so, does not pass it either, or if upstream_differences.toml
-names it; docs/upstream.md has the reasons. All others are defects, and so is an entry of that list that is passed.
+names it; docs/evidence/upstream.md has the reasons. All others are defects, and so is a listed test that passes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parent.parent
-PAGE: Final = ROOT / "docs" / "upstream.md"
+PAGE: Final = ROOT / "docs" / "evidence" / "upstream.md"
 DIFFERENCES: Final = Path(__file__).parent / "upstream_differences.toml"
 CONFIGURED: Final = "What contrib does not do either, as we configure it"
 SUITES: Final = {
@@ -48,7 +48,7 @@ def main() -> int:
     checkouts = {"core": arguments.core.resolve(), "contrib": arguments.contrib.resolve()}
     listed = tomllib.loads(DIFFERENCES.read_text(encoding="utf-8"))
     headings = {heading for suite in listed.values() for heading in suite} | {CONFIGURED}
-    defects = [f"docs/upstream.md has no heading {each!r}" for each in headings if each not in _headings()]
+    defects = [f"docs/evidence/upstream.md has no heading {each!r}" for each in headings if each not in _headings()]
     for suite in arguments.only:
         upstream, contrib, ours = (run(suite, subject, checkouts) for subject in SUBJECTS)
         defects += report(suite, judge(upstream, contrib, ours, reasons(listed.get(suite, {}))))

@@ -2,7 +2,7 @@
 Every query of every panel, rule and runbook, asked of the real backends after a day of business in the demo.
 
 Three sessions live that day at once, in two environments. With DASHBOARD_TABLE=FILE the table of panel, query and rows
-is written there; that is how docs/proofs/dashboards.md was made.
+is written there; that is how docs/evidence/dashboards.md was made.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ MAY_BE_EMPTY = {
 
 PROOF = """# Every panel's query, with data
 
-Written on {date} by `DASHBOARD_TABLE=docs/proofs/dashboards.md pytest tests/backends/test_dashboard_queries.py`, from
+Written on {date} by `DASHBOARD_TABLE=docs/evidence/dashboards.md pytest tests/backends/test_dashboard_queries.py`, from
 real backends after a day of business in three demos at once: sessions main and vendas in production, suporte in
 staging. A number is how many rows the query gave: series, lines, traces or spans.
 

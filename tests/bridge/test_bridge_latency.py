@@ -21,7 +21,7 @@ from otlp_sink import Sink
 from recording_target import recording_target
 from running_bridge import start_bridge
 
-PAGE = ROOT / "docs/proofs/bridge-latency.md"
+PAGE = ROOT / "docs/evidence/bridge-latency.md"
 SUPPORT = Path(__file__).parent.parent / "support"
 ROUNDS, REQUESTS = 20, 100
 

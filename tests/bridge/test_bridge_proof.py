@@ -18,7 +18,7 @@ from otlp_sink import Sink
 from recording_target import Target, recording_target
 from running_bridge import start_bridge
 
-PAGE = ROOT / "docs/proofs/bridge.md"
+PAGE = ROOT / "docs/evidence/bridge.md"
 SHORT, LONG = "short", pytest.param("long", marks=pytest.mark.proof)
 
 

@@ -1,4 +1,4 @@
-"""The long proofs of delivery: real processes, faults for real, every item counted; results go to docs/proofs."""
+"""The long proofs of delivery: real processes, faults for real, every item counted; results go to docs/evidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The long proofs of isolation: ten minutes of a full queue, and kills; results go to docs/proofs."""
+"""The long proofs of isolation: ten minutes of a full queue, and kills; results go to docs/evidence."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ DELIBERATE: dict[str, set[str]] = {
     "a websocket": {"http.response.status_code: 200 -> 101"},
     "a websocket that nobody serves": {"http.response.status_code: None -> 403"},
 }
-"""Where we follow the stable conventions, and contrib does not: docs/upstream.md has the reasons."""
+"""Where we follow the stable conventions, and contrib does not: docs/evidence/upstream.md has the reasons."""
 
 
 class TestRequests:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import check_coverage
 import check_site
+import count_words
 import first_steps
 import generate_architecture
 import generate_scale
@@ -33,9 +34,11 @@ from markdown_pages import (
     links,
     prose,
     read,
+    table_rows,
     tracked_pages,
 )
 from page_commands import CHECKED, NOT_RUN, TIED, proven
+from rows import for_each
 
 from whatsself_otel import __version__
 from whatsself_otel.cli import parser
@@ -87,7 +90,7 @@ TRANSLATED = {
         f"docs/{page}.md": f"docs/pt-BR/{page}.md"
         for page in (
             *("index", "first-steps", "production", "several-processes", "troubleshooting", "whatsapp", "bridge"),
-            *("concepts", "application", "alerting", "upgrading", "logs", "stack", "configuration"),
+            *("architecture", "application", "alerting", "upgrading", "logs", "stack", "configuration", "replaced"),
             *("vendors", "scale", "masking", "kubernetes", "security", "command-line", "viewer"),
         )
     },
@@ -285,6 +288,36 @@ def pages_text(site: Path) -> str:
     return "".join(path.read_text(encoding="utf-8") for path in site.rglob("*.html"))
 
 
+class TestLength:
+    def test_the_pages_in_the_navigation_are_short_enough_to_be_read(self) -> None:
+        assert sum(count_words.counted().values()) <= count_words.MOST_WORDS
+
+    def test_words_are_counted_and_lists_of_the_navigation_are_not(self) -> None:
+        assert count_words.words("# One two\n\n```{toctree}\n:hidden:\n\npage\n```\n\nthree\n") == 4
+
+    def test_evidence_translations_and_generated_pages_are_left_out(self) -> None:
+        pages = count_words.navigation()
+
+        assert {"index", "architecture", "decisions/0001-own-batch-queue"} <= set(pages)
+        assert [page for page in pages if page.startswith(("pt-BR", "evidence", "whatsapp/"))] == []
+
+
+class TestReplaced:
+    def test_names_files_that_are_there_and_every_reason_has_a_page(self) -> None:
+        rows = table_rows("docs/replaced.md")
+        files = [name for row in rows for name in re.findall(r"`([\w/]+\.py)`", row[1])]
+
+        assert len(files) >= len(rows)
+        assert [name for name in files if not (PACKAGE / name).is_file()] == []
+
+    @for_each("page", ["docs/add-an-alert.md", "docs/add-a-provider.md", "docs/upgrading-the-sdk.md"])
+    def test_a_page_that_says_how_names_files_that_are_there(self, page: str) -> None:
+        named = re.findall(r"`((?:whatsself_otel|tests|tools|benchmarks|backends|registry)/[\w/.-]+)`", read(page))
+
+        assert named
+        assert [name for name in named if "NAME" not in name and not (ROOT / name).exists()] == []
+
+
 class TestScale:
     def test_the_page_is_computed_from_what_was_measured(self) -> None:
         assert generate_scale.main(["--check"]) == 0
@@ -361,7 +394,7 @@ _MAPPED = ("traces", "metrics", "masking", "export", "integrations", "processes"
 
 class TestArchitecture:
     def test_the_module_map_names_every_module_and_no_other(self) -> None:
-        table = read("docs/architecture.md").partition("## Modules")[2]
+        table = read("docs/code-map.md").partition("## Modules")[2]
         named = set(re.findall(r"`([a-z0-9_]+(?:\.py|/))`", table))
         top = {path.name for path in PACKAGE.glob("*.py")}
         folders = {f"{path.name}/" for path in PACKAGE.iterdir() if path.is_dir() and any(path.glob("*.py"))}
@@ -399,7 +432,7 @@ class TestArchitecture:
 
 def walk(signal: str) -> list[tuple[str, str]]:
     """File and function of each step that *signal* takes."""
-    section = read("docs/architecture.md").partition(f"\n### {signal}\n")[2].partition("\n##")[0]
+    section = read("docs/code-map.md").partition(f"\n### {signal}\n")[2].partition("\n##")[0]
     steps = re.findall(r"\| `([\w/]+\.py)` \| `([\w.]+)` \|$", section, re.MULTILINE)
     assert len(steps) == section.count("\n| ") - 1, "a row that names no file or function"
     return steps
@@ -426,7 +459,7 @@ class TestPaths:
         listed = subprocess.run(["git", "ls-files", ":!tests"], cwd=ROOT, capture_output=True, text=True, check=True)
         texts = {name: (ROOT / name).read_text("utf-8", errors="replace") for name in listed.stdout.split()}
 
-        assert {"tools/pages.py", "docs/requirements.md"} <= texts.keys()
+        assert {"tools/pages.py", "docs/evidence/requirements.md"} <= texts.keys()
         assert [(name, path) for name, text in texts.items() for path in gone(text)] == []
 
     def test_one_that_was_moved_is_seen(self) -> None:

@@ -1,4 +1,4 @@
-"""Our column of docs/faults.md: every row of the fault catalogue, in real processes."""
+"""Our column of docs/evidence/faults.md: every row of the fault catalogue, in real processes."""
 
 from __future__ import annotations
 

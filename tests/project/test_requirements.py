@@ -1,4 +1,4 @@
-"""Every row of docs/requirements.md is served by something that exists, or says which topic will bring it."""
+"""Every row of docs/evidence/requirements.md is served by something that exists, or says which topic will bring it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from markdown_pages import ROOT, is_a_test, table_rows
 
 from whatsself_otel.catalogue import METRICS
 
-PAGE = "docs/requirements.md"
+PAGE = "docs/evidence/requirements.md"
 METRIC_NAMES = {spec.prometheus_name for spec in METRICS}
 
 ASKED = [

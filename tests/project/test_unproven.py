@@ -1,4 +1,4 @@
-"""Nothing that was never run is told as if it had been: whoever names it links to docs/unproven.md."""
+"""Nothing that was never run is told as if it had been: whoever names it links to docs/evidence/unproven.md."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import pytest
 from markdown_pages import READMES, ROOT, paragraphs, read, table_rows, tracked_pages
 
-PAGE = "docs/unproven.md"
+PAGE = "docs/evidence/unproven.md"
 LINK = re.compile(r"\]\([^)]*unproven\.md")
 WORDS = [word for row in table_rows(PAGE) for word in row[0].split(", ")]
 OTHERS = [page for page in tracked_pages() if page not in {*READMES, PAGE}]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from otlp_sink import Sink
 
 NUMBER = "item.number"
-PAGE = ROOT / "docs/proofs/delivery.md"
+PAGE = ROOT / "docs/evidence/delivery.md"
 QUICK = (
     "exporters::otlp_http/otlp::sending_queue::batch::flush_timeout: 50ms",
     "exporters::otlp_http/otlp::retry_on_failure::initial_interval: 100ms",

@@ -1,7 +1,7 @@
 """
 The fault catalogue: one scenario a row, the same script for this package, the plain SDK and Logfire.
 
-The rows' numbers are those of the catalogue in docs/faults.md, which `tools/prove_faults.py` writes.
+The rows' numbers are those of the catalogue in docs/evidence/faults.md, which `tools/prove_faults.py` writes.
 """
 
 from __future__ import annotations

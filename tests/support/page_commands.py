@@ -112,8 +112,8 @@ CHECKED = {
 _CLUSTER = [each for each in commands("docs/kubernetes.md") if each.startswith(("helm ", "kubectl "))]
 
 NOT_RUN = {
-    **dict.fromkeys(_CLUSTER, "no cluster was at hand: docs/unproven.md; tests/kubernetes reads what they are given"),
-    **dict.fromkeys(("py -m venv .venv", r".venv\Scripts\Activate.ps1"), "Windows was not run: docs/unproven.md"),
+    **dict.fromkeys(_CLUSTER, "no cluster was at hand: docs/evidence/unproven.md; tests/kubernetes reads them"),
+    **dict.fromkeys(("py -m venv .venv", r".venv\Scripts\Activate.ps1"), "not run: docs/evidence/unproven.md"),
     "make coverage": "an hour of tests, run by hand; its report by tests/project/test_docs.py::TestCoverageReport",
 }
 """What no test runs, and why."""

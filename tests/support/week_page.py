@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from week_told import Incident, Notice
 
-PAGE: Final = ROOT / "docs/proofs/alerts-two-weeks.md"
+PAGE: Final = ROOT / "docs/evidence/alerts-two-weeks.md"
 _HEAD: Final = f"""\
 # Two weeks of alerts
 
 Written by `make proof` (`tests/operations/test_two_weeks.py`). Series of a week, a sample a minute, are generated; the
 shipped rules are evaluated on them by promtool, every {EVERY_S} s in place of 30; what fires goes through a real
 Alertmanager whose waits are divided by {SPEED:g}, to a mail server and a receiver of Slack's form ([Slack itself was
-never asked](../unproven.md)). Opening hours follow the clock of the week. What Slack refuses is refused for good (403):
+never asked](unproven.md)). Opening hours follow the clock of the week. What Slack refuses is refused for good (403):
 Alertmanager tries again after `group_interval`. The test fails when a message is missing, is too much, or comes at
 another time, and when an incident pages twice.
 """

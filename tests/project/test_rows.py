@@ -1,0 +1,73 @@
+"""A table in one test names each row that fails, and an empty one fails itself."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pytest
+from rows import for_each
+
+
+def test_each_row_that_fails_is_named() -> None:
+    tried: list[int] = []
+
+    @for_each("number, limit", [(1, 5), (7, 5), (9, 5)])
+    def is_less(number: int, limit: int) -> None:
+        tried.append(number)
+        assert number < limit
+
+    with pytest.raises(BaseExceptionGroup, match="2 of 3 rows fail") as caught:
+        is_less()
+
+    assert tried == [1, 7, 9]
+    assert [error.__notes__ for error in caught.value.exceptions] == [["the row: (7, 5)"], ["the row: (9, 5)"]]
+
+
+def test_one_row_that_fails_is_raised_itself_under_its_name() -> None:
+    @for_each("text", ["a", "b"], ids=["first", "second"])
+    def is_a(text: str) -> None:
+        assert text == "a"
+
+    with pytest.raises(AssertionError) as caught:
+        is_a()
+
+    assert caught.value.__notes__ == ["the row: second"]
+
+
+def test_each_test_of_a_class_runs_every_row() -> None:
+    tried: list[tuple[str, int]] = []
+
+    @for_each("number", [1, 2])
+    class Both:
+        def test_one(self, number: int) -> None:
+            tried.append(("one", number))
+
+        def test_two(self, number: int) -> None:
+            tried.append(("two", number))
+
+    both = Both()
+    both.test_one()  # type: ignore[call-arg]
+    both.test_two()  # type: ignore[call-arg]
+
+    assert tried == [("one", 1), ("one", 2), ("two", 1), ("two", 2)]
+
+
+def test_a_table_without_rows_fails() -> None:
+    @for_each("row", [])
+    def anything(row: object) -> None:
+        del row
+
+    with pytest.raises(AssertionError, match="proves nothing"):
+        anything()
+
+
+def test_what_no_row_fills_is_a_fixture(tmp_path: Path) -> None:
+    @for_each("name", ["a", "b"], ids=str.upper)
+    def writes(tmp_path: Path, name: str) -> None:
+        (tmp_path / name).touch()
+
+    writes(tmp_path=tmp_path)
+
+    assert list(inspect.signature(writes).parameters) == ["tmp_path"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
