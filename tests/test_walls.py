@@ -19,6 +19,7 @@ SIGNALS = {"traces", "logs", "metrics"}
 PROGRAMS = {"bridge", "cli", "viewer", "demo", "simulation", "stack"}
 WALLS = {
     **dict.fromkeys(("", *SIGNALS, "export", "integrations", "processes", "whatsapp"), PROGRAMS),
+    "language": PROGRAMS | SIGNALS | {"export", "integrations", "masking", "processes", "whatsapp"},
     "masking": PROGRAMS | SIGNALS | {"export", "integrations", "processes", "whatsapp"},
     "operations": PROGRAMS - {"stack"} | SIGNALS | {"export", "integrations", "masking", "processes", "whatsapp"},
     "bridge": PROGRAMS - {"bridge"},

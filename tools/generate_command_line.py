@@ -22,7 +22,7 @@ from portuguese_words import Words
 
 from whatsself_otel.cli import parser
 from whatsself_otel.cli.arguments import STATUSES
-from whatsself_otel.cli.language import VARIABLE, translated
+from whatsself_otel.language import VARIABLE, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -107,9 +107,10 @@ Names that begin with `OTEL_PYTHON_` and end with `_EXCLUDED_URLS` are left alon
     ports_intro="""\
 Read by the collector's and the backends' files and by the command line; all of them listen on the loopback.
 `WHATSSELF_OTEL_CACHE` and `WHATSSELF_OTEL_DATA` say where the native stack keeps its programs and its data.
-`WHATSSELF_OTEL_LANG`, `en` or `pt-BR`, is the language of the command line; without it the locale says. Each
-program may be another one than was built: `OTELCOL_BIN`, `PROMETHEUS_BIN`, `VICTORIALOGS_BIN`, `JAEGER_BIN`,
-`ALERTMANAGER_BIN`. `LOKI_BIN` and `TEMPO_BIN`, or a `loki` and `tempo` on PATH, run beside VictoriaLogs and Jaeger.""",
+`WHATSSELF_OTEL_LANG`, `en` or `pt-BR`, is the language of the command line and of what `health()` finds wrong; without
+it the locale says. Each program may be another one than was built: `OTELCOL_BIN`, `PROMETHEUS_BIN`,
+`VICTORIALOGS_BIN`, `JAEGER_BIN`, `ALERTMANAGER_BIN`. `LOKI_BIN` and `TEMPO_BIN`, or a `loki` and `tempo` on PATH, run
+beside VictoriaLogs and Jaeger.""",
 )
 
 _WORDS: Final = Words("configuration")
@@ -160,9 +161,10 @@ Nomes que começam com `OTEL_PYTHON_` e terminam com `_EXCLUDED_URLS` são deixa
     ports_intro="""\
 Lidas pelos arquivos do collector e dos backends e pela linha de comando; todos escutam só no loopback.
 `WHATSSELF_OTEL_CACHE` e `WHATSSELF_OTEL_DATA` dizem onde a pilha nativa guarda os programas e os dados.
-`WHATSSELF_OTEL_LANG`, `en` ou `pt-BR`, é a língua da linha de comando; sem ela vale o locale. Cada programa pode ser
-outro que não o compilado aqui: `OTELCOL_BIN`, `PROMETHEUS_BIN`, `VICTORIALOGS_BIN`, `JAEGER_BIN`, `ALERTMANAGER_BIN`.
-`LOKI_BIN` e `TEMPO_BIN`, ou um `loki` e um `tempo` no PATH, rodam ao lado do VictoriaLogs e do Jaeger.""",
+`WHATSSELF_OTEL_LANG`, `en` ou `pt-BR`, é a língua da linha de comando e do que `health()` acha de errado; sem ela vale
+o locale. Cada programa pode ser outro que não o compilado aqui: `OTELCOL_BIN`, `PROMETHEUS_BIN`, `VICTORIALOGS_BIN`,
+`JAEGER_BIN`, `ALERTMANAGER_BIN`. `LOKI_BIN` e `TEMPO_BIN`, ou um `loki` e um `tempo` no PATH, rodam ao lado do
+VictoriaLogs e do Jaeger.""",
 )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pages import table, write_or_check
-from portuguese_words import Words
+from portuguese_words import SHIPPED, Words
 
 from whatsself_otel.stack import vendor_files
 
@@ -126,7 +126,7 @@ ENGLISH: Final = Language(
     compared="compared with",
 )
 
-_WORDS: Final = Words("vendors")
+_WORDS: Final = Words("vendors", SHIPPED)
 
 PORTUGUESE: Final = Language(
     file="pt-BR/vendors.md",

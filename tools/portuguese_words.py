@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 _FOLDER: Final = Path(__file__).resolve().parent / "portuguese"
+SHIPPED: Final = Path(__file__).resolve().parent.parent / "whatsself_otel" / "language"
+"""The catalogues that the package carries, because the command line says the same."""
 
 
 class Words:
@@ -16,11 +18,14 @@ class Words:
 
     Args:
         page: Name of its file. A key has places, ``{}``, for what stays as it is.
+        folder: Where its file is (default: ``tools/portuguese``).
     """
 
-    def __init__(self, page: str) -> None:
-        self._page = page
-        self._known: dict[str, str] = tomllib.loads((_FOLDER / f"{page}.toml").read_text(encoding="utf-8"))
+    def __init__(self, page: str, folder: Path | None = None) -> None:
+        self._file = (folder or _FOLDER) / f"{page}.toml"
+        self._known: dict[str, str] = {}
+        for key, value in tomllib.loads(self._file.read_text(encoding="utf-8")).items():
+            self._known |= value if isinstance(value, dict) else {key: value}
         self._missing: list[str] = []
         self._asked: set[str] = set()
 
@@ -46,4 +51,4 @@ class Words:
         stale = sorted(self._known.keys() - self._asked)
         if self._missing or stale:
             lines = [*(f"missing: {text}" for text in self._missing), *(f"stale: {text}" for text in stale)]
-            raise ValueError(f"tools/portuguese/{self._page}.toml is not whole:\n" + "\n".join(lines))
+            raise ValueError(f"{self._file.name} is not whole:\n" + "\n".join(lines))

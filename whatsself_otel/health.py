@@ -36,7 +36,8 @@ class Health:
 
     Args:
         ok: False when anything below is wrong: the configuration, a version, an export.
-        problems: What is wrong, one sentence each, with the remedy.
+        problems: What is wrong, one sentence each, with the remedy; Portuguese where ``WHATSSELF_OTEL_LANG``, else the
+            locale, says so.
         signals: Per signal: items exported, dropped, retried and queued, the queue's bounds in items and bytes, seconds
             since the last success, and the last error.
         versions: Of Python and the packages that matter; None for one that is not installed.

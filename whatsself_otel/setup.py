@@ -282,16 +282,18 @@ class Telemetry:
 
     def health(self) -> Health:
         """Return the health of this process's telemetry. Cheap; never raises."""
+        from whatsself_otel.language import translated
+
         found = list(self._find_obstacles())
         status = self._signals()
         problems = dict.fromkeys([*self._problems, *(each.text for each in found if not each.wanted)])
         return Health(
             ok=not problems,
-            problems=tuple(problems),
+            problems=tuple(map(translated, problems)),
             signals={
                 signal: {
                     **status.get(signal, {}),
-                    "not_leaving": [each.text for each in found if each.signal == signal],
+                    "not_leaving": [translated(each.text) for each in found if each.signal == signal],
                 }
                 for signal in SIGNALS
             },

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import subprocess
 import sys
 
 import pytest
+from command_tree import EVERY, TREE
 
 import whatsself_otel
-from whatsself_otel.cli import COMMANDS, main, parser
+from whatsself_otel.cli import main, parser
 from whatsself_otel.cli.arguments import coloured
 from whatsself_otel.stack.errors import INTERRUPTED, CommandError
 from whatsself_otel.viewer.console_view import Paint
-
-
-def _commands(parser: argparse.ArgumentParser, path: str = "") -> dict[str, bool]:
-    """Return each command below *parser*, and whether it has commands of its own."""
-    below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    found = {path: bool(below)}
-    for action in below:
-        for name, command in action.choices.items():
-            found |= _commands(command, f"{path} {name}".strip())
-    return found
-
-
-COMMAND_TREE = _commands(parser())
-EVERY = sorted(filter(None, COMMAND_TREE))
-GROUPS = {path for path, has_actions in COMMAND_TREE.items() if has_actions}
-"""Commands that do nothing without an action."""
 
 
 def _exit_status(*argv: str) -> int:
@@ -46,16 +30,6 @@ class TestMain:
     def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert _exit_status("--version") == 0
         assert capsys.readouterr().out == f"whatsself-otel {whatsself_otel.__version__}\n"
-
-    @pytest.mark.parametrize("command", ["stack", "collector", "vendors"])
-    def test_commands_with_actions_have_examples(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
-        assert _exit_status(command, "--help") == 0
-        assert f"whatsself-otel {command}" in capsys.readouterr().out.partition("examples:")[2]
-
-    @pytest.mark.parametrize("command", COMMANDS)
-    def test_every_command_has_help(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
-        assert _exit_status(command, "--help") == 0
-        assert capsys.readouterr().out.startswith(f"usage: whatsself-otel {command} ")
 
     def test_help_documents_the_exit_statuses(self, capsys: pytest.CaptureFixture[str]) -> None:
         _exit_status("--help")
@@ -80,30 +54,6 @@ class TestMain:
 
         assert main(["vendors", "list"]) == INTERRUPTED
 
-    @pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
-    @pytest.mark.parametrize(
-        "words",
-        [
-            *(
-                "vendors list",
-                "vendors show debug",
-                "files list",
-                "rules settings",
-                "doctor --no-probe",
-                "doctor --json",
-            ),
-            *("completion bash", "simulate --list", "stack status", "--help", "trace --help"),
-        ],
-    )
-    def test_a_reader_that_has_enough_gets_no_traceback(self, words: str) -> None:
-        command = [sys.executable, "-u", "-m", "whatsself_otel.cli", *words.split()]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as listing:
-            assert listing.stdout is not None
-            assert listing.stderr is not None
-            listing.stdout.close()
-
-            assert listing.stderr.read() == b""
-
     def test_runs_as_a_module_too(self) -> None:
         asked = subprocess.run(
             [sys.executable, "-m", "whatsself_otel.cli", "--version"], capture_output=True, text=True, check=True
@@ -111,15 +61,18 @@ class TestMain:
 
         assert asked.stdout == f"whatsself-otel {whatsself_otel.__version__}\n"
 
-    @pytest.mark.parametrize("path", EVERY)
-    def test_every_command_tells_its_exit_statuses_and_speaks_json(
-        self, path: str, capsys: pytest.CaptureFixture[str]
+    def test_every_command_tells_its_use_its_exit_statuses_and_speaks_json(
+        self, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert _exit_status(*path.split(), "--help") == 0
-        told = capsys.readouterr().out
+        for path in EVERY:
+            assert _exit_status(*path.split(), "--help") == 0
+            told = capsys.readouterr().out
 
-        assert re.search(r"^exit status:[\s\S]*\b0\b[\s\S]*\b1\b", told, re.MULTILINE)
-        assert path in GROUPS or "--json" in told
+            assert told.startswith(f"usage: whatsself-otel {path} "), path
+            assert re.search(r"^exit status:[\s\S]*\b0\b[\s\S]*\b1\b", told, re.MULTILINE), path
+            assert TREE[path] or "--json" in told, path
+            if path in {"stack", "collector", "vendors"}:
+                assert f"whatsself-otel {path}" in told.partition("examples:")[2]
 
     def test_output_is_plain_ascii_for_every_console(self) -> None:
         assert parser().format_help().isascii()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -122,6 +123,43 @@ class TestBackends:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a script plays Docker's part")
+class TestPorts:
+    """A port that is taken, or none, is one sentence with the variable that changes it, as from ``stack up``."""
+
+    @pytest.fixture(autouse=True)
+    def _program(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        for name, value in Addresses.free().environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("OTELCOL_BIN", sys.executable)
+        monkeypatch.setenv("OTELCOL_QUEUE_DIR", str(tmp_path / "queue"))
+
+    @pytest.mark.parametrize("variable", ["OTELCOL_HTTP_PORT", "OTELCOL_HEALTH_PORT"])
+    def test_that_is_taken_is_named_before_the_collector_starts(
+        self, variable: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            monkeypatch.setenv(variable, str(port))
+
+            assert main(["collector", "run", "--vendor", "debug"]) == 1
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.startswith(f"whatsself-otel: Port {port}, which collector needs, is taken by another program. ")
+        assert said.err.endswith(f"Stop that program, or set {variable} to a free port.\n")
+
+    @pytest.mark.parametrize("words", ["collector run --vendor debug", "stack up --native"])
+    @pytest.mark.parametrize("value", ["99999", "abc", "0"])
+    def test_that_is_none_is_wrong_use(
+        self, words: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr("whatsself_otel.stack.native.ensure_built", lambda: pytest.fail("programs were looked for"))
+        monkeypatch.setenv("OTELCOL_HTTP_PORT", value)
+
+        assert main(words.split()) == 2
+        said = f"OTELCOL_HTTP_PORT must be a port number from 1 to 65535, got {value!r}."
+        assert capsys.readouterr() == ("", f"whatsself-otel: {said}\n")
+
+
 class TestContainer:
     """The official image; no Docker engine is at hand, so that a script shows what Docker would be asked."""
 

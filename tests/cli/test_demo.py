@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+from json_output import kind_of
 
 from whatsself_otel.cli import demo, main
 from whatsself_otel.cli.stack import Running
@@ -53,6 +54,7 @@ def shown() -> str:
 def told() -> dict[str, Any]:
     done = run("--stack", "python", "--json")
     assert done.returncode == 0, done.stderr
+    assert kind_of(done.stdout) == "demo"
     story: dict[str, Any] = json.loads(done.stdout)
     return story
 

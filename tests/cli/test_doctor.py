@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
+import io
 import json
 import os
 import shutil
@@ -15,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 from urllib.parse import urlsplit
 
 import grpc  # type: ignore[import-untyped]
@@ -25,7 +28,7 @@ from fault_rig import QUICK
 from isolation import Spans, three, wait_until_decided
 
 from whatsself_otel import TelemetryConfig
-from whatsself_otel.cli import doctor
+from whatsself_otel.cli import doctor, main
 from whatsself_otel.cli.doctor import findings as doctor_findings
 from whatsself_otel.cli.doctor import places, queues
 from whatsself_otel.cli.stack import Running
@@ -49,16 +52,25 @@ PROTOBUF = {"content-type": "application/x-protobuf"}
 
 def examine(data: Path, environ: Mapping[str, str] | None = None, *arguments: str) -> tuple[int, list[Finding]]:
     """Run the doctor with nothing but *environ*, and return its status and findings."""
-    asked = subprocess.run(
-        [sys.executable, "-m", "whatsself_otel.cli", "doctor", "--json", f"--data={data}", *arguments],
-        env=environment(
-            {"OTELCOL_METRICS_PORT": "9", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", **(environ or {})}
-        ),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    dead = {"OTELCOL_METRICS_PORT": "9", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    variables = environment({**dead, **(environ or {})})
+    words = ["doctor", "--json", f"--data={data}", *arguments]
+    if "PYTHONPATH" in (environ or {}):  # other packages than this process has
+        return _in_a_process_of_its_own(words, variables)
+    told, complained = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.dict(os.environ, variables, clear=True),
+        contextlib.redirect_stdout(told),
+        contextlib.redirect_stderr(complained),
+    ):
+        status = main(words)
+    assert not complained.getvalue(), complained.getvalue()
+    return status, json.loads(told.getvalue())["findings"]
+
+
+def _in_a_process_of_its_own(words: list[str], variables: dict[str, str]) -> tuple[int, list[Finding]]:
+    command = [sys.executable, "-m", "whatsself_otel.cli", *words]
+    asked = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
     assert not asked.stderr, asked.stderr
     return asked.returncode, json.loads(asked.stdout)["findings"]
 

@@ -84,7 +84,7 @@ class TestOutcome:
         assert main(["simulate", "session-lost"]) == 0
         said = capsys.readouterr().out
         for each in outcome.fired:
-            assert f"{each.alert:<62} {each.after_min:>7.1f} min    90.0 min" in said
+            assert f"{each.alert:<62} {each.after_min:>8.1f} min     90.0 min" in said
         for told in outcome.told:
             assert f"--- slack: {told.title}\nwhat to do\n" in said
         assert said.endswith("As the scenario states: these alerts, these words, no other.\n")
@@ -96,7 +96,7 @@ class TestOutcome:
 
         assert main(["simulate", "session-lost"]) == 1
         said = capsys.readouterr().out
-        assert "\nnone\n" in said
+        assert "\nno alert fired\n" in said
         assert said.strip().splitlines()[-len(outcome.scenario.fires) :] == [
             f"{alert} did not fire" for alert in outcome.scenario.fires
         ]

@@ -31,7 +31,7 @@ from whatsself_otel.stack.paths import locked
 from whatsself_otel.stack.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from whatsself_otel.stack.supervisor import Process
 
@@ -635,11 +635,17 @@ class TestRealBackends:
     def test_detached_from_up_to_down(
         self, tmp_path: Path, environment: dict[str, str], left_running: Callable[..., list[str]]
     ) -> None:
-        def run(*words: str) -> subprocess.CompletedProcess[str]:
-            command = _command(tmp_path, *words)
+        """Also where Python is a launcher, as in a virtual environment on Windows: what runs has another pid."""
+        launcher = tmp_path / "launcher"
+        launcher.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\nexit $?\n')
+        launcher.chmod(0o755)
+        launched = f"import sys; sys.executable = {str(launcher)!r}; import whatsself_otel.cli as c; sys.exit(c.main())"
+
+        def run(*words: str, python: Sequence[str] = ("-m", "whatsself_otel.cli")) -> subprocess.CompletedProcess[str]:
+            command = [sys.executable, *python, *_command(tmp_path, *words)[3:]]
             return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
-        up = run("up", "--native", "--detach")
+        up = run("up", "--native", "--detach", python=("-c", launched))
         status = run("status", "--json")
         again = run("up", "--native", "--detach")
         logs = run("logs", "prometheus", "--lines", "3")

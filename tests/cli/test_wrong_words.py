@@ -69,6 +69,17 @@ WRONG = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arguments are judged before a program is looked for: who finds none would build it for minutes."""
+
+    def build() -> None:
+        pytest.fail("programs were looked for before the arguments were judged")
+
+    monkeypatch.setattr("whatsself_otel.stack.native.ensure_built", build)
+    monkeypatch.setattr("whatsself_otel.stack.docker.problem", build)
+
+
 @pytest.mark.parametrize(("typed", "status", "said"), WRONG, ids=[typed for typed, _, _ in WRONG])
 def test_a_wrong_word_is_answered_by_one_line_with_the_remedy(
     typed: str, status: int, said: str, capsys: pytest.CaptureFixture[str]

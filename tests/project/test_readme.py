@@ -169,7 +169,8 @@ class TestFacts:
             for link in signal_links(Addresses(), STORES, message_id="message-1")
             for _, value in parse_qsl(urlsplit(link.query).query)
         }
-        shown = [row[2].strip("`") for row in table_rows(page) if row[2].startswith("`")]
+        table = table_rows(page, "make stack\n")
+        shown = [row[2].strip("`") for row in table if row[2].startswith("`")]
 
         assert len(shown) == 5
         assert set(shown) <= printed

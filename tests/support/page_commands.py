@@ -26,6 +26,7 @@ RUN_HERE = {
 _FIRST_STEPS = "tests/project/test_docs.py::TestFirstSteps::test_lead_to_ones_own_message_on_the_page"
 _WHEEL = "tests/project/test_packaging.py::TestInstalled::test_first_steps_lead_from_the_wheel_to_ones_own_message"
 _FIRST_BLOCK = "tests/project/test_first_block.py::test_the_first_block_works_where_there_is_no_python_by_that_name"
+_ROAD = "tests/project/test_first_block.py::test_the_road_goes_on_and_each_step_says_what_it_needs"
 _RUN_ONE = "tests/collector/test_vendor_switch.py::TestSaasVendor::test_gets_all_signals_with_its_headers"
 
 _NO_CODE = [f"docs/no-code/{page}.md" for page in ("n8n", "typebot", "evolution", "waha")]
@@ -51,6 +52,7 @@ TIED = {
         commands("docs/security.md"),
         "tests/project/test_security_page.py::TestPage::test_token_and_certificate_change_and_nothing_is_lost",
     ),
+    **dict.fromkeys(("whatsself-otel stack up --native", "whatsself-otel stack up --docker"), _ROAD),
     "whatsself-otel stack up": "tests/cli/test_stack.py::TestRealBackends::test_detached_from_up_to_down",
     "whatsself-otel collector run --vendor local --vendor honeycomb": _RUN_ONE,
     "whatsself-otel collector validate --vendor local": (

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from json_output import kind_of
 from parts import Client, logs, names, spans, trace_id
 
 from whatsself_otel.cli import main, view
@@ -48,7 +49,9 @@ def noted(data: Path) -> Iterator[Client]:
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     assert main(["trace", *arguments, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
+    told = capsys.readouterr().out
+    assert kind_of(told) == "trace"
+    return json.loads(told)
 
 
 def state(viewer: Viewer) -> Any:

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Final
 from whatsself_otel import __version__
 from whatsself_otel.cli import completion
 from whatsself_otel.cli.arguments import STATUSES, Parser
-from whatsself_otel.cli.language import translated_lines
-from whatsself_otel.cli.terminal import make_printable, print_json
+from whatsself_otel.cli.terminal import complain, make_printable, print_json
 from whatsself_otel.stack.errors import FAILED, INTERRUPTED, CommandError
 
 if TYPE_CHECKING:
@@ -74,19 +73,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
     make_printable()
     try:
-        top = parser()
-        completion.answer_shell(top)
-        arguments = top.parse_args(words)
-        status: int = arguments.run(arguments)
-    except CommandError as error:
-        print(f"whatsself-otel: {translated_lines(str(error))}", file=sys.stderr)
-        if "--json" in words:
-            print_json("error", message=str(error), status=error.status)
-        return error.status
+        try:
+            return _run(words)
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
         # The reader had enough, as `| head` does; Python must not try to flush the rest at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def _run(words: Sequence[str]) -> int:
+    try:
+        top = parser()
+        completion.answer_shell(top)
+        arguments = top.parse_args(words)
+        status: int = arguments.run(arguments)
+    except CommandError as error:
+        complain(str(error))
+        if "--json" in words:
+            print_json("error", message=str(error), status=error.status)
+        return error.status
     return status

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import urlsplit
 
-from whatsself_otel.cli.language import translated
+from whatsself_otel.language import translated
 from whatsself_otel.stack.errors import WRONG_USE, CommandError, did_you_mean
 from whatsself_otel.viewer.console_view import Paint
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli.progress import busy
-from whatsself_otel.cli.terminal import print_json
+from whatsself_otel.cli.terminal import print_json, say
+from whatsself_otel.language import translated
 from whatsself_otel.masking.audit import Leak, Report, audit
 from whatsself_otel.stack.errors import CommandError
 from whatsself_otel.viewer.console_view import inert
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         _print_json(report, unreadable)
     else:
-        print(_as_lines(args.file, report, unreadable))
+        say(_as_lines(args.file, report, unreadable))
     if report.leaks:
         return 1
     return UNREADABLE if unreadable else 0
@@ -86,7 +87,7 @@ def _as_lines(file: str, report: Report, unreadable: Sequence[str]) -> str:
         return "\n".join(lines or [f"{file}: nothing personal found; {read}"])
     counts = ", ".join(f"{rule} {count}" for rule, count in _by_rule(leaks))
     lines.append(f"{file}: {len(leaks)} personal value(s): {counts}; {read}")
-    lines += [f"  {inert(str(leak))}" for leak in leaks[:_SHOWN]]
+    lines += [f"  {leak.rule} {translated('at')} {translated(inert(leak.place))}" for leak in leaks[:_SHOWN]]
     if len(leaks) > _SHOWN:
         lines.append(f"  and {len(leaks) - _SHOWN} more; --json lists all")
     return "\n".join(lines)

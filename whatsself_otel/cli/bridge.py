@@ -7,12 +7,11 @@ import asyncio
 import contextlib
 import importlib.util
 import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli.arguments import number, url, whole
-from whatsself_otel.cli.terminal import print_json
+from whatsself_otel.cli.terminal import print_json, say
 from whatsself_otel.demo.requirements import install_command
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.stack.errors import MISSING, WRONG_USE, CommandError
@@ -103,7 +102,7 @@ async def _serve(config: BridgeConfig, polls: Sequence[Poll], *, is_json: bool) 
     with setup_telemetry() as telemetry, _stop_event() as stop:
         async with Bridge(config, telemetry, polls) as bridge:
             address = f"http://{config.host}:{bridge.port}"
-            print(f"Listening {address}", file=sys.stderr, flush=True)
+            say(f"Listening on {address}", aside=True)
             if is_json:
                 print_json("bridge", address=address)
             await stop.wait()

@@ -11,15 +11,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from whatsself_otel.cli.language import translated
 from whatsself_otel.cli.progress import busy
-from whatsself_otel.cli.terminal import print_json
+from whatsself_otel.cli.terminal import print_json, say, show
 from whatsself_otel.stack import gates, queue_folder, soundness, vendor_files
+from whatsself_otel.stack.addresses import Addresses
 from whatsself_otel.stack.errors import FAILED, MISSING, WRONG_USE, CommandError
 from whatsself_otel.stack.files import collector_base, shipped
 from whatsself_otel.stack.native import COLLECTOR, find_binary, need_binary
 from whatsself_otel.stack.paths import data_dir
 from whatsself_otel.stack.portable import portable
+from whatsself_otel.stack.supervisor import check_ports
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -219,18 +220,28 @@ def _validate(arguments: argparse.Namespace) -> int:
         problems = asked.stderr.strip().splitlines() if asked.returncode else []
         print_json("collector-validate", valid=not asked.returncode, problems=problems)
     else:
-        sys.stderr.write(asked.stderr)
-        print("" if asked.returncode else f"{translated('The configuration is valid.')}\n", end="")
+        if asked.stderr:
+            show(asked.stderr.rstrip(), aside=True)
+        if not asked.returncode:
+            say("The configuration is valid.")
     return FAILED if asked.returncode else 0
 
 
 def _print(arguments: argparse.Namespace) -> int:
     vendors = _vendors(arguments)
     if arguments.portable:
-        sys.stdout.write(portable(vendors, _own(arguments), as_json=arguments.json))
+        show(portable(vendors, _own(arguments), as_json=arguments.json).rstrip())
         return 0
     command = [*_command(arguments, vendors, "print-config"), *(["--format=json"] if arguments.json else [])]
     return FAILED if subprocess.run(command, env=_environment(vendors), check=False).returncode else 0  # noqa: S603
+
+
+def _ports(arguments: argparse.Namespace) -> dict[str, int]:
+    """Return the ports that the collector will listen on, by variable; of a file of the user's own nobody knows."""
+    every = Addresses.from_environment().ports
+    own = ("OTELCOL_HEALTH_PORT", "OTELCOL_METRICS_PORT")
+    otlp = () if arguments.scale else ("OTELCOL_GRPC_PORT", "OTELCOL_HTTP_PORT")
+    return {} if arguments.config else {name: every[name] for name in (*otlp, *own)}
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -241,15 +252,17 @@ def _run(arguments: argparse.Namespace) -> int:
             f"{', '.join(vendor_files.names())}.",
             status=WRONG_USE,
         )
+    ports = _ports(arguments)
     command = _command(arguments, vendors)
     names = [vendor.name for vendor in vendors]
     text = f"Collector: base, {', '.join(names) or 'no vendor'}. Ctrl-C stops it."
+    environment = _environment(vendors)
+    queue_folder.check_free(Path(environment[_QUEUE_DIR]))
+    check_ports("collector", ports)
     if arguments.json:
         print_json("collector-run", files=names, command=command)
     else:
-        print(text, flush=True)
-    environment = _environment(vendors)
-    queue_folder.check_free(Path(environment[_QUEUE_DIR]))
+        say(text)
     gates.clear(Path(environment[gates.VARIABLE]))
     if sys.platform != "win32":
         # In this process's place: signals, exit status and output are the collector's own.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsself_otel.cli.arguments import actions
-from whatsself_otel.cli.terminal import print_json
+from whatsself_otel.cli.terminal import print_json, show
 from whatsself_otel.demo.requirements import install_command
 from whatsself_otel.stack import vendor_files
 from whatsself_otel.stack.errors import MISSING, CommandError
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json("completion", shell=arguments.shell, script=script)
     else:
-        print(script)
+        show(script)
     return 0
 
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli.arguments import whole
 from whatsself_otel.cli.demo_app import demo_app, send
-from whatsself_otel.cli.language import translated, translated_lines
 from whatsself_otel.cli.stack import Running
-from whatsself_otel.cli.terminal import print_json
+from whatsself_otel.cli.terminal import print_json, say, show
 from whatsself_otel.cli.termination import terminating
 from whatsself_otel.cli.trace_sources import ViewerSource
 from whatsself_otel.demo.requirements import install_command
+from whatsself_otel.language import translated
 from whatsself_otel.stack import containers, native
 from whatsself_otel.stack.errors import MISSING, CommandError
 from whatsself_otel.stack.paths import data_dir
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(f"The demo needs {', '.join(absent)}. Run: {install_command('demo')}", status=MISSING)
     choice = choose(arguments.stack)
     if not arguments.json:
-        print(translated_lines(f"Stack: {choice.stack}, because {choice.why}"), flush=True)
+        say(f"Stack: {choice.stack}, because {choice.why}")
     with terminating():
         if choice.stack == "python":
             return _run_python(arguments)
@@ -139,12 +139,10 @@ def _run_viewer(arguments: argparse.Namespace) -> int:
         print_json("demo", stack="viewer", **story.as_json())
         return 0
     paint = Paint.for_stream(sys.stdout)
-    print(
-        translated("One message was sent over HTTP, answered from the queue, and read. This is its trace:"), end="\n\n"
-    )
-    print("\n".join(render_tree(story.spans, paint)))
-    print(f"\n{paint.bold(translated('The same on the page that is open'))}  {translated('search for')} {trace_id}")
-    print(f"\n{translated_lines(_FULL_STACK)}", flush=True)
+    say("One message was sent over HTTP, answered from the queue, and read. This is its trace:", "")
+    show("\n".join(render_tree(story.spans, paint)))
+    show(f"\n{paint.bold(translated('The same on the page that is open'))}  {translated('search for')} {trace_id}")
+    say("", _FULL_STACK)
     return 0
 
 
@@ -160,10 +158,9 @@ def _run_python(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print_json("demo", stack="python", **story.as_json())
             return 0
-        done = "One message was sent over HTTP, answered from the queue, and read. This is what left the application:"
-        print(translated(done), end="\n\n")
-        print(render(story, Paint.for_stream(sys.stdout)))
-        print(f"\n{translated_lines(_FULL_STACK)}", flush=True)
+        say("One message was sent over HTTP, answered from the queue, and read. This is what left the application:", "")
+        show(render(story, Paint.for_stream(sys.stdout)))
+        say("", _FULL_STACK)
         if is_watched:
             _hold(viewer)
     return 0
@@ -173,10 +170,10 @@ def _hold(viewer: Viewer) -> None:
     """Show the page, and keep a demo running that takes one's own messages."""
     with demo_app(viewer.url) as app:
         paint = Paint.for_stream(sys.stdout)
-        print(f"\n{paint.bold(translated('The same on a page'))}  {paint.green(viewer.page)}")
-        print(f"\n{translated('A message of your own, from another terminal:')}")
-        print(f"  python -m whatsself_otel.demo.traffic --url {app.url} --messages 1 --body precos")
-        print(f"\n{translated('It runs until Ctrl-C.')}", flush=True)
+        show(f"\n{paint.bold(translated('The same on a page'))}  {paint.green(viewer.page)}")
+        say("", "A message of your own, from another terminal:")
+        show(f"  python -m whatsself_otel.demo.traffic --url {app.url} --messages 1 --body precos")
+        say("", "It runs until Ctrl-C.")
         viewer.wait()
 
 

@@ -12,10 +12,10 @@ from urllib.parse import urlencode
 import httpx
 
 from whatsself_otel.cli.demo_app import demo_app, send
-from whatsself_otel.cli.language import translated, translated_lines
 from whatsself_otel.cli.progress import busy
 from whatsself_otel.cli.stack import Running
-from whatsself_otel.cli.terminal import print_json
+from whatsself_otel.cli.terminal import print_json, say, show
+from whatsself_otel.language import translated
 from whatsself_otel.stack import containers
 from whatsself_otel.stack.addresses import Addresses
 from whatsself_otel.stack.errors import FAILED
@@ -83,8 +83,8 @@ class Answer:
 
 def run_stack(arguments: argparse.Namespace, choice: Choice) -> int:
     """Send the messages and show what each backend answers; failed if one knows nothing of the first message."""
-    say: Callable[[str], None] = (lambda _line: None) if arguments.json else _say
-    with _stack(choice, say) as stack:
+    tell: Callable[[str], None] = (lambda _line: None) if arguments.json else say
+    with _stack(choice, tell) as stack:
         started = time.time()
         with demo_app(stack.addresses.otlp_http) as app:
             journal = send(app, arguments.messages)
@@ -247,30 +247,26 @@ def _ids(entry: Entry) -> dict[str, Any]:
 
 def _show(stack: LiveStack, entry: Entry, replies: list[Answer]) -> None:
     paint = Paint.for_stream(sys.stdout)
-    print(f"\n{translated('The message, as its sender saw it:')}")
+    say("", "The message, as its sender saw it:")
     for key, value in _ids(entry).items():
-        print(f"  {key:<10} {paint.cyan(', '.join(value) if isinstance(value, list) else str(value))}")
-    print(f"\n{translated('What the backends know about it:')}")
+        show(f"  {key:<10} {paint.cyan(', '.join(value) if isinstance(value, list) else str(value))}")
+    say("", "What the backends know about it:")
     for reply in replies:
         asked = reply.question
-        found = paint.green(f"{reply.found} {asked.what}") if reply.found else paint.red(f"no {asked.what}")
+        found = (paint.green if reply.found else paint.red)(f"{reply.found} {translated(asked.what)}")
         command = f'curl -s "{asked.url}"'
-        print(f"  {asked.signal:<8} {asked.program:<11} {found}\n  {'':<8} {paint.dim(command)}")
+        show(f"  {translated(asked.signal):<8} {asked.program:<11} {found}\n  {'':<8} {paint.dim(command)}")
         if asked.page:
-            print(f"  {'':<8} {asked.page}")
-    print(f"\n{translated('Where to look further:')}")
-    print(table(stack.addresses, links(stack.addresses, stack.programs, message_id=entry.message_id or "")), flush=True)
+            show(f"  {'':<8} {asked.page}")
+    say("", "Where to look further:")
+    show(table(stack.addresses, links(stack.addresses, stack.programs, message_id=entry.message_id or "")))
 
 
 def _hold(stack: LiveStack) -> None:
     if not (stack.started_here and sys.stdout.isatty()):
         return
-    print(f"\n{translated('The stack runs until Ctrl-C.')}", flush=True)
+    say("", "The stack runs until Ctrl-C.")
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             time.sleep(1)
-    print(translated("Stopping ..."), flush=True)
-
-
-def _say(line: str) -> None:
-    print(translated_lines(line), flush=True)
+    say("Stopping ...")

@@ -7,8 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from whatsself_otel.cli.language import translated
-from whatsself_otel.cli.terminal import print_json
+from whatsself_otel.cli.terminal import print_json, say, show
 from whatsself_otel.stack.errors import WRONG_USE, CommandError
 from whatsself_otel.stack.files import shipped
 
@@ -56,7 +55,7 @@ def _list(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json("files-list", files=names)
     else:
-        print("\n".join(names))
+        show("\n".join(names))
     return 0
 
 
@@ -74,7 +73,7 @@ def _export(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json("files-export", folder=str(folder), files=list(files))
     else:
-        print(translated(f"{len(files)} files are in {folder}."))
+        say(f"{len(files)} files are in {folder}.")
     return 0
 
 

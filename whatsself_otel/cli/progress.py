@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, TextIO, TypeVar
 
-from whatsself_otel.cli.language import translated
+from whatsself_otel.language import translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree as ET
 
 from whatsself_otel.cli.progress import busy
-from whatsself_otel.cli.terminal import print_json
+from whatsself_otel.cli.terminal import print_json, show
+from whatsself_otel.language import translated
 from whatsself_otel.stack.errors import FAILED, MISSING, CommandError, unknown_name
 from whatsself_otel.stack.files import shipped
 from whatsself_otel.stack.native import need_binary
@@ -86,7 +87,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json("prove-alerts", proofs=[asdict(proof) for proof in proofs])
     else:
-        print("\n".join(table(proofs)))
+        show("\n".join(table(proofs)))
     return FAILED if any(proof.missing for proof in proofs) else 0
 
 
@@ -216,8 +217,10 @@ def _prove(
 def table(proofs: Iterable[Proof]) -> Iterator[str]:
     """Return the proofs as lines for people."""
     kinds = " ".join(f"{kind:>11}" for kind in KINDS)
-    yield f"{'alert':<62} {kinds}  {'route':<9} {'inhibited by':<12} lacks"
+    alert, route, inhibited, lacks = map(translated, ("alert", "route", "inhibited by", "lacks"))
+    yield f"{alert:<62} {kinds}  {route:<9} {inhibited:<12} {lacks}"
     for proof in proofs:
         counts = " ".join(f"{proof.tests[kind]:>11}" for kind in KINDS)
-        inhibited = f"{len(proof.inhibited_by)} rules" if proof.inhibited_by else "never"
-        yield f"{proof.rule:<62} {counts}  {proof.receiver:<9} {inhibited:<12} {', '.join(proof.missing) or '-'}"
+        inhibited = translated(f"{len(proof.inhibited_by)} rules" if proof.inhibited_by else "never")
+        lacks = ", ".join(map(translated, proof.missing)) or "-"
+        yield f"{proof.rule:<62} {counts}  {proof.receiver:<9} {inhibited:<12} {lacks}"

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsself_otel.cli.terminal import print_json
+from whatsself_otel.cli.terminal import print_json, say
 from whatsself_otel.stack.errors import FAILED, WRONG_USE, CommandError
 from whatsself_otel.whatsapp.detect import PROVIDERS
 
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
             if arguments.json:
                 print_json("replay", webhook=number, **asdict(found))
             else:
-                print(_as_lines(number, found))
+                say(_as_lines(number, found))
     replay.close()
     return FAILED if unknown else 0
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsself_otel.cli.terminal import print_json
+from whatsself_otel.cli.terminal import print_json, show
 from whatsself_otel.stack.errors import MISSING, WRONG_USE, CommandError
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def _build(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json("rules-build", form=arguments.form, files=paths)
     else:
-        print("\n".join(paths))
+        show("\n".join(paths))
     return 0
 
 
@@ -66,7 +65,7 @@ def _settings(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json("rules-settings", settings=source.values)
     else:
-        sys.stdout.write(yaml.safe_dump(source.values, sort_keys=False, allow_unicode=True))
+        show(yaml.safe_dump(source.values, sort_keys=False, allow_unicode=True).rstrip())
     return 0
 
 

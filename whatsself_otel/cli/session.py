@@ -10,8 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsself_otel.cli.arguments import url
-from whatsself_otel.cli.language import translated_lines
-from whatsself_otel.cli.terminal import print_json
+from whatsself_otel.cli.terminal import print_json, say
 from whatsself_otel.masking import Masker
 from whatsself_otel.stack.addresses import Addresses
 from whatsself_otel.stack.errors import WRONG_USE, CommandError
@@ -102,7 +101,7 @@ def _tell(arguments: argparse.Namespace, words: str) -> int:
     if arguments.json:
         print_json("session", retired=_rows(arguments))
     else:
-        print(translated_lines(words))
+        say(words)
     return 0
 
 

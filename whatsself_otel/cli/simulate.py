@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
+import functools
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsself_otel.cli.arguments import number
-from whatsself_otel.cli.language import translated_lines
-from whatsself_otel.cli.terminal import print_json
+from whatsself_otel.cli.terminal import print_json, say, show
 from whatsself_otel.cli.termination import terminating
+from whatsself_otel.language import translated
 from whatsself_otel.stack.errors import FAILED, MISSING, WRONG_USE, CommandError, unknown_name
 from whatsself_otel.stack.native import missing, remedy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from whatsself_otel.simulation.run import Outcome
     from whatsself_otel.simulation.scenarios import Scenario
@@ -65,7 +65,7 @@ def _run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print_json("simulate-list", scenarios=[_about(each) for each in SCENARIOS.values()])
         else:
-            print(_list(SCENARIOS.values()))
+            say(*_list(SCENARIOS.values()))
         return 0
     if arguments.scenario is None:
         raise CommandError("SCENARIO is missing. See whatsself-otel simulate --list.", status=WRONG_USE)
@@ -76,7 +76,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json("simulate", **_about(outcome.scenario), **_found(outcome), problems=problems)
     else:
-        print("\n".join(_shown(outcome, problems)))
+        show("\n".join(_shown(outcome, problems)))
     return FAILED if problems else 0
 
 
@@ -87,24 +87,20 @@ def _play(scenario: Scenario, arguments: argparse.Namespace) -> Outcome:
     if absent := [name for name in missing() if name in needed]:
         raise CommandError(f"{', '.join(absent)} not on this machine. {remedy(absent[0])}", status=MISSING)
 
-    def say(line: str) -> None:
-        # Progress is for people: with --json it must not stand in what a program reads.
-        print(translated_lines(line), file=sys.stderr if arguments.json else sys.stdout, flush=True)
-
-    say(f"{scenario.title}. At most {scenario.minutes:g} minutes, {scenario.minutes / arguments.speed:.1f} of yours.")
-    with terminating(), simulation(speed=arguments.speed, say=say) as stage:
+    # Progress is for people: with --json it must not stand in what a program reads.
+    tell = functools.partial(say, aside=arguments.json)
+    tell(f"{scenario.title}. At most {scenario.minutes:g} minutes, {scenario.minutes / arguments.speed:.1f} of yours.")
+    with terminating(), simulation(speed=arguments.speed, say=tell) as stage:
         (outcome,) = stage.play([scenario], wait=not arguments.no_wait)
     return outcome
 
 
-def _list(scenarios: Any) -> str:
-    rows = []
+def _list(scenarios: Iterable[Scenario]) -> Iterator[str]:
     for each in scenarios:
-        rows.append(f"{each.name:<15} {each.title}")
-        rows += [f"{'':<15}   fires {alert}, within {fires.within_min:g} min" for alert, fires in each.fires.items()]
+        yield f"{each.name:<15} {translated(each.title)}"
+        yield from (f"{'':<18}fires {alert}, within {fires.within_min:g} min" for alert, fires in each.fires.items())
         if not each.fires:
-            rows.append(f"{'':<15}   fires nothing")
-    return "\n".join(rows)
+            yield f"{'':<18}fires nothing"
 
 
 def _about(scenario: Scenario) -> dict[str, Any]:
@@ -121,12 +117,13 @@ def _found(outcome: Outcome) -> dict[str, Any]:
 
 
 def _shown(outcome: Outcome, problems: list[str]) -> Iterator[str]:
-    yield f"\n{'alert':<62} {'fired after':>11} {'ended after':>11}"
+    yield f"\n{translated('alert'):<62} {translated('fired after'):>12} {translated('ended after'):>12}"
     for each in outcome.fired:
-        ended = "fires still" if each.ended_min is None else f"{each.ended_min:.1f} min"
-        yield f"{each.alert:<62} {each.after_min:>7.1f} min {ended:>11}"
+        ended = translated("fires still") if each.ended_min is None else f"{each.ended_min:.1f} min"
+        yield f"{each.alert:<62} {each.after_min:>8.1f} min {ended:>12}"
     if not outcome.fired:
-        yield "none"
+        yield translated("no alert fired")
     for told in outcome.told:
         yield f"\n--- {told.by}: {told.title}\n{told.text.strip()}"
-    yield "\n" + ("\n".join(problems) if problems else "As the scenario states: these alerts, these words, no other.")
+    as_stated = "As the scenario states: these alerts, these words, no other."
+    yield "\n" + "\n".join(map(translated, problems or [as_stated]))

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -15,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsself_otel.cli.arguments import whole
-from whatsself_otel.cli.language import translated_lines
 from whatsself_otel.cli.progress import busy
-from whatsself_otel.cli.terminal import print_json
+from whatsself_otel.cli.terminal import print_json, say, show
+from whatsself_otel.language import translated
 from whatsself_otel.stack import collector_config, docker, native, vendor_files
 from whatsself_otel.stack.addresses import HOST, Addresses
 from whatsself_otel.stack.errors import FAILED, MISSING, WRONG_USE, CommandError
@@ -44,6 +45,8 @@ to the native stack.
 Every port moves with its variable, for example PROMETHEUS_PORT=19090.
 """
 _DOWN_S: Final = 60.0
+_STARTED_BY: Final = "_WHATSSELF_STACK_STARTED_BY"
+"""Variable by which ``--detach`` knows what it has started: on Windows a launcher's pid is not the program's."""
 _STORES: Final = (("loki", "victorialogs"), ("tempo", "jaeger"))
 """Programs that are used where they are found, and what always runs beside them."""
 _NAMES: Final = {"loki": "Loki", "victorialogs": "VictoriaLogs", "tempo": "Tempo", "jaeger": "Jaeger"}
@@ -102,6 +105,8 @@ class Running:
     pid: int
     ports: dict[str, int]
     ready_urls: dict[str, str]
+    token: str = ""
+    """What ``--detach`` gave it; never shown."""
 
     def write(self, data: Path) -> None:
         """Write it so that a reader sees all of it or nothing."""
@@ -118,7 +123,8 @@ class Running:
 
     def print_json(self, data: Path, ready: dict[str, bool]) -> None:
         """Print it for programs, with what is *ready*."""
-        print_json("stack-status", running=True, ready=ready, data=str(data), **dataclasses.asdict(self))
+        shown = {"pid": self.pid, "ports": self.ports, "ready_urls": self.ready_urls}
+        print_json("stack-status", running=True, ready=ready, data=str(data), **shown)
 
     def guide(self) -> str:
         """Return where to send and where to look."""
@@ -145,13 +151,8 @@ def _data(arguments: argparse.Namespace) -> Path:
     return (arguments.data or data_dir()).resolve()
 
 
-def _say(line: str) -> None:
-    print(translated_lines(line), flush=True)
-
-
 def _say_aside(line: str) -> None:
-    # For people, where a program reads the output.
-    print(translated_lines(line), file=sys.stderr, flush=True)
+    say(line, aside=True)
 
 
 def _tell(arguments: argparse.Namespace, running: Running, data: Path, text: str) -> None:
@@ -159,7 +160,7 @@ def _tell(arguments: argparse.Namespace, running: Running, data: Path, text: str
     if arguments.json:
         running.print_json(data, dict.fromkeys(running.ready_urls, True))
     else:
-        _say(text)
+        say(text)
 
 
 def use_docker(arguments: argparse.Namespace) -> bool:
@@ -173,9 +174,9 @@ def use_docker(arguments: argparse.Namespace) -> bool:
     if only_native and not arguments.docker:
         return False
     why_not = docker.problem()
-    say = _say_aside if arguments.json else _say
+    tell = _say_aside if arguments.json else say
     if why_not is None:
-        say("Docker answers: starting the stack in containers.")
+        tell("Docker answers: starting the stack in containers.")
         return True
     if arguments.docker:
         raise CommandError(why_not, status=MISSING)
@@ -186,7 +187,7 @@ def use_docker(arguments: argparse.Namespace) -> bool:
             f"  Native: not on this machine: {absent}. {native.remedy(absent.split(',')[0])}",
             status=MISSING,
         )
-    say(f"Native stack, because: {why_not}")
+    tell(f"Native stack, because: {why_not}")
     return False
 
 
@@ -202,6 +203,9 @@ def _wanted(arguments: argparse.Namespace, found: str, always: str) -> bool | No
 
 
 def _up(arguments: argparse.Namespace) -> int:
+    # Before any program is looked for or built, which takes minutes.
+    Addresses.from_environment()
+    vendor_files.check([vendor_files.load(name) for name in arguments.vendor])
     if use_docker(arguments):
         return _up_docker(arguments)
     data = _data(arguments)
@@ -222,15 +226,14 @@ def _up_docker(arguments: argparse.Namespace) -> int:
         return docker.compose("ps", "--format", "json")
     if arguments.detach and status == 0:
         addresses = Addresses.from_environment()
-        _say(table(addresses, links(addresses, ("tempo", "loki", "prometheus", "alertmanager"))))
-        _say(f"  all      http://{HOST}:{os.environ.get('GRAFANA_PORT') or 3000}  (grafana)")
+        say(table(addresses, links(addresses, ("tempo", "loki", "prometheus", "alertmanager"))))
+        say(f"  all      http://{HOST}:{os.environ.get('GRAFANA_PORT') or 3000}  (grafana)")
     return status
 
 
 def _compose_variables(names: Sequence[str]) -> dict[str, str]:
     """Return what tells the containers their vendors: what stands in a file of this machine is read here."""
     vendors = [vendor_files.load(name) for name in names]
-    vendor_files.check(vendors)
     wanted = {name for vendor in vendors for name in vendor.requires if not name.endswith("_FILE")}
     values = {name: vendor_files.value_of(name) for name in wanted}
     found = {name: value for name, value in values.items() if value is not None}
@@ -242,7 +245,7 @@ def _up_here(arguments: argparse.Namespace, data: Path) -> int:
     for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _interrupt)
-    say = _say_aside if arguments.json else _say
+    tell = _say_aside if arguments.json else say
     stack = Stack(
         StackConfig(
             data=data,
@@ -250,22 +253,27 @@ def _up_here(arguments: argparse.Namespace, data: Path) -> int:
             tempo=_wanted(arguments, "tempo", "jaeger"),
             vendors=tuple(arguments.vendor),
         ),
-        say=say,
+        say=tell,
     )
     _stop_file(data).unlink(missing_ok=True)
     with stack:
         ready_urls = {name: process.ready_url for name, process in stack.processes.items()}
-        running = Running(pid=os.getpid(), ports=dict(stack.addresses.ports), ready_urls=ready_urls)
+        running = Running(
+            pid=os.getpid(),
+            ports=dict(stack.addresses.ports),
+            ready_urls=ready_urls,
+            token=os.environ.get(_STARTED_BY, ""),
+        )
         running.write(data)
         _tell(arguments, running, data, f"{running.guide()}\nData and logs: {data}\nCtrl-C stops everything.")
         try:
             stack.wait(until=_stop_file(data).exists)
         except KeyboardInterrupt:
-            say("Stopping ...")
+            tell("Stopping ...")
         finally:
             _state_file(data).unlink(missing_ok=True)
             _stop_file(data).unlink(missing_ok=True)
-    say("Stopped; nothing is left running.")
+    tell("Stopped; nothing is left running.")
     return 0
 
 
@@ -276,18 +284,19 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def _up_detached(arguments: argparse.Namespace, data: Path) -> int:
     output = logs(data) / "supervisor.log"
     output.parent.mkdir(parents=True, exist_ok=True)
+    token = secrets.token_hex(8)
     with output.open("wb") as file:
-        supervisor = _spawn_detached(_detached_command(arguments, data), file)
+        supervisor = _spawn_detached(_detached_command(arguments, data), file, {**os.environ, _STARTED_BY: token})
     with busy("Starting the stack"):
-        running = _await_ready(supervisor, data, output)
+        running = _await_ready(supervisor, token, data, output)
     text = f"{running.guide()}\nData and logs: {data}\n`whatsself-otel stack down` stops everything."
     _tell(arguments, running, data, text)
     return 0
 
 
-def _await_ready(supervisor: subprocess.Popen[bytes], data: Path, output: Path) -> Running:
+def _await_ready(supervisor: subprocess.Popen[bytes], token: str, data: Path, output: Path) -> Running:
     deadline = time.monotonic() + 2 * Limits().ready_s
-    while (running := Running.read(data)) is None or running.pid != supervisor.pid:
+    while (running := Running.read(data)) is None or running.token != token:
         if supervisor.poll() is not None or time.monotonic() > deadline:
             supervisor.terminate()
             raise CommandError(f"The stack did not start. {output} ends with:\n{tail(output)}")
@@ -301,12 +310,12 @@ def _detached_command(arguments: argparse.Namespace, data: Path) -> list[str]:
     return [*command, *_store_flags(arguments), *vendors]
 
 
-def _spawn_detached(command: list[str], output: Any) -> subprocess.Popen[bytes]:
+def _spawn_detached(command: list[str], output: Any, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     apart: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         apart = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
     return subprocess.Popen(  # noqa: S603
-        command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, **apart
+        command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment, **apart
     )
 
 
@@ -326,7 +335,7 @@ def _tell_stopped(arguments: argparse.Namespace, text: str, *, stopped: bool) ->
     if arguments.json:
         print_json("stack-down", stopped=stopped)
     else:
-        _say(text)
+        say(text)
     return 0
 
 
@@ -349,10 +358,10 @@ def _status(arguments: argparse.Namespace) -> int:
     elif arguments.json:
         print_json("stack-status", running=False, ready={}, data=str(data))
     elif running is None:
-        _say("Nothing runs. Start it with `whatsself-otel stack up`.")
+        say("Nothing runs. Start it with `whatsself-otel stack up`.")
     else:
-        rows = [f"  {name:<13} {'ready' if ready[name] else 'does not answer'}" for name in ready]
-        _say("\n".join([*rows, running.guide()]))
+        rows = [f"  {name:<13} {translated('ready' if ready[name] else 'does not answer')}" for name in ready]
+        say("\n".join([*rows, running.guide()]))
     return 0 if running and all(ready.values()) else FAILED
 
 
@@ -380,7 +389,7 @@ def _logs(arguments: argparse.Namespace) -> int:
 
 def _show(name: str, text: str) -> None:
     for line in text.splitlines():
-        print(f"{name:<13} {line}", flush=True)  # as the program wrote it
+        show(f"{name:<13} {line}")  # as the program wrote it
 
 
 def _show_json(name: str, text: str) -> None:

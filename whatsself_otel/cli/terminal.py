@@ -1,4 +1,4 @@
-"""How every command prints: JSON that names its schema, and text that any console can show."""
+"""How every command prints: text in the reader's language, JSON that names its schema, signs that any console has."""
 
 from __future__ import annotations
 
@@ -9,10 +9,33 @@ import sys
 import unicodedata
 from typing import Any, Final
 
+from whatsself_otel.language import translated_lines
+
 _PLAIN: Final = {"─": "-", "│": "|", "├": "|", "└": "`", "…": "...", "·": ".", "—": "-", "→": "->", "µ": "u"}
 _HANDLER: Final = "whatsself_otel.plain"
 SCHEMA_VERSION: Final = 1
 """Version of the JSON that commands print; a change that a program would notice raises it."""
+
+
+def say(*lines: str, aside: bool = False) -> None:
+    """
+    Print *lines* for people, in their language; what the catalogue does not know stays as it is.
+
+    Args:
+        lines: English texts.
+        aside: To standard error, where a program reads the output (default: to standard output).
+    """
+    print(translated_lines("\n".join(lines)), file=sys.stderr if aside else sys.stdout, flush=True)
+
+
+def complain(text: str) -> None:
+    """Print to standard error what went wrong, in the reader's language."""
+    print(f"whatsself-otel: {translated_lines(text)}", file=sys.stderr, flush=True)
+
+
+def show(text: str, *, aside: bool = False) -> None:
+    """Print *text* as it is: data, a program's own words, or what was translated part by part."""
+    print(text, file=sys.stderr if aside else sys.stdout, flush=True)
 
 
 def print_json(kind: str, **content: Any) -> None:

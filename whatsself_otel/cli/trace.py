@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.catalogue import CONTACT_ID
 from whatsself_otel.cli.arguments import url
-from whatsself_otel.cli.language import translated
 from whatsself_otel.cli.progress import busy
 from whatsself_otel.cli.running_stack import running_addresses
-from whatsself_otel.cli.terminal import print_json
+from whatsself_otel.cli.terminal import print_json, say, show
 from whatsself_otel.cli.trace_sources import Backend, ViewerSource
+from whatsself_otel.language import translated
 from whatsself_otel.masking import message_ref
 from whatsself_otel.stack.errors import FAILED, MISSING, WRONG_USE, CommandError
 from whatsself_otel.stack.log_stores import LogStores, Loki, VictoriaLogs
@@ -108,8 +108,7 @@ def _stories(source: Source, wanted: str, traces: list[str], *, everything: bool
     first = source.story(traces[-1])
     is_contact = wanted in first.ids.get(CONTACT_ID, ())
     which = "newest" if is_contact else "first"
-    said = f"{len(traces)} traces have this id; this is the {which}. --all shows every one."
-    print(translated(said), file=sys.stderr)
+    say(f"{len(traces)} traces have this id; this is the {which}. --all shows every one.", aside=True)
     return [source.story(traces[0]) if is_contact else first]
 
 
@@ -142,6 +141,6 @@ def _show(name: str, wanted: str, stories: list[MessageStory], arguments: argpar
         return
     paint = Paint.for_stream(sys.stdout)
     for story in stories:
-        print("\n".join(["", *render_ids(story, paint), "", *render_tree(story.spans, paint), ""]))
-        print("\n".join(render_logs(story, paint)))
-    print(paint.dim(f"\n{translated(f'from {name}')}"))
+        show("\n".join(["", *render_ids(story, paint), "", *render_tree(story.spans, paint), ""]))
+        show("\n".join(render_logs(story, paint)))
+    show(paint.dim(f"\n{translated(f'from {name}')}"))

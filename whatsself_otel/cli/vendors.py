@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli.collector import unbuilt, validation
-from whatsself_otel.cli.language import translated_lines
 from whatsself_otel.cli.progress import busy
-from whatsself_otel.cli.terminal import print_json
+from whatsself_otel.cli.terminal import print_json, say, show
+from whatsself_otel.language import translated
 from whatsself_otel.stack import vendor_files
 from whatsself_otel.stack.errors import WRONG_USE
 from whatsself_otel.stack.native import COLLECTOR, find_binary
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from whatsself_otel.stack.vendor_files import Vendor
 
 _EXAMPLES: Final = """\
@@ -49,7 +52,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 _FULL: Final = {
-    "drop": "drops what comes, beside other backends; alone, the sender waits",
+    "drop": "drops and counts beside other backends; alone, the sender waits",
     "refuse": "the sender waits",
 }
 
@@ -74,7 +77,7 @@ def _list(arguments: argparse.Namespace) -> int:
         print_json("vendors-list", vendors=[_as_dict(vendor) for vendor in vendors])
     else:
         for vendor in vendors:
-            print(f"{vendor.name:<18} {', '.join(vendor.signals):<22} {', '.join(vendor.requires) or '-'}")
+            show(f"{vendor.name:<18} {', '.join(vendor.signals):<22} {', '.join(vendor.requires) or '-'}")
     return 0
 
 
@@ -83,16 +86,24 @@ def _show(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json("vendors-show", **_as_dict(vendor))
         return 0
-    lines = [vendor.summary, f"  signals      {', '.join(vendor.signals)}"]
-    lines += [f"  required     {vendor_files.problem(name) or f'{name} is set'}" for name in vendor.requires]
-    lines += [f"  optional     {name} (default: {default or 'none'})" for name, default in vendor.optional.items()]
-    lines += [f"  {fact:<12} {value}" for fact, value in vendor.facts.items()]
-    lines.append(f"  queue full   {_FULL[vendor.full]}")
-    lines += [f"  program      {vendor_files.OFFICIAL.format(', '.join(vendor.lacking))}"] if vendor.lacking else []
-    lines += [f"  file         {vendor.path}", *vendor.notes]
-    lines.append(f"  run it       whatsself-otel collector run --vendor {vendor.name}")
-    print("\n".join(lines))
+    show(translated(vendor.summary))
+    for label, value in _facts(vendor):
+        show(f"  {translated(label):<13} {translated(value)}")
+    if vendor.notes:
+        show(textwrap.fill(translated(" ".join(vendor.notes)), 100, break_long_words=False, break_on_hyphens=False))
+    show(f"  {translated('run it'):<13} whatsself-otel collector run --vendor {vendor.name}")
     return 0
+
+
+def _facts(vendor: Vendor) -> Iterator[tuple[str, str]]:
+    yield "signals", ", ".join(vendor.signals)
+    yield from (("required", vendor_files.problem(name) or f"{name} is set") for name in vendor.requires)
+    yield from (("optional", f"{name} (default: {default or 'none'})") for name, default in vendor.optional.items())
+    yield from vendor.facts.items()
+    yield "queue full", _FULL[vendor.full]
+    if vendor.lacking:
+        yield "program", vendor_files.OFFICIAL.format(", ".join(vendor.lacking))
+    yield "file", str(vendor.path)
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -109,5 +120,5 @@ def _check(arguments: argparse.Namespace) -> int:
         why = unbuilt(vendors) or "its program is not on this machine"
         unasked = "" if validated else f" (not validated by the collector: {why})"
         ready = f"{', '.join(vendor.name for vendor in vendors)}: ready{unasked}"
-        print(translated_lines("\n".join(found) or ready))
+        say(*(found or [ready]))
     return WRONG_USE if found else 0

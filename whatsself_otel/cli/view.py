@@ -5,15 +5,13 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib.util
-import sys
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.cli.arguments import number, port, url, whole
-from whatsself_otel.cli.language import translated
 from whatsself_otel.cli.running_stack import running_addresses
-from whatsself_otel.cli.terminal import print_json
+from whatsself_otel.cli.terminal import print_json, say
 from whatsself_otel.cli.termination import terminating
 from whatsself_otel.demo.requirements import install_command
 from whatsself_otel.stack.errors import MISSING, WRONG_USE, CommandError
@@ -147,12 +145,12 @@ def _tell(viewer: Viewer, arguments: argparse.Namespace) -> None:
     if arguments.json:
         print_json("view", page=viewer.page, endpoint=viewer.url, token=viewer.token)
     else:
-        print(translated(f"Open       {viewer.page}"))
+        say(f"Open       {viewer.page}")
         if viewer.config.backends is not None:
-            print(translated("It reads   the real stores, and receives nothing"))
+            say("It reads   the real stores, and receives nothing")
         else:
-            print(translated(f"Send to    OTEL_EXPORTER_OTLP_ENDPOINT={viewer.url}"))
-            print(translated("Real stack whatsself-otel stack up   (instead of this: it listens on OTLP's own ports)"))
-        print(translated("A development tool: this machine only. It runs until Ctrl-C."), flush=True)
+            say(f"Send to    OTEL_EXPORTER_OTLP_ENDPOINT={viewer.url}")
+            say("Real stack whatsself-otel stack up   (instead of this: it listens on OTLP's own ports)")
+        say("A development tool: this machine only. It runs until Ctrl-C.")
     if arguments.open and not webbrowser.open(viewer.page):
-        print(translated("No browser was found; open the address above yourself."), file=sys.stderr)
+        say("No browser was found; open the address above yourself.", aside=True)

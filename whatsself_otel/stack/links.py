@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from whatsself_otel.language import translated
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -62,9 +64,10 @@ def _asked(url: str, **parameters: str) -> str:
 
 def table(addresses: Addresses, shown: Sequence[Link]) -> str:
     """Return *shown* as text for a terminal."""
-    rows = [f"  {'send to':<8} {addresses.otlp_http}  (OTLP over HTTP; gRPC: {addresses.at('OTELCOL_GRPC_PORT')})"]
+    how = translated(f"OTLP over HTTP; gRPC: {addresses.at('OTELCOL_GRPC_PORT')}")
+    rows = [f"  {translated('send to'):<8} {addresses.otlp_http}  ({how})"]
     for link in shown:
-        rows.append(f"  {link.signal:<8} {link.url}  ({link.program})")
+        rows.append(f"  {translated(link.signal):<8} {link.url}  ({link.program})")
         if link.query:
             rows.append(f"  {'':<8} {link.query}")
     return "\n".join(rows)

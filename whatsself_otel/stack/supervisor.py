@@ -107,7 +107,7 @@ class Supervisor:
         """
         try:
             for process in self.processes.values():
-                _check_ports(process)
+                check_ports(process.name, process.ports)
             for stage in sorted({process.stage for process in self.processes.values()}):
                 self._start_stage([process for process in self.processes.values() if process.stage == stage])
         except BaseException:
@@ -261,11 +261,21 @@ def _ask_to_stop(process: subprocess.Popen[bytes]) -> None:
         process.terminate()
 
 
-def _check_ports(process: Process) -> None:
-    for variable, port in process.ports.items():
+def check_ports(program: str, ports: Mapping[str, int]) -> None:
+    """
+    Make sure that every port is free which *program* will listen on.
+
+    Args:
+        program: What people call it.
+        ports: By the variable that changes each.
+
+    Raises:
+        CommandError: One is taken; the message names its variable.
+    """
+    for variable, port in ports.items():
         if not _is_free(port):
             raise CommandError(
-                f"Port {port}, which {process.name} needs, is taken by another program. "
+                f"Port {port}, which {program} needs, is taken by another program. "
                 f"Stop that program, or set {variable} to a free port."
             )
 

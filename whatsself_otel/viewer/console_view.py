@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint
 
 from whatsself_otel.catalogue import CONTACT_ID, MESSAGE_ID, REQUEST_ID, Kind
+from whatsself_otel.language import translated
 from whatsself_otel.metrics.prometheus_names import prometheus_labels, prometheus_name
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def render_tree(spans: Sequence[Span], paint: Paint) -> Iterator[str]:
     if not spans:
         return
     tree = _Tree(children=_children(spans), origin_ns=min(map(_start, spans)), paint=paint)
-    yield paint.dim("     start       took  span")
+    yield paint.dim(f"{translated('start'):>10} {translated('took'):>10}  span")
     for root in tree.children[b""]:
         yield from tree.lines(root, "", "", {})
 
@@ -256,7 +257,7 @@ def _children(spans: Sequence[Span]) -> Mapping[bytes, Sequence[Span]]:
 
 
 def _heading(title: str, text: str, paint: Paint) -> str:
-    return f"{paint.bold(title)}  {paint.green(text)}"
+    return f"{paint.bold(translated(title))}  {paint.green(translated(text))}"
 
 
 def _log_line(log: LogRecord, paint: Paint) -> str:
@@ -271,7 +272,10 @@ def _log_line(log: LogRecord, paint: Paint) -> str:
 def _point_line(point: MetricPoint, trace_id: str, paint: Paint) -> str:
     labels = ",".join(f'{key}="{value}"' for key, value in point.labels.items())
     series = inert(f"{point.name}{{{labels}}}" if labels else point.name)
-    value = f"{point.value:g}" if point.sum is None else f"{point.value:g} times, {point.sum:.3f} s in all"
+    value = f"{point.value:g}"
+    if point.sum is not None:
+        times = "once" if point.value == 1 else f"{value} times"
+        value = translated(f"{times}, {point.sum:.3f} s in all")
     mark = f"  {paint.green('<- ' + trace_id)}" if trace_id in point.trace_ids else ""
     return f"  {series} {paint.bold(value)}{mark}"
 

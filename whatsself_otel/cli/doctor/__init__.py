@@ -11,11 +11,11 @@ from whatsself_otel.cli.arguments import number, url, whole
 from whatsself_otel.cli.doctor import local, places, probe, queues, receiver, running
 from whatsself_otel.cli.doctor.findings import SIGNALS, Finding, is_proven, is_well, skipped
 from whatsself_otel.cli.doctor.places import QueryAddresses
-from whatsself_otel.cli.language import translated
 from whatsself_otel.cli.progress import each
-from whatsself_otel.cli.terminal import print_json
+from whatsself_otel.cli.terminal import print_json, show
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.export.exporters import target_of
+from whatsself_otel.language import translated
 from whatsself_otel.stack.addresses import Addresses
 from whatsself_otel.stack.errors import FAILED, WRONG_USE, CommandError
 from whatsself_otel.stack.paths import data_dir
@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json("doctor", ok=well, proven=proven, findings=[finding.as_json() for finding in findings])
     else:
-        print(f"\n{_summary(findings, paint)}")
+        show(f"\n{_summary(findings, paint)}")
     return 0 if well else FAILED
 
 
@@ -194,6 +194,6 @@ def _read_header(text: str) -> tuple[str, str]:
 def _tell(finding: Finding, paint: Paint) -> None:
     colour = {"ok": paint.green, "warning": paint.cyan, "fault": paint.red, "skipped": paint.dim}[finding.state]
     mark, check = translated(_MARKS[finding.state]), translated(finding.check)
-    print(f"{colour(mark)}  {check:<20} {inert(translated(finding.cause))}", flush=True)
+    show(f"{colour(mark)}  {check:<20} {inert(translated(finding.cause))}")
     if finding.fix:
-        print(f"{'':<9}{'':<20}  -> {inert(translated(finding.fix))}", flush=True)
+        show(f"{'':<9}{'':<20}  -> {inert(translated(finding.fix))}")

@@ -1,5 +1,7 @@
 """
-The language of the command line: English, or Portuguese by a catalogue whose keys are the English texts.
+The language of the command line and of `Telemetry.health`: English, or Portuguese by catalogues beside this file.
+
+A catalogue's keys are the English texts.
 
 Whoever makes a text writes English; it is translated where it is shown. A key has places, ``{}``, for what changes.
 """
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_CATALOGUES: Final = ("help", "errors", "messages", "doctor", "vendors")
 VARIABLE: Final = "WHATSSELF_OTEL_LANG"
 _LOCALE_VARIABLES: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
 _DEFAULT: Final = re.compile(r"(?P<text>.*) \(default: (?P<value>[^()]*)\)")
@@ -102,34 +105,45 @@ def _sentences(text: str) -> str:
     if default is not None:
         return f"{_sentences(default['text'])} (padrão: {_known(default['value'])})"
     each = _END.split(text)
-    if text in catalogue() or len(each) == 1:
+    if len(each) == 1 or text in catalogue():
         return _known(text)
     return " ".join(map(_known, each))
 
 
 def _known(text: str) -> str:
     """Return the Portuguese of one entry and of what stands in its places; *text* itself if there is none."""
-    if text in catalogue():
-        return catalogue()[text]
-    for pattern, template in _templates():
+    if (found := _entry(text)) is None:
+        return text
+    key, places = found
+    if not places:
+        return catalogue()[key]
+    words = catalogue()[key].format(*(_known(place) if " " in place else place for place in places))
+    return words[0].upper() + words[1:] if text[0].isupper() else words
+
+
+def _entry(text: str) -> tuple[str, tuple[str, ...]] | None:
+    """Return the key of the catalogue that *text* fits, with what stands in its places."""
+    if text in catalogue() and "{}" not in text:
+        return text, ()
+    for pattern, key in _templates():
         if found := pattern.fullmatch(text):
-            words = template.format(*(_known(group) if " " in group else group for group in found.groups()))
-            return words[0].upper() + words[1:] if text[0].isupper() else words
-    return text
+            return key, found.groups()
+    return None
 
 
 @functools.cache
 def catalogue() -> Mapping[str, str]:
     """Return the Portuguese text of each English one."""
-    text = files(__package__ or "").joinpath("portuguese.toml").read_text(encoding="utf-8")
-    return {english: words for table in tomllib.loads(text).values() for english, words in table.items()}
+    catalogues = (files(__package__ or "").joinpath(f"{name}.toml") for name in _CATALOGUES)
+    tables = (table for each in catalogues for table in tomllib.loads(each.read_text(encoding="utf-8")).values())
+    return {english: words for table in tables for english, words in table.items()}
 
 
 @functools.cache
 def _templates() -> tuple[tuple[re.Pattern[str], str], ...]:
-    """Return the keys with places as patterns, those that say most first."""
+    """Return a pattern for each key with places, those that say most first."""
     keys_with_places = sorted((key for key in catalogue() if "{}" in key), key=len, reverse=True)
-    return tuple((_pattern(key), catalogue()[key]) for key in keys_with_places)
+    return tuple((_pattern(key), key) for key in keys_with_places)
 
 
 def _pattern(key: str) -> re.Pattern[str]:
