@@ -14,6 +14,7 @@ from telling import DAYS, business, days_of_a_contact
 from whatsself_otel.stack import native
 from whatsself_otel.stack.addresses import Addresses
 from whatsself_otel.stack.native_stack import Stack, StackConfig
+from whatsself_otel.viewer import stack_source
 from whatsself_otel.viewer.backends import find_backends
 from whatsself_otel.viewer.server import Viewer, ViewerConfig
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MESSAGES = 12
+SMALL_STEP = 5
+"""Traces that a store is asked for at once: every list takes several windows of time."""
 WITHIN_S = 60.0
 AGES = ((40, 0.0), (20, 4.0), (0, 9.0))
 SIGNALS = {"Trace": "traces", "Logs": "logs", "Metrics": "metrics"}
@@ -37,10 +40,11 @@ def own(_folder: Path) -> Iterator[Viewer]:
 
 @contextmanager
 def stack(folder: Path) -> Iterator[Viewer]:
-    """Prometheus, a log store and a trace store, filled through the collector."""
+    """Prometheus, a log store and a trace store, filled through the collector and asked in small steps."""
     if absent := native.missing():
         pytest.skip(f"Not on this machine: {', '.join(absent)}. {native.remedy(absent[0])}")
-    with ExitStack() as held:
+    with ExitStack() as held, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stack_source, "_TRACES", SMALL_STEP)
         running = held.enter_context(Stack(StackConfig(data=folder, addresses=Addresses.free())))
         _send(running.addresses.otlp_http)
         backends = find_backends(running.addresses)

@@ -88,6 +88,14 @@ def test_a_list_that_is_cut_says_so(client: Client) -> None:
     assert (len(found["traces"]), found["more"]) == (5, True)
 
 
+def test_older_ones_follow_where_a_list_ends(client: Client) -> None:
+    first = client.get(f"/api/traces?{RECENT}&limit=5")["traces"]
+    end_s = first[-1]["start_s"] + 1e-6
+    rest = listed(client, **{"from": end_s - 3600, "to": end_s})
+
+    assert rest == list(reversed(range(MESSAGES - 4)))
+
+
 def test_traffic(client: Client) -> None:
     found = client.get(f"/api/traffic?{RECENT}")
 
@@ -151,7 +159,7 @@ def test_choices(client: Client) -> None:
     found = client.get("/api/choices")
 
     assert (found["service"], found["route"]) == (["whatsself"], ["/webhook/messages"])
-    assert (found["kind"], set(found["reason"])) == (["text"], {"timeout", "blocked"})
+    assert (found["kind"], set(found["reason"])) == (["text"], {"timeout", "blocked", "network"})
 
 
 def test_metrics_and_objectives(client: Client) -> None:

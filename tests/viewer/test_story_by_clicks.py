@@ -237,6 +237,28 @@ class TestFiles:
         page.wait_for_url(f"**#/trace/{trace_id(77)}")
         page.locator(".span", has_text="send whatsapp").wait_for()
 
+        path.write_text("{}", "utf-8")
+        page.get_by_label("Open a file of OTLP JSON").set_input_files(path)
+        page.get_by_text("This file is no OTLP JSON").wait_for()
+
+    def test_a_link_is_copied_that_opens_what_was_seen(self, page: Page) -> None:
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.goto(f"{page.url.partition('#')[0]}#/trace/{trace_id(1)}?zoom=20-400")
+        page.get_by_role("button", name="Copy link").click()
+        page.get_by_role("button", name="Copied").wait_for()
+        copied = page.evaluate("navigator.clipboard.readText()")
+        page.goto("about:blank")
+
+        page.goto(copied)
+
+        page.get_by_text("20 ms to 400 ms of 12 s").wait_for()
+
+    def test_an_exemplar_leads_to_its_trace(self, page: Page) -> None:
+        page.goto(f"{page.url.partition('#')[0]}#/metrics")
+        page.locator(".card", has_text="first_response_latency_seconds").get_by_role("link", name="trace").click()
+
+        page.wait_for_url(f"**#/trace/{trace_id(3)}")
+
     def test_how_long_they_took_leads_to_those(self, page: Page) -> None:
         page.get_by_text("How long they took").click()
         page.get_by_role("link", name="100 ms to 300 ms").or_(page.get_by_role("link", name="300 ms to 1 s")).click()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +20,7 @@ from whatsself_otel.viewer import objectives, overview, series
 from whatsself_otel.viewer.guard import Guard
 from whatsself_otel.viewer.otlp import JSON, PROTOBUF, SIGNALS, otlp_json
 from whatsself_otel.viewer.own_source import OwnSource
-from whatsself_otel.viewer.query import MOST_LISTED, LogQuery, QueryError, TraceQuery
+from whatsself_otel.viewer.query import MOST_LISTED, MOST_REACH, LogQuery, QueryError, TraceQuery
 from whatsself_otel.viewer.receiver import Receiver
 from whatsself_otel.viewer.store import Store
 
@@ -86,13 +86,15 @@ class Pages:
         return {"version": self._source.version, "app": __version__, "from": self._source.name, "send_to": where}
 
     def overview(self, _request: Request) -> Any:
-        """Return what is looked at first."""
+        """Return the overview."""
         return overview.overview(self._source)
 
     def traces(self, request: Request) -> Any:
         """List messages, or other traces."""
         query = TraceQuery.of(request.query_params, request.query_params.getlist("field"))
-        return _page("traces", self._source.traces(query), query.limit)
+        page = self._source.traces(query)
+        looked = asdict(page.looked) if page.looked else None
+        return {**_page("traces", page, query.limit), "looked": looked, "reach": query.reach, "most_reach": MOST_REACH}
 
     def traffic(self, request: Request) -> Any:
         """Say how many of the same there were when, and how long they took."""
@@ -189,4 +191,4 @@ def _answering(handler: Callable[[Request], Any]) -> Callable[[Request], Respons
 
 
 def _page(name: str, page: Page, limit: int) -> dict[str, Any]:
-    return {name: page.rows, "more": page.is_cut, "limit": limit, "most": MOST_LISTED, "said": page.said}
+    return {name: page.rows, "more": page.is_cut, "limit": limit, "most": MOST_LISTED}

@@ -42,7 +42,7 @@ def inert(text: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paint:
-    """Colours, or none where nobody would see them."""
+    """Colours of a terminal; none elsewhere."""
 
     is_on: bool = False
 
@@ -60,7 +60,7 @@ class Paint:
         return self._wrap("2", text)
 
     def red(self, text: str) -> str:
-        """Return what went wrong."""
+        """Return the span's failure in words."""
         return self._wrap("31", text)
 
     def green(self, text: str) -> str:
@@ -211,7 +211,7 @@ class _Tree:
 
 
 def span_title(span: Span) -> str:
-    """Return the span's name, or for a statement what it does to which table."""
+    """Return the span's name, or the verb and table of its statement."""
     attributes = _attributes(span.attributes)
     query = attributes.get("db.query.text")
     if query is None:

@@ -32,11 +32,11 @@ _NOISE: Final = (
     "url.",
     "user_agent",
 )
-"""Attributes by which nobody looks for a trace, or that differ in each span."""
+"""Attributes that do not help to find a trace, or that differ in each span."""
 
 
 def fields(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield name and value of what a trace is found by, out of the attributes of one of its spans or log lines."""
+    """Yield the searchable names and values among the attributes of one span or log line."""
     for name, value in found.items():
         if isinstance(value, str | int | float) and not name.startswith(_NOISE):
             text = str(value).lower() if isinstance(value, bool) else str(value)
@@ -45,7 +45,7 @@ def fields(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def searched(text: str, found: Mapping[str, Any], service: str) -> str:
-    """Return message and fields of a log line as they are searched: each field on a line of its own."""
+    """Return the searchable text of a log line: its message, then each field on a separate line."""
     pairs = [f"{name}={value}" for name, value in found.items()]
     return fold("\n".join([text, *pairs, f"{SERVICE}={service}", ""]))
 

@@ -1,4 +1,4 @@
-"""Masks what other applications send, before it is stored: nobody did it for them."""
+"""Masks the telemetry of other applications before the store keeps it."""
 
 from __future__ import annotations
 

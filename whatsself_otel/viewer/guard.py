@@ -1,4 +1,4 @@
-"""Who may talk to the viewer: this machine, and for the pages whoever holds the token."""
+"""Access to the viewer: from this machine only, and to the pages only with the token."""
 
 from __future__ import annotations
 

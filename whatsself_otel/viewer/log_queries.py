@@ -1,4 +1,4 @@
-"""What the page asks the viewer's own store about log lines."""
+"""Queries about log lines in the viewer's own store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _LETTERS: Final = 3
 """Of a part that the index knows."""
 _RARE: Final = 2_000
-"""Lines up to which the index leads there sooner than reading in order of time does."""
+"""Up to this many matches the index is faster than reading in order of time."""
 
 
 def logs(store: Store, query: LogQuery) -> Page:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """What a running viewer leaves for other commands to find it by."""
+    """The address and token of a running viewer, for other commands."""
 
     url: str
     token: str = field(repr=False)
@@ -42,7 +42,7 @@ class Note:
 
     @classmethod
     def read(cls, path: Path) -> Note | None:
-        """Return what was left at *path*; whether that viewer still runs is for the reader to see."""
+        """Return the note at *path*; its viewer may have ended since."""
         try:
             return cls(**json.loads(path.read_text("utf-8")))
         except (OSError, ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""The service level objectives of ``backends/slo.yaml``, measured over what the store holds."""
+"""The service level objectives of ``backends/slo.yaml``, measured on the store's metrics."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ _EVENTS: Final[Mapping[str, Callable[[MetricSource, Objective], Events]]] = {
 
 
 def counters(source: MetricSource) -> dict[str, list[dict[str, Any]]]:
-    """Return what was masked, dropped and went wrong inside the telemetry, over all instances, largest first."""
+    """Return the counters of masked values, dropped items and errors, summed over instances, largest first."""
     kinds = {"masked": TELEMETRY_MASKED, "dropped": TELEMETRY_DROPPED, "errors": TELEMETRY_ERRORS}
     return {kind: _counted(_series(source, spec)) for kind, spec in kinds.items()}
 

@@ -1,4 +1,4 @@
-"""What a small business looks at first: are we up, is the queue moving, what fails?"""
+"""The overview of a small business: are we up, is the queue moving, why do messages fail?"""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _SEARCHED: Final = re.compile(r"[^#]{4,80}")
 
 def overview(source: Source, now_s: float | None = None) -> dict[str, Any]:
     """
-    Return the state of sessions, queue, sending and answering over the last hour, and what fails.
+    Return the state of sessions, queue, sending and answering over the last hour, and the failures.
 
     Args:
         source: Where to look.
@@ -68,7 +68,7 @@ def overview(source: Source, now_s: float | None = None) -> dict[str, Any]:
 
 
 def groups(source: Source, window: Window) -> dict[str, list[dict[str, Any]]]:
-    """Return what failed: messages by reason, and error lines by what they have in common."""
+    """Return the failures: messages grouped by reason, and error lines grouped by their common text."""
     failed = source.traces(TraceQuery(columns={"outcome": "failed"}, span=window, limit=_GROUPED)).rows
     lines = source.logs(LogQuery(severity=ERROR_SEVERITY, span=window, limit=_GROUPED)).rows
     return {

@@ -77,5 +77,5 @@ class OwnSource:
         return log_queries.logs(self._store, query)
 
     def usage(self) -> dict[str, Any] | None:
-        """Return what is held and may be held."""
+        """Return the store's size and its limits."""
         return queries.usage(self._store)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _KEPT_S: Final = 14 * 86_400.0
 _POINTS: Final = 70
-"""Of each series, whatever the time: a page draws no more."""
+"""Points of each series; a page draws no more."""
 _EXEMPLARS_S: Final = 21_600.0
 _LEAST_STEP_S: Final = 5.0
 _EXACT_STEP_S: Final = 30.0
@@ -93,7 +93,7 @@ def _grouped(rows: Iterable[dict[str, Any]]) -> Mapping[Key, dict[tuple[str, str
 
 
 def _key(labels: Mapping[str, str]) -> tuple[Key, str]:
-    """Return what a series is known by, and which part of a histogram it is."""
+    """Return the key of a series, and its part of a histogram."""
     whole = labels["__name__"]
     part = "" if whole in _SPECS else next((each for each in _PARTS if whole.endswith(each)), "")
     shown = tuple(sorted((key, value) for key, value in labels.items() if key not in _NOT_SHOWN))

@@ -1,4 +1,4 @@
-"""What the page and the command line ask the viewer's own store about traces."""
+"""Queries about traces in the viewer's own store, for the page and the command line."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def log_rows(store: Store, trace_id: str) -> list[sqlite3.Row]:
 
 
 def usage(store: Store) -> dict[str, Any]:
-    """Return what the store holds, and what it may hold."""
+    """Return the store's counts and its limits."""
     pages, free, page = (store.read(f"PRAGMA {name}")[0][0] for name in ("page_count", "freelist_count", "page_size"))
     counts = {
         table: store.read(f"SELECT count(*) FROM {table}")[0][0]  # noqa: S608 - names of our own

@@ -1,4 +1,4 @@
-"""What a page asks for: the same words in its address, for every store."""
+"""Questions of the page, read from its address; the same for every store."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ SORTS: Final = ("newest", "oldest", "slowest", "errors")
 SEVERITIES: Final = {"all": 0, "info": 9, "warn": 13, "error": 17}
 RANGES_S: Final = {"5m": 300, "15m": 900, "1h": 3600, "6h": 21600, "24h": 86400, "7d": 604800, "all": 0}
 MOST_LISTED: Final = 1_000
+REACH: Final = 1_000
+MOST_REACH: Final = 16_000
 LISTED: Final = 50
 LISTED_LINES: Final = 200
 _MOST_CHARACTERS: Final = 200
@@ -26,7 +28,7 @@ _FACETS: Final = ("service", "route", "status")
 
 
 class QueryError(WhatsSelfOtelError):
-    """A question that makes no sense; its text says what is allowed."""
+    """An invalid question; its text names the allowed values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ class TraceQuery:
     """A part of a log line, or the beginning of an id or of any other value."""
     span: Span = field(default_factory=Span)
     columns: Mapping[str, str] = field(default_factory=dict)
-    """What is known of the message: outcome, direction, kind, session, provider, reason."""
+    """Wanted outcome, direction, kind, session, provider or reason of the message."""
     fields: tuple[tuple[str, str], ...] = ()
     """Name and value that a span or log line of the trace has, service and route included."""
     least_ms: float | None = None
@@ -68,6 +70,8 @@ class TraceQuery:
     sort: str = "newest"
     """One of `SORTS`."""
     limit: int = LISTED
+    reach: int = REACH
+    """Through how many traces a store that cannot narrow down itself is looked, from the newest back."""
 
     @classmethod
     def of(cls, asked: Mapping[str, str], fields: list[str], now_s: float | None = None) -> Self:
@@ -100,6 +104,7 @@ class TraceQuery:
             most_ms=_number(asked, "max_ms"),
             sort=sort,
             limit=_limit(asked, LISTED),
+            reach=_whole(asked, "reach", REACH, MOST_REACH),
         )
 
 
@@ -131,14 +136,25 @@ class LogQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """The newest part of a store, looked through so far."""
+
+    traces: int
+    back_to_s: float
+    """Unix time."""
+    is_full: bool
+    """Whether the viewer can hold no more of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What was found, as far as it is shown."""
+    """The rows of one answer."""
 
     rows: list[dict[str, Any]]
     is_cut: bool = False
     """Whether there is more."""
-    said: tuple[str, ...] = ()
-    """What else the reader must know, as keys of the page's texts."""
+    looked: Looked | None = None
+    """How far back a store was looked through; None if that is all it keeps."""
 
 
 def _one_of(asked: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
@@ -169,11 +185,15 @@ def _number(asked: Mapping[str, str], name: str) -> float | None:
 
 
 def _limit(asked: Mapping[str, str], usual: int) -> int:
-    text = asked.get("limit", "")
+    return _whole(asked, "limit", usual, MOST_LISTED)
+
+
+def _whole(asked: Mapping[str, str], name: str, usual: int, most: int) -> int:
+    text = asked.get(name, "")
     if not text:
         return usual
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_LISTED):
-        raise QueryError(f"limit must be from 1 to {MOST_LISTED}")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+        raise QueryError(f"{name} must be from 1 to {most}")
     return int(text)
 
 

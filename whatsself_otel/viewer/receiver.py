@@ -71,7 +71,7 @@ class Receiver:
         return otlp.response(signal, rejected, _WHY_REJECTED[signal])
 
     def endpoint(self, signal: str) -> Callable[[Request], Awaitable[Response]]:
-        """Return what takes exports of *signal* over HTTP."""
+        """Return the HTTP endpoint for exports of *signal*."""
 
         async def take(request: Request) -> Response:
             return await self._answer(signal, request)

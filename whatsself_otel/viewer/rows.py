@@ -1,4 +1,4 @@
-"""What the store keeps of each span, log record and metric point."""
+"""Rows that the store keeps of each span, log record and metric point."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ERROR: Final = 2
 """Status code of a span that failed."""
 ERROR_SEVERITY: Final = 17
-"""OTLP's number from which on a log line tells an error."""
+"""OTLP's severity number from which on a log line counts as an error."""
 _KINDS: Final = {"sum": Kind.COUNTER, "gauge": Kind.GAUGE, "histogram": Kind.HISTOGRAM}
 
 
@@ -43,10 +43,10 @@ class TraceNews:
     fields: set[tuple[str, str]] = field(default_factory=set)
     """Name and value, of every span and log line."""
     signs: dict[str, Signs] = field(default_factory=dict)
-    """By messageId, which is empty where there is none."""
+    """By messageId; the empty one stands for lines and spans without it."""
 
     def note(self, found: Mapping[str, Any], told: Signs) -> None:
-        """Remember the attributes of one span or log line, and what it tells."""
+        """Remember the attributes and signs of one span or log line."""
         self.fields.update(fields(found))
         message_id = found.get(MESSAGE_ID)
         known = self.signs.setdefault(message_id[:MOST_CHARACTERS] if isinstance(message_id, str) else "", Signs())
@@ -76,7 +76,7 @@ class LogRow:
     span_id: str
     severity: int
     text: str
-    """What is searched."""
+    """The searchable text."""
     scope: str
     resource: bytes
     body: bytes

@@ -1,4 +1,4 @@
-"""Metrics as a page draws them, and sums over what the store holds."""
+"""Metrics as a page draws them, and sums over stored points."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class MetricSource(Protocol):
         """Return the traces that each series leads to, newest first, as far as they are kept."""
 
     def firing(self) -> list[dict[str, Any]] | None:
-        """Return the alerts that fire: name, severity, session, since_s; None where nobody judges."""
+        """Return the alerts that fire (name, severity, session, since_s); None in a store without alerts."""
 
 
 class StoredMetrics:
@@ -127,13 +127,13 @@ class StoredMetrics:
         return found
 
     def firing(self) -> None:
-        """Return nothing: nobody judges here."""
+        """Return None: this store has no alerts."""
         return
 
 
 def metrics(source: MetricSource, now_s: float, window_s: float) -> list[dict[str, Any]]:
     """
-    Return every metric with what is to be drawn of it, the catalogue's own first.
+    Return every metric ready to be drawn, the catalogue's own first.
 
     Instances are brought together as the catalogue says: sums, or the largest or smallest. Counters and histograms are
     drawn as what came in each bin, gauges as what they were at its end.
@@ -147,7 +147,7 @@ def metrics(source: MetricSource, now_s: float, window_s: float) -> list[dict[st
 
 
 def area_of(name: str) -> str:
-    """Return what a metric is about, by its name in Prometheus."""
+    """Return the area of a metric, by its name in Prometheus."""
     return next((area for area, beginnings in _AREAS if name.startswith(beginnings)), "other")
 
 

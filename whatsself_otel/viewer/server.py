@@ -43,7 +43,7 @@ class ViewerConfig:
     grpc_port: int | None = None
     """Of OTLP over gRPC; None for no gRPC."""
     store: Path | None = None
-    """Where to keep what arrives; None for a temporary file that goes with the viewer."""
+    """File of the store; None for a temporary file, deleted when the viewer ends."""
     retention: Retention = field(default_factory=Retention)
     note: Path | None = None
     """Where to write address and token for other commands of this user; None for nowhere."""
@@ -132,7 +132,7 @@ class Viewer:
 
 
 def _lasting_token(path: Path | None) -> str:
-    """Return the token of *path*, which is made if it is not there or holds none."""
+    """Return the token in the file *path*; write a new one if the file has none."""
     new = secrets.token_urlsafe(24)
     if path is None:
         return new

@@ -19,7 +19,7 @@ _TABLE_OF: Final = re.compile(r"\b(?:INTO|UPDATE|FROM|TABLE)\s+[\"'`]?(\w+)", re
 
 
 def shown_span(span: Span, scope: str, owner: Resource) -> dict[str, Any]:
-    """Return what a page shows of *span*."""
+    """Return the fields of *span* for a page."""
     found, resource = attributes(span.attributes), attributes(owner.attributes)
     start_ns = time_ns(span.start_time_unix_nano)
     return {
@@ -43,7 +43,7 @@ def shown_span(span: Span, scope: str, owner: Resource) -> dict[str, Any]:
 
 
 def shown_log(record: LogRecord, number: int | str, scope: str, owner: Resource) -> dict[str, Any]:
-    """Return what a page shows of *record*; *number* tells it from others."""
+    """Return the fields of *record* for a page; *number* is its id there."""
     resource = attributes(owner.attributes)
     at_ns = time_ns(record.time_unix_nano or record.observed_time_unix_nano)
     return {
@@ -70,7 +70,7 @@ def _event(event: Span.Event) -> dict[str, Any]:
 
 
 def _title(name: str, found: dict[str, Any]) -> str:
-    """Return the span's name, or for a statement what it does to which table."""
+    """Return the span's name, or the verb and table of its statement."""
     query = found.get("db.query.text") or found.get("db.statement")
     if not isinstance(query, str) or not query.strip():
         return cut(name) or "(no name)"

@@ -35,7 +35,7 @@ _BRIDGED_STATUSES: Final = {"message_accepted": "sent", "message_rejected": "fai
 @dataclass(slots=True, kw_only=True)
 class Signs:
     """
-    What is known of one message so far; times are Unix nanoseconds, 0 for never.
+    Signs of one message so far; times are Unix nanoseconds, 0 for never.
 
     A time is that of the last such event, so that a retry that works outweighs the failure before it.
     """
@@ -69,7 +69,7 @@ class Signs:
 
     @property
     def outcome(self) -> str:
-        """One of `OUTCOMES`, or empty where nothing tells."""
+        """One of `OUTCOMES`, or empty without any sign."""
         reached = max(self.sent_ns, self.delivered_ns, self.read_ns)
         if self.failed_ns > reached or (self.broken_ns and not reached):
             return "failed"
@@ -79,7 +79,7 @@ class Signs:
         return "unanswered" if self.direction == "inbound" else ""
 
     def as_json(self) -> dict[str, Any]:
-        """Return what is known, and nothing else."""
+        """Return the known signs only."""
         return {name: value for name, value in asdict(self).items() if value}
 
     @classmethod
@@ -94,7 +94,7 @@ _TIMES: Final = tuple(each.name for each in fields(Signs) if each.name.endswith(
 
 def of_span(name: str, kind: int, found: Mapping[str, Any], end_ns: int, failure: str | None) -> Signs:
     """
-    Return what one span tells.
+    Return the signs in one span.
 
     Args:
         name: Of the span.
@@ -120,7 +120,7 @@ def of_span(name: str, kind: int, found: Mapping[str, Any], end_ns: int, failure
 
 def of_log(text: str, severity: int, found: Mapping[str, Any], at_ns: int) -> Signs:
     """
-    Return what one log line tells.
+    Return the signs in one log line.
 
     Args:
         text: The line.

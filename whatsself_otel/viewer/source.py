@@ -54,4 +54,4 @@ class Source(Protocol):
         """Return the log lines that *query* asks for."""
 
     def usage(self) -> dict[str, Any] | None:
-        """Return what is held and may be held; None where that is not the viewer's to say."""
+        """Return size and limits of the store; None for stores of the stack."""

@@ -13,7 +13,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 
 from whatsself_otel.stack.log_stores import LogSearch
 from whatsself_otel.viewer.own_source import OwnSource
-from whatsself_otel.viewer.query import MOST_LISTED
+from whatsself_otel.viewer.query import Looked, Span
+from whatsself_otel.viewer.reaching import FRESH_S, Reach, Reaches, Window
 from whatsself_otel.viewer.receiver import Receiver
 from whatsself_otel.viewer.trace_stores import FoundTrace, as_resource
 from whatsself_otel.whatsapp.references import as_message_ref
@@ -25,20 +26,19 @@ if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
     from whatsself_otel.stack.log_stores import SearchedLogStore
-    from whatsself_otel.viewer.query import LogQuery, Page, Span, TraceQuery
+    from whatsself_otel.viewer.query import LogQuery, Page, TraceQuery
     from whatsself_otel.viewer.series import MetricSource
     from whatsself_otel.viewer.store import Store
     from whatsself_otel.viewer.trace_stores import TraceStore
 
 BACK_S: Final = 7 * 86_400.0
 """How far back "everything" reaches."""
-_FRESH_S: Final = 8.0
-"""What was asked this long ago is not asked again."""
 _TRACES: Final = 200
-"""Of each service, the newest; more only where a list asks for more."""
+"""In one step, of each service."""
 _LINES: Final = 2_000
+_LINE_STEPS: Final = 5
+"""So many times as many lines are asked for in one step, at most."""
 _KNOWN_LINES: Final = 400_000
-_TEXT_TRACES: Final = 200
 _OWN: Final = re.compile(r"_.*|trace_id|span_id|severity_.*|scope[._].*|flags|observed_timestamp|detected_level|level")
 _RESOURCE: Final = re.compile(r"(service|telemetry|deployment|host|process|os|container|k8s)[._].*")
 
@@ -71,26 +71,27 @@ class StackSource(OwnSource):
         self.metrics = backends.metrics
         self._backends = backends
         self._receiver = Receiver(store)
-        self._asked_s: dict[Hashable, float] = {}
-        self._cut: dict[Hashable, bool] = {}
+        self._reaches = Reaches(store.is_nearly_full)
         self._lines: dict[bytes, None] = {}
         self._lock = threading.RLock()
 
     @property
     def version(self) -> int:
         """Changes as long as time goes on: something may have arrived."""
-        return int(time.time() // _FRESH_S)
+        return int(time.time() // FRESH_S)
 
     def traces(self, query: TraceQuery) -> Page:
-        """Return the traces that *query* asks for, of the newest that the store tells."""
-        is_cut = self._fetch(query)
+        """Return the traces that *query* asks for, as far back as the stores were looked through."""
+        reach, from_s = self._fetch(query)
         page = super().traces(query)
-        return replace(page, said=("newest",)) if is_cut else page
+        if reach.oldest_s <= from_s or (page.is_cut and query.sort == "newest"):
+            return page
+        return replace(page, looked=Looked(traces=reach.traces, back_to_s=reach.oldest_s, is_full=reach.is_full))
 
     def traffic(self, query: TraceQuery) -> dict[str, Any]:
         """Return when there were how many of them, and how long they took."""
-        is_cut = self._fetch(query)
-        return {**super().traffic(query), "is_cut": is_cut}
+        reach, from_s = self._fetch(query)
+        return {**super().traffic(query), "is_cut": reach.oldest_s > from_s}
 
     def find(self, value: str) -> list[dict[str, Any]]:
         """Return the traces that have the id *value*, newest first."""
@@ -128,31 +129,62 @@ class StackSource(OwnSource):
         """Return nothing: the stack's own dashboards tell how full its stores are."""
         return
 
-    def _fetch(self, query: TraceQuery) -> bool:
-        """Ask the stores for what *query* is about; return whether there is more than they were asked for."""
+    def _fetch(self, query: TraceQuery) -> tuple[Reach, float]:
+        """Look through the stores for what *query* is about; return how far that reached, and how far it could."""
         from_s, to_s = _bounds(query.span)
-        limit = min(MOST_LISTED, max(_TRACES, query.limit))
         tags = _tags(query)
-        key = (round(from_s / _FRESH_S), round(to_s / _FRESH_S), tuple(tags.items()), query.text, limit)
+
+        def step(since_s: float, until_s: float) -> tuple[float, int]:
+            if query.text and until_s == to_s:
+                self._keep_lines(self._fetch_text(query.text, since_s, until_s))
+            return self._fetch_step(since_s, until_s, tags)
+
+        def is_enough(reach: Reach) -> bool:
+            if query.sort != "newest" or reach.oldest_s >= to_s:
+                return False
+            return OwnSource.traces(self, replace(query, span=Span(from_s=reach.oldest_s, to_s=to_s))).is_cut
+
+        key = (tuple(tags.items()), query.text, _window_key(query.span, from_s, to_s))
         with self._lock:
-            if time.monotonic() - self._asked_s.get(key, -_FRESH_S) < _FRESH_S:
-                return self._cut[key]
-            found = list(self._backends.traces.search(from_s, to_s, tags, limit))
-            is_cut = len(found) >= limit
-            ids = [each for each in found if isinstance(each, str)]
-            self._keep([*(each for each in found if isinstance(each, FoundTrace)), *self._told(ids)])
-            lines = list(self._backends.logs.search(LogSearch(from_s=from_s, to_s=to_s, limit=_LINES)))
-            if query.text:
-                lines += self._fetch_text(query.text, from_s, to_s)
-            self._keep_lines(lines)
-            self._note(key, is_cut=is_cut)
-        return is_cut
+            if self._store.is_nearly_full():
+                self._forget()
+            reach = self._reaches.extend(
+                Window(key=key, from_s=from_s, to_s=to_s, most=max(query.reach, query.limit)), step, is_enough
+            )
+        return reach, from_s
+
+    def _forget(self) -> None:
+        self._store.clear()
+        self._reaches.forget()
+        self._lines.clear()
+
+    def _fetch_step(self, from_s: float, to_s: float, tags: Mapping[str, str]) -> tuple[float, int]:
+        """Keep the newest traces of a window and their lines; return back to when these are all, and how many."""
+        found = self._backends.traces.search(from_s, to_s, tags, _TRACES)
+        if found.since_s > to_s - 1.0 and found.since_s > from_s:  # a busy second
+            found = self._backends.traces.search(from_s, to_s, tags, 5 * _TRACES)
+        self._keep([*found.traces, *self._told(found.ids)])
+        self._keep_lines(self._lines_of(found.since_s, to_s, steps=1 if tags else _LINE_STEPS))
+        return found.since_s, len(found.traces) + len(found.ids)
+
+    def _lines_of(self, from_s: float, to_s: float, *, text: str = "", steps: int) -> list[LogRecord]:
+        """Return the newest lines of a window, in so many steps."""
+        found: list[LogRecord] = []
+        for _ in range(steps):
+            lines = list(self._backends.logs.search(LogSearch(from_s=from_s, to_s=to_s, text=text, limit=_LINES)))
+            found += lines
+            oldest_s = min((line.time_unix_nano for line in lines), default=0) / 1e9
+            if len(lines) < _LINES or oldest_s >= to_s:
+                break
+            to_s = oldest_s
+        return found
 
     def _fetch_text(self, text: str, from_s: float, to_s: float) -> list[LogRecord]:
-        """Ask for what has *text* in a log line, or as an id; return the lines."""
-        lines = list(self._backends.logs.search(LogSearch(from_s=from_s, to_s=to_s, text=text, limit=_LINES)))
-        ids = dict.fromkeys(line.trace_id.hex() for line in lines if line.trace_id)
-        self._keep(self._told([*ids][:_TEXT_TRACES]))
+        """Keep the traces of the newest lines that hold *text*, wherever in the window; return the lines."""
+        lines = self._lines_of(from_s, to_s, text=text, steps=1)
+        ids = list(dict.fromkeys(line.trace_id.hex() for line in lines if line.trace_id))[: _LINE_STEPS * _TRACES]
+        for first in range(0, len(ids), _TRACES):
+            self._keep(self._told(ids[first : first + _TRACES]))
         return lines
 
     def _fetch_trace(self, trace_id: str) -> None:
@@ -163,12 +195,6 @@ class StackSource(OwnSource):
 
     def _told(self, trace_ids: Sequence[str]) -> Sequence[FoundTrace]:
         return self._backends.traces.traces(trace_ids) if trace_ids else ()
-
-    def _note(self, key: Hashable, *, is_cut: bool) -> None:
-        now_s = time.monotonic()
-        for old in [each for each, at_s in self._asked_s.items() if now_s - at_s >= _FRESH_S]:
-            del self._asked_s[old], self._cut[old]
-        self._asked_s[key], self._cut[key] = now_s, is_cut
 
     def _keep(self, found: Iterable[FoundTrace]) -> None:
         for trace in found:
@@ -196,7 +222,7 @@ class StackSource(OwnSource):
 
 
 def _split(record: LogRecord, owner: Any) -> None:
-    """Put *record* under *owner* with what is its own; the stores tell it as one flat row."""
+    """Put *record* under *owner*, with resource and scope taken out of its flat fields."""
     fields = {pair.key: pair.value.string_value for pair in record.attributes}
     del record.attributes[:]
     resource = {key.replace("service_name", "service.name"): each for key, each in fields.items() if _is_resource(key)}
@@ -219,8 +245,13 @@ def _bounds(span: Span) -> tuple[float, float]:
     return from_s, span.to_s if span.to_s is not None else now_s + 60
 
 
+def _window_key(span: Span, from_s: float, to_s: float) -> Hashable:
+    """Return a key that stays the same for a window that moves with time."""
+    return round(to_s - from_s, -1) if span.to_s is None else (from_s, to_s)
+
+
 def _tags(query: TraceQuery) -> Mapping[str, str]:
-    """Return what one span must have: what fails is rare, and must be found behind all that works."""
+    """Return the tags of one span to ask the store for: failures are rare, and lie behind much traffic."""
     if reason := query.columns.get("reason"):
         return {"error.type": reason}
     if query.columns.get("outcome") == "failed" or query.which == "errors":

@@ -1,4 +1,4 @@
-"""The bounded store: one SQLite file that never outgrows its limits, whatever arrives."""
+"""The bounded store: one SQLite file that never outgrows its limits."""
 
 from __future__ import annotations
 
@@ -111,9 +111,20 @@ class Store:
             return rejected
 
     def sweep(self) -> None:
-        """Let go what is older than the limits allow; done anyway whenever something arrives."""
+        """Delete data beyond the limits; every arrival does so too."""
         with self._lock:
             self._sweeper.sweep(now=True)
+
+    def is_nearly_full(self) -> bool:
+        """Return whether more could push out what arrived first."""
+        with self._lock:
+            return self._sweeper.is_nearly_full()
+
+    def clear(self) -> None:
+        """Drop everything."""
+        with self._lock:
+            while self._sweeper.purge():
+                pass
 
     def _write_making_room(self, batch: Batch) -> int:
         while True:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def tell(store: Store, trace_id: str) -> MessageStory:
     """
-    Return what the store knows about one trace.
+    Return one trace with its log lines.
 
     Args:
         store: Where everything arrived.

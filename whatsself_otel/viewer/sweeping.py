@@ -1,4 +1,4 @@
-"""What goes out of the store, and when: whole traces, the oldest first."""
+"""Deletes old data from the store: whole traces, the oldest first."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ _PURGED: Final = 200
 """Traces that go at once, at most; of log lines and points, where there are no traces, five times as many."""
 _FULL: Final = 0.9
 """Share of the size from which on the oldest goes; the rest is room for the batch that arrives."""
+_NEARLY: Final = 0.8
 _SWEEP_S: Final = 1.0
 _RESOURCES: Final = 1_000
 """From this many on, those that nothing refers to go."""
@@ -70,8 +71,18 @@ class Sweeper:
         pages, free = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count"))
         return int(pages - free) * PAGE_BYTES
 
+    def is_nearly_full(self) -> bool:
+        """Return whether spans, log lines or bytes are near a limit."""
+        spans, lines = (self._one(f"SELECT count(*) FROM {table}") for table in ("spans", "logs"))  # noqa: S608
+        limits = self.retention
+        return (
+            spans > _NEARLY * limits.spans
+            or lines > _NEARLY * limits.logs
+            or self.used_bytes > _NEARLY * _FULL * limits.size_bytes
+        )
+
     def sweep(self, *, now: bool = False) -> None:
-        """Let go what is older than the limits allow: at once, or when it is time."""
+        """Delete data beyond the limits: at once, or once a second."""
         if now:
             self._swept_s = 0.0
         while self.used_bytes > _FULL * self.retention.size_bytes and self.purge():
@@ -127,7 +138,7 @@ class Sweeper:
         self._drop_traces("SELECT trace_id FROM traces ORDER BY id LIMIT ?", (count,))
 
     def _drop_traces(self, which: str, parameters: tuple[Any, ...]) -> None:
-        """Drop traces whole: a trace without its root helps nobody."""
+        """Delete whole traces: a trace without its root is useless."""
         gone = [(row[0],) for row in self._db.execute(which, parameters)]
         for trace in gone:
             self._drop_fields(*trace)
@@ -137,7 +148,7 @@ class Sweeper:
             self._db.execute("INSERT INTO log_search (log_search, rank) VALUES ('merge', ?)", (_MERGED_PAGES,))
 
     def _drop_fields(self, trace_id: str) -> None:
-        """Drop what the trace is found by, and names and values that no other trace has."""
+        """Delete the trace's searchable fields, and names and values that no other trace has."""
         trace = "trace = (SELECT id FROM traces WHERE trace_id = ?)"
         held = self._db.execute(f"SELECT field FROM trace_fields WHERE {trace}", (trace_id,)).fetchall()  # noqa: S608
         self._db.execute(f"DELETE FROM trace_fields WHERE {trace}", (trace_id,))  # noqa: S608

@@ -33,7 +33,7 @@ _AT_ONCE: Final = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundTrace:
-    """One trace as a store tells it."""
+    """One trace from a store."""
 
     trace_id: str
     spans: Sequence[tuple[Mapping[str, Any], str, Span]]
@@ -50,6 +50,17 @@ class FoundTrace:
         return request
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundTraces:
+    """The newest traces of a window of time."""
+
+    since_s: float
+    """Unix time: the store gave every trace that was active from then on; the window's begin if it gave all."""
+    traces: Sequence[FoundTrace] = ()
+    ids: Sequence[str] = ()
+    """Trace ids, from a store that returns only these."""
+
+
 class TraceStore(Protocol):
     """Where traces are kept."""
 
@@ -60,9 +71,9 @@ class TraceStore(Protocol):
     def find(self, wanted: str) -> list[str]:
         """Return the trace ids of any id, newest first."""
 
-    def search(self, from_s: float, to_s: float, tags: Mapping[str, str], limit: int) -> Sequence[str | FoundTrace]:
+    def search(self, from_s: float, to_s: float, tags: Mapping[str, str], limit: int) -> FoundTraces:
         """
-        Return the newest traces that have a span with all *tags*.
+        Return the newest traces that have a span with all *tags*, and how far back they reach.
 
         Args:
             from_s: Unix time from which on a trace begins.
@@ -92,13 +103,15 @@ class Tempo:
             return [wanted.lower()]
         now_s = time.time()
         tests = " || ".join(f"span.{key} = {json.dumps(wanted)}" for key in IDS)
-        return self._ids(tests, now_s - _BACK_S, now_s + 60, _FOUND)
+        return [trace for trace, _ in self._ids(tests, now_s - _BACK_S, now_s + 60, _FOUND)]
 
-    def search(self, from_s: float, to_s: float, tags: Mapping[str, str], limit: int) -> list[str | FoundTrace]:
+    def search(self, from_s: float, to_s: float, tags: Mapping[str, str], limit: int) -> FoundTraces:
         """Return the newest traces; see `TraceStore`."""
         tests = [_traceql(key, value) for key, value in tags.items() if key != "error"]
         tests += ["status = error"] if "error" in tags else []
-        return list(self._ids(" && ".join(tests), from_s, to_s, limit))
+        found = self._ids(" && ".join(tests), from_s, to_s, limit)
+        since_s = from_s if len(found) < limit else max(from_s, min(start_s for _, start_s in found))
+        return FoundTraces(since_s=since_s, ids=[trace for trace, _ in found])
 
     def trace(self, trace_id: str) -> FoundTrace | None:
         """Return one trace; None if it is unknown."""
@@ -117,11 +130,17 @@ class Tempo:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return [found for found in pool.map(self.trace, trace_ids) if found]
 
-    def _ids(self, tests: str, from_s: float, to_s: float, limit: int) -> list[str]:
-        asked = {"q": f"{{ {tests} }}", "start": int(from_s), "end": int(to_s) + 1, "limit": limit}
+    def _ids(self, tests: str, from_s: float, to_s: float, limit: int) -> list[tuple[str, float]]:
+        """Return ids and when each began. Without its hint Tempo gives any traces of the window, not the newest."""
+        asked = {
+            "q": f"{{ {tests} }} with (most_recent=true)",
+            "start": int(from_s),
+            "end": int(to_s) + 1,
+            "limit": limit,
+        }
         answer = get_json(self.name, f"{self.url}/api/search?{urlencode(asked)}")
         traces = sorted(answer.get("traces") or (), key=lambda trace: -int(trace.get("startTimeUnixNano", 0)))
-        return [trace["traceID"].zfill(32) for trace in traces]
+        return [(trace["traceID"].zfill(32), int(trace.get("startTimeUnixNano", 0)) / 1e9) for trace in traces]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,19 +156,22 @@ class Jaeger:
             return [wanted.lower()]
         now_s, found = time.time(), dict[str, int]()
         for key in IDS:
-            for trace in self.search(now_s - _BACK_S, now_s + 60, {key: wanted}, _FOUND):
+            for trace in self.search(now_s - _BACK_S, now_s + 60, {key: wanted}, _FOUND).traces:
                 found[trace.trace_id] = min(span.start_time_unix_nano for _, _, span in trace.spans)
         return sorted(found, key=lambda trace: -found[trace])
 
-    def search(self, from_s: float, to_s: float, tags: Mapping[str, str], limit: int) -> list[FoundTrace]:
+    def search(self, from_s: float, to_s: float, tags: Mapping[str, str], limit: int) -> FoundTraces:
         """Return the newest traces; see `TraceStore`."""
         asked = {"start": int(from_s * 1e6), "end": int(to_s * 1e6), "limit": limit}
         found: dict[str, FoundTrace] = {}
+        since_s = from_s
         for service in get_json(self.name, f"{self.url}/api/services").get("data") or ():
             words = {"service": service, **asked, **({"tags": json.dumps(dict(tags))} if tags else {})}
-            for trace in self._asked(urlencode(words)):
-                found.setdefault(trace.trace_id, trace)
-        return list(found.values())
+            of_service = list(self._asked(urlencode(words)))
+            found.update({trace.trace_id: trace for trace in of_service})
+            if len(of_service) >= limit:
+                since_s = max(since_s, min(_active_s(trace, to_s) for trace in of_service))
+        return FoundTraces(since_s=since_s, traces=list(found.values()))
 
     def trace(self, trace_id: str) -> FoundTrace | None:
         """Return one trace; None if it is unknown."""
@@ -163,6 +185,12 @@ class Jaeger:
     def _asked(self, query: str) -> Iterable[FoundTrace]:
         for trace in get_json(self.name, f"{self.url}/api/traces?{query}").get("data") or ():
             yield _jaeger_trace(trace)
+
+
+def _active_s(trace: FoundTrace, to_s: float) -> float:
+    """Return when the newest of its spans that began by *to_s* did so: a long trace does not reach back for others."""
+    starts = [span.start_time_unix_nano / 1e9 for _, _, span in trace.spans]
+    return max((each for each in starts if each <= to_s), default=min(starts))
 
 
 def _traceql(key: str, value: str) -> str:
@@ -181,7 +209,7 @@ def as_resource(values: Mapping[str, Any]) -> Resource:
 
 
 def put(pair: KeyValue, value: Any) -> None:
-    """Give *pair* its value; what is no plain one as JSON."""
+    """Give *pair* its value; lists and maps become JSON."""
     if isinstance(value, bool):
         pair.value.bool_value = value
     elif isinstance(value, int) and abs(value) < 2**63:

@@ -21,7 +21,7 @@ def attributes(pairs: Iterable[KeyValue]) -> dict[str, Any]:
 
 
 def plain(value: AnyValue) -> Any:
-    """Return a value as JSON can carry it: bytes in hexadecimal, what is not finite as text, what is long cut."""
+    """Return a value that JSON can carry: bytes as hexadecimal, infinities and NaN as text, long texts cut."""
     kind = value.WhichOneof("value")
     if kind == "array_value":
         return [plain(item) for item in value.array_value.values]

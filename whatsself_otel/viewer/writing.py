@@ -48,7 +48,7 @@ class Writer:
         self._most_series = most_series
 
     def write(self, batch: Batch, now_s: float) -> int:
-        """Write *batch*, and return how many points were rejected because their series would be one too many."""
+        """Write *batch*; return the count of points rejected because their series would exceed the limit."""
         resources = {body: self._resource(body, service) for body, service in batch.services.items()}
         self._write_traces(batch, now_s)
         for row in batch.spans:
@@ -105,7 +105,7 @@ class Writer:
         )
 
     def _write_signs(self, trace_id: str, news: TraceNews) -> None:
-        """Add what is told of each message to its home too: a delivery is told in another request than its sending."""
+        """Add each message's signs to its home too: deliveries come in another request than the sending."""
         self._settle(trace_id, news)
         told = Signs()
         for message_id, signs in news.signs.items():
@@ -116,7 +116,7 @@ class Writer:
         self._merge_signs(trace_id, told)
 
     def _settle(self, trace_id: str, news: TraceNews) -> None:
-        """Make *trace_id* the home of the messages that are seen nowhere earlier; it takes along what was told."""
+        """Make *trace_id* the home of messages not seen earlier; it takes over their signs."""
         for message_id in sorted(value for name, value in news.fields if name == MESSAGE_ID):
             known = self._db.execute(
                 "SELECT trace_id, start_ns FROM homes WHERE message_id = ?", (message_id,)

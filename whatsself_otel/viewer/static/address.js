@@ -16,6 +16,7 @@ export function compose(name, params, rest = []) {
 export function changed(asked, values) {
   const params = new URLSearchParams(asked.params);
   params.delete("limit");
+  params.delete("reach");
   for (const [name, value] of Object.entries(values)) {
     if (value === null || value === "") params.delete(name);
     else params.set(name, value);

@@ -3,7 +3,7 @@
 import { changed, compose } from "./address.js";
 import { get } from "./api.js";
 import { el, pick } from "./dom.js";
-import { SORTS, more, range, said } from "./filters.js";
+import { SORTS, looked, more, range } from "./filters.js";
 import { histogram } from "./histogram.js";
 import { WHICH, table } from "./messages.js";
 import { t } from "./text.js";
@@ -29,7 +29,7 @@ export const contact = {
       el("div", { class: "head" }, el("h1", { tabindex: "-1" }, t("contact.title", { id })), el("a", { href: logs, "data-key": "contact-logs" }, t("contact.logs"))),
       el("div", { class: "filters narrow" }, choose("which", WHICH, t("messages.which"), (each) => t(`messages.which.${each}`)), range(asked, app), choose("sort", BY_TIME, t("filter.sort"), (each) => t(`sort.${each}`))),
       histogram(data.traffic, (from, to) => app.go(changed(asked, { from: String(from), to: String(to), range: null }))),
-      ...said(data),
+      looked(data, asked),
       data.traces.length ? table(data.traces, { byDay: true, isCut: data.more }) : el("p", { class: "empty" }, t("contact.none")),
       more(data, data.traces.length, asked),
     ];

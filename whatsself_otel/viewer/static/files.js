@@ -19,19 +19,23 @@ export function share(traceId) {
 }
 
 export function opener(app) {
+  const note = el("span", { class: "note", role: "status" });
   const choose = async (event) => {
     const file = event.target.files[0];
-    if (file) await open(file, app);
+    if (file) note.textContent = (await open(file, app)) ? t("file.opened") : t("file.wrong");
+    event.target.value = ""; // the same file can be chosen again
   };
-  return el("p", { class: "field" }, el("label", { for: "file" }, t("file.open")), el("input", { id: "file", type: "file", accept: ".json,application/json", onchange: choose }));
+  return el("p", { class: "field opener" }, el("label", { for: "file" }, t("file.open")), el("input", { id: "file", type: "file", accept: ".json,application/json", onchange: choose }), note);
 }
 
+// Sends the file to the viewer's own receiver, and goes to its first trace; says whether it was taken.
 async function open(file, app) {
   const text = await file.text();
-  const signal = text.includes('"resourceSpans"') ? "traces" : "logs";
-  const answer = await fetch(`/v1/${signal}`, { method: "POST", headers: { "content-type": "application/json" }, body: text });
-  if (!answer.ok) return say(t("file.wrong"));
+  const signal = ["Spans", "Logs", "Metrics"].find((each) => text.includes(`"resource${each}"`));
+  if (!signal) return false;
+  const path = { Spans: "traces", Logs: "logs", Metrics: "metrics" }[signal];
+  const answer = await fetch(`/v1/${path}`, { method: "POST", headers: { "content-type": "application/json" }, body: text });
   const traceId = /"traceId":\s*"([0-9a-fA-F]{32})"/.exec(text)?.[1];
-  if (traceId) app.go(`#/trace/${traceId.toLowerCase()}`);
-  return say(t("file.opened"));
+  if (answer.ok && traceId && signal !== "Metrics") app.go(`#/trace/${traceId.toLowerCase()}`);
+  return answer.ok;
 }

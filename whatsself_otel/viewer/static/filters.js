@@ -2,9 +2,10 @@
 
 import { changed, compose, withField, withoutField } from "./address.js";
 import { el, pick } from "./dom.js";
-import { clock, day, duration, known, t } from "./text.js";
+import { clock, day, duration, known, number, t } from "./text.js";
 
-const RANGES = ["all", "5m", "15m", "1h", "6h", "24h", "7d"];
+const RANGES_S = { "5m": 300, "15m": 900, "1h": 3600, "6h": 21600, "24h": 86400, "7d": 604800 };
+const RANGES = ["all", ...Object.keys(RANGES_S)];
 export const SORTS = ["newest", "oldest", "slowest", "errors"];
 const OUTCOMES = ["read", "delivered", "sent", "failed", "unanswered"];
 const DIRECTIONS = ["inbound", "outbound"];
@@ -127,12 +128,34 @@ function shown(name, value) {
 // Says that a list is cut, and gives more of it.
 export function more(data, shownCount, asked) {
   if (!data.more) return null;
-  if (data.limit >= data.most) return el("p", { class: "cut" }, t("list.most", { n: shownCount }));
+  if (data.limit >= data.most) return el("p", { class: "cut" }, `${t("list.most", { n: shownCount })} `, next(data, asked));
   const params = new URLSearchParams(asked.params);
   params.set("limit", Math.min(data.most, data.limit * 4));
   return el("p", { class: "cut" }, `${t("list.cut", { n: shownCount })} `, el("a", { href: compose(asked.name, params, asked.rest), "data-key": "more" }, t("list.more")));
 }
 
-export function said(data) {
-  return (data.said ?? []).map((key) => el("p", { class: "note" }, t(`said.${key}`)));
+// The way on from a list that is as long as it gets: the same question, from its last row on.
+function next({ traces, logs }, asked) {
+  const sort = asked.params.get("sort") || "newest";
+  const last = traces ? traces.at(-1).start_s : logs.at(-1).time_s;
+  if (sort === "newest") return el("a", { href: changed(asked, { to: String(last + 1e-6), ...begin(asked) }), "data-key": "next" }, t("list.older"));
+  return sort === "oldest" ? el("a", { href: changed(asked, { from: String(last), range: null }), "data-key": "next" }, t("list.newer")) : null;
+}
+
+// A range that ends now, as the moment it begins at.
+function begin({ params }) {
+  const seconds = RANGES_S[params.get("range")];
+  return { range: null, from: seconds ? String(Date.now() / 1000 - seconds) : params.get("from") };
+}
+
+// How far back the stores were looked through, and the way further.
+export function looked({ looked: found, reach, most_reach: most }, asked) {
+  if (!found) return null;
+  const time = `${day(found.back_to_s)} ${clock(found.back_to_s)}`;
+  const text = t("looked.back", { n: number(found.traces), time });
+  if (found.is_full) return el("p", { class: "note looked" }, `${text} ${t("looked.full")}`);
+  if (reach >= most) return el("p", { class: "note looked" }, `${text} ${t("looked.most")}`);
+  const params = new URLSearchParams(asked.params);
+  params.set("reach", Math.min(most, reach * 4));
+  return el("p", { class: "note looked" }, `${text} `, el("a", { href: compose(asked.name, params, asked.rest), "data-key": "reach" }, t("looked.further")));
 }

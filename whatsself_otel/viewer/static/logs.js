@@ -1,7 +1,7 @@
 import { changed, withField } from "./address.js";
 import { el, pick } from "./dom.js";
 import { get } from "./api.js";
-import { chosen, field, furtherFilters, more, moment as bound, one, range, said, search } from "./filters.js";
+import { chosen, field, furtherFilters, more, moment as bound, one, range, search } from "./filters.js";
 import { clock, day, isToday, moment, t } from "./text.js";
 import { fields, level } from "./lines.js";
 
@@ -15,7 +15,6 @@ export const logs = {
   draw: (data, app) => [
     el("div", { class: "head" }, el("h1", { tabindex: "-1" }, t("logs.title"))),
     filters(data, app.route, app),
-    ...said(data),
     data.logs.length ? el("ol", { class: "logs" }, data.logs.map((log) => line(log, app.route))) : el("p", { class: "empty" }, t("logs.none")),
     more(data, data.logs.length, app.route),
   ],

@@ -1,7 +1,7 @@
 import { el, pick } from "./dom.js";
 import { get } from "./api.js";
 import { changed, compose } from "./address.js";
-import { messageFilters, more, said } from "./filters.js";
+import { messageFilters, looked, more } from "./filters.js";
 import { durations, histogram } from "./histogram.js";
 import { sentence, state } from "./story.js";
 import { clock, counted, dayInWords, duration, isToday, moment, sameDay, day as shortDay, t } from "./text.js";
@@ -28,7 +28,7 @@ export const messages = {
       messageFilters(asked, data.choices, app),
       histogram(data.traffic, go),
       durations(data.traffic, (from, to) => changed(asked, { min_ms: String(from), max_ms: to === null ? null : String(to) })),
-      ...said(data),
+      looked(data, asked),
       data.traces.length ? table(data.traces, { byDay: isOverDays(data.traces, asked), isCut: data.more }) : nothing(asked, which, app),
       more(data, data.traces.length, asked),
     ];
