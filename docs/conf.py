@@ -31,7 +31,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 
 
-_LISTS = {"runbooks/README": "w*", "runbooks/pt-BR/README": "w*", "decisions/README": "0*"}
+_LISTS = {"decisions/README": "0*"}
 """Pages that lead to the others of their folder."""
 _EVIDENCE = "evidence/"
 _FOLDERS = (_EVIDENCE, *(name.removesuffix("README") for name in _LISTS))

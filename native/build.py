@@ -53,6 +53,8 @@ class Program:
     tags: str = ""
     version_set: str = ""
     """Go variable, ``import/path.Name={}``, that the program reads its version from; none: its code has it."""
+    for_tests: bool = False
+    """Whether no stack runs it: it lies in no wheel."""
     cold_s: float = 60.0
     """Seconds of a first build as measured on 2 cores, downloads apart; only for the estimate shown."""
 
@@ -99,6 +101,14 @@ PROGRAMS = (
         binaries={"victorialogs": "github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs"},
         module="github.com/VictoriaMetrics/VictoriaLogs",
         version_set="github.com/VictoriaMetrics/VictoriaMetrics/lib/buildinfo.Version=victoria-logs-v{}",
+        cold_s=60,
+    ),
+    Program(
+        name="vmalert",
+        binaries={"vmalert": "github.com/VictoriaMetrics/VictoriaMetrics/app/vmalert"},
+        module="github.com/VictoriaMetrics/VictoriaMetrics",
+        version_set="github.com/VictoriaMetrics/VictoriaMetrics/lib/buildinfo.Version=vmalert-v{}",
+        for_tests=True,
         cold_s=60,
     ),
 )

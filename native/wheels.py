@@ -52,6 +52,9 @@ PLATFORMS = {
 }
 """Name -> Go's target, and the wheel's platform tags: programs without cgo run on any libc."""
 
+PACKED = tuple(program for program in native.PROGRAMS if not program.for_tests)
+"""What the stack runs."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Module:
@@ -259,7 +262,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, prog="native/wheels.py", formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    names = [program.name for program in native.PROGRAMS]
+    names = [program.name for program in PACKED]
     parser.add_argument("--only", action="append", metavar="NAME", choices=names, help="repeatable")
     parser.add_argument("--platform", action="append", choices=list(PLATFORMS), help="repeatable")
     parser.add_argument("--out", type=Path, default=OUTPUT, metavar="DIR", help="default: build/wheels")
@@ -271,7 +274,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
     try:
         for platform in arguments.platform or [None]:
-            for program in native.chosen(arguments.only):
+            for program in (each for each in PACKED if not arguments.only or each.name in arguments.only):
                 print(pack(workspace(platform), program, arguments.out))
     except native.ToolchainError as error:
         native.say(str(error))

@@ -14,7 +14,7 @@ DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 MOST_WORDS: Final = 24_000
 GENERATED: Final = (
     *("configuration", "command-line", "metrics", "masking", "vendors", "scale"),
-    *("whatsapp/", "runbooks/whatsself"),
+    *("whatsapp/", "runbooks"),
 )
 """Beginnings of the names of pages that `make generate` writes from the code."""
 _TOCTREE: Final = re.compile(r"```\{toctree\}\n(.*?)```", re.DOTALL)

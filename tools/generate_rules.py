@@ -30,8 +30,6 @@ OWNED = (
     "backends/prometheus/tests",
     "backends/loki/rules",
     "backends/victorialogs/rules",
-    "docs/runbooks",
-    "docs/runbooks/pt-BR",
 )
 """Folders that hold only generated files; a file that is no longer generated is removed."""
 
@@ -41,7 +39,7 @@ def generated(source: Source) -> dict[str, str]:
     hours = BusinessHours.parse(*(source[f"business_hours.{each}"] for each in ("hours", "time_zone", "holidays")))
     files = {f"backends/prometheus/rules/{name}": text for name, text in rule_files(source).items()}
     files |= {f"backends/prometheus/tests/{name}": text for name, text in test_files(source).items()}
-    files |= {f"docs/runbooks/{name}": text for name, text in runbooks(source).items()}
+    files |= {f"docs/{name}": text for name, text in runbooks(source).items()}
     files |= log_rule_files(source)
     files["backends/alertmanager/inhibit_rules.yml"] = inhibitions(source)
     config = render(AlertingConfig(business_hours=hours), inhibitions(source))

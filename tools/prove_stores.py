@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parent.parent
 PAGE: Final = Path("docs/evidence/loki-and-tempo.md")
+RUNBOOKS: Final = "docs/runbooks.md"
 FILES: Final = ("backends/loki/loki.yaml", "backends/tempo/tempo.yaml", "collector/vendors/local.yaml")
 TESTS: Final = (
     "tests/e2e",
@@ -80,11 +81,9 @@ What the end-to-end tests sent and found:
 def digests(root: Path = ROOT) -> dict[str, tuple[int, str]]:
     """Return of each file and each place of queries how many queries it has, and the digest of what counts."""
     found = {name: (0, _digest(yaml.safe_load((root / name).read_text("utf-8")))) for name in FILES}
-    for place in _places(root):
-        asked = sorted(_queries(place))
-        if asked:
-            found[place.relative_to(root).as_posix()] = (len(asked), _digest(asked))
-    return found
+    asked = {place.relative_to(root).as_posix(): sorted(_queries(place)) for place in _places(root)}
+    asked |= {f"{RUNBOOKS}#{alert}": sorted(queries) for alert, queries in _of_runbooks(root)}
+    return found | {place: (len(queries), _digest(queries)) for place, queries in asked.items() if queries}
 
 
 def _digest(meaning: Any) -> str:
@@ -97,17 +96,21 @@ _SAME: Final = re.compile(r"pt-BR|whatsself_otel/operations/|backends/prometheus
 
 
 def _places(root: Path) -> Iterator[Path]:
-    for folder, pattern in (("whatsself_otel", "*.py"), ("backends", "*.*"), ("docs/runbooks", "*.md")):
+    for folder, pattern in (("whatsself_otel", "*.py"), ("backends", "*.*")):
         yield from (path for path in sorted((root / folder).rglob(pattern)) if not _SAME.search(path.as_posix()))
+
+
+def _of_runbooks(root: Path) -> Iterator[tuple[str, Iterator[str]]]:
+    """Yield each alert's anchor in the page of runbooks, with its LogQL and TraceQL queries."""
+    parts = re.split(r"^## (\w+)$", (root / RUNBOOKS).read_text("utf-8"), flags=re.MULTILINE)
+    for alert, section in zip(parts[1::2], parts[2::2], strict=True):
+        fences = re.findall(r"```(?:logql|traceql)\n(.*?)```", section, re.DOTALL)
+        yield alert.lower(), (" ".join(fence.split()) for fence in fences)
 
 
 def _queries(place: Path) -> Iterator[str]:
     """Return every LogQL and TraceQL query of one file."""
     text = place.read_text("utf-8")
-    if place.suffix == ".md":
-        fences = re.findall(r"```(?:logql|traceql)\n(.*?)```", text, re.DOTALL)
-        yield from (" ".join(fence.split()) for fence in fences)
-        return
     readers = {".py": _texts_of_python, ".json": _texts_of_json, ".yaml": _texts_of_yaml, ".yml": _texts_of_yaml}
     texts = readers[place.suffix](text) if place.suffix in readers else ()
     # A dashboard's link has its query in an address.

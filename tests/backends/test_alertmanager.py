@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 import json
+import re
 import socketserver
 import threading
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from whatsself_otel.cli.prove_alerts import (
     matches,
     rule_name,
 )
-from whatsself_otel.stack.alerting import DEFAULT_HOURS, AlertingConfig, render
+from whatsself_otel.stack.alerting import DEFAULT_HOURS, AlertingConfig, render, write_folder
 from whatsself_otel.stack.errors import CommandError
 from whatsself_otel.stack.native_stack import StackConfig, write_alertmanager_config
 
@@ -91,6 +92,16 @@ class TestConfig:
         assert {each["location"] for each in hours["time_intervals"]} == {"America/Manaus"}
         assert holidays["time_intervals"] == [
             {"years": ["2026"], "months": ["12"], "days_of_month": ["25"], "location": "America/Manaus"}
+        ]
+
+    def test_an_address_of_the_runbooks_leads_to_both_languages(self, tmp_path: Path) -> None:
+        variables = {"ALERT_RUNBOOKS_URL": "https://wiki.example.org/ops/runbooks.html"}
+        write_folder(tmp_path, "", AlertingConfig.from_environment(variables))
+
+        links = re.findall(r"^https?:.*$", (tmp_path / "templates/links.tmpl").read_text("utf-8"), re.MULTILINE)
+        assert links[:2] == [
+            "https://wiki.example.org/ops/runbooks.html",
+            "https://wiki.example.org/ops/pt-BR/runbooks.html",
         ]
 
     def test_the_shipped_hours_are_those_of_slo_yaml(self) -> None:
@@ -358,7 +369,7 @@ class TestMessages:
         assert "5 &lt; 6 &amp; &lt;!channel&gt;" in attachment["text"]
         assert "<!channel>" not in attachment["text"]
         assert words["description_pt"] in attachment["text"]
-        assert "docs/runbooks/whatsselfqueuestuck.md" in attachment["text"]
+        assert "docs/runbooks.md#whatsselfqueuestuck" in attachment["text"]
         assert attachment["color"] == "danger"
 
     def test_slack_is_told_when_it_is_over(self, tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ import yaml
 from binaries import need
 from dashboards.files import documents
 from dashboards.model import Store
+from runbook_pages import ENGLISH as RUNBOOKS
+from runbook_pages import checks, sections
 
 from whatsself_otel.catalogue import CONTACT_ID, MESSAGE_ID, REQUEST_ID
 from whatsself_otel.cli.demo_app import demo_app
@@ -173,12 +175,11 @@ def asked_by_runbooks() -> Iterator[Asked]:
 
     The alert's own rule, below them, is empty while all is well.
     """
-    for page in sorted((ROOT / "docs" / "runbooks").glob("whatsself*.md")):
-        checks = page.read_text("utf-8").partition("## Checks")[2].partition("## Fix")[0]
+    for name, section in sections(RUNBOOKS).items():
         for language, kind in KINDS.items():
-            for number, query in enumerate(re.findall(rf"```{language}\n(.*?)```", checks, re.DOTALL), 1):
+            for number, query in enumerate(re.findall(rf"```{language}\n(.*?)```", checks(section), re.DOTALL), 1):
                 text = re.sub(r" > \w+$", "", re.sub(r"\s+", " ", query).strip())
-                panel = f"{page.stem} {language} {number}"
+                panel = f"{name.lower()} {language} {number}"
                 yield Asked(page="runbook", panel=panel, kind=kind, query=text, table_type="traces")
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from binaries import ROOT, need, run_once
+from markdown_pages import read
+from runbook_pages import BOTH, ENGLISH, PORTUGUESE, checks, sections
 
 from whatsself_otel.catalogue import METRICS, Kind, Pii
 from whatsself_otel.cli.prove_alerts import KINDS, WORDS, alert_rules, rule_name
@@ -26,7 +28,6 @@ RULES = sorted((PROMETHEUS / "rules").glob("*.yml"))
 LONG = {"slo-api-availability-150s", "slo-first-response-150s", "delivery-150s"}
 """Days and weeks in steps of 150 s: over a million evaluations of a rule each, run by `make proof`."""
 TESTS = sorted((PROMETHEUS / "tests").glob("*.yml"))
-RUNBOOKS = ROOT / "docs" / "runbooks"
 
 MACHINERY = frozenset({
     "ALERTS",
@@ -151,7 +152,7 @@ def promql_blocks(page: str) -> list[str]:
 
 EXPRESSIONS = [str(rule["expr"]) for rule in every_rule()]
 ALERTS = list(alert_rules(PROMETHEUS / "rules"))
-PAGES = sorted(RUNBOOKS.rglob("whatsself*.md"))
+SECTIONS = {page: sections(page) for page in BOTH}
 
 
 def test_generated_files_are_current() -> None:
@@ -182,14 +183,14 @@ class TestPromtool:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def test_parses_every_query_of_a_runbook(self, tmp_path: Path) -> None:
-        queries = [query for page in PAGES for query in promql_blocks(page.read_text("utf-8"))]
+        queries = [query for page in BOTH for query in promql_blocks(read(page))]
         rules = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(queries)]
         path = tmp_path / "queries.yml"
         path.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}), "utf-8")
 
         done = run_once([need("promtool"), "check", "rules", path])
 
-        assert len(queries) > 2 * len(PAGES)
+        assert len(queries) > 4 * len(SECTIONS[ENGLISH])
         assert done.returncode == 0, done.stderr
 
 
@@ -206,9 +207,9 @@ class TestNames:
 
         assert set() == label_names(expr) - known
 
-    @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}-{page.stem}")
-    def test_of_metrics_in_a_runbook(self, page: Path) -> None:
-        for query in promql_blocks(page.read_text("utf-8")):
+    @pytest.mark.parametrize("page", BOTH)
+    def test_of_metrics_in_a_runbook(self, page: str) -> None:
+        for query in promql_blocks(read(page)):
             assert set() == metric_names(query) - known_metrics()
 
     def test_an_invented_metric_is_noticed(self) -> None:
@@ -247,12 +248,12 @@ class TestAlert:
         assert words["description"] != words["description_pt"]
 
     def test_has_a_runbook_in_both_languages(self, rule: dict[str, Any]) -> None:
-        file = f"{rule['alert'].lower()}.md"
+        name = rule["alert"]
 
-        assert rule["annotations"]["runbook_url"].endswith(f"/{file}")
-        for page in (RUNBOOKS / file, RUNBOOKS / "pt-BR" / file):
-            checks = re.split(r"^## (?:Fix|Correção)$", page.read_text("utf-8"), flags=re.MULTILINE)[0]
-            assert len(re.findall(r"^\d\. ", checks, re.MULTILINE)) == 3
+        assert rule["annotations"]["runbook_url"] == f"{ENGLISH}#{name.lower()}"
+        assert rule["annotations"]["runbook_url_pt"] == f"{PORTUGUESE}#{name.lower()}"
+        for page in BOTH:
+            assert len(re.findall(r"^\d\. ", checks(SECTIONS[page][name]), re.MULTILINE)) == 3
 
     def test_has_firing_healthy_and_boundary_tests(self, rule: dict[str, Any]) -> None:
         names = [test["name"] for path in TESTS for test in yaml.safe_load(path.read_text("utf-8"))["tests"]]

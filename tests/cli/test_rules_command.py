@@ -44,9 +44,9 @@ def test_settings_change_what_they_name(tmp_path: Path) -> None:
 
 
 def test_addresses_of_links_change(tmp_path: Path) -> None:
-    files = build(tmp_path, "--set", "links.runbooks=https://wiki.example.org/alerts")
+    files = build(tmp_path, "--set", "links.runbooks=https://wiki.example.org/alerts.html")
 
-    assert "https://wiki.example.org/alerts/whatsselfqueuestuck.md" in str(files["queue.yml"])
+    assert "https://wiki.example.org/alerts.html#whatsselfqueuestuck" in str(files["queue.yml"])
 
 
 @pytest.mark.parametrize(

@@ -191,14 +191,15 @@ class TestPrometheus:
         source = Source.load()
         before = generate_kubernetes.rules(source)
         source.values["queue"]["stuck_for"] = "77m"
-        source.values["links"]["runbooks"] = "https://runbooks.example"
+        source.values["links"]["runbooks"] = "https://wiki.example/runbooks.html"
         after = generate_kubernetes.rules(source)
         every = [rule for each in after for group in each["spec"]["groups"] for rule in group["rules"]]
         alerts = [rule for rule in every if "alert" in rule]
 
         assert before == list(documents("rules.yaml"))
         assert "77m" in [rule.get("for") for rule in alerts]
-        assert all(rule["annotations"]["runbook_url"].startswith("https://runbooks.example/") for rule in alerts)
+        page = "https://wiki.example/runbooks.html"
+        assert all(rule["annotations"]["runbook_url"] == f"{page}#{rule['alert'].lower()}" for rule in alerts)
 
     def test_grafanas_sources_have_the_names_that_dashboards_ask_for(self) -> None:
         (file,) = (ROOT / "backends/grafana/provisioning/datasources").glob("*.y*ml")

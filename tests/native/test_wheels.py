@@ -41,7 +41,7 @@ class TestExtra:
 
         assert sorted(project["optional-dependencies"]["stack"]) == sorted(
             f"whatsself-otel-{program.name}=={build.released(work, program)}+{wheels.LOCAL}"
-            for program in build.PROGRAMS
+            for program in wheels.PACKED
         )
 
 
@@ -122,7 +122,7 @@ class TestWheel:
 @needs_go
 @pytest.mark.proof
 @pytest.mark.parametrize("platform", wheels.PLATFORMS)
-@pytest.mark.parametrize("program", build.PROGRAMS, ids=lambda program: program.name)
+@pytest.mark.parametrize("program", wheels.PACKED, ids=lambda program: program.name)
 def test_every_program_is_packed_for_every_platform(program: build.Program, platform: str, tmp_path: Path) -> None:
     """The first time it compiles, for minutes a program."""
     inspect(wheels.pack(wheels.workspace(platform), program, tmp_path), program, platform)

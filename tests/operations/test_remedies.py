@@ -8,7 +8,8 @@ import subprocess
 
 import pytest
 import yaml
-from markdown_pages import ROOT, commands, read
+from markdown_pages import ROOT, read
+from runbook_pages import BOTH, ENGLISH, PORTUGUESE, commands, sections
 
 from whatsself_otel.cli import parser
 from whatsself_otel.operations.model import Source
@@ -18,7 +19,7 @@ from whatsself_otel.operations.runbooks import runbooks
 
 ALERTS = {alert.name: alert for alert in alerts(Source.load())}
 TOLD = {name for name, alert in ALERTS.items() if alert.severity != "none"}
-PAGES = [f"docs/runbooks/{folder}{name.lower()}.md" for name in ALERTS for folder in ("", "pt-BR/")]
+SECTIONS = {page: sections(page) for page in BOTH}
 SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
 PROGRAMS = {"collector", "prometheus", "alertmanager", "victorialogs", "jaeger"}
 SPOKEN_OF = re.compile(r"WhatsSelf[A-Z]\w+")
@@ -46,18 +47,19 @@ class TestEveryAlert:
         assert near <= ALERTS.keys() - {name}
         assert near
 
-    @pytest.mark.parametrize("page", PAGES)
-    def test_that_a_page_speaks_of_exists(self, page: str) -> None:
+    @pytest.mark.parametrize("page", BOTH)
+    def test_has_a_heading_to_lead_to_and_no_other_is_spoken_of(self, page: str) -> None:
+        assert SECTIONS[page].keys() == ALERTS.keys()
         assert set(SPOKEN_OF.findall(read(page))) <= ALERTS.keys()
 
 
 class TestPages:
     @pytest.mark.parametrize(
-        ("folder", "headings"),
+        ("page", "headings"),
         [
-            ("", ["Meaning", "Impact", "Checks", "Fix", "Over", "Escalate", "Silence", "Near it", "The rule"]),
+            (ENGLISH, ["Meaning", "Impact", "Checks", "Fix", "Over", "Escalate", "Silence", "Near it", "The rule"]),
             (
-                "pt-BR/",
+                PORTUGUESE,
                 [
                     "Significado",
                     "Impacto",
@@ -72,20 +74,20 @@ class TestPages:
             ),
         ],
     )
-    @pytest.mark.parametrize("name", ALERTS)
-    def test_have_every_part_in_order(self, name: str, folder: str, headings: list[str]) -> None:
-        assert re.findall(r"^## (.+)$", read(f"docs/runbooks/{folder}{name.lower()}.md"), re.MULTILINE) == headings
+    def test_have_every_part_in_order(self, page: str, headings: list[str]) -> None:
+        found = {name: re.findall(r"^### (.+)$", text, re.MULTILINE) for name, text in SECTIONS[page].items()}
 
-    @pytest.mark.parametrize("name", ALERTS)
-    def test_tell_the_same_commands_in_both_languages(self, name: str) -> None:
-        english, portuguese = (commands(f"docs/runbooks/{each}{name.lower()}.md", "bash") for each in ("", "pt-BR/"))
+        assert found == dict.fromkeys(ALERTS, headings)
+
+    def test_tell_the_same_commands_in_both_languages(self) -> None:
+        english, portuguese = ({name: commands(text) for name, text in SECTIONS[page].items()} for page in BOTH)
 
         assert english == portuguese
 
     @pytest.mark.parametrize("name", sorted(TOLD))
     def test_say_of_a_critical_one_two_hours_and_of_a_warning_a_day(self, name: str) -> None:
         hours = 2 if any(each.severity == "critical" for each in alerts(Source.load()) if each.name == name) else 24
-        silences = [each for each in commands(f"docs/runbooks/{name.lower()}.md", "bash") if "silence add" in each]
+        silences = [each for each in commands(SECTIONS[ENGLISH][name]) if "silence add" in each]
 
         assert len(silences) == 2
         assert all(f"--duration={hours}h" in each and f'alertname="{name}"' in each for each in silences)
@@ -94,21 +96,21 @@ class TestPages:
         quiet = ALERTS.keys() - TOLD
         assert quiet
         for name in quiet:
-            assert "silence add" not in read(f"docs/runbooks/{name.lower()}.md")
+            assert "silence add" not in SECTIONS[ENGLISH][name]
 
     def test_say_how_long_a_rule_looks_back(self) -> None:
-        assert "looks back 10m" in read("docs/runbooks/whatsselfqueuestuck.md")
-        assert "olha 10m para trás" in read("docs/runbooks/pt-BR/whatsselfqueuestuck.md")
+        assert "looks back 10m" in SECTIONS[ENGLISH]["WhatsSelfQueueStuck"]
+        assert "olha 10m para trás" in SECTIONS[PORTUGUESE]["WhatsSelfQueueStuck"]
 
     def test_follow_the_address_of_the_dashboards(self) -> None:
         source = Source.load()
         source.values["links"] = {**source["links"], "dashboards": "https://grafana.example.org/d"}
-        page = runbooks(source)["pt-BR/whatsselfsessiondown.md"]
+        page = runbooks(source)["pt-BR/runbooks.md"]
 
         assert "https://grafana.example.org/d/whatsself-overview-pt?from=now-6h&to=now&var-environment=" in page
 
 
-ALL = sorted({command for page in PAGES for command in commands(page, "bash")})
+ALL = sorted({command for page in BOTH for text in SECTIONS[page].values() for command in commands(text)})
 
 
 class TestCommands:

@@ -91,7 +91,7 @@ TRANSLATED = {
         for page in (
             *("index", "first-steps", "production", "several-processes", "troubleshooting", "whatsapp", "bridge"),
             *("architecture", "application", "alerting", "upgrading", "logs", "stack", "configuration", "replaced"),
-            *("vendors", "scale", "masking", "kubernetes", "security", "command-line", "viewer"),
+            *("vendors", "scale", "masking", "kubernetes", "security", "command-line", "viewer", "runbooks"),
         )
     },
     **{f"docs/no-code/{page}.md": f"docs/pt-BR/no-code/{page}.md" for page in ("n8n", "typebot", "evolution", "waha")},
@@ -99,7 +99,6 @@ TRANSLATED = {
         f"docs/whatsapp/{page}.md": f"docs/pt-BR/whatsapp/{page}.md"
         for page in ("cloud-api", "evolution", "waha", "baileys", "zapi", "wppconnect", "twilio", "error-codes")
     },
-    **{page: page.replace("runbooks/", "runbooks/pt-BR/") for page in PAGES if re.match(r"docs/runbooks/\w+\.", page)},
 }
 """What newcomers and operators read, in both languages."""
 
@@ -202,9 +201,9 @@ class TestLanguages:
         assert prose(page) != prose(other)
 
     def test_no_page_is_in_portuguese_alone(self) -> None:
-        portuguese = {page for page in PAGES if "pt-BR" in page} - {"docs/runbooks/pt-BR/README.md"}
+        portuguese = {page for page in PAGES if "pt-BR" in page}
 
-        assert portuguese == set(TRANSLATED.values()) - {"docs/runbooks/pt-BR/README.md"}
+        assert portuguese == set(TRANSLATED.values())
 
     def test_a_string_that_is_missing_is_seen(self) -> None:
         assert shape_of("# A\n\ntext\n\n- one\n- two\n") != shape_of("# B\n\ntexto\n\n- um\n")
@@ -266,7 +265,7 @@ class TestSite:
             ("first-steps.html", "en", "pt-BR/first-steps.html"),
             ("pt-BR/first-steps.html", "pt-BR", "../first-steps.html"),
             ("metrics.html", "en", "metrics.pt-BR.html"),
-            ("runbooks/pt-BR/README.html", "pt-BR", "../README.html"),
+            ("pt-BR/runbooks.html", "pt-BR", "../runbooks.html"),
         ):
             text = (site / page).read_text(encoding="utf-8")
             assert re.search(rf'<html[^>]* lang="{language}"', text), page

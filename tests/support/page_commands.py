@@ -15,7 +15,7 @@ RUN_HERE = {
     "whatsself-otel vendors show honeycomb": (0, "HONEYCOMB_API_KEY"),
     "whatsself-otel vendors check local": (0, "local: ready"),
     "whatsself-otel vendors check honeycomb": (2, "HONEYCOMB_API_KEY"),
-    "whatsself-otel rules build --form operator --output rules --set links.runbooks=https://wiki.example/runbooks"
+    "whatsself-otel rules build --form operator --output rules --set links.runbooks=https://wiki.example/runbooks.html"
     " --set links.dashboards=https://grafana.example/d": (0, "queue.yml"),
     "whatsself-otel audit staging.jsonl": (0, "nothing personal found"),
     # Without a key it must say so; with one and the real program: TIED.

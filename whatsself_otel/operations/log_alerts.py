@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsself_otel.operations.model import dump
+from whatsself_otel.operations.texts import runbook_urls
 
 if TYPE_CHECKING:
     from whatsself_otel.operations.model import Source
@@ -122,7 +123,6 @@ def log_rule_files(source: Source) -> dict[str, str]:
 
 
 def _rule(alert: LogAlert, expr: str, source: Source) -> dict[str, Any]:
-    page = f"{alert.runbook.lower()}.md"
     return {
         "alert": alert.name,
         "expr": expr,
@@ -132,8 +132,7 @@ def _rule(alert: LogAlert, expr: str, source: Source) -> dict[str, Any]:
             "summary_pt": alert.summary_pt,
             "description": alert.description,
             "description_pt": alert.description_pt,
-            "runbook_url": f"{source['links.runbooks']}/{page}",
-            "runbook_url_pt": f"{source['links.runbooks_pt']}/{page}",
+            **runbook_urls(alert.runbook, source),
             "dashboard": "whatsself-overview",
         },
     }

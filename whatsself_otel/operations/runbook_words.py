@@ -23,7 +23,7 @@ class Language:
     natively: str
     fix: str
     names: str
-    """Before the commands: what stands for what."""
+    """At the top of the page: what stands for what in its commands."""
     ways: Mapping[str, str]
     over: str
     ended: str

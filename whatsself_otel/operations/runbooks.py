@@ -1,4 +1,4 @@
-"""A runbook for every alert, in both languages."""
+"""The runbooks: one page a language, in which each alert has a heading of its own to lead to."""
 
 from __future__ import annotations
 
@@ -22,22 +22,31 @@ LANGUAGES: Final = ("promql", "logql", "logsql", "traceql")
 
 
 def runbooks(source: Source) -> dict[str, str]:
-    """Return the text of every page, by its path in docs/runbooks."""
-    return {path: text for words in (ENGLISH, PORTUGUESE) for path, text in _pages(source, words)}
+    """Return the text of each language's page, by its path in docs."""
+    return {f"{words.folder}runbooks.md": _page(source, words) for words in (ENGLISH, PORTUGUESE)}
 
 
-def _pages(source: Source, words: Language) -> Iterator[tuple[str, str]]:
+def _page(source: Source, words: Language) -> str:
     by_name: dict[str, list[Alert]] = {}
     for alert in alerts(source):
         by_name.setdefault(alert.name, []).append(alert)
-    for name, rules in by_name.items():
-        yield f"{words.folder}{name.lower()}.md", _page(name, rules, source, words)
     rows = [
-        f"| [{name}]({name.lower()}.md) | {'/'.join(sorted({rule.severity for rule in rules}))} | "
+        f"| {_link(name)} | {'/'.join(sorted({rule.severity for rule in rules}))} | "
         f"{_plain(fill(_words(rules, words).description, source))} |"
         for name, rules in by_name.items()
     ]
-    yield f"{words.folder}README.md", "\n".join([f"# {words.title}", "", _HEADING, "", words.table, *rows, ""])
+    parts = [
+        f"# {words.title}",
+        _HEADING,
+        words.names,
+        "\n".join([words.table, *rows]),
+        *(part for name, rules in by_name.items() for part in _section(name, rules, source, words)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _link(name: str) -> str:
+    return f"[{name}](#{name.lower()})"
 
 
 _HEADING: Final = (
@@ -45,30 +54,26 @@ _HEADING: Final = (
 )
 
 
-def _page(name: str, rules: list[Alert], source: Source, words: Language) -> str:
+def _section(name: str, rules: list[Alert], source: Source, words: Language) -> Iterator[str]:
     text = _words(rules, words)
-    parts = [
-        f"# {name}",
-        _HEADING,
-        f"## {words.meaning}\n\n{_plain(fill(text.description, source))}",
-        f"## {words.impact}\n\n{fill(text.impact, source)}",
-        f"## {words.checks}",
-        *(_check(number, check, source, words) for number, check in enumerate(rules[0].words.checks, 1)),
-        f"## {words.fix}\n\n{fill(text.fix, source)}",
-        *_steps(remedy(name).steps, words),
-        *_end(name, rules, words),
-        *_people(name, rules, words),
-        f"{words.dashboard}:\n\n```text\n{_dashboard(rules[0], source, words)}\n```",
-        f"## {words.near}\n\n{_near(name, words)}",
-        f"## {words.rule}",
-        *(_shown(rule, words) for rule in rules),
-    ]
-    return "\n\n".join(parts) + "\n"
+    yield f"## {name}"
+    yield f"### {words.meaning}\n\n{_plain(fill(text.description, source))}"
+    yield f"### {words.impact}\n\n{fill(text.impact, source)}"
+    yield f"### {words.checks}"
+    for number, check in enumerate(rules[0].words.checks, 1):
+        yield _check(number, check, source, words)
+    yield f"### {words.fix}\n\n{fill(text.fix, source)}"
+    yield from _steps(remedy(name).steps, words)
+    yield from _end(name, rules, words)
+    yield from _people(name, rules, words)
+    yield f"{words.dashboard}:\n\n```text\n{_dashboard(rules[0], source, words)}\n```"
+    yield f"### {words.near}\n\n{_near(name, words)}"
+    yield f"### {words.rule}"
+    for rule in rules:
+        yield _shown(rule, words)
 
 
 def _steps(steps: tuple[Step, ...], words: Language) -> Iterator[str]:
-    if steps:
-        yield words.names
     for number, step in enumerate(steps, 1):
         commands = {way: getattr(step, way) for way in words.ways}
         yield f"{number}. {getattr(step, words.key)}{':' if any(commands.values()) else '.'}"
@@ -84,7 +89,7 @@ def _fires(name: str) -> str:
 
 
 def _end(name: str, rules: list[Alert], words: Language) -> Iterator[str]:
-    yield f"## {words.over}\n\n{words.ended}:\n\n```promql\n{_fires(name)}\n```"
+    yield f"### {words.over}\n\n{words.ended}:\n\n```promql\n{_fires(name)}\n```"
     windows = [window for rule in rules for window in re.findall(r"\[(\d+[mhd])[\]:]", rule.expr)]
     said = [words.looks_back.format(window=max(windows, key=minutes))] if windows else []
     said += [words.stays.format(keep=keep) for keep in sorted({rule.keep for rule in rules if rule.keep})]
@@ -101,12 +106,12 @@ _STRONGEST: Final = ("critical", "warning", "none")
 def _people(name: str, rules: list[Alert], words: Language) -> Iterator[str]:
     severity = min((rule.severity for rule in rules), key=_STRONGEST.index)
     if severity == "none":
-        yield f"## {words.escalate}\n\n{words.whom['none']}."
-        yield f"## {words.silence}\n\n{words.never}"
+        yield f"### {words.escalate}\n\n{words.whom['none']}."
+        yield f"### {words.silence}\n\n{words.never}"
         return
     hours = _HOURS[severity]
-    yield f"## {words.escalate}\n\n{words.whom[severity]}: {words.whom[remedy(name).escalate]}."
-    yield f"## {words.silence}\n\n{words.silenced.format(hours=hours)}:"
+    yield f"### {words.escalate}\n\n{words.whom[severity]}: {words.whom[remedy(name).escalate]}."
+    yield f"### {words.silence}\n\n{words.silenced.format(hours=hours)}:"
     matchers = f'alertname="{name}" deployment_environment_name="ENVIRONMENT"'
     if any("session" in rule.expr for rule in rules) and "session" in {rule.component for rule in rules}:
         matchers += ' session="SESSION"'
@@ -130,9 +135,8 @@ def _dashboard(rule: Alert, source: Source, words: Language) -> str:
 
 
 def _near(name: str, words: Language) -> str:
-    near = [f"WhatsSelf{each}" for each in remedy(name).near]
-    index = f"[{words.title}](README.md)"
-    return ", ".join([*(f"[{each}]({each.lower()}.md)" for each in near), index]) + "."
+    near = [_link(f"WhatsSelf{each}") for each in remedy(name).near]
+    return ", ".join([*near, f"[{words.title}](#{words.title.lower()})"]) + "."
 
 
 def _words(rules: list[Alert], words: Language) -> Page:

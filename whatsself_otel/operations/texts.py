@@ -40,17 +40,21 @@ def fill(text: str, source: Source) -> str:
     return _PLACE.sub(value, text)
 
 
+def runbook_urls(alert: str, source: Source) -> dict[str, str]:
+    """Return the annotations that lead to what is written about *alert*, in each language."""
+    pages = {"runbook_url": source["links.runbooks"], "runbook_url_pt": source["links.runbooks_pt"]}
+    return {name: f"{page}#{alert.lower()}" for name, page in pages.items()}
+
+
 def alert_annotations(alert: Alert, source: Source) -> dict[str, str]:
     """Return the annotations of *alert*."""
     english, portuguese = alert.words.en, alert.words.pt
-    file = f"{alert.name.lower()}.md"
     return {
         "summary": fill(english.summary, source),
         "summary_pt": fill(portuguese.summary, source),
         "description": fill(english.description, source),
         "description_pt": fill(portuguese.description, source),
-        "runbook_url": f"{source['links.runbooks']}/{file}",
-        "runbook_url_pt": f"{source['links.runbooks_pt']}/{file}",
+        **runbook_urls(alert.name, source),
         "dashboard": f"whatsself-{alert.dashboard}",
         "dashboard_url": f"{source['links.dashboards']}/whatsself-{alert.dashboard}{_CHOSEN}",
     }

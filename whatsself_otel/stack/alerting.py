@@ -68,7 +68,11 @@ class AlertingConfig:
     quiet_environments: tuple[str, ...] = ("staging", "test")
     """Environments that never page; their alerts wait for business hours. Env: ALERT_QUIET_ENVIRONMENTS, by commas."""
     runbooks_url: str = ""
-    """Base URL of the published runbooks; default: the rules' own. Env: ALERT_RUNBOOKS_URL."""
+    """
+    URL of the English page of runbooks; the Portuguese one lies in the folder ``pt-BR`` beside it.
+
+    Default: the rules' own. Env: ALERT_RUNBOOKS_URL.
+    """
     dashboards_url: str = ""
     """URL of Grafana's ``/d`` from a phone; default: the rules' own. Env: ALERT_DASHBOARDS_URL."""
     external_url: str = ""
@@ -179,7 +183,13 @@ def write_folder(folder: Path, text: str, config: AlertingConfig) -> None:
     (folder / "alertmanager.yml").write_text(text, "utf-8")
     links = folder / "templates" / "links.tmpl"
     found = links.read_text("utf-8")
-    for name, url in (("runbooks", config.runbooks_url), ("dashboards", config.dashboards_url)):
+    folder_url, slash, page = config.runbooks_url.rpartition("/")
+    addresses = {
+        "runbooks": config.runbooks_url,
+        "runbooks_pt": config.runbooks_url and f"{folder_url}{slash}pt-BR/{page}",
+        "dashboards": config.dashboards_url,
+    }
+    for name, url in addresses.items():
         if url:
             # In a template, a quote or a brace would end the text.
             safe = url.translate({ord(each): f"%{ord(each):02X}" for each in '"`{}\\'})
