@@ -177,6 +177,7 @@ where gateways may be away, at any step.
 | `collector/scale/gateway.yaml` | takes from agents that show a certificate |
 | `collector/scale/kafka-producer.yaml` | sends to Kafka, the spans of a trace to one partition |
 | `collector/scale/kafka-consumer.yaml` | reads as a member of a group, marks what every queue on disk has |
+| `kafka-producer-secure.yaml`, `kafka-consumer-secure.yaml` | beside them, for brokers that ask for TLS and a login |
 
 Each is one word of the command line, `whatsself-otel collector run --scale kafka-consumer --vendor local`, which asks
 for its variables; without it, one more `--config`.
@@ -250,6 +251,7 @@ meio onde os gateways podem ficar fora, em qualquer degrau.
 | `collector/scale/gateway.yaml` | recebe de agentes que mostram um certificado |
 | `collector/scale/kafka-producer.yaml` | envia ao Kafka, os spans de um trace a uma só partição |
 | `collector/scale/kafka-consumer.yaml` | lê como membro de um grupo, marca o que toda fila já tem em disco |
+| `kafka-producer-secure.yaml`, `kafka-consumer-secure.yaml` | ao lado deles, para brokers que pedem TLS e login |
 
 Cada um é uma palavra da linha de comando, `whatsself-otel collector run --scale kafka-consumer --vendor local`, que
 pede as variáveis dele; sem ela, é um `--config` a mais.

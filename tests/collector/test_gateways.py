@@ -136,6 +136,7 @@ class TestRefusals:
             (["local"], ["gateway"], False, {"OTELCOL_AGENT_TEMPORALITY": "delta"}, "local takes cumulative metrics"),
             (["local"], ["agent"], True, {}, "--sampling at an agent decides on a part of each trace"),
             (["local"], ["agent-delta"], False, {}, "Give --scale agent too."),
+            ([], ["kafka-producer-secure"], False, {}, "Give --scale kafka-producer too."),
             (["datadog"], ["gateway"], False, {"OTELCOL_AGENT_TEMPORALITY": "delta"}, ""),
             (["datadog"], [], True, {}, ""),
             (["local"], ["gateway"], True, {}, ""),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import runpy
 import time
+from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 from binaries import COLLECTOR, ROOT, get, need, post_otlp, run_collector
-from fault_rig import QUICK, Load, note, tally, wait_for_all
-from kafka_broker import Broker, run_broker
+from certificates import make_certificates
+from fault_rig import QUICK, Load, Tally, note, tally, wait_for_all
+from kafka_broker import PASSWORD, USER, Broker, run_broker
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from otlp_sink import Sink, run_sink
 
@@ -25,6 +28,8 @@ pytestmark = pytest.mark.collector
 
 PRODUCER = str(ROOT / "collector/scale/kafka-producer.yaml")
 CONSUMER = str(ROOT / "collector/scale/kafka-consumer.yaml")
+MAKES_TOPICS = "exporters::kafka{}::producer::allow_auto_topic_creation: true"
+"""In place of an operator who makes them; what ships makes none."""
 SPANS_A_TRACE = 4
 SOON = "exporters::kafka{}::sending_queue::batch::flush_timeout: 100ms"
 PAUSE_S = 0.2
@@ -54,6 +59,7 @@ def environment(broker: Broker, topics: str, sink: Sink | None = None) -> dict[s
 
 def producer(broker: Broker, topics: str, folder: Path) -> AbstractContextManager[Collector]:
     settings = (SOON.format("/scale"), "exporters::kafka/scale::retry_on_failure::initial_interval: 200ms", QUICK[-1])
+    settings = (*settings, MAKES_TOPICS.format("/scale"))
     return run_collector(files=[PRODUCER], folder=made(folder), environ=environment(broker, topics), settings=settings)
 
 
@@ -122,6 +128,54 @@ class TestRestarts:
         assert counted.lost == 0
 
 
+class TestSecure:
+    """A broker that asks for TLS and a login, and makes no topic by itself."""
+
+    def test_takes_and_gives_what_the_two_files_more_send_and_read(self, tmp_path: Path) -> None:
+        certificates = make_certificates(made(tmp_path / "certificates"))
+        keystore = certificates.key("localhost").read_text() + certificates.certificate("localhost").read_text()
+        with run_broker(made(tmp_path / "kafka"), keystore) as secure, run_sink() as sink:
+            login = {
+                **environment(secure, "secure", sink),
+                "KAFKA_BROKERS": secure.secure_address,
+                "KAFKA_USERNAME": USER,
+                "KAFKA_PASSWORD": PASSWORD,
+                "KAFKA_CA_FILE": str(certificates.authority),
+            }
+            settings = (QUICK[-1], SOON.format("/scale"))
+            reading = run_collector("otlp", files=[CONSUMER, secured("consumer")], environ=login, settings=QUICK)
+            sending = run_collector(
+                files=[PRODUCER, secured("producer")], environ=login, settings=settings, folder=made(tmp_path / "p")
+            )
+            with reading, sending as it:
+                load = Load(it.http_url, batch=20)
+                assert load.attempt()
+                # Nobody has made the topic: what was accepted waits on the producer's disk.
+                wait_until(lambda: "UNKNOWN_TOPIC" in it.log.read_text(), "the producer says that there is no topic")
+                with producer(secure, "secure", tmp_path / "maker") as maker:
+                    assert Load(maker.http_url, batch=1).attempt()
+                    counted = wait_for_all(load, sink, timeout_s=120)
+
+            with run_collector(
+                files=[PRODUCER, secured("producer")],
+                environ={**login, "KAFKA_PASSWORD": "another"},
+                settings=settings,
+                folder=made(tmp_path / "q"),
+            ) as refused:
+                assert Load(refused.http_url, batch=1).attempt()
+                wait_until(
+                    lambda: "SASL_AUTHENTICATION_FAILED" in refused.log.read_text(), "a wrong password is refused"
+                )
+                assert "another" not in refused.log.read_text()
+
+        assert (counted.sent, counted.lost) == (20, 0)
+
+
+def secured(role: str) -> str:
+    """Return the file more that *role* needs for TLS and a login."""
+    return str(ROOT / f"collector/scale/kafka-{role}-secure.yaml")
+
+
 @pytest.mark.proof
 class TestHighLoad:
     """More at once than the consumer's disk can sync: each span is a trace, and so a message, of its own."""
@@ -153,6 +207,53 @@ class TestHighLoad:
         assert counted.lost == 0
 
 
+@pytest.mark.proof
+class TestTiers:
+    """Two agents, three gateways and one broker on one machine, under the load of benchmarks/load.py."""
+
+    def test_lose_nothing_of_messages_and_keep_each_trace_in_one_gateway(self, broker: Broker, tmp_path: Path) -> None:
+        with ExitStack() as stack:
+            sinks = [stack.enter_context(run_sink()) for _ in range(3)]
+            for number, sink in enumerate(sinks):
+                stack.enter_context(consumer(broker, "tiers", tmp_path / f"gateway-{number}", sink))
+            agents = [stack.enter_context(producer(broker, "tiers", tmp_path / f"agent-{number}")) for number in (0, 1)]
+            sent = LOAD["send"](LOAD["Target"]([each.http_url for each in agents]), RATE, TIERS_S)
+            started_s = time.monotonic()
+            wanted = {"spans": sent.spans, "records": sent.records}
+            deadline_s = started_s + LOAD_WAIT_S
+            while (arrived := counted(sinks)) and any(len(arrived[kind]) < wanted[kind] for kind in wanted):
+                assert time.monotonic() < deadline_s, {kind: len(found) for kind, found in arrived.items()}
+                time.sleep(2)
+            took_s = time.monotonic() - started_s
+            gateways = [{span.trace_id for span in sink.spans()} for sink in sinks]
+
+        share = ", ".join(str(len(traces)) for traces in gateways)
+        for kind, found in arrived.items():
+            copies = found.total() - len(found)
+            tally_of = Tally(sent=wanted[kind], received=len(found), duplicated=copies, lost=wanted[kind] - len(found))
+            note(
+                f"two agents, Kafka and three gateways: {kind}",
+                tally_of,
+                f"{sent.messages} messages at {RATE} a minute, {sent.bytes / 1e6:.0f} MB; traces by gateway {share}; "
+                f"all had come {took_s:.0f} s after the last was sent",
+            )
+        assert sent.refused == {}
+        assert sum(map(len, gateways)) == sent.messages
+        assert min(map(len, gateways)) > 0
+
+
+LOAD = runpy.run_path(str(ROOT / "benchmarks/load.py"))
+RATE, TIERS_S = 5_000, 60
+
+
+def counted(sinks: list[Sink]) -> dict[str, Counter[str]]:
+    """Return how often each number of the load has come, of spans and of records."""
+    return {
+        "spans": Counter(span.attributes[LOAD["NUMBER"]] for sink in sinks for span in sink.spans()),
+        "records": Counter(log.attributes[LOAD["NUMBER"]] for sink in sinks for log in sink.logs()),
+    }
+
+
 def messages_read(reading: Collector) -> int:
     """Return how many messages of its partitions the consumer has read: one more than each offset."""
     page = (get(reading.metrics_url) or b"").decode()
@@ -173,7 +274,9 @@ class TestTraces:
             sending = stack.enter_context(
                 producer(broker, topics, tmp_path / "producer")
                 if files == "scale"
-                else run_collector("kafka", environ=environment(broker, topics), settings=(SOON.format(""),))
+                else run_collector(
+                    "kafka", environ=environment(broker, topics), settings=(SOON.format(""), MAKES_TOPICS.format(""))
+                )
             )
             first = self.until_both_read(sending, sinks)
             for request in whole_traces(first, 200):

@@ -49,6 +49,18 @@ transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 num.partitions={partitions}
 """
+_SECURE = """\
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},SASL_SSL://localhost:{secure}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL_SSL://localhost:{secure}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+ssl.keystore.type=PEM
+ssl.keystore.location={folder}/keystore.pem
+"""
+"""One listener more, which asks for TLS and a login; the broker itself goes on by the plain one."""
+USER, PASSWORD = "whatsself", "a-password-of-tests"
+"""Who may log in to the secure listener."""
 
 
 def jars() -> Path:
@@ -88,6 +100,8 @@ class Broker:
     jars: Path
     port: int
     controller: int
+    secure: int = 0
+    """Port of the listener with TLS and a login; 0: there is none."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -95,15 +109,20 @@ class Broker:
         """What clients are told, as the collector's files want it: a YAML list."""
         return f"[127.0.0.1:{self.port}]"
 
+    @property
+    def secure_address(self) -> str:
+        """The address that asks for TLS and a login, as a YAML list."""
+        return f"[localhost:{self.secure}]"
+
     def format(self) -> None:
         """Make its empty storage."""
-        self._properties.write_text(
-            _PROPERTIES.format(
-                port=self.port, controller=self.controller, data=self.folder / "data", partitions=PARTITIONS
-            ),
-            "utf-8",
-        )
-        words = ("kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", str(self._properties))
+        text = _PROPERTIES + (_SECURE if self.secure else "")
+        ports = {"port": self.port, "controller": self.controller, "secure": self.secure}
+        written = text.format(**ports, data=self.folder / "data", partitions=PARTITIONS, folder=self.folder)
+        self._properties.write_text(written, "utf-8")
+        words = ["kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", str(self._properties)]
+        if self.secure:
+            words += ["--add-scram", f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"]
         subprocess.run(self._java(*words), check=True, capture_output=True, timeout=120)
 
     def start(self) -> None:
@@ -140,10 +159,18 @@ class Broker:
 
 
 @contextmanager
-def run_broker(folder: Path) -> Iterator[Broker]:
-    """Run a broker, empty at first, until the block ends."""
-    port, controller = free_ports(2)
-    broker = Broker(folder=folder, jars=jars(), port=port, controller=controller)
+def run_broker(folder: Path, keystore: str = "") -> Iterator[Broker]:
+    """
+    Run a broker, empty at first, until the block ends.
+
+    Args:
+        folder: Where its data and log go.
+        keystore: Key and certificate in PEM; with them it has a listener more, with TLS and a login.
+    """
+    port, controller, secure = free_ports(3)
+    if keystore:
+        (folder / "keystore.pem").write_text(keystore, "utf-8")
+    broker = Broker(folder=folder, jars=jars(), port=port, controller=controller, secure=secure if keystore else 0)
     broker.format()
     broker.start()
     try:

@@ -33,6 +33,9 @@ def contradictions(
         )
     if "agent-delta" in scale and "agent" not in scale:
         yield "--scale agent-delta changes what an agent sends. Give --scale agent too."
+    for role in ("producer", "consumer"):
+        if f"kafka-{role}-secure" in scale and f"kafka-{role}" not in scale:
+            yield f"--scale kafka-{role}-secure changes how Kafka is reached. Give --scale kafka-{role} too."
     if "gateway" in scale:
         yield from _at_a_gateway(vendors, environ.get(TEMPORALITY) or "cumulative")
 
