@@ -58,8 +58,8 @@ def environment(broker: Broker, topics: str, sink: Sink | None = None) -> dict[s
 
 
 def producer(broker: Broker, topics: str, folder: Path) -> AbstractContextManager[Collector]:
-    settings = (SOON.format("/scale"), "exporters::kafka/scale::retry_on_failure::initial_interval: 200ms", QUICK[-1])
-    settings = (*settings, MAKES_TOPICS.format("/scale"))
+    soon = (SOON.format("/scale"), "exporters::kafka/scale::retry_on_failure::initial_interval: 200ms", QUICK[-1])
+    settings = (*soon, MAKES_TOPICS.format("/scale"))
     return run_collector(files=[PRODUCER], folder=made(folder), environ=environment(broker, topics), settings=settings)
 
 
