@@ -8,7 +8,7 @@
 #   demo     .venv/bin/whatsself-otel demo
 #   stack    .venv/bin/whatsself-otel stack up
 #   check    .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
-#   test     check, then .venv/bin/pytest -m "not (e2e or collector or backend or proof or versions)"
+#   test     check, then .venv/bin/python tools/run_tests.py -m "not (e2e or collector or backend or proof or versions)"
 #   versions .venv/bin/pytest -m versions
 #   native   python native/build.py
 #   wheels   .venv/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheels ., then .venv/bin/python native/wheels.py
@@ -35,7 +35,7 @@ demo: $(SET_UP) ## set up, then follow one message from end to end (ARGS="--stac
 	@$(BIN)/whatsself-otel demo $(ARGS)
 
 test: check ## set up, then lint, types and the quick tests
-	@$(BIN)/pytest -m "not (e2e or collector or backend or proof or versions)" $(ARGS)
+	@$(BIN)/python tools/run_tests.py -m "not (e2e or collector or backend or proof or versions)" $(ARGS)
 
 versions: $(SET_UP) ## what touches the SDK, on the oldest and the newest OpenTelemetry that pyproject.toml allows
 	@$(BIN)/pytest -m versions $(ARGS)
