@@ -1,5 +1,5 @@
 """
-Writes docs/scale.md and its Portuguese twin: capacity computed from what benchmarks/collector.py measured.
+Writes docs/scale.md and its Portuguese twin: what scale_figures.py computes from measurements.
 
     python tools/generate_scale.py            # write
     python tools/generate_scale.py --check    # exit 1 if a page is not what would be written
@@ -7,79 +7,42 @@ Writes docs/scale.md and its Portuguese twin: capacity computed from what benchm
 
 from __future__ import annotations
 
-import functools
-import math
-import re
-import runpy
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pages import table, write_or_check
+from scale_figures import (
+    LOAD,
+    LOGS_A_MESSAGE,
+    LOGS_KEPT_DAYS,
+    MANY_SERIES,
+    MEASURED,
+    METRICS_KEPT_DAYS,
+    QUEUE_BYTES,
+    SINGLE_PROGRAM_GB,
+    SPANS_A_MESSAGE,
+    STORES,
+    TRACES_KEPT_DAYS,
+    bill,
+    capacity,
+    days,
+    kept,
+    message_bytes,
+    read,
+    store_facts,
+    stores,
+    walk,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from scale_figures import Need, Row
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = ROOT / "docs" / "scale.md"
 PORTUGUESE_PAGE: Final = ROOT / "docs" / "pt-BR" / "scale.md"
-MEASURED: Final = ROOT / "benchmarks" / "collector.md"
-SPANS_A_MESSAGE: Final = 8
-LOGS_A_MESSAGE: Final = 4
-LOAD: Final = 0.6
-"""Share of a core that is planned for; the rest is for bursts and for draining a queue after an outage."""
-SINGLE_PROGRAM_GB: Final = 20
-"""Of logs a day, to which Loki is right as one program: https://grafana.com/docs/loki/latest/get-started/deployment-modes"""
-TRACES_KEPT_DAYS: Final = 14
-LOGS_KEPT_DAYS: Final = 30
-STEPS: Final = (12, 100, 1_000, 10_000, 50_000, 100_000, 1_000_000)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """What one signal cost the base: CPU microseconds an item, and memory."""
-
-    item_us: float
-    rss_mib: int
-
-
-def read(text: str) -> Mapping[str, Row]:
-    """Return the rows of the base, by signal."""
-    rows = re.findall(r"^\| (\w+) \| base \| ([\d.]+) \| [\d,]+ \| (\d+) \|", text, re.MULTILINE)
-    return {signal: Row(item_us=float(cost), rss_mib=int(rss)) for signal, cost, rss in rows}
-
-
-def cores(messages_per_min: int, measured: Mapping[str, Row]) -> float:
-    """Return how many cores masking and forwarding take, at the share of a core that is planned for."""
-    message_us = SPANS_A_MESSAGE * measured["traces"].item_us + LOGS_A_MESSAGE * measured["logs"].item_us
-    return messages_per_min / 60 * message_us / 1e6 / LOAD
-
-
-@functools.cache
-def message_bytes() -> tuple[float, float]:
-    """Return the size of a message's spans and records as the benchmark's payloads have them, before compression."""
-    made = runpy.run_path(str(ROOT / "benchmarks" / "collector.py"))
-    span, record = (made[signal]().ByteSize() / made["ITEMS"] for signal in ("traces", "logs"))
-    return SPANS_A_MESSAGE * span, LOGS_A_MESSAGE * record
-
-
-def tier(needed: float) -> str:
-    """Return the collectors for so many cores."""
-    if needed <= 2:
-        return "one, beside the application"
-    if needed <= 16:
-        return "agents and three gateways (`agent.yaml`, `gateway.yaml`)"
-    return "agents, Kafka and a group of consumers (`kafka-producer.yaml`, `kafka-consumer.yaml`)"
-
-
-def engine(logs_gb_a_day: float) -> str:
-    """Return the backends that take so many GB of logs a day."""
-    if logs_gb_a_day <= SINGLE_PROGRAM_GB:
-        return "Prometheus, Loki and Tempo as single programs"
-    return "VictoriaMetrics and VictoriaLogs clusters, or Mimir, Loki and Tempo as microservices on object storage"
-
-
 _COLUMNS: Final = ("Messages a minute", "Spans/s", "Records/s", "MB/s", "Cores", "Collectors of one core", "Tier")
 _PORTUGUESE_COLUMNS: Final = (
     *("Mensagens por minuto", "Spans/s", "Registros/s", "MB/s", "Núcleos", "Collectors de um núcleo", "Camada"),
@@ -101,45 +64,54 @@ _IN_PORTUGUESE: Final = {
     ),
 }
 """What `tier` and `engine` say, as far as `STEPS` go."""
-
-
-def capacity(measured: Mapping[str, Row]) -> list[tuple[str, ...]]:
-    """Return the rows of the table of capacity."""
-    size = sum(message_bytes())
-    rows = []
-    for step in STEPS:
-        needed = cores(step, measured)
-        amounts = (f"{step / 60 * each:,.0f}" for each in (SPANS_A_MESSAGE, LOGS_A_MESSAGE))
-        sums = (f"{step / 60 * size / 1e6:,.2f}", f"{needed:,.2f}", f"{math.ceil(needed):,}")
-        rows.append((f"{step:,}", *amounts, *sums, tier(needed)))
-    return rows
-
-
-def days() -> list[tuple[str, ...]]:
-    """Return the rows of the table of what backends take in a day and keep."""
-    rows = []
-    for step in STEPS:
-        messages = step * 60 * 24
-        spans, logs = (messages * each / 1e9 for each in message_bytes())
-        items = messages * (SPANS_A_MESSAGE + LOGS_A_MESSAGE) / 1e6
-        kept = spans * TRACES_KEPT_DAYS + logs * LOGS_KEPT_DAYS
-        rows.append((f"{step:,}", *(f"{each:,.1f}" for each in (items, spans, logs)), f"{kept:,.0f}", engine(logs)))
-    return rows
+_KEPT_COLUMNS: Final = (
+    *("Messages a minute", "GB of logs on VictoriaLogs' disk", "GB of logs before compression"),
+    "GB of traces before compression",
+)
+_PORTUGUESE_KEPT_COLUMNS: Final = (
+    *("Mensagens por minuto", "GB de logs no disco do VictoriaLogs", "GB de logs antes da compressão"),
+    "GB de traces antes da compressão",
+)
+_BILL_COLUMNS: Final = (
+    *("Messages a minute", "Million spans", "Million log records", "Million events", "GB of traces", "GB of logs"),
+    "GB together",
+)
+_PORTUGUESE_BILL_COLUMNS: Final = (
+    *("Mensagens por minuto", "Milhões de spans", "Milhões de registros de log", "Milhões de eventos"),
+    *("GB de traces", "GB de logs", "GB somados"),
+)
+_WALK_COLUMNS: Final = (
+    *("Messages a minute", "Cores, in each tier", "Gateways of one core", "Minutes of traces that their queues hold"),
+    *("Kafka between", "GB of logs on disk, 30 days", "Engine"),
+)
+_PORTUGUESE_WALK_COLUMNS: Final = (
+    *("Mensagens por minuto", "Núcleos, em cada camada", "Gateways de um núcleo"),
+    *("Minutos de traces que as filas deles guardam", "Kafka no meio", "GB de logs em disco, 30 dias", "Backends"),
+)
 
 
 def in_portuguese(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Return *rows* in Portuguese, with its commas and points; the last cell of each is words."""
-    swapped = str.maketrans(",.", ".,")
-    return [(*(number.translate(swapped) for number in numbers), _IN_PORTUGUESE[words]) for *numbers, words in rows]
+    return [(*map(_number_in_portuguese, numbers), _IN_PORTUGUESE[words]) for *numbers, words in rows]
 
 
-def page(measured: Mapping[str, Row]) -> str:
+def numbers_in_portuguese(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return *rows*, all numbers, in Portuguese."""
+    return [tuple(map(_number_in_portuguese, row)) for row in rows]
+
+
+def _number_in_portuguese(text: str) -> str:
+    return {"yes": "sim", "no": "não"}.get(text) or text.translate(str.maketrans(",.", ".,"))
+
+
+def page(measured: Mapping[str, Row], needs: Mapping[str, Need]) -> str:
     """Return the page."""
     rss = max(row.rss_mib for row in measured.values())
+    fact = store_facts(needs)
     return f"""\
 # Scale
 
-<!-- Generated from `benchmarks/collector.md` by `tools/generate_scale.py`; do not edit. -->
+<!-- Generated from `benchmarks/*.md` by `tools/generate_scale.py`; do not edit. -->
 
 One collector serves one machine. What follows is arithmetic on [what was measured](../benchmarks/collector.md): masking
 and forwarding took {measured["traces"].item_us:.0f} µs of CPU a span and {measured["logs"].item_us:.0f} µs a log record
@@ -165,8 +137,40 @@ Before compression, which each backend does in its own way: read yours from its 
 count events bill the second column, those that count volume the two after it.
 
 The engine follows the logs: Loki's makers call it right as one program for up to about
-[{SINGLE_PROGRAM_GB} GB a day](https://grafana.com/docs/loki/latest/get-started/deployment-modes). Kafka stands between
-where gateways may be away, at any step.
+[{SINGLE_PROGRAM_GB} GB a day](https://grafana.com/docs/loki/latest/get-started/deployment-modes). VictoriaLogs' makers
+prefer [one program](https://docs.victoriametrics.com/victorialogs/cluster) until one machine is too small, and say no
+figure. Prometheus' storage ends with [one machine](https://prometheus.io/docs/prometheus/latest/storage). Kafka stands
+between where gateways may be away, at any step.
+
+## What they keep on disk and in memory
+
+{table(_KEPT_COLUMNS, kept(needs))}
+
+At {LOGS_KEPT_DAYS} days of logs and {TRACES_KEPT_DAYS} of traces. [Measured](../benchmarks/backends.md) for messages
+whose ids, times and texts differ: VictoriaLogs wrote {fact["record"]} bytes a record and had {fact["logs_mib"]} MiB of
+memory after {fact["logs_items"]} of them. Prometheus wrote {fact["sample"]} bytes a sample, where its makers say
+[one to two](https://prometheus.io/docs/prometheus/latest/storage): {MANY_SERIES:,} series with a point a minute are
+{fact["metrics_gb"]} GB in {METRICS_KEPT_DAYS} days. With {fact["series"]} series it had {fact["series_mib"]} MiB of
+memory. Jaeger keeps spans in memory, {fact["span"]} KiB each. Loki, Tempo and object storage were not measured: what
+they keep is the columns before compression, at most.
+
+## What vendors count in a month
+
+{table(_BILL_COLUMNS, bill())}
+
+Some count spans and records as events, some their volume before compression, some the series of metrics. How many
+series there are, Prometheus knows: `count({{__name__=~".+"}})`. Sampling at the gateways takes from the first and
+fourth columns, not from the logs. There are no prices here: they change, and yours is in your contract.
+
+## A cluster's sizes
+
+For those who come from [Kubernetes](kubernetes.md), with its three gateways:
+
+{table(_WALK_COLUMNS, walk(measured, needs))}
+
+Queues hold {QUEUE_BYTES // 2**20} MiB of each exporter and signal (`OTELCOL_QUEUE_BYTES`); where they hold too little
+for an outage of your store, give them more disk, or put Kafka between. Two agents, one Kafka broker and three gateways
+were run on one machine of two cores: [counts](evidence/delivery.md). `benchmarks/load.py` makes the same load anywhere.
 
 ## Files
 
@@ -204,13 +208,14 @@ than it can take makes it lag and loses nothing ([counts](evidence/delivery.md))
 """
 
 
-def portuguese_page(measured: Mapping[str, Row]) -> str:
+def portuguese_page(measured: Mapping[str, Row], needs: Mapping[str, Need]) -> str:
     """Return the page in Portuguese."""
     rss = max(row.rss_mib for row in measured.values())
+    fact = {name: _number_in_portuguese(text) for name, text in store_facts(needs).items()}
     return f"""\
 # Até onde escala
 
-<!-- Generated from `benchmarks/collector.md` by `tools/generate_scale.py`; do not edit. -->
+<!-- Generated from `benchmarks/*.md` by `tools/generate_scale.py`; do not edit. -->
 
 Um collector atende uma máquina. O que segue é aritmética sobre [o que foi medido](../../benchmarks/collector.md) (em
 inglês): mascarar e repassar levou {measured["traces"].item_us:.0f} µs de CPU por span e {measured["logs"].item_us:.0f}
@@ -239,8 +244,43 @@ guardados {TRACES_KEPT_DAYS} dias de traces e {LOGS_KEPT_DAYS} de logs, como diz
 Fornecedores que contam eventos cobram a segunda coluna; os que contam volume, as duas seguintes.
 
 Os backends seguem os logs: quem faz o Loki o recomenda como um só programa até cerca de
-[{SINGLE_PROGRAM_GB} GB por dia](https://grafana.com/docs/loki/latest/get-started/deployment-modes). O Kafka fica no
-meio onde os gateways podem ficar fora, em qualquer degrau.
+[{SINGLE_PROGRAM_GB} GB por dia](https://grafana.com/docs/loki/latest/get-started/deployment-modes). Quem faz o
+VictoriaLogs prefere [um só programa](https://docs.victoriametrics.com/victorialogs/cluster) até uma máquina ficar
+pequena, e não diz número. O armazenamento do Prometheus termina em
+[uma máquina](https://prometheus.io/docs/prometheus/latest/storage). O Kafka fica no meio onde os gateways podem ficar
+fora, em qualquer degrau.
+
+## O que eles guardam em disco e na memória
+
+{table(_PORTUGUESE_KEPT_COLUMNS, numbers_in_portuguese(kept(needs)))}
+
+Com {LOGS_KEPT_DAYS} dias de logs e {TRACES_KEPT_DAYS} de traces. [Medido](../../benchmarks/backends.md) (em inglês) com
+mensagens cujos ids, horários e textos variam: o VictoriaLogs gravou {fact["record"]} bytes por registro e tinha
+{fact["logs_mib"]} MiB de memória depois de {fact["logs_items"]} deles. O Prometheus gravou {fact["sample"]} bytes por
+amostra, onde os autores dizem [um a dois](https://prometheus.io/docs/prometheus/latest/storage):
+{_number_in_portuguese(f"{MANY_SERIES:,}")} séries com um ponto por minuto são {fact["metrics_gb"]} GB em
+{METRICS_KEPT_DAYS} dias. Com {fact["series"]} séries ele tinha {fact["series_mib"]} MiB de memória. O Jaeger guarda os
+spans na memória, {fact["span"]} KiB cada. O Loki, o Tempo e o object storage não foram medidos: o que eles guardam é,
+no máximo, o das colunas antes da compressão.
+
+## O que os fornecedores contam num mês
+
+{table(_PORTUGUESE_BILL_COLUMNS, numbers_in_portuguese(bill()))}
+
+Alguns contam spans e registros como eventos, alguns o volume antes da compressão, alguns as séries das métricas.
+Quantas séries há, o Prometheus sabe: `count({{__name__=~".+"}})`. A amostragem nos gateways reduz a primeira e a quarta
+colunas, não os logs. Não há preços aqui: eles mudam, e o seu está no seu contrato.
+
+## Os tamanhos de um cluster
+
+Para quem vem do [Kubernetes](kubernetes.md), com os três gateways dele:
+
+{table(_PORTUGUESE_WALK_COLUMNS, in_portuguese(walk(measured, needs)))}
+
+As filas guardam {QUEUE_BYTES // 2**20} MiB por exportador e sinal (`OTELCOL_QUEUE_BYTES`); onde guardam pouco para uma
+queda do seu backend, dê mais disco a elas, ou ponha o Kafka no meio. Dois agentes, um broker Kafka e três gateways
+rodaram numa máquina de dois núcleos: [contagens](../evidence/delivery.md) (em inglês). `benchmarks/load.py` faz a mesma
+carga em qualquer lugar.
 
 ## Arquivos
 
@@ -282,7 +322,9 @@ Mais do que ele aguenta o atrasa, e não perde nada ([contagens](../evidence/del
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write or check the pages."""
     measured = read(MEASURED.read_text(encoding="utf-8"))
-    return write_or_check(__doc__, {PAGE: page(measured), PORTUGUESE_PAGE: portuguese_page(measured)}, arguments)
+    needs = stores(STORES.read_text(encoding="utf-8"))
+    pages = {PAGE: page(measured, needs), PORTUGUESE_PAGE: portuguese_page(measured, needs)}
+    return write_or_check(__doc__, pages, arguments)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import generate_scale
 import generate_vendors
 import generate_whatsapp
 import pytest
+import scale_figures
 from imports import Import
 from markdown_pages import (
     READMES,
@@ -322,26 +323,51 @@ class TestScale:
         assert generate_scale.main(["--check"]) == 0
 
     def test_dearer_masking_takes_more_cores(self) -> None:
-        measured = generate_scale.read((ROOT / "benchmarks/collector.md").read_text("utf-8"))
+        measured = scale_figures.read((ROOT / "benchmarks/collector.md").read_text("utf-8"))
         dearer = {signal: replace(row, item_us=2 * row.item_us) for signal, row in measured.items()}
 
-        assert generate_scale.cores(1000, dearer) == pytest.approx(2 * generate_scale.cores(1000, measured))
+        assert scale_figures.cores(1000, dearer) == pytest.approx(2 * scale_figures.cores(1000, measured))
+
+    @pytest.mark.parametrize(
+        ("page", "heading"), [("docs/kubernetes.md", "## Sizes"), ("docs/pt-BR/kubernetes.md", "## Tamanhos")]
+    )
+    def test_the_walk_of_a_cluster_has_the_figures_that_are_computed(self, page: str, heading: str) -> None:
+        """What `kubernetes/` has is the first row."""
+        told = [[cell.replace(".", ",") for cell in row[:3]] for row in table_rows(page, heading)]
+        measured = scale_figures.read(scale_figures.MEASURED.read_text("utf-8"))
+        needs = scale_figures.stores(scale_figures.STORES.read_text("utf-8"))
+
+        assert told == [[row[0], row[2], row[3]] for row in scale_figures.walk(measured, needs)]
+        assert f"replicaCount: {told[0][1]}\n" in read("kubernetes/gateway.values.yaml")
+
+    def test_disks_are_what_a_record_took_and_not_more_than_it_weighs(self) -> None:
+        needs = scale_figures.stores(scale_figures.STORES.read_text("utf-8"))
+        row = next(row for row in scale_figures.kept(needs) if row[0] == "1,000")
+
+        assert set(needs) == {"VictoriaLogs", "Jaeger", "Prometheus, samples", "Prometheus, series"}
+        assert float(row[1]) == pytest.approx(0.1728 * needs["VictoriaLogs"].disk_bytes, abs=0.05)
+        assert float(row[1]) < float(row[2])
+
+    def test_a_month_of_events_is_spans_and_records(self) -> None:
+        row = next(row for row in scale_figures.bill() if row[0] == "1,000")
+
+        assert row[1:4] == ("345.6", "172.8", "518.4")
 
     def test_the_engine_changes_where_its_makers_say(self) -> None:
-        rows = {row[0]: row for row in generate_scale.days()}
+        rows = {row[0]: row for row in scale_figures.days()}
 
         assert rows["10,000"][3] == "24.7"
         assert "single programs" in rows["1,000"][-1]
         assert "microservices" in rows["10,000"][-1]
 
     def test_a_day_is_what_a_message_weighs(self) -> None:
-        spans, records = generate_scale.message_bytes()
-        day = next(row for row in generate_scale.days() if row[0] == "1,000")
+        spans, records = scale_figures.message_bytes()
+        day = next(row for row in scale_figures.days() if row[0] == "1,000")
 
         assert [float(each) for each in day[1:4]] == [
             pytest.approx(each, abs=0.05)
             for each in (
-                1.44 * generate_scale.SPANS_A_MESSAGE + 1.44 * generate_scale.LOGS_A_MESSAGE,
+                1.44 * scale_figures.SPANS_A_MESSAGE + 1.44 * scale_figures.LOGS_A_MESSAGE,
                 1.44 * spans / 1e3,
                 1.44 * records / 1e3,
             )

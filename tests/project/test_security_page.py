@@ -18,6 +18,7 @@ from binaries import COLLECTOR, free_ports, get, need
 from markdown_pages import fences, table_rows
 from otlp_sink import run_sink
 
+from whatsself_otel.stack import vendor_files
 from whatsself_otel.stack.addresses import PORTS
 
 if TYPE_CHECKING:
@@ -46,6 +47,16 @@ def test_each_port_that_the_stack_has_is_on_the_page() -> None:
     shown = {row[1].strip("`"): int(row[0]) for row in table_rows(PAGE, "## Ports")}
 
     assert shown == {**PORTS, "OTELCOL_GATEWAY_PORT": 4327}
+
+
+def test_every_vendor_with_a_place_in_brazil_is_on_the_page_and_no_other() -> None:
+    vendors = [vendor_files.load(name) for name in vendor_files.names()]
+    places = {each.name: each.facts["region"] for each in vendors if not each.facts["region"].startswith("none")}
+
+    rows = table_rows(PAGE, "### Vendors abroad (art. 33)")
+    shown = {name: row[2] for row in rows for name in re.findall(r"`([\w-]+)`", row[0])}
+
+    assert shown == {name: place for name, place in places.items() if place not in {"yours", "unknown"}}
 
 
 @dataclass
