@@ -84,7 +84,7 @@ def started(name: str, folder: Path, ready: str, *words: str) -> Iterator[Store]
     """Run program *name* with *words*, in which ``{port}`` is the port that *ready* is asked at."""
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
-    command = [need(name), *(word.replace("{port}", str(port)) for word in words)]
+    command: list[str | Path] = [need(name), *(word.replace("{port}", str(port)) for word in words)]
     program = Program(command=command, ready_url=url + ready, environ={}, log=folder / f"{name}.log")
     with running(program) as process:
         time.sleep(2)

@@ -136,7 +136,7 @@ def days() -> list[tuple[str, ...]]:
 
 def kept(needs: Mapping[str, Need]) -> list[tuple[str, ...]]:
     """Return the rows of the table of disks, at the retentions that are shipped."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for step in STEPS:
         messages = step * 60 * 24
         logs = messages * LOGS_A_MESSAGE * needs["VictoriaLogs"].disk_bytes * LOGS_KEPT_DAYS / 1e9
@@ -167,7 +167,7 @@ def queue_minutes(messages_per_min: int, gateways: int) -> float:
 def walk(measured: Mapping[str, Row], needs: Mapping[str, Need]) -> list[tuple[str, ...]]:
     """Return the rows of a cluster's sizes."""
     disks = {row[0]: row[1] for row in kept(needs)}
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for step in WALK:
         needed = cores(step, measured)
         collectors = max(GATEWAYS, math.ceil(needed))
