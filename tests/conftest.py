@@ -53,7 +53,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 LOG_LINES = 60
 SUPERVISORS: WeakSet[Supervisor] = WeakSet()
 STOPPED: list[tuple[str, str]] = []
-"""Name and log of the servers that the test has stopped; their folder is often gone when the test is reported."""
+"""Name and log of the servers that the test has stopped; their folder is often deleted before the report."""
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -78,13 +78,13 @@ def note_servers() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def forget_servers() -> None:
-    """A test tells of its own servers only."""
+    """Keep the servers of earlier tests out of a test's report."""
     STOPPED.clear()
 
 
 @pytest.fixture(autouse=True)
 def end_telemetry() -> Iterator[None]:
-    """Fail a test that leaves telemetry running: it would see what the tests after it log."""
+    """Fail a test that leaves telemetry running, because it would see the logs of later tests."""
     before = threading.excepthook
     yield
     assert threading.excepthook is before, "this test leaves telemetry running"

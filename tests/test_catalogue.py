@@ -1,4 +1,4 @@
-"""The catalogue is the one source of names: whole, consistent, and what the documentation shows."""
+"""The catalogue is the single source of names: complete, consistent, and equal to the documentation."""
 
 from __future__ import annotations
 

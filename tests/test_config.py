@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rows import for_each
 
 from whatsself_otel import ConfigError, LimitsConfig, MaskingConfig, OtlpConfig, TelemetryConfig
 
@@ -87,7 +88,7 @@ class TestArguments:
 
         assert "987654321" not in str(caught.value)
 
-    @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1, "15", None])
+    @for_each("value", [float("nan"), float("inf"), -1, "15", None])
     def test_seconds_must_be_a_finite_positive_number(self, value: Any) -> None:
         with pytest.raises(ConfigError, match="metric_interval_s must be a number of seconds above 0, at most 3600"):
             TelemetryConfig(metric_interval_s=value, environ={})
@@ -183,7 +184,7 @@ class TestBearerToken:
 
 
 class TestTheStricter:
-    """What an operator closes by a variable, no argument opens."""
+    """No argument opens what an operator has closed by a variable."""
 
     @pytest.mark.parametrize(
         ("masking", "shown"),
@@ -212,8 +213,8 @@ class TestTheStricter:
 
         assert "4321" not in config.problems[0]
 
-    @pytest.mark.parametrize(
-        ("field", "variable", "text", "argument", "effective"),
+    @for_each(
+        "field, variable, text, argument, effective",
         [
             ("mask_last", "WHATSSELF_OTEL_MASK_LAST", "1", 4, 1),
             ("mask_last", "WHATSSELF_OTEL_MASK_LAST", "4", 1, 1),
@@ -235,8 +236,8 @@ class TestTheStricter:
         assert getattr(config, field) == effective
         assert config.problems == ()
 
-    @pytest.mark.parametrize(
-        ("argument", "variable", "both"),
+    @for_each(
+        "argument, variable, both",
         [
             (("*",), "api.example.com", ("api.example.com",)),
             (("api.example.com", "other.org"), ".example.com", ("api.example.com",)),
@@ -338,8 +339,8 @@ class TestEndpointTexts:
 
         assert config.headers_of("traces") == {"authorization": "Bearer t"}
 
-    @pytest.mark.parametrize(
-        ("text", "insecure", "url"),
+    @for_each(
+        "text, insecure, url",
         [
             ("collector:4317", "true", "http://collector:4317"),
             ("collector:4317", "false", "https://collector:4317"),

@@ -1,4 +1,4 @@
-"""A value of any kind in any field is an error of configuration, told with all others, never another exception."""
+"""A value of any kind in any field gives one error of configuration with all problems, never another exception."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rows import for_each
 
 from whatsself_otel import ConfigError, MaskingConfig, MaskRule, TelemetryConfig, setup_telemetry
 from whatsself_otel.config import variable_names
 
 
 class Hostile:
-    """An object that raises whatever is asked of it."""
+    """An object that raises at every access."""
 
     def __repr__(self) -> str:
         raise RuntimeError("repr")
@@ -59,7 +60,7 @@ anything: st.SearchStrategy[Any] = st.recursive(
 slow_at_first = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@pytest.mark.parametrize("wrong", WRONG_FOR_ALL, ids=lambda value: type(value).__name__)
+@for_each("wrong", WRONG_FOR_ALL, ids=lambda value: type(value).__name__)
 class TestEveryFieldAtOnce:
     def test_of_the_telemetry_is_named(self, wrong: Any) -> None:
         with pytest.raises(ConfigError) as caught:

@@ -1,4 +1,4 @@
-"""Whatever fails inside telemetry, the application gets its own answer and its own exception."""
+"""However telemetry fails, the application gives its own answer and its own exception."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ REQUESTS: dict[str, tuple[Message, list[Message]]] = {
 
 
 async def talk_without_telemetry(app: FastAPI, scope: Message, incoming: list[Message]) -> Answer:
-    """Talk to *app* as it is: FastAPI's own telemetry uses what is installed, and loses such exceptions."""
+    """Talk to *app* without telemetry: FastAPI's own telemetry would use the installed SDK and lose such exceptions."""
     undo = _silence_native(app)
     answer = await talk(app, scope, incoming)
     undo()

@@ -1,4 +1,4 @@
-"""Whatever is asked of the demo application, it answers the same with and without telemetry."""
+"""The demo application answers every request the same with and without telemetry."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from schemathesis import Case
 
 CONTACT_ID, MESSAGE_ID = "contact-1", "message-1"
-"""What both applications know from the start: an id made up at random is nobody's."""
+"""Ids that both applications know from the start; a random id would belong to no record."""
 KNOWN = {
     "Contact Id": [CONTACT_ID],
     "Contactids": [[CONTACT_ID], [CONTACT_ID, "nobody"]],
@@ -110,7 +110,7 @@ def _build(monkeypatch: pytest.MonkeyPatch, database: Path, setup: Callable[...,
 
 
 async def _fill(services: Services) -> None:
-    """Do what the lifespan does but for the background tasks, which change the state at times of their own."""
+    """Do the lifespan's work without the background tasks, which change the state at random times."""
     await create_schema(services.sessions)
     await services.session.refresh()
     async with services.sessions.begin() as session:
@@ -121,7 +121,7 @@ async def _fill(services: Services) -> None:
 
 
 def operations(app: FastAPI) -> list[Operation]:
-    """Return what the OpenAPI description of *app* offers, half of the ids and texts such as it knows."""
+    """Return the operations of *app*'s OpenAPI description, with known ids and texts in half of the calls."""
     import schemathesis  # takes seconds: a run of other tests does not pay for it
 
     description = schemathesis.openapi.from_dict(_offer_known(copy.deepcopy(app.openapi())))

@@ -1,4 +1,4 @@
-"""Health: what an operator is told, with nothing in it that must not be shown."""
+"""Health: the report to an operator, without anything secret."""
 
 from __future__ import annotations
 

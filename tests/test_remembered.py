@@ -1,4 +1,4 @@
-"""What is remembered is found again, and never grows beyond what it may."""
+"""A cache finds its values again and never exceeds its size."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-The oldest and the newest OpenTelemetry that pyproject.toml allows: what stands between it and us works on both.
+The package works on the oldest and the newest OpenTelemetry that pyproject.toml allows.
 
 The whole quick suite runs on the versions of constraints.txt; here run the files that touch the SDK most.
 """

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rows import for_each
 
 import whatsself_otel
 from whatsself_otel import _sdk
@@ -114,7 +115,7 @@ class TestTheWall:
 
         assert touched == []
 
-    @pytest.mark.parametrize(
+    @for_each(
         "touch",
         [
             "from opentelemetry.sdk.trace import _Span",
@@ -181,6 +182,6 @@ class TestTheList:
 
         assert touched - own == listed
 
-    @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.lost)
+    @for_each("part", PARTS, ids=lambda part: part.lost)
     def test_holds_for_what_is_installed(self, part: _sdk.Part) -> None:
         assert part.problem() is None

@@ -1,4 +1,4 @@
-"""Real servers, real signals: what is queued leaves, and the process ends in time."""
+"""Real servers and real signals: all queued items leave, and the process ends in time."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def work(number: int) -> dict[str, int]:
 """
 REQUESTS = 60
 SLOW_BATCHES = {"OTEL_BSP_SCHEDULE_DELAY": "30000", "OTEL_BLRP_SCHEDULE_DELAY": "30000"}
-"""Nothing leaves by itself within the test: only the shutdown sends."""
+"""Settings with which only the shutdown sends during the test."""
 
 
 @contextmanager

@@ -39,7 +39,7 @@ PASSWORD = "s3nh4-do-adm1n"  # noqa: S105 - a canary
 
 
 class Canaries:
-    """A phone of its own for every way in, so that a leak names its door."""
+    """A different phone for every way in, so that a leak names its door."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, str] = {}
@@ -54,7 +54,7 @@ class Canaries:
         return found | {word for word in (BODY, PASSWORD) if word.encode() in everything}
 
     def tell_leaks(self, outputs: dict[str, bytes]) -> None:
-        """Print where each canary came out and what stands around it, for a test that fails."""
+        """Print each leaked canary with its surroundings, for a failing test."""
         for place, output in outputs.items():
             for door in self.leaks(output):
                 word = self._numbers[door][2:] if door in self._numbers else door
@@ -63,7 +63,7 @@ class Canaries:
 
 
 class Contact:
-    """An object whose repr shows what it should not."""
+    """An object whose repr shows personal data."""
 
     def __init__(self, phone: str) -> None:
         self.phone = phone
@@ -191,7 +191,7 @@ async def raise_in_task(canary: Canaries) -> None:
 
 
 async def walk_every_door(canary: Canaries, app: FastAPI) -> bytes:
-    """Use everything; return what a scrape of /metrics shows."""
+    """Use every door; return the text of a scrape of /metrics."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
         path = f"/contacts/%2B{canary('path')}?phone=%252B{canary('query')}&text=call+{canary('query text')}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import pytest
 from imports import Import, circles, imports_in, imports_of, modules_of
+from rows import for_each
 
 import whatsself_otel
 
@@ -28,7 +28,7 @@ WALLS = {
     "demo": {"bridge", "cli", "viewer", "simulation", "stack"},
     "simulation": {"bridge", "cli", "viewer"},
 }
-"""What no module of a folder imports, not even for the type checker; the root of the package has no name."""
+"""Imports that are forbidden to each folder, even for the type checker. The root of the package has no name."""
 
 MOST_AT_THE_ROOT = 18
 BESIDE_THE_PACKAGE = {
@@ -73,9 +73,7 @@ class TestWalls:
     def test_hold(self) -> None:
         assert breaches(IMPORTS) == []
 
-    @pytest.mark.parametrize(
-        ("folder", "other"), sorted((folder, other) for folder, others in WALLS.items() for other in others)
-    )
+    @for_each("folder, other", sorted((folder, other) for folder, others in WALLS.items() for other in others))
     def test_each_is_seen_broken(self, folder: str, other: str) -> None:
         module = ".".join(filter(None, ("whatsself_otel", folder, "made_up")))
         broken = Import(module, f"whatsself_otel.{other}.made_up", "called")

@@ -1,4 +1,4 @@
-"""What the bridge adds to a request, beside a plain httpx reverse proxy, in turns within one run."""
+"""The latency that the bridge adds to a request, beside a plain httpx reverse proxy, in turns within one run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a bridge loses and doubles under load, when it is killed, and while its target is away; short and long."""
+"""Losses and duplicates of a bridge under load, after kills, and while its target is away; short and long form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may post, and what is answered where no target does."""
+"""Admission to the bridge, and its own answers without a target."""
 
 from __future__ import annotations
 

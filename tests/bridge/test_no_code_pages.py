@@ -32,7 +32,7 @@ INSTALL, STACK = 'python -m pip install ".[bridge]"', "whatsself-otel stack up"
 
 @dataclass(frozen=True)
 class Walk:
-    """What a page's commands meet: a gateway, a target and Prometheus, on free ports in place of the page's."""
+    """The servers that a page's commands meet: a gateway, a target and Prometheus, on free ports."""
 
     page: str
     gateway: Gateway
@@ -42,7 +42,7 @@ class Walk:
     bridge_port: int
 
     def commands(self) -> list[str]:
-        """Return the page's commands after its installation and its stores, which have tests of their own."""
+        """Return the page's commands without its installation and its stores, which have other tests."""
         found = commands(f"docs/no-code/{self.page}.md")
         assert found[:2] == [INSTALL, STACK]
         return [self.here(each) for each in found[2:]]

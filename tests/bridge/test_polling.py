@@ -1,4 +1,4 @@
-"""Where no webhook tells it, the bridge asks a gateway for the state of its sessions."""
+"""Without a webhook, the bridge asks a gateway for the state of its sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a target cannot take is kept on the disk, in its order, readable by nobody else, until it is delivered."""
+"""Requests that a target cannot take wait on the disk, in order and private, until they are delivered."""
 
 from __future__ import annotations
 

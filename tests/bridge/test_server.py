@@ -1,4 +1,4 @@
-"""A bridge tells what webhooks say, how it fares itself, and nothing personal; it ends without losing a request."""
+"""A bridge records webhooks and its own health without personal data, and ends without losing a request."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class TestTelemetry:
             assert recorded.counter("bridge.queue.settled", outcome="delivered") == 1
 
     def test_no_phone_body_or_token_leaves(self, target: Target, tmp_path: Path) -> None:
-        """Every payload of the providers' documentation, with the target there and away, and what is refused."""
+        """Every documented payload, with the target present and absent, and refused requests."""
         canaries = ["an-invented-token-of-nobody", "invented-path-of-nobody", "inventad", "Fulana", "5511900000"]
         named = WhatsAppConfig(sessions={f"1000000000001{n}{n}": "main" for n in range(10)})
         with record_telemetry(whatsapp=named) as recorded:

@@ -1,4 +1,4 @@
-"""A served application beside its twin with a healthy collector: no request fails, none is slower, all loss is said."""
+"""An application beside its twin with a healthy collector: no request fails or is slower, and each loss is reported."""
 
 from __future__ import annotations
 
@@ -175,6 +175,6 @@ def windows(times_s: list[float]) -> list[list[float]]:
 
 
 def left(said: str, signal_name: str) -> int:
-    """What the application said it could not deliver at its end."""
+    """The items that the application reported as undelivered at its end."""
     found = re.search(r"not delivered at the end: .*?'" + signal_name + r"': (\d+)", said)
     return int(found[1]) if found else 0

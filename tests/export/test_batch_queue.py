@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Backend:
-    """A sender that can be told to fail or to hang."""
+    """A sender that a test lets fail or hang."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []

@@ -1,4 +1,4 @@
-"""Our OTLP bytes against the official encoder's messages, over whatever the SDK can hold."""
+"""Our OTLP bytes equal the official encoder's messages, for everything that the SDK can hold."""
 
 from __future__ import annotations
 
@@ -334,7 +334,7 @@ def sums(*values: Any, exemplars: tuple[Exemplar, ...] = ()) -> Metric:
 
 
 def encode_metrics(*found: Metric) -> tuple[Any, Losses]:
-    """Return the metrics that a receiver finds, and what was left out."""
+    """Return the metrics that a receiver finds, and the omitted points."""
     losses = Losses()
     scope = ScopeMetrics(InstrumentationScope("shop"), found, "")
     written = Encoder().metrics(MetricsData([ResourceMetrics(Resource({}), [scope], "")]), losses)

@@ -33,7 +33,7 @@ with setup_telemetry() as telemetry:
 
 
 def run_shop(exporter: str, endpoint: str) -> subprocess.CompletedProcess[str]:
-    """Run the shop in a process of its own, all signals by *exporter*."""
+    """Run the shop in a separate process, with all signals by *exporter*."""
     return subprocess.run(
         [sys.executable, "-c", SHOP],
         env=environment(
@@ -72,7 +72,7 @@ class TestNothing:
 
 
 class Narrow:
-    """What a receiver took that refuses requests of more than so many bytes."""
+    """A receiver that refuses larger requests, with the requests that it took."""
 
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes

@@ -1,4 +1,4 @@
-"""The exporter of metrics never raises, one bad point costs itself only, and whatever is lost is counted and said."""
+"""The metric exporter never raises, one bad point costs only itself, and every loss is counted and reported."""
 
 from __future__ import annotations
 

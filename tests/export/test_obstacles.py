@@ -346,7 +346,7 @@ STAGES: dict[str, tuple[Callable[[Stage], None], tuple[str, ...], str, bool]] = 
     "forked by gRPC": (fork_after_grpc, ("traces", "logs"), "set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", False),
     "shut down": (shut_down, ALL, "shutdown() was called", False),
 }
-"""What is broken; the signals that do not leave then; what is said; and whether somebody wants it so."""
+"""Broken stage, the signals that it stops, the reported problem, and whether it is intended."""
 
 
 @pytest.fixture(scope="module")
@@ -383,7 +383,7 @@ def served(telemetry: Telemetry) -> Iterator[str]:
 
 @contextmanager
 def answering_get(body: bytes) -> Iterator[str]:
-    """Give *body* to whoever asks."""
+    """Serve *body* to every client."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

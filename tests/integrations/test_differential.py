@@ -106,7 +106,7 @@ def build_app() -> FastAPI:
 
 @dataclass(frozen=True)
 class Seen:
-    """What one way of instrumenting sent, without what is new each time: ids, times and the request's own id."""
+    """The exports of one instrumentation, without ids, times and the request's own id."""
 
     spans: list[Any]
     logs: list[Any]
@@ -173,7 +173,7 @@ PARTS = ("name", "kind", "attributes", "status code", "status", "parent", "event
 
 
 def differences(own: Seen, contrib: Seen) -> set[str]:
-    """Return what is not the same, as ``place: theirs -> ours``; logs have to be equal."""
+    """Return the differences as ``place: theirs -> ours``; logs must be equal."""
     assert own.logs == contrib.logs
     found = set()
     for ours, theirs in zip(own.spans, contrib.spans, strict=True):
@@ -339,7 +339,7 @@ def _without_error_type(span: Any) -> Any:
 
 
 def _anywhere(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Without the file's name, which is another each time."""
+    """Return the text without the file's name, which differs each time."""
     return {key: value for key, value in attributes.items() if key != "db.namespace"}
 
 

@@ -1,4 +1,4 @@
-"""Whatever a client or server sends, the answer is the one of the application without us."""
+"""For every hostile client or server, the answer equals that of the application without us."""
 
 from __future__ import annotations
 

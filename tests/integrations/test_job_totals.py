@@ -1,4 +1,4 @@
-"""Fifty jobs and two workers: what the real Prometheus adds up by `increase()` is the number of jobs."""
+"""Fifty jobs and two workers: `increase()` of the real Prometheus gives the number of jobs."""
 
 from __future__ import annotations
 

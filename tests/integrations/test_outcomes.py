@@ -1,4 +1,4 @@
-"""How requests end: by the stable conventions, and outside the objective where nobody waits for an answer."""
+"""Outcomes of requests: by the stable conventions, and outside the objective if no client waits."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def only_point(sink: Sink) -> dict[str, Any]:
 
 
 def points(sink: Sink) -> list[Any]:
-    """Return what was counted, without the zero from which a series starts."""
+    """Return the counted points without the zero at the start of a series."""
     latest = sink.metrics()["http.server.request.duration"][-1].histogram.data_points
     return [point for point in latest if point.count]
 

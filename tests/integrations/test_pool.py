@@ -1,4 +1,4 @@
-"""Connection pools of real engines: what is in use, what may be, and how long a connection was waited for."""
+"""Connection pools of real engines: connections in use, the limit, and the wait for one."""
 
 from __future__ import annotations
 

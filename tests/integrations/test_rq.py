@@ -126,7 +126,7 @@ DEADLINE = "setup_telemetry(config=TelemetryConfig(metrics=MetricsConfig(first_r
 
 class TestCollectorAway:
     def test_no_job_waits_for_it(self, shop: Shop) -> None:
-        """It takes connections and says nothing; a job that sent by itself would wait for seconds."""
+        """It accepts connections and never answers; a job that sent by itself would wait for seconds."""
         enqueue(shop, *(("answer", f"contact-{number}") for number in range(5)))
         shop.write("timed", TIMED.replace("REDIS", repr(shop.redis)))
         with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -212,7 +212,7 @@ class TestInstrumentation:
         assert [vars(owner).get(name) for owner, name in places] == before
 
     def test_inside_a_job_loses_nothing_and_is_a_problem_that_is_said(self, shop: Shop, sink: Sink) -> None:
-        """As when only the module of the jobs sets up, which each work-horse imports anew."""
+        """As when only the jobs' module sets up, which each work-horse imports again."""
         shop.write("tasks", f"{SET_UP}{TASKS.replace('from set_up import telemetry', '')}")
         enqueue(shop, ("answer", "contact-1"), ("answer", "contact-2"))
         said = shop.run("-m", "rq.cli", "worker", "--burst", "--url", shop.redis, WHATSSELF_OTEL_LOG_TO_STDOUT="true")

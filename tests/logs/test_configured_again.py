@@ -114,7 +114,7 @@ CONFIGURATIONS = {
         uvicorn.Config("shop:app", log_level="info")
     """,
 }
-"""What is done to logging after set-up."""
+"""Ways to configure logging after the set-up."""
 
 PROGRAM = """
 import logging, sys

@@ -16,7 +16,7 @@ from whatsself_otel import Telemetry
 
 Start = Callable[..., Telemetry]
 SECRETS = ("Maria das Dores", "segredo", "Rua das Flores")
-"""Values in which no detector sees anything personal."""
+"""Values without anything personal that a detector could find."""
 
 
 def bodies(telemetry: Telemetry, sink: Sink, logger: str) -> list[str]:

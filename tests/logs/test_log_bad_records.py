@@ -34,7 +34,7 @@ class Base(DeclarativeBase):
 
 
 class Contact(Base):
-    """A row whose repr shows what it should not."""
+    """A row whose repr shows personal data."""
 
     __tablename__ = "contact"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -77,7 +77,7 @@ BAD: dict[str, tuple[object, tuple[object, ...], dict[str, Any], str, dict[str, 
     "nothing": (None, (), {"odd": None}, "None", {"odd": None}),
     "a type": ("%s", (int,), {"odd": Rude}, "<class 'int'>", {"odd": f"<class '{__name__}.Rude'>"}),
 }
-"""Message, arguments, extras; and what arrives of them."""
+"""Message, arguments and extras, with the expected result."""
 
 
 @pytest.mark.parametrize("name", BAD)

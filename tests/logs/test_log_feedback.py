@@ -1,4 +1,4 @@
-"""With everything at DEBUG, the export of logs makes no logs of its own: records follow the application's."""
+"""With every logger at DEBUG, the export of logs makes no further logs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_exported_records_are_the_applications(start: Start, sink: Sink, duratio
 
 @DURATIONS
 def test_with_nobody_listening_only_the_applications_records_wait(start: Start, sink: Sink, duration_s: int) -> None:
-    """Every refused connection makes urllib3 log; what waits is exported when the collector comes, and is all ours."""
+    """Every refused connection makes urllib3 log. Only the application's records wait for the collector."""
     port = free_port()
     telemetry = start(endpoint=f"http://127.0.0.1:{port}", log_level="debug", log_delay_s=0.1, span_delay_s=0.1)
     written = work(telemetry, duration_s)

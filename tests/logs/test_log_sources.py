@@ -1,4 +1,4 @@
-"""What others write, and what nobody caught: one masked line each, from real processes."""
+"""Output of other code and uncaught exceptions become one masked line each, in real processes."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def write_application(folder: Path, *, before: str = "", started: str = "pass", 
 
 
 def use(sink: Sink, port: int, output: Callable[[], str]) -> list[Log]:
-    """Ask the server, which answers and fails; return what was exported once all of it is there."""
+    """Call the server, which answers and fails; return the exports once all have arrived."""
     url = f"http://127.0.0.1:{port}"
     assert ask(f"{url}/contacts/{PHONE}?to=%2B{PHONE}") == "200 []"
     assert ask(f"{url}/fail") == "500 Internal Server Error"

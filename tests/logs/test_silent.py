@@ -1,4 +1,4 @@
-"""What an application has silenced stays silent; what a configuration silences as a side effect does not."""
+"""A logger that an application has silenced stays silent; one that a configuration silences by accident does not."""
 
 from __future__ import annotations
 

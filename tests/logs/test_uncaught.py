@@ -1,4 +1,4 @@
-"""Exits that pass no logger: nothing raw is printed at any of them, and a record tells of each."""
+"""Exits that pass no logger print nothing raw, and each makes a record."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ HOOKS = {
 @pytest.mark.parametrize("name", HOOKS)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_hooks_of_others_see_the_exception_too(sink: Sink, tmp_path: Path, name: str, when: str) -> None:
-    """What they print to standard error is masked; one that is put over ours calls it, as they all do."""
+    """Their output to standard error is masked. A hook over ours calls it, as all hooks do."""
     module, hook, fail = HOOKS[name]
     theirs = f"""
 def make(before):

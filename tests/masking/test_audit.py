@@ -16,6 +16,7 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from rows import for_each
 
 from whatsself_otel.cli import main
 from whatsself_otel.masking import Masker
@@ -99,7 +100,7 @@ class TestFindPii:
 
         assert {leak.rule for leak in find_pii(deep)} == {"phone"}
 
-    @pytest.mark.parametrize("source", [b"", "", {}, [], None, b"\xff\xfe\x00", b"\n", "{" * 5000])
+    @for_each("source", [b"", "", {}, [], None, b"\xff\xfe\x00", b"\n", "{" * 5000])
     def test_survives_anything(self, source: object) -> None:
         assert find_pii(source) == []
 
@@ -211,8 +212,8 @@ class TestCommand:
 
 
 class TestStricterEyes:
-    @pytest.mark.parametrize(
-        ("text", "rule"),
+    @for_each(
+        "text, rule",
         [
             ("reference 98765432", "digits"),
             ("left +55********8765-4321", "phone"),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from generate_masking_doc import PAGE, main
+from rows import for_each
 
 from whatsself_otel import ConfigError, Masker, MaskingConfig
 from whatsself_otel.masking import MAX_ITEMS, MAX_TEXT_CHARS, MaskRule
@@ -118,16 +119,14 @@ class Pair(NamedTuple):
 
 
 class TestKeys:
-    @pytest.mark.parametrize("name", KNOWN_KEYS)
+    @for_each("name", KNOWN_KEYS)
     def test_known_keys_are_masked_in_every_style_at_any_depth(self, masker: Masker, name: str) -> None:
         for key in styles(name):
             for value in ({key: "canary"}, [{"a": {"b": ({key: "canary"},)}}], {"a": {key: {"x": ["canary"]}}}):
                 assert "canary" not in str(masker.value(None, value)), key
             assert "canary" not in masker.text(f'{{"{key}": "canary"}}'), key
 
-    @pytest.mark.parametrize(
-        "value", ["x", 5, 1.5, b"x", ["x"], ("x",), {"y": "x"}, decimal.Decimal(1), datetime.now(UTC)]
-    )
+    @for_each("value", ["x", 5, 1.5, b"x", ["x"], ("x",), {"y": "x"}, decimal.Decimal(1), datetime.now(UTC)])
     def test_whatever_stands_under_a_known_key_is_masked(self, masker: Masker, value: object) -> None:
         assert "masked:secret" in str(masker.value("password", value))
 
@@ -152,7 +151,7 @@ class TestKeys:
 
 
 class TestText:
-    @pytest.mark.parametrize("rule", DETECTOR_RULES, ids=lambda rule: rule.example)
+    @for_each("rule", DETECTOR_RULES, ids=lambda rule: rule.example)
     def test_every_documented_detector_finds_its_example(self, rule: Any) -> None:
         masker = Masker(MaskingConfig(regions=("BR", "FR")))
         digits = [
@@ -201,8 +200,8 @@ class TestText:
 
 
 class TestUrl:
-    @pytest.mark.parametrize(
-        ("url", "masked"),
+    @for_each(
+        "url, masked",
         [
             (f"/contacts/{PHONE}/x", f"/contacts/{MASKED}/x"),
             ("/contacts/%2B55%2011%2098765-4321", f"/contacts/{MASKED}"),
@@ -222,8 +221,8 @@ class TestUrl:
 
 
 class TestSql:
-    @pytest.mark.parametrize(
-        ("statement", "masked"),
+    @for_each(
+        "statement, masked",
         [
             ("SELECT * FROM c WHERE phone = '5511987654321' LIMIT 10", "SELECT * FROM c WHERE phone = ? LIMIT ?"),
             ("INSERT INTO m VALUES (1, 'it''s João', E'a\\nb', 1.5e3, 0xFF)", "INSERT INTO m VALUES (?, ?, ?, ?, ?)"),
@@ -372,8 +371,8 @@ def len_of_stack() -> int:
 
 
 class TestNumbersOfManyForms:
-    @pytest.mark.parametrize(
-        ("text", "masked"),
+    @for_each(
+        "text, masked",
         [
             ("11 222 333 0001 81", "[masked:document]"),
             ("11 222 333 0001 82", "11 222 333 0001 82"),

@@ -9,6 +9,7 @@ import time
 import pytest
 from masking_records import Keep, Record, kept, records
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from rows import for_each
 from score_masking import package, precision, recall
 
 from whatsself_otel import Masker
@@ -65,8 +66,8 @@ class TestRecords:
 
 
 class TestData:
-    @pytest.mark.parametrize(
-        ("text", "masked"),
+    @for_each(
+        "text, masked",
         [
             ('{"text": ["a", "b"], "n": 1}', '{"text": ["[masked:body]", "[masked:body]"], "n": 1}'),
             ('{"text": {"v": "a"}, "n": "b"}', '{"text": {"v": "[masked:body]"}, "n": "b"}'),
@@ -98,7 +99,7 @@ class TestData:
         assert MASKER.text(text) == masked
         assert MASKER.text(masked) == masked
 
-    @pytest.mark.parametrize("depth", range(7))
+    @for_each("depth", range(7))
     def test_in_strings_of_data_never_shows(self, depth: int) -> None:
         text = json.dumps({"text": WHAT})
         for _ in range(depth):
@@ -107,7 +108,7 @@ class TestData:
         assert "Ofelia" not in MASKER.text(text)
         assert ("[masked:depth]" in MASKER.text(text)) == (depth > MAX_NESTED)
 
-    @pytest.mark.parametrize(
+    @for_each(
         "text",
         [
             "f(x, y)[0] = {'a': [1, 2, 3]}",
@@ -127,8 +128,8 @@ class TestData:
 
 
 class TestPairs:
-    @pytest.mark.parametrize(
-        ("text", "masked"),
+    @for_each(
+        "text, masked",
         [
             ("send id=9 text=oi\nOfelia", "send id=9 text=[masked:body]"),
             ("send text=oi Ofelia ok=1", "send text=[masked:body] ok=1"),
@@ -150,8 +151,8 @@ class TestPairs:
 
 
 class TestNumbers:
-    @pytest.mark.parametrize(
-        ("text", "masked"),
+    @for_each(
+        "text, masked",
         [
             ("+55 (0) 11 98765-4321", "+55********4321"),
             ("+44 (0)20 7946 0958", "+44********0958"),
@@ -201,7 +202,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@for_each("name", HOSTILE)
 def test_time_grows_with_the_data_and_no_faster(name: str) -> None:
     small, large = HOSTILE[name] * 10, HOSTILE[name] * 40
 
@@ -231,9 +232,7 @@ class Number(int):
 
 
 class TestTypes:
-    @pytest.mark.parametrize(
-        "value", [Disguised("x"), Number(3), [Disguised("x")], {"a": Number(3)}, {Disguised("k"): 1}], ids=repr
-    )
+    @for_each("value", [Disguised("x"), Number(3), [Disguised("x")], {"a": Number(3)}, {Disguised("k"): 1}], ids=repr)
     def test_what_shows_itself_as_another_is_masked_as_it_leaves(self, value: object) -> None:
         masked = MASKER.value("x", value)
 

@@ -10,7 +10,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import pytest
+from rows import for_each
 
 from whatsself_otel import Masker
 from whatsself_otel.masking.audit import find_pii
@@ -105,7 +105,7 @@ TEXTS = {
 }
 
 
-@pytest.mark.parametrize("kind", CLASSES)
+@for_each("kind", CLASSES)
 def test_leaves_ten_thousand_alone(kind: str) -> None:
     rng = random.Random(f"{kind} of 2026")
     values = [CLASSES[kind](rng) for _ in range(COUNT)]
@@ -117,7 +117,7 @@ def test_leaves_ten_thousand_alone(kind: str) -> None:
     assert changed == []
 
 
-@pytest.mark.parametrize("kind", ["uuid4", "cuid", "ULID", "trace id", "epoch ms", "queue id", "WhatsApp message id"])
+@for_each("kind", ["uuid4", "cuid", "ULID", "trace id", "epoch ms", "queue id", "WhatsApp message id"])
 def test_identifiers_survive_intact(kind: str) -> None:
     rng = random.Random(f"{kind} as identifier")
     values = [CLASSES[kind](rng) for _ in range(1000)]
@@ -185,7 +185,7 @@ TELEMETRY = {
 }
 
 
-@pytest.mark.parametrize("key", TELEMETRY)
+@for_each("key", TELEMETRY)
 def test_leaves_telemetry_useful(key: str) -> None:
     assert {key: TELEMETRY[key]} == MASKER.attributes({key: TELEMETRY[key]})
 
@@ -224,7 +224,7 @@ basic authentication is off; bearer tokens are on
 """
 
 
-@pytest.mark.parametrize("sentence", SENTENCES.strip().split("\n"))
+@for_each("sentence", SENTENCES.strip().split("\n"))
 def test_leaves_ordinary_log_lines_alone(sentence: str) -> None:
     assert sentence == MASKER.text(sentence)
 

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 
 import phonenumbers
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rows import for_each
 
 from whatsself_otel import Masker
 
@@ -180,7 +180,7 @@ def test_what_surrounds_a_number_stays(before: str, after: str) -> None:
     assert f"{before} +55********4321 {after}" == MASKER.text(f"{before} +5511987654321 {after}")
 
 
-@pytest.mark.parametrize("cut", range(8, 15))
+@for_each("cut", range(8, 15))
 def test_a_number_cut_short_leaves_no_more_than_four_digits(cut: int) -> None:
     masked = MASKER.text(f"Message from {'+5511987654321'[:cut]}")
 
@@ -259,8 +259,8 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("method", ["text", "url", "sql"])
+@for_each("name", HOSTILE)
+@for_each("method", ["text", "url", "sql"])
 def test_time_grows_with_the_text_and_no_faster(method: str, name: str) -> None:
     """Twice the text takes about twice the time: a superlinear pattern takes four times as long, or for ever."""
     mask = getattr(MASKER, method)

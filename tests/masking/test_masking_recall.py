@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import phonenumbers
-import pytest
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
+from rows import for_each
 
 from whatsself_otel import Masker
 
@@ -94,8 +94,8 @@ def left_over(masked: str, number: phonenumbers.PhoneNumber) -> bool:
     )
 
 
-@pytest.mark.parametrize("container", CONTAINERS)
-@pytest.mark.parametrize("form", FORMS)
+@for_each("container", CONTAINERS)
+@for_each("form", FORMS)
 def test_masks_every_region_and_type(form: str, container: str) -> None:
     write = FORMS[form]
     texts = [
@@ -108,7 +108,7 @@ def test_masks_every_region_and_type(form: str, container: str) -> None:
     assert leaks == []
 
 
-@pytest.mark.parametrize("container", CONTAINERS)
+@for_each("container", CONTAINERS)
 def test_masks_bare_digits_of_eleven_and_more(container: str) -> None:
     long = [number for number in numbers() if len(digits_of(number)) >= 11]
     texts = [
@@ -134,8 +134,8 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 }
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
-@pytest.mark.parametrize("form", ["E.164", "international", "RFC 3966", "JID", "no-break spaces and hyphens"])
+@for_each("encoding", ENCODINGS)
+@for_each("form", ["E.164", "international", "RFC 3966", "JID", "no-break spaces and hyphens"])
 def test_masks_encoded_numbers_in_urls(form: str, encoding: str) -> None:
     encode = ENCODINGS[encoding]
     urls = [
@@ -148,7 +148,7 @@ def test_masks_encoded_numbers_in_urls(form: str, encoding: str) -> None:
     assert leaks == []
 
 
-@pytest.mark.parametrize("kind", [int, float, bytes, bytearray, set, tuple, list, repr, "utf-16"])
+@for_each("kind", [int, float, bytes, bytearray, set, tuple, list, repr, "utf-16"])
 def test_masks_numbers_that_are_no_text(kind: Any) -> None:
     makers: dict[Any, Callable[[str], object]] = {
         int: int,
@@ -238,7 +238,7 @@ FIXED = [
 ]
 
 
-@pytest.mark.parametrize("text", [form.strip() for line in BRAZILIAN for form in line.split("\n") if form.strip()])
+@for_each("text", [form.strip() for line in BRAZILIAN for form in line.split("\n") if form.strip()])
 def test_masks_brazilian_mobiles(text: str) -> None:
     masked = MASKER.text(f"ligue para {text}, por favor")
 
@@ -247,7 +247,7 @@ def test_masks_brazilian_mobiles(text: str) -> None:
     assert "********4321" in masked
 
 
-@pytest.mark.parametrize("text", [form.strip() for line in FIXED for form in line.split("\n") if form.strip()])
+@for_each("text", [form.strip() for line in FIXED for form in line.split("\n") if form.strip()])
 def test_masks_brazilian_fixed_lines(text: str) -> None:
     masked = MASKER.text(f"ligue para {text}, por favor")
 
@@ -255,7 +255,7 @@ def test_masks_brazilian_fixed_lines(text: str) -> None:
     assert not re.search(r"3456|8765", masked)
 
 
-@pytest.mark.parametrize("area", [area for area in range(11, 100) if area % 10])
+@for_each("area", [area for area in range(11, 100) if area % 10])
 def test_knows_every_brazilian_area_code(area: int) -> None:
     number = phonenumbers.parse(f"+55{area}987654321")
     known = phonenumbers.is_valid_number(number)

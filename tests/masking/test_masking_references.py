@@ -6,7 +6,7 @@ import base64
 import random
 from urllib.parse import quote
 
-import pytest
+from rows import for_each
 
 from whatsself_otel.masking import Masker, message_ref
 from whatsself_otel.masking.references import REFERENCE
@@ -40,12 +40,12 @@ def test_an_id_cut_of_its_prefix_or_padding_is_the_same_message() -> None:
     assert {message_ref(ID), message_ref(ID.removeprefix("wamid.")), message_ref(ID.rstrip("="))} == {message_ref(ID)}
 
 
-@pytest.mark.parametrize("other", ["3EB0C767D26A1B2C", "cm3k2v9x", "", "wamid.x", message_ref(ID)])
+@for_each("other", ["3EB0C767D26A1B2C", "cm3k2v9x", "", "wamid.x", message_ref(ID)])
 def test_any_other_id_stays(other: str) -> None:
     assert message_ref(other) == other
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     ["{}", "sent {} twice", '{{"id": "{}", "n": 1}}', "message_id={} ok", "/v20.0/{}/x?y=1", "[('id', '{}')]"],
 )

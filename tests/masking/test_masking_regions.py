@@ -5,6 +5,7 @@ from __future__ import annotations
 import phonenumbers
 import pytest
 from masking_records import kept
+from rows import for_each
 
 from whatsself_otel import ConfigError, Masker, MaskingConfig, TelemetryConfig
 from whatsself_otel.masking.regions import calling_codes
@@ -41,7 +42,7 @@ def test_every_country_has_its_calling_code() -> None:
     assert calling_codes() == known
 
 
-@pytest.mark.parametrize(("region", "number"), NUMBERS)
+@for_each("region, number", NUMBERS)
 def test_a_national_number_of_a_named_country_is_masked(region: str, number: str) -> None:
     masked = masker("BR", region).text(f"ligue {number} hoje")
 
@@ -49,12 +50,12 @@ def test_a_national_number_of_a_named_country_is_masked(region: str, number: str
     assert masked == f"ligue +{code}********{''.join(filter(str.isdigit, number))[-4:]} hoje"
 
 
-@pytest.mark.parametrize(("region", "number"), NUMBERS)
+@for_each("region, number", NUMBERS)
 def test_it_stays_where_the_country_is_not_named(region: str, number: str) -> None:
     assert masker("BR").text(f"code {number} here") == f"code {number} here", region
 
 
-@pytest.mark.parametrize("text", HARMLESS)
+@for_each("text", HARMLESS)
 def test_times_and_figures_stay(text: str) -> None:
     assert masker(*NATIONAL).text(text) == text
 

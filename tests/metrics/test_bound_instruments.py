@@ -1,4 +1,4 @@
-"""A series that was found once records what the instrument would have recorded."""
+"""A bound series records the same as the instrument."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Bench:
         self.meter = self.provider.get_meter("m")
 
     def points(self) -> dict[str, Any]:
-        """What was recorded, without the times of this run."""
+        """Return the recorded points without the times of this run."""
         found = read_points(self.reader.get_metrics_data())
         return {name: {key: _timeless(point) for key, point in series.items()} for name, series in found.items()}
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from rows import for_each
 
 from whatsself_otel.metrics.hours import DAY_MINUTES, DAYS, FORM, BusinessHours, OpenSpan, clock
 
@@ -26,7 +27,7 @@ def parse(hours: str, holidays: str = "", zone: str = SAO_PAULO) -> BusinessHour
 class TestDays:
     """Which days, and the first and last minute of each."""
 
-    @pytest.mark.parametrize("day", DAYS)
+    @for_each("day", DAYS)
     def test_times_alone_are_from_monday_to_friday(self, day: str) -> None:
         assert opens(parse("09:00-18:00"), day, "12:00") == (day not in {"sat", "sun"})
 
@@ -58,8 +59,8 @@ class TestDays:
 class TestNights:
     """A night ends on the next day."""
 
-    @pytest.mark.parametrize(
-        ("day", "time", "is_open"),
+    @for_each(
+        "day, time, is_open",
         [
             ("fri", "19:59", False),
             ("fri", "23:59", True),
@@ -92,7 +93,7 @@ class TestNights:
 
 
 class TestHolidays:
-    """Days on which the business is closed."""
+    """Days without business hours."""
 
     def test_is_closed_on_them_alone(self) -> None:
         hours = parse("09:00-18:00", "2026-12-01, 2026-12-25,")
@@ -145,9 +146,9 @@ class TestZones:
 
 
 class TestWrong:
-    """What is wrong is named, with the value and the form."""
+    """An error names the wrong value and the right form."""
 
-    @pytest.mark.parametrize(
+    @for_each(
         "hours",
         [
             *("", "9-18", "09:00", "09:00-25:00", "24:30-25:00", "09:60-10:00", "seg-sex 09:00-18:00"),
@@ -168,7 +169,7 @@ class TestWrong:
 
         assert str(raised.value) == f"BUSINESS_HOURS must not begin and end at once, got {hours!r}."
 
-    @pytest.mark.parametrize("zone", ["", "Brasilia", "America", "../etc/passwd", "UTC-3"])
+    @for_each("zone", ["", "Brasilia", "America", "../etc/passwd", "UTC-3"])
     def test_a_zone_that_is_none(self, zone: str) -> None:
         with pytest.raises(ValueError, match="TIMEZONE must be like America/Sao_Paulo") as raised:
             parse("09:00-18:00", zone=zone)

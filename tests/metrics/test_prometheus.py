@@ -153,7 +153,7 @@ class TestNamesOfTwo:
 
 class TestOneBadPoint:
     def test_costs_itself_only(self, caplog: pytest.LogCaptureFixture) -> None:
-        """Today's SDK refuses what is no number; what it will take one day is not known."""
+        """Today's SDK refuses values that are no numbers; a later one may accept them."""
 
         class Careless(MetricMasker):
             def mask(self, data: MetricsData, losses: Losses) -> MetricsData:

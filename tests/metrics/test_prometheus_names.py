@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rows import for_each
 
 from whatsself_otel.catalogue import Kind
 from whatsself_otel.metrics.prometheus_names import (
@@ -19,8 +19,8 @@ from whatsself_otel.metrics.prometheus_names import (
 
 
 class TestMetrics:
-    @pytest.mark.parametrize(
-        ("name", "unit", "kind", "expected"),
+    @for_each(
+        "name, unit, kind, expected",
         [
             ("messages.outbound", "{message}", Kind.COUNTER, "messages_outbound_total"),
             ("requests.total", "1", Kind.COUNTER, "requests_total"),
@@ -51,8 +51,8 @@ class TestMetrics:
 
 
 class TestLabels:
-    @pytest.mark.parametrize(
-        ("name", "expected"),
+    @for_each(
+        "name, expected",
         [
             ("http.route", "http_route"),
             ("triggerId", "triggerId"),
@@ -65,8 +65,8 @@ class TestLabels:
     def test_are_called_as_by_the_receiver(self, name: str, expected: str) -> None:
         assert expected == prometheus_label(name)
 
-    @pytest.mark.parametrize(
-        ("attributes", "expected"),
+    @for_each(
+        "attributes, expected",
         [
             ({"a.b": "x", "a_b": "y"}, {"a_b": "x;y"}),
             ({"k": ""}, {}),
@@ -87,8 +87,8 @@ class TestLabels:
 
 
 class TestSafeNames:
-    @pytest.mark.parametrize(
-        ("name", "expected"),
+    @for_each(
+        "name, expected",
         [
             ("http.route", "http.route"),
             ("situação", "situação"),

@@ -54,7 +54,7 @@ def at(line: Line, name: str, start_ns: int, time_ns: int) -> MetricsData:
 
 
 class Recorder:
-    """Keeps what it is given: the edge of the process, where a network would only make it slower."""
+    """Keeps the exported data at the edge of the process, where a network would only cost time."""
 
     def __init__(self, temporality: dict[type, AggregationTemporality] | None = None) -> None:
         self.preferences: Preferences = (temporality or {}, {})

@@ -1,4 +1,4 @@
-"""native/wheels.py: what is in a wheel, and when it is packed again."""
+"""native/wheels.py: the contents of a wheel, and the reasons to pack it again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ import build  # noqa: E402
 import wheels  # noqa: E402
 
 MOST_MB = 100
-"""What a public index takes for one file."""
+"""Largest file that a public index accepts."""
 VICTORIALOGS = next(program for program in build.PROGRAMS if program.name == "victorialogs")
 
 needs_go = pytest.mark.skipif(shutil.which("go") is None, reason="Go is not on this machine")

@@ -1,4 +1,4 @@
-"""A child hands over to its worker whatever happens to either, and no fork finds a lock that nobody will open."""
+"""A child hands over to its worker even if either dies, and no fork meets a lock that stays closed."""
 
 from __future__ import annotations
 

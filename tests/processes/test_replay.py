@@ -1,4 +1,4 @@
-"""What a child's instruments recorded is, recorded again, what the worker's would have recorded themselves."""
+"""A child's measurements, recorded again, equal those of the worker's own instruments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two commits are compared by the same work in one run: what got slower shows, and what cannot be run is said."""
+"""Two commits are compared by the same work in one run: slower work shows, and missing work is reported."""
 
 from __future__ import annotations
 

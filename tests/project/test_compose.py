@@ -144,7 +144,7 @@ MUTATIONS: dict[Any, Document] = {
     with_a_secret_in_the_file: {"environment": {"GF_SECURITY_ADMIN_PASSWORD": "admin"}},
     ungated: {"healthcheck": ...},
 }
-"""Each check, and what it must object to; ``...`` takes the key away."""
+"""Each check, and a change to which it must object; ``...`` removes the key."""
 
 
 @pytest.mark.parametrize("check", MUTATIONS, ids=lambda check: check.__name__)
@@ -340,7 +340,7 @@ class TestCollectorConfig:
         return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
 
     def written(self, folder: Path, **variables: str) -> Document:
-        """Return what it writes."""
+        """Return the text that it writes."""
         done = self.run(folder, **variables)
         assert (done.returncode, done.stderr) == (0, "")
         document: Document = yaml.safe_load((folder / "otelcol.json").read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""Each example is run as a user runs it, and what it tells the collector is looked at."""
+"""Each example is run as a user runs it, and its telemetry is checked."""
 
 from __future__ import annotations
 

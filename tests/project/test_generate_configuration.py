@@ -1,4 +1,4 @@
-"""docs/configuration.md says what the dataclasses say."""
+"""docs/configuration.md agrees with the dataclasses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an installation gets: five packages and their closure, a typed package, and the files the command line reads."""
+"""An installation brings five packages and their closure, a typed package, and the command line's files."""
 
 from __future__ import annotations
 
@@ -193,16 +193,16 @@ EXAMPLE = {
     "simulate": "outage",
     "completion": "bash",
 }
-"""What a command is tried with."""
+"""Arguments with which each command is tried."""
 SERVES = {"view", "bridge"}
-"""Commands that run until they are told to end; other tests start them."""
+"""Commands that run until a signal; other tests start them."""
 REMEDIES = {
     generate_command_line.PROGRAMS: "stack",
     generate_command_line.RUNNING: "whatsself-otel view",
     generate_command_line.ALERTMANAGER: "Alertmanager",
     "the extra `completion`": 'pip install "argcomplete',
 }
-"""What a command says that lacks something."""
+"""Messages of commands that lack something."""
 
 CORE = (
     "test_testing.py",
@@ -211,12 +211,12 @@ CORE = (
     "logs/test_logs.py",
     "export/test_export.py",
 )
-"""The tests that run on the wheel: the one call, each signal, and what leaves."""
+"""Tests that run on the wheel: the one call, each signal, and the exports."""
 
 
 class TestWheel:
     def test_passes_the_core_of_the_tests(self, built: Path, tmp_path: Path) -> None:
-        """In an environment of its own, which takes everything but the package from this one."""
+        """In a separate environment, which takes everything but the package from this one."""
         venv.create(tmp_path / "fresh", with_pip=False)
         python = tmp_path / "fresh" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
         site, ours = (

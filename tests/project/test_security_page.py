@@ -1,4 +1,4 @@
-"""The page on security, typed as an operator types it: who is let in, and that nothing is lost while keys change."""
+"""The security page, typed as an operator types it: who may enter, and no loss while keys change."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_every_vendor_with_a_place_in_brazil_is_on_the_page_and_no_other() -> No
 
 @dataclass
 class Machine:
-    """A folder in which the page is typed, and the collector that it starts."""
+    """A folder for the page's commands, and the collector that it starts."""
 
     folder: Path
     sink: Sink

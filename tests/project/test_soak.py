@@ -1,4 +1,4 @@
-"""The soak: memory, threads and descriptors of an application under load stay what they are."""
+"""The soak: memory, threads and descriptors of an application under load stay constant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the last whole run with Loki and Tempo has proven is still what ships: docs/evidence/loki-and-tempo.md."""
+"""The last whole run with Loki and Tempo is of the files that ship now: docs/evidence/loki-and-tempo.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A played business by itself: what its phases do, as a receiver sees it."""
+"""A simulated business alone: the effects of its phases, as a receiver sees them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def business(sink: Sink) -> Iterator[Business]:
 
 
 def count(sink: Sink, business: Business, name: str, **labels: str) -> float:
-    """Return what the last export says of a counter, summed over the series that have *labels*."""
+    """Return the last exported value of a counter, summed over the series with *labels*."""
     providers = business._providers
     assert providers is not None
     assert providers.flush(5)

@@ -1,9 +1,10 @@
-"""Scenarios on paper: they name alerts that exist, and a run that differs from what they state is told apart."""
+"""Scenarios name alerts that exist, and a run that differs from them is recognised."""
 
 from __future__ import annotations
 
 import pytest
 from binaries import ROOT
+from rows import for_each
 
 from whatsself_otel.cli.prove_alerts import alert_rules, rule_name
 from whatsself_otel.simulation.business import OUTSIDE, Business, Phase
@@ -32,7 +33,7 @@ def test_there_is_every_scenario_that_was_asked_for() -> None:
     assert set(SCENARIOS) >= ASKED_FOR
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda scenario: scenario.name)
+@for_each("scenario", SCENARIOS.values(), ids=lambda scenario: scenario.name)
 class TestScenario:
     def test_names_alerts_that_exist(self, scenario: Scenario) -> None:
         assert set(scenario.fires) <= ALERTS
@@ -47,7 +48,7 @@ class TestScenario:
 
 
 class TestOutcome:
-    """Each way to differ is said."""
+    """Each possible difference is reported."""
 
     def test_as_stated(self) -> None:
         assert list(outcome(LOUD, QUIET).problems()) == []

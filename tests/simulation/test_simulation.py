@@ -1,4 +1,4 @@
-"""Scenarios on the real collector, Prometheus and Alertmanager: exactly the stated alerts, in time, told, and over."""
+"""Scenarios on the real collector, Prometheus and Alertmanager: exactly the stated alerts fire, notify and end."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from rows import for_each
 
 from whatsself_otel.stack.addresses import PORTS, Addresses
 from whatsself_otel.stack.errors import CommandError
@@ -25,7 +26,7 @@ class TestFromEnvironment:
         assert addresses.prometheus == "http://127.0.0.1:19090"
         assert addresses.loki == "http://127.0.0.1:3100"
 
-    @pytest.mark.parametrize("value", ["0", "65536", "-1", "http", "٣١٠٠", "3100 "])
+    @for_each("value", ["0", "65536", "-1", "http", "٣١٠٠", "3100 "])
     def test_what_is_no_port_is_an_error_that_names_the_variable(self, value: str) -> None:
         with pytest.raises(CommandError, match="LOKI_HTTP_PORT must be a port number from 1 to 65535, got "):
             Addresses.from_environment({"LOKI_HTTP_PORT": value})

@@ -1,4 +1,4 @@
-"""What is asked of Compose. A script stands in for Docker, because an engine cannot be had on every machine."""
+"""Calls of Compose. A script stands in for Docker, because not every machine has an engine."""
 
 from __future__ import annotations
 

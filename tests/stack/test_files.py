@@ -1,4 +1,4 @@
-"""What the package ships, found or missed."""
+"""Shipped files of the package, found or missing."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ VICTORIALOGS = {"_time": "2026-11-29T21:26:40.123456789Z", "_msg": "sent", "_str
 
 
 class Store:
-    """A store that says what it is told."""
+    """A store with prepared answers."""
 
     def __init__(self, *texts: str, fails: Exception | None = None) -> None:
         self._texts, self._fails = texts, fails

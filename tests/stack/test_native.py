@@ -183,7 +183,7 @@ class TestInstalledPackage:
 
 
 class TestEnsureBuilt:
-    """What is built before the stack starts."""
+    """Programs built before the stack starts."""
 
     @pytest.fixture(autouse=True)
     def _a_go_that_is_never_called(self, monkeypatch: pytest.MonkeyPatch) -> None:

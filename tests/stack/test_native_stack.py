@@ -1,4 +1,4 @@
-"""What the native stack runs, seen without running it."""
+"""The native stack's programs, checked without running them."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class TestStores:
 
 
 class TestVictoriaLogs:
-    """What it is told."""
+    """Flags of VictoriaLogs."""
 
     def test_keeps_30_days_lets_a_contact_be_deleted_and_is_bounded(self, config: StackConfig) -> None:
         told = Stack(config).processes["victorialogs"].command

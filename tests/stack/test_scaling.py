@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 from binaries import ROOT, need, run_once
+from rows import for_each
 
 from whatsself_otel.stack.errors import CommandError
 from whatsself_otel.stack.native_stack import StackConfig, write_alertmanager_config, write_prometheus_config
@@ -48,8 +49,8 @@ def untimed(text: str) -> list[Any]:
     return groups  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("speed", SPEEDS)
-@pytest.mark.parametrize("path", RULES, ids=lambda path: path.stem)
+@for_each("speed", SPEEDS)
+@for_each("path", RULES, ids=lambda path: path.stem)
 class TestRules:
     def test_differ_in_nothing_but_durations(self, path: Path, speed: int) -> None:
         shipped = path.read_text("utf-8")
@@ -70,7 +71,7 @@ class TestRules:
         assert [milliseconds(each) for each in after] == [round(milliseconds(each) / speed) for each in before]
 
 
-@pytest.mark.parametrize("path", RULES, ids=lambda path: path.stem)
+@for_each("path", RULES, ids=lambda path: path.stem)
 def test_every_time_in_a_rule_is_told_as_one(path: Path) -> None:
     """A number of seconds written as a bare number would stay as it is: every such name must stand by a duration."""
     for key, text in timed(path.read_text("utf-8")):
@@ -116,7 +117,7 @@ def test_words_and_labels_of_a_rule_stay() -> None:
 
 
 class TestStack:
-    """What a stack of another speed writes."""
+    """Files that a stack of another speed writes."""
 
     def test_is_scaled_everywhere(self, tmp_path: Path) -> None:
         config = StackConfig(data=tmp_path, environ={}, speed=60, only=("collector", "prometheus", "alertmanager"))

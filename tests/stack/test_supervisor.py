@@ -230,7 +230,7 @@ class TestDeath:
 
 
 def _supervise(processes: list[Process], tmp_path: Path) -> subprocess.Popen[str]:
-    """Run a supervisor in a process of its own and return it when everything is ready."""
+    """Run a supervisor in a separate process and return it once all is ready."""
     fields = json.dumps([dataclasses.asdict(process) for process in processes])
     supervisor = subprocess.Popen(
         [sys.executable, "-c", SUPERVISE, fields, str(tmp_path)],

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Inbox:
-    """What a local receiver was sent."""
+    """Notifications that a local receiver got."""
 
     url: str
     bodies: list[dict[str, Any]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Talks to an application as a server does, and keeps what it answers byte for byte."""
+"""Talk to an application as a server does, and keep its answer byte for byte."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 Message = dict[str, Any]
 Answer = tuple[list[Message], str]
-"""What the application sent, and the kind of exception that left it."""
+"""Messages that the application sent, and the class of the exception that left it."""
 OURS = {b"x-request-id", b"traceresponse", b"server-timing"}
 """The headers that instrumentation adds."""
 

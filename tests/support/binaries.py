@@ -41,7 +41,7 @@ def need(name: str) -> Path:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return *count* different ports of the loopback that nobody listens on."""
+    """Return *count* different free ports of the loopback."""
     with ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
@@ -52,7 +52,7 @@ def free_ports(count: int) -> list[int]:
 def run_once(
     command: Sequence[str | Path], environ: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run *command* to its end with only what it is given of the environment."""
+    """Run *command* to its end with only the given environment."""
     return subprocess.run(
         [str(part) for part in command],
         env=environment(environ),

@@ -1,4 +1,4 @@
-"""Numbered webhooks at a bridge, and the count of what came out of it."""
+"""Numbered webhooks for a bridge, and counts of the forwarded ones."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def number_of(body: bytes) -> int:
 
 @dataclass
 class Gateway:
-    """A gateway that posts at an even pace, and repeats what was not answered with 200."""
+    """A gateway that posts at an even pace, and repeats each webhook until it is answered with 200."""
 
     per_second: float
     url: str = ""

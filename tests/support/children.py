@@ -1,4 +1,4 @@
-"""What the processes that a test starts get of this one's environment."""
+"""The environment of processes that a test starts."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NEEDED = ("PATH", "HOME", "SYSTEMROOT", "PYTHONPATH")
-"""What a process needs to run at all."""
+"""Variables that a process needs to run."""
 MEASURING = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 """With these it says which branches it took, if this process does."""
 
 
 def environment(variables: Mapping[str, str] | None = None, **more: str) -> dict[str, str]:
-    """Return what a process needs and is measured by, and *variables*: nothing else of this process' environment."""
+    """Return the variables that a process needs or is measured by, and *variables*; nothing else from here."""
     return {**_kept(NEEDED + MEASURING), **(variables or {}), **more}
 
 

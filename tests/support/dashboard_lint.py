@@ -1,5 +1,5 @@
 """
-What is wrong with a dashboard: the rules of Grafana's dashboard-linter, and this project's own.
+Problems of a dashboard: the rules of Grafana's dashboard-linter, and this project's own.
 
 Each rule is a function from a document to sentences, none when all is well. Where one is stricter than the linter's, it
 covers every kind of panel.
@@ -61,7 +61,7 @@ class Selector:
     matchers: set[str]
     window: str
     function: str
-    """What is called on it, empty for nothing."""
+    """Method called on it, or an empty text."""
 
 
 def selectors(expr: str) -> list[Selector]:
@@ -232,7 +232,7 @@ def _without(document: Document, label: str, *, exempt: re.Pattern[str]) -> Prob
 
 
 def target_environment_rule(document: Document) -> Problems:
-    """Production and staging are told apart by every query; a collector that is of none is shown with each."""
+    """Every query separates production from staging; a collector without an environment appears with each."""
     places = {'deployment_environment_name=~"$environment"', 'deployment_environment_name=~"($environment)?"'}
     for panel, query in targets(document, Store.PROMETHEUS):
         for each in selectors(query):
@@ -244,7 +244,7 @@ def target_environment_rule(document: Document) -> Problems:
 
 
 def target_session_rule(document: Document) -> Problems:
-    """What is told of each session can be asked of one."""
+    """A query can select one session."""
     for panel, query in targets(document, Store.PROMETHEUS):
         for each in selectors(query):
             if OF_SESSIONS.search(each.name) and 'session=~"$session|"' not in each.matchers:
@@ -255,7 +255,7 @@ def target_session_rule(document: Document) -> Problems:
 
 
 def imported_by_hand(document: Document) -> Problems:
-    """Grafana asks for each data source when a file is imported, and says what it lacks."""
+    """Grafana asks for each data source at an import, and names the missing ones."""
     asked = {(each["name"], each["pluginId"]) for each in document["__inputs"]}
     if asked != {(each["name"], each["query"]) for each in variables(document, "datasource")}:
         yield "asks for other data sources than it uses"
@@ -289,7 +289,7 @@ def uneditable_dashboard(document: Document) -> Problems:
 
 
 def schema(document: Document) -> Problems:
-    """What Grafana needs to import a file: Classic JSON, whole numbers where it reads them, no id of its own."""
+    """Conditions of an import into Grafana: Classic JSON, whole numbers where needed, and no id."""
     if document["schemaVersion"] != SCHEMA_VERSION or document["id"] is not None or "spec" in document:
         yield "is not Classic JSON of this version"
     needed = {"uid": str, "title": str, "tags": list, "panels": list, "templating": dict, "time": dict, "links": list}
@@ -354,7 +354,7 @@ def colour_never_alone(document: Document) -> Problems:
 
 
 def _tells_apart(panel: dict[str, Any]) -> bool:
-    """Return whether each query has a look of its own, and the series of one query theirs."""
+    """Return whether each query has a distinct look, and all its series share it."""
     defaults, overrides = panel["fieldConfig"]["defaults"], panel["fieldConfig"]["overrides"]
     own = {each["matcher"]["options"]: str(each["properties"]) for each in overrides}
     looks = [own.get(target["refId"], "") for target in panel["targets"]]

@@ -1,5 +1,5 @@
 """
-An application that does what any standard variable may change, and says what came of it.
+An application that does everything that a standard variable may change, and reports the effects.
 
     python environment_probe.py ARGUMENTS REPORT
 

@@ -35,7 +35,7 @@ _MESSAGES: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Received:
-    """One export: which receiver took it, what was asked for there, and what it held."""
+    """One export: its receiver, its request and its contents."""
 
     receiver: str
     path: str
@@ -96,7 +96,7 @@ class Run:
 
 @contextmanager
 def receiving_http(name: str, run: Run, certificates: Certificates | None = None) -> Iterator[str]:
-    """Take OTLP over HTTP, any path whose name says its signal; with *certificates*, by TLS from who shows one."""
+    """Take OTLP over HTTP on any path that names a signal; with *certificates*, by TLS from clients that show one."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

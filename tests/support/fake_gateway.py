@@ -1,5 +1,5 @@
 """
-A gateway as far as its webhooks go: it is told where to post, and plays what its documentation shows.
+A gateway's webhooks: it takes an address, and plays documented payloads.
 
 The real ones need a phone that is logged in to WhatsApp.
 """
@@ -33,7 +33,7 @@ SEQUENCES = {
     ),
     "cloud_api": ("message_text", "message_image", "status_sent", "status_delivered", "message_audio", "message_text"),
 }
-"""What a login, a conversation and a webhook that is told twice look like, by the names of the payloads."""
+"""Payload names of a login, a conversation and a repeated webhook."""
 INBOUND = {"evolution": 3, "waha": 3, "cloud_api": 3}
 """Messages that came in each of them; the last webhook repeats one."""
 _TIMES = {"messageTimestamp": 1, "timestamp": 1}
@@ -41,7 +41,7 @@ _TIMES = {"messageTimestamp": 1, "timestamp": 1}
 
 @dataclass
 class Gateway:
-    """What it was told to do, and how its webhooks were answered."""
+    """The gateway's settings, and the answers to its webhooks."""
 
     provider: str
     port: int = 0
@@ -51,7 +51,7 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        """Where its webhooks go, as its API was told."""
+        """Address for its webhooks, as its API received it."""
         *_, said = self.told[-1]
         return str(said["webhook"]["url"] if "webhook" in said else said["config"]["webhooks"][0]["url"])
 
@@ -68,7 +68,7 @@ class Gateway:
 
 
 def _as_of_now(value: Any) -> Any:
-    """Return a payload whose messages are new: what is older than a day is no traffic."""
+    """Return a payload with new messages: one older than a day is not live traffic."""
     if isinstance(value, dict):
         return {key: _now_like(item) if key in _TIMES else _as_of_now(item) for key, item in value.items()}
     return [_as_of_now(item) for item in value] if isinstance(value, list) else value

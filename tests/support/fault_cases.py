@@ -28,7 +28,7 @@ METADATA_KEY = b"qmv0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of what was sent, and what the collector counted."""
+    """The fate of the sent items, and the collector's counts."""
 
     result: Tally
     load: Load
@@ -109,7 +109,7 @@ def corrupt_queue(folder: Path, sink: Sink, batches: int) -> Outcome:
 
 
 def filled_queue(folder: Path, sink: Sink, batches: int = 10) -> tuple[Load, Path]:
-    """Return what was sent, and the file of the queue that holds it because nobody took it."""
+    """Return the sent items, and the queue's file that holds them because no backend took them."""
     sink.status = 503
     load = Load(url="")
     with run_collector("otlp", environ={"OTLP_ENDPOINT": sink.url}, folder=folder, settings=QUICK) as it:
@@ -129,7 +129,7 @@ def wait_until(condition: Callable[[], object], timeout_s: float = 30.0) -> None
 
 @contextmanager
 def mount(folder: Path, *arguments: str) -> Iterator[Path]:
-    """Mount what *arguments* say on *folder*, which is made, until the block ends."""
+    """Mount a file system by *arguments* on the new *folder* until the block ends."""
     folder.mkdir()
     subprocess.run(["mount", *arguments, folder], check=True)
     try:

@@ -30,7 +30,7 @@ QUICK = (
     "exporters::otlp_http/otlp::retry_on_failure::max_interval: 1s",
     "connectors::span_metrics::metrics_flush_interval: 1h",
 )
-"""Waiting is not what is tested here."""
+"""Short waits: they are not under test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def numbers(sink: Sink) -> Counter[int]:
 
 
 def tally(load: Load, *sinks: Sink) -> Tally:
-    """Count what *load* got accepted and what the sinks have of it."""
+    """Count the accepted items of *load* that the sinks have."""
     arrived = sum((numbers(sink) for sink in sinks), Counter[int]())
     of_load = Counter({number: copies for number, copies in arrived.items() if number < load.accepted})
     return Tally(
@@ -117,7 +117,7 @@ def tally(load: Load, *sinks: Sink) -> Tally:
 
 
 def wait_for_all(load: Load, sink: Sink, timeout_s: float = 60.0) -> Tally:
-    """Wait until *sink* has all that was accepted; what is missing after that is lost."""
+    """Wait until *sink* has all accepted items; an item still missing then is lost."""
     deadline_s = time.monotonic() + timeout_s
     while (now := tally(load, sink)).lost and time.monotonic() < deadline_s:
         time.sleep(0.3)

@@ -1,4 +1,4 @@
-"""Runs a fault scenario in a real process, with this package, the plain SDK or Logfire, and says what was observed."""
+"""Run a fault scenario in a real process, with this package, the plain SDK or Logfire, and report the result."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def instrument_engine(engine):
 }
 
 Reply = Callable[[str, bytes, int], tuple[int, dict[str, str], bytes]]
-"""What the receiver answers to a path, a body and the number of the request before it."""
+"""The receiver's answer to a path, a body and the number of the earlier request."""
 
 
 def accept(_path: str, _body: bytes, _number: int) -> tuple[int, dict[str, str], bytes]:
@@ -140,7 +140,7 @@ class Observed:
 
     @property
     def said(self) -> str:
-        """What the process wrote, less what a scenario reports."""
+        """The process's output without the scenario's own lines."""
         lines = (line for line in self.stdout.splitlines() if not line.startswith("REPORT"))
         return "\n".join([*lines, self.stderr])
 
@@ -188,7 +188,7 @@ class Scenario:
 
 
 def run(scenario: Scenario, subject: str, python: str = sys.executable) -> tuple[bool, str, Observed]:
-    """Run *scenario* with *subject* and return whether it held, what was observed, and all of it."""
+    """Run *scenario* with *subject*; return whether it held, the observation, and all details."""
     observed = Observed(Sink(url=""))
     with tempfile.TemporaryDirectory() as folder, _Receiver(scenario, observed) as url:
         environ = (environment if scenario.measured else unmeasured_environment)(

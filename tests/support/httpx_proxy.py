@@ -1,4 +1,4 @@
-"""A plain reverse proxy by httpx and Starlette, which records nothing: what the bridge's latency is compared with."""
+"""A plain reverse proxy by httpx and Starlette without telemetry, for comparison with the bridge's latency."""
 
 from __future__ import annotations
 

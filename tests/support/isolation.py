@@ -1,4 +1,4 @@
-"""Three vendors behind gates, one of which takes nothing: the package sends, and everything is counted."""
+"""Three vendors behind gates, one of them stuck: the package sends, and every item is counted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 VENDORS: Final = ("otlp", "honeycomb", "signoz")
 FULL: Final = "otlp_grpc/honeycomb_gate"
-"""Who drops what the vendor does not take."""
+"""The component that drops items for the stuck vendor."""
 QUEUE_BYTES: Final = "3000000"
 _NOTE: Final = "x" * 1000
 _QUICK: Final = (*QUICK, "exporters::otlp_http/honeycomb::retry_on_failure::max_interval: 1s")

@@ -23,7 +23,7 @@ SLOW = {
     "OTEL_METRIC_EXPORT_INTERVAL": "600000",
     "WHATSSELF_OTEL_SHUTDOWN_TIMEOUT_S": "30",
 }
-"""So nothing leaves by the clock: what arrives was sent because a job or a worker ended."""
+"""Long intervals: every export comes from the end of a job or a worker."""
 SCRIPTS = Path(sys.executable).parent
 
 
@@ -49,7 +49,7 @@ class Shop:
         return environment({**own, **SLOW, **variables})
 
     def run(self, *command: str, **variables: str) -> str:
-        """Run *command* to its end; return what it printed."""
+        """Run *command* to its end; return its output."""
         done = subprocess.run(
             [sys.executable, *command],
             cwd=self.folder,
@@ -71,7 +71,7 @@ class Shop:
 
     @contextmanager
     def started(self, *command: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
-        """Run *command*, which ends well by itself after the block."""
+        """Run *command*, which ends successfully after the block."""
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, *command], cwd=self.folder, env=self.environ(**variables), stdout=log, stderr=log

@@ -1,4 +1,4 @@
-"""What a command printed for programs, which must be as docs/command-line.schema.json says."""
+"""A command's JSON output, checked against docs/command-line.schema.json."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KINDS = {each["$ref"].rpartition("/")[2] for each in SCHEMA["oneOf"]}
 
 
 def content(text: str) -> dict[str, Any]:
-    """Return the one JSON object that *text* is, without the name of its form, which it must have."""
+    """Return the JSON object of *text* without the name of its form, which it must have."""
     found: dict[str, Any] = json.loads(text)
     kind_of(text)
     del found["schema"]
@@ -21,7 +21,7 @@ def content(text: str) -> dict[str, Any]:
 
 
 def kind_of(text: str) -> str:
-    """Return which form *text* says it has, which must be right."""
+    """Return the form that *text* names; it must be valid."""
     found = json.loads(text)
     kind: str = found["schema"].split("/")[1]
     jsonschema_rs.validate({**SCHEMA, "oneOf": [{"$ref": f"#/$defs/{kind}"}]}, found)

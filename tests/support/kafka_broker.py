@@ -106,7 +106,7 @@ class Broker:
 
     @property
     def address(self) -> str:
-        """What clients are told, as the collector's files want it: a YAML list."""
+        """The broker's address as the collector's files take it: a YAML list."""
         return f"[127.0.0.1:{self.port}]"
 
     @property

@@ -1,4 +1,4 @@
-"""A large business: 100,000 messages a day, ten workers, three environments, and what went wrong in its week."""
+"""A large business: 100,000 messages a day, ten workers, three environments, and the troubles of its week."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _state(session: int, minute: int, process: Process) -> str:
 
 
 def _session(process: Process, session: int, pace: list[float], life: Span) -> None:
-    """Add session *session* from the minute on from which the process owns it."""
+    """Add session *session* from the minute in which the process takes it."""
     owner = Process(week=process.week, instance=process.instance, life=Span(begin=life.begin, end=process.life.end))
     owner.life = Span(begin=max(life.begin, process.life.begin), end=process.life.end)
     states = [_state(session, minute, process) for minute in range(len(pace))]

@@ -25,7 +25,7 @@ SET_UP = "from whatsself_otel import setup_telemetry\ntelemetry = setup_telemetr
 
 @dataclass(frozen=True)
 class Ran:
-    """What a program wrote and exported, and how it ended."""
+    """A program's output, exports and exit status."""
 
     status: int
     stdout: str
@@ -38,7 +38,7 @@ class Ran:
         return [json.loads(line) for line in self.stdout.splitlines() if line.startswith("{")]
 
     def messages(self, logger: str) -> list[Any]:
-        """What was exported of *logger*."""
+        """The exported messages of *logger*."""
         return [record.body for record in self.exported if record.scope == logger]
 
     def written(self, logger: str) -> list[Any]:
@@ -51,7 +51,7 @@ class Ran:
 
 
 def run(sink: Sink, folder: Path, program: str, *arguments: str, **variables: str) -> Ran:
-    """Run *program* to its end; the sink holds what it exports."""
+    """Run *program* to its end; the sink holds its exports."""
     path = folder / "program.py"
     path.write_text(dedent(program), encoding="utf-8")
     return run_command(sink, folder, [sys.executable, str(path), *arguments], **variables)
@@ -73,7 +73,7 @@ def run_command(sink: Sink, folder: Path, command: list[str], **variables: str) 
 
 @contextmanager
 def running(sink: Sink, folder: Path, command: list[str], **variables: str) -> Iterator[Callable[[], str]]:
-    """Run *command* inside the block and tell it to end after it; returns what reads its output so far."""
+    """Run *command* inside the block and end it after; return a function that reads its output so far."""
     output = folder / "output"
     settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "OTEL_BLRP_SCHEDULE_DELAY": "100", **variables}
     with output.open("wb") as file:

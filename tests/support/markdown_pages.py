@@ -66,7 +66,7 @@ def commands(page: str, language: str = "sh") -> list[str]:
 
 
 def links(page: str) -> list[str]:
-    """What the page links to inside the project."""
+    """Return the page's links inside the project."""
     return [target for target in _LINK.findall(prose(page)) if "://" not in target]
 
 

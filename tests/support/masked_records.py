@@ -45,7 +45,7 @@ def fill(value: AnyValue, given: Any) -> None:
 
 def through(collector: Collector, sink: Sink, values: Sequence[tuple[str | None, object]]) -> list[dict[str, Any]]:
     """
-    Return what comes out for each value: its ``body``, its ``attribute`` and what was ``deep`` in one.
+    Return the output for each value: its ``body``, its ``attribute``, and its value ``deep`` in a container.
 
     Args:
         collector: Sends to *sink*.

@@ -1,4 +1,4 @@
-"""A local OTLP/HTTP receiver that keeps what it is sent, decoded by the official protobuf classes."""
+"""A local OTLP/HTTP receiver that keeps its requests, decoded by the official protobuf classes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Log:
 
 @dataclass
 class Sink:
-    """What has arrived, and how the sink answers."""
+    """The received requests, and the sink's answers."""
 
     url: str
     status: int = 200
@@ -113,7 +113,7 @@ class Sink:
         return found
 
     def total(self, name: str, **attributes: Any) -> float:
-        """Return what a counter, or the number of a histogram's values, is in all processes together."""
+        """Return a counter, or the count of a histogram, summed over all processes."""
         series = [value for (_, own), value in self.series(name).items() if attributes.items() <= dict(own).items()]
         return float(sum(value[0] if isinstance(value, tuple) else value for value in series))
 

@@ -21,7 +21,7 @@ RUN_HERE = {
     # Without a key it must say so; with one and the real program: TIED.
     "whatsself-otel collector run --vendor local --vendor honeycomb": (2, "HONEYCOMB_API_KEY"),
 }
-"""Command, exit status and a part of what it prints, on a machine with nothing but Python."""
+"""Command, exit status and a part of its output, on a machine with only Python."""
 
 _FIRST_STEPS = "tests/project/test_docs.py::TestFirstSteps::test_lead_to_ones_own_message_on_the_page"
 _WHEEL = "tests/project/test_packaging.py::TestInstalled::test_first_steps_lead_from_the_wheel_to_ones_own_message"
@@ -109,7 +109,7 @@ CHECKED = {
     ),
     ".ci/run": "tests/project/test_readme.py::TestMake::test_test_is_what_every_change_must_pass",
 }
-"""Commands that run the tests themselves, or what a test compares with another command."""
+"""Commands that run the tests themselves, or that a test compares with another command."""
 
 _CLUSTER = [each for each in commands("docs/kubernetes.md") if each.startswith(("helm ", "kubectl "))]
 
@@ -118,7 +118,7 @@ NOT_RUN = {
     **dict.fromkeys(("py -m venv .venv", r".venv\Scripts\Activate.ps1"), "not run: docs/evidence/unproven.md"),
     "make coverage": "an hour of tests, run by hand; its report by tests/project/test_docs.py::TestCoverageReport",
 }
-"""What no test runs, and why."""
+"""Commands that no test runs, each with its reason."""
 
 INSTALL = "python -m pip install ."
 

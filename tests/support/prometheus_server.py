@@ -35,7 +35,7 @@ class Prometheus:
 @contextmanager
 def run_prometheus(folder: Path, *, scrape: str | None = None) -> Iterator[Prometheus]:
     """
-    Run it with the OTLP settings that ship; with types as labels, which its API tells of OTLP in no other way.
+    Run Prometheus with the shipped OTLP settings, and with types as labels, because its API shows OTLP's no other way.
 
     Args:
         folder: Where its data and log go.
@@ -61,7 +61,7 @@ def run_prometheus(folder: Path, *, scrape: str | None = None) -> Iterator[Prome
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    """Wait for *condition*; where it never holds, the tests that follow say what is missing."""
+    """Wait for *condition*; if it never holds, later tests name the missing data."""
     deadline_s = time.monotonic() + timeout_s
     while not condition() and time.monotonic() < deadline_s:
         time.sleep(0.25)

@@ -1,4 +1,4 @@
-"""Reads what an SDK reader has collected, in the form tests compare."""
+"""Read an SDK reader's collection in the form that tests compare."""
 
 from __future__ import annotations
 

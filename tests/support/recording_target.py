@@ -37,7 +37,7 @@ class Raw:
 
 @dataclass
 class Target:
-    """What has come, and how it answers."""
+    """The received requests, and the target's answers."""
 
     requests: list[Raw] = field(default_factory=list)
     response: bytes = OK
@@ -97,7 +97,7 @@ class Target:
 
 @contextmanager
 def recording_target() -> Iterator[Target]:
-    """Run a target in a thread of its own."""
+    """Run a target in a separate thread."""
     target = Target()
     thread = threading.Thread(target=target._loop.run_forever, daemon=True)
     thread.start()

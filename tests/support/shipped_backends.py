@@ -55,7 +55,7 @@ class VictoriaLogs:
         return get(f"{self.url}{path}?{urllib.parse.urlencode(parameters)}") or b""
 
     def metric(self, series: str) -> float:
-        """Return the value of one of its own series, written as its page of metrics has it."""
+        """Return the value of one of the program's own series, in the notation of its metrics page."""
         values = [line.rpartition(" ") for line in self.get("/metrics").decode().splitlines()]
         return sum(float(value) for name, _, value in values if name == series)
 

@@ -23,7 +23,7 @@ _STATED = re.compile(
 
 def complaint(path: str, headers: Mapping[str, str], body: bytes, keys: Mapping[str, str], service: str) -> str | None:
     """
-    Return what is wrong with the signature of a POST request, or None.
+    Return the problem with a POST request's signature, or None.
 
     Args:
         path: Path of the request, without a query.

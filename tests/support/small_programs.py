@@ -1,4 +1,4 @@
-"""Small real programs for the supervisor, and a way to see what is left running: found by a mark in its environment."""
+"""Small real programs for the supervisor, and a search for leftovers by a mark in their environment."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def server(tmp_path: Path, free_port: Callable[[], int]) -> Callable[..., Proces
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Callable[[], list[str]]:
-    """Return what the servers have written so far."""
+    """Return the servers' output so far."""
     return lambda: (tmp_path / "journal").read_text("utf-8").splitlines() if (tmp_path / "journal").exists() else []
 
 
 @pytest.fixture
 def left_running(tmp_path: Path) -> Callable[..., list[str]]:
-    """Return the command lines of what a test started and still runs, after giving it a moment to go."""
+    """Return the command lines of programs that a test started and that still run after a moment."""
 
     def wait_for_none(wait_s: float = 5.0) -> list[str]:
         deadline = time.monotonic() + wait_s

@@ -1,4 +1,4 @@
-"""A small business: 8 to 200 messages a day, two sessions, three deployments, and what went wrong in its week."""
+"""A small business: 8 to 200 messages a day, two sessions, three deployments, and the troubles of its week."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The collector's files as data: what the tests about them share."""
+"""The collector's files as data, for tests."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HEADER_KEYS = (
 
 @cache
 def read(vendor: str | None) -> dict[str, Any]:
-    """Return the base, with what it masks by (None), or a vendor file as data; do not change it."""
+    """Return the base with its masking (None), or a vendor file, as data; do not change it."""
     data: dict[str, Any] = {}
     for file in BASE if vendor is None else (path(vendor),):
         data = merge(data, yaml.safe_load(file.read_text("utf-8")))
@@ -60,13 +60,13 @@ def listed(value: str) -> list[str]:
 
 
 BUILDABLE = tuple(vendor for vendor in VENDORS if header(vendor)["lacking"] == "none")
-"""The vendor files that need no component which the native build lacks."""
+"""The vendor files whose components the native build has."""
 BUILDABLE_FILES = (
     *BUILDABLE,
     *(name for name in INPUTS if header(name).get("lacking", "none") == "none"),
     "scale/kafka-producer",
 )
-"""Those, and the files of sources and scale of which the same holds."""
+"""The same, and the files of sources and scale with the same property."""
 
 
 def sample(variable: str) -> str:

@@ -29,7 +29,7 @@ class Intake:
     paths: Mapping[str, str] = field(default_factory=lambda: _STANDARD)
     """Signal -> path below the base; a signal without one is not taken."""
     environ: Mapping[str, str]
-    """What an operator sets; ``{url}`` is the vendor's server."""
+    """An operator's settings; ``{url}`` is the vendor's server."""
     headers: Mapping[str, str] = field(default_factory=dict)
     headers_by_signal: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     temporality: Literal["delta", "delta histograms", "any"] = "any"

@@ -1,4 +1,4 @@
-"""The page of the two weeks: what happened, what people were told of it, and why that is right."""
+"""The page of the two weeks: events, notifications, and why each is right."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def rule_order(paths: Iterable[Path]) -> list[str]:
 
 def fired(week: Week, folder: Path) -> list[Fired]:
     """
-    Return what the shipped rules make of *week*, evaluated every 150 s.
+    Return the alerts that the shipped rules fire in *week*, evaluated every 150 s.
 
     promtool compares; told that nothing fires, it tells what does. The files are read in parts, so that no run is long.
     """

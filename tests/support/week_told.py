@@ -1,4 +1,4 @@
-"""What people would have been told in a week: what fired, given to a real Alertmanager whose waits are divided."""
+"""Notifications of a week: its alerts, given to a real Alertmanager with shortened waits."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """What went wrong, and all that people should be told of it."""
+    """A trouble, and all notifications that it should cause."""
 
     what: str
     lines: tuple[Line, ...] = ()
@@ -116,7 +116,7 @@ class Player:
         return path
 
     def _set_hours(self, path: Path, *, is_open: bool) -> None:
-        """Put what the clock would say into the file: Alertmanager knows only the real one."""
+        """Write the clock's state into the file: Alertmanager knows only the real time."""
         hours = next(each for each in self._config["time_intervals"] if each["name"] == "business-hours")
         hours["time_intervals"] = _ALWAYS if is_open else _NEVER
         path.write_text(yaml.safe_dump(self._config), "utf-8")
@@ -160,7 +160,7 @@ class Player:
 
 
 def without_reminders(notices: Iterable[Notice]) -> tuple[list[Notice], dict[tuple[str, str], int]]:
-    """Return what was told for the first time, and how often each was told again while it went on."""
+    """Return the first notifications, and how often each was repeated."""
     going: set[tuple[str, str]] = set()
     first: list[Notice] = []
     again: dict[tuple[str, str], int] = defaultdict(int)
@@ -182,7 +182,7 @@ def matched(incident: Incident, notices: Iterable[Notice]) -> list[Notice]:
 
 
 def problems(incidents: Iterable[Incident], notices: Iterable[Notice]) -> Iterator[str]:
-    """Return what is missing, what is too much, and which incident paged more than once."""
+    """Return the missing notifications, the surplus ones, and the incidents that paged more than once."""
     left, _ = without_reminders(notices)
     for incident in incidents:
         for line in incident.lines:

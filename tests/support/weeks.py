@@ -100,7 +100,7 @@ class Week:
 @dataclass(slots=True)
 class Process:
     """
-    One process of an application: what it exports while it lives.
+    One process of an application, with its exports.
 
     Args:
         week: Where it goes.

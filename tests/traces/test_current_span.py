@@ -1,4 +1,4 @@
-"""Another tracer provider beside ours: each exports whole trees of its own spans."""
+"""Beside another tracer provider, each exports complete trees of its own spans."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = logging.getLogger("shop")
 
 
 class Others:
-    """The provider of somebody else, and what it has exported."""
+    """Another library's provider, with the spans that it has exported."""
 
     def __init__(self) -> None:
         self.exporter = InMemorySpanExporter()
@@ -159,7 +159,7 @@ class TestTwoInstrumentationsOfOneApplication:
 async def test_background_tasks_are_not_traced_by_telemetry_that_has_ended(
     others: Others, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Contrib wraps what we have put there, and puts it back when we are gone."""
+    """Contrib wraps our function and puts it back after our shutdown."""
     monkeypatch.setattr(BackgroundTask, "__call__", BackgroundTask.__call__)
     undo = trace_background_tasks(others.tracer)
     put_back = BackgroundTask.__call__

@@ -257,7 +257,7 @@ header = st.text(max_size=300) | st.builds(
 
 
 class TestAnyHeader:
-    """What a stranger may send is parsed by what `setup_telemetry` installs: no exception, nothing personal kept."""
+    """The installed propagator parses a stranger's headers without an exception, and keeps nothing personal."""
 
     @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(traceparent=header, tracestate=header, baggage=header)

@@ -1,4 +1,4 @@
-"""A span of our own instrumentation takes fewer steps than the SDK's, and nobody can tell them apart."""
+"""A span of our own class takes fewer steps than the SDK's and reads the same."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ from opentelemetry.trace import (
     TraceState,
     set_span_in_context,
 )
+from rows import for_each
 
 from whatsself_otel import _sdk, message_context
 from whatsself_otel.context import RequestContext, bind_request
@@ -61,7 +62,7 @@ class Counting(IdGenerator):
 
 
 class Watching(SpanProcessor):
-    """A processor of an application's own: it notes what a span has as it starts and when it has ended."""
+    """An application's processor that notes a span's contents at its start and after its end."""
 
     def __init__(self) -> None:
         self.started: list[dict[str, Any]] = []
@@ -205,8 +206,8 @@ def work(span: Any) -> None:
 
 
 class TestASpan:
-    @pytest.mark.parametrize("context", CONTEXTS.values(), ids=CONTEXTS)
-    @pytest.mark.parametrize(
+    @for_each("context", CONTEXTS.values(), ids=CONTEXTS)
+    @for_each(
         "sampler",
         [
             DEFAULT_ON,
@@ -219,7 +220,7 @@ class TestASpan:
         ],
         ids=["default", "default-off", "on", "off", "reading", "ratio", "reading-root"],
     )
-    @pytest.mark.parametrize("is_random", [True, False], ids=["random", "counted"])
+    @for_each("is_random", [True, False], ids=["random", "counted"])
     def test_is_in_everything_that_can_be_read_what_the_sdk_would_have_made(
         self, context: Callable[[], Context], sampler: Sampler, *, is_random: bool
     ) -> None:
@@ -228,8 +229,8 @@ class TestASpan:
 
         assert everything(ours) == everything(theirs)
 
-    @pytest.mark.parametrize("context", CONTEXTS.values(), ids=CONTEXTS)
-    @pytest.mark.parametrize(
+    @for_each("context", CONTEXTS.values(), ids=CONTEXTS)
+    @for_each(
         "limits",
         [
             {},

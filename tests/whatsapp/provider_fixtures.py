@@ -1,4 +1,4 @@
-"""Payloads of the providers, each with its source, and what an event of them says in short."""
+"""Payloads of the providers, each with its source, and a short form of their events."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def fixture(provider: str, name: str) -> dict[str, Any]:
 
 
 def short(event: Event) -> str:
-    """Return what an event says, in the words of the fixtures."""
+    """Return an event in the short form of the fixtures."""
     words = [event.kind, *_details(event)]
     if event.error_type is not None and not isinstance(event, AccountRestricted):
         words.append(event.error_type)

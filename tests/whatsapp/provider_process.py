@@ -1,5 +1,5 @@
 """
-A process that hears of webhooks and answers, one JSON object a line, and exports what it counts when the input ends.
+A process that reads webhooks and answers, one JSON object a line, and exports its counts at the end of the input.
 
     python provider_process.py METRICS_URL [REDIS_URL]
 """

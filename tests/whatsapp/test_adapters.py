@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from provider_fixtures import ALL, PROVIDERS, Fixture, fixture, load, short
+from rows import for_each
 
 from whatsself_otel.testing import find_pii
 from whatsself_otel.whatsapp import ContactIdentityChanged, DeliveryStatus, Event, MessageReceived, WebhookUnknown
@@ -27,7 +28,7 @@ def events_of(payload: dict[str, Any], provider: str | None = None, addresses: A
     return list(ADAPTERS[found](payload, addresses or Addresses()))
 
 
-@pytest.mark.parametrize("found", ALL, ids=lambda found: f"{found.provider}-{found.name}")
+@for_each("found", ALL, ids=lambda found: f"{found.provider}-{found.name}")
 def test_a_payload_becomes_the_events_its_documentation_says(found: Fixture) -> None:
     assert [short(event) for event in events_of(found.payload, found.provider)] == found.expect
 
@@ -43,12 +44,12 @@ def test_the_provider_is_seen_from_the_payload_alone() -> None:
     } | {("event_of_tomorrow", "evolution"), ("event_of_tomorrow", "waha")}
 
 
-@pytest.mark.parametrize("stranger", [None, [], "text", 7, {}, {"event": "x"}, {"hello": 1}, {"event": {"a": 1}}])
+@for_each("stranger", [None, [], "text", 7, {}, {"event": "x"}, {"hello": 1}, {"event": {"a": 1}}])
 def test_a_stranger_has_no_provider(stranger: Any) -> None:
     assert detect_provider(stranger) is None
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@for_each("provider", PROVIDERS)
 def test_every_name_of_a_known_event_has_a_payload(provider: str) -> None:
     seen = {event.name for found in load(provider) for event in events_of(found.payload, provider)}
     assert NAMES[provider] - seen <= {

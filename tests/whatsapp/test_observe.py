@@ -139,7 +139,7 @@ class TestSignatures:
 
 
 class RefusedError(Exception):
-    """What a client raises, with the response in it."""
+    """A client's exception with the response in it."""
 
     def __init__(self, response: httpx.Response) -> None:
         super().__init__("refused +5511900000001")
@@ -343,7 +343,7 @@ class TestTelemetry:
 
 
 class TestAPhoneInPlaceOfANumber:
-    """Whatever a field should hold: what is read of it as a number may be somebody's phone."""
+    """A value read as a number may be a phone, whatever its field should hold."""
 
     PHONE = 5511900000777
 

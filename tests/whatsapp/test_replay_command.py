@@ -1,4 +1,4 @@
-"""``whatsself-otel replay``: what a stored webhook would record, what has no place, and nothing of anybody."""
+"""``whatsself-otel replay``: the metrics of a stored webhook, the facts without a place, and nothing personal."""
 
 from __future__ import annotations
 

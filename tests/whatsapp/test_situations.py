@@ -33,7 +33,7 @@ THRICE = 3
 
 @dataclass
 class Day:
-    """Commands in their order, each with what it belongs to, and the journal of what really happened."""
+    """Commands in order, each with its owner, and the journal of the real events."""
 
     commands: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     journal: Counter[str] = field(default_factory=Counter)
@@ -97,7 +97,7 @@ def out_of_order(day: Day, now: int) -> None:
 
 
 def sessions(day: Day) -> None:
-    """A loss with six attempts, another session that logs out, and a QR code that nobody scans."""
+    """A loss with six attempts, another session that logs out, and a QR code without a scan."""
     day.hear("session a", connection("open", session="a"))
     for attempt in range(6):
         day.hear("session a", {**connection("close", 408, session="a"), "attempt": attempt})
@@ -169,7 +169,7 @@ def nobody(day: Day) -> None:
 
 
 class Teller:
-    """A process that is told one command after the other."""
+    """A process that takes one command after the other."""
 
     def __init__(self, metrics_url: str, *more: str) -> None:
         command = [sys.executable, str(PROGRAM), metrics_url, *more]

@@ -20,7 +20,7 @@ T0 = 1_796_000_000.0
 
 
 class Bench:
-    """Instruments of one process, and what reads its webhooks."""
+    """Instruments of one process, and the reader of its webhooks."""
 
     def __init__(self, config: WhatsAppConfig | None = None, *, repeats_url: str | None = None, **options: Any) -> None:
         self.now_s = T0
