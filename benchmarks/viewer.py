@@ -56,6 +56,10 @@ QUESTIONS: Final = {
     "log lines, two letters that no line has": "logs?text=zq",
     "log lines, one field": "logs?field=reason=blocked",
     "1,000 messages": "traces?limit=1000",
+    "one contact, day by day": "traces?field=contactId=contact-{contact}&limit=200",
+    "overview": "overview",
+    "metrics of 5 minutes": "metrics?window_s=300",
+    "health": "health",
 }
 
 
@@ -148,7 +152,7 @@ def ask_all(viewer: Viewer, messages: int, times: int) -> None:
     headers = {"authorization": f"Bearer {viewer.token}"}
     with httpx.Client(base_url=viewer.url, trust_env=False, timeout=120, headers=headers) as client:
         for what, path in QUESTIONS.items():
-            asked = "/api/" + path.format(middle=middle, trace=f"{middle + 1:032x}")
+            asked = "/api/" + path.format(middle=middle, contact=middle // 3, trace=f"{middle + 1:032x}")
             took_ms = [ask(client, asked) for _ in range(times + WARM_UP)][WARM_UP:]
             p95 = statistics.quantiles(took_ms, n=20)[-1]
             print(f"| {what} | {statistics.median(took_ms):.1f} | {p95:.1f} |", flush=True)

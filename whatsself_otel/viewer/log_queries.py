@@ -49,6 +49,11 @@ def logs(store: Store, query: LogQuery) -> Page:
     return Page(rows=shown, is_cut=len(rows) > query.limit)
 
 
+def is_indexed(store: Store, part: str) -> bool:
+    """Return whether the index can tell how frequent *part* is."""
+    return store.no_index is None and len(part) >= _LETTERS
+
+
 def with_text(store: Store, part: str) -> tuple[str, list[Any]]:
     """
     Return a test of a log line, and its values.
@@ -58,7 +63,7 @@ def with_text(store: Store, part: str) -> tuple[str, list[Any]]:
         part: What the line must hold, without case and accents.
     """
     holds = "instr(text, ?) > 0"
-    if store.no_index is not None or len(part) < _LETTERS:
+    if not is_indexed(store, part):
         return holds, [part]
     letters = sorted({part[at : at + _LETTERS] for at in range(len(part) - _LETTERS + 1)})
     match = " AND ".join('"' + each.replace('"', '""') + '"' for each in letters)

@@ -206,7 +206,11 @@ def _with_text(store: Store, text: str) -> tuple[str, list[Any]]:
         tests.append("trace_id >= ? AND trace_id < ?")
         value += (text.lower(), text.lower() + "g")
     found, more = log_queries.with_text(store, fold(text))
-    tests.append(f"trace_id IN (SELECT trace_id FROM logs WHERE {found})")  # noqa: S608
+    if log_queries.is_indexed(store, fold(text)) and len(more) == 1:
+        # Frequent: the newest traces are soon found one by one, and the others need not be read.
+        tests.append(f"EXISTS (SELECT 1 FROM logs WHERE logs.trace_id = traces.trace_id AND {found})")  # noqa: S608
+    else:
+        tests.append(f"trace_id IN (SELECT trace_id FROM logs WHERE {found})")  # noqa: S608
     return " OR ".join(f"({test})" for test in tests), [*value, *more]
 
 

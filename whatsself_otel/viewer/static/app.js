@@ -23,6 +23,7 @@ class App {
   route = null; // what is shown: what was asked for, once its data is here
   state = { version: -1, send_to: {} };
   isLive = true;
+  ready = Promise.resolve(); // until then nothing can be drawn, but data can be asked for
   isChoosing = false; // a list of choices is open, and would close if its page were drawn again
   data = null;
   turn = 0;
@@ -56,6 +57,7 @@ class App {
     const asked = this.asked;
     try {
       const data = await VIEWS[asked.name].load(asked);
+      await this.ready;
       if (turn !== this.turn) return; // somebody went on meanwhile
       const isSame = this.route === asked && steady(data) === steady(this.data);
       const isArrival = this.route !== asked;
@@ -241,14 +243,17 @@ function listen(app) {
 async function main() {
   const app = new App();
   dress(localStorage.getItem("theme") ?? "system");
-  await load();
+  app.ready = prepare(app);
+  await Promise.all([app.ready, app.open()]);
+  app.watch();
+}
+
+async function prepare(app) {
+  const [state] = await Promise.all([get("/api/state").catch(() => null), load()]);
+  app.state = state ?? app.state;
   speak(app);
   listen(app);
   listenToKeys();
-  app.state = (await get("/api/state").catch(() => null)) ?? app.state;
-  drawConnect(app);
-  await app.open();
-  app.watch();
 }
 
 main();
