@@ -33,10 +33,12 @@ def test_without_a_change_it_writes_what_ships(tmp_path: Path) -> None:
 @pytest.mark.backend
 def test_settings_change_what_they_name(tmp_path: Path) -> None:
     settings = ("service=shop-bot", "sending.fail_ratio=0.5", "expected.sessions=main,second", "expected.workers=3")
+    settings += ("expected.acknowledgements=true",)
     files = build(tmp_path, *(word for each in settings for word in ("--set", each)))
 
     assert all("> 0.5" in expr for expr in expressions(files, "WhatsSelfSendFailureHigh"))
     assert len(expressions(files, "whatsself:session:expected")) == 2
+    assert not any("[3d:" in expr for expr in expressions(files, "WhatsSelfNotAcknowledged"))
     assert expressions(files, "whatsself:workers:expected")[0].startswith("3 * ")
     assert 'job=~"(.+/)?whatsself"' not in str(files)
     done = run_once([need("promtool"), "check", "rules", "--lint-fatal", *sorted(tmp_path.glob("*.yml"))])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whatsself_otel.operations.cases import BOUNDARY, FIRING, HEALTHY, Case, flat, ramp
+from whatsself_otel.operations.cases import BOUNDARY, FIRING, HEALTHY, Case, flat, ramp, while_closed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +48,13 @@ def _backend() -> Iterator[Case]:
         yield Case(rule=rule, kind=BOUNDARY, title=f"{job} for five minutes", series=dead, at={14.5: 0, 15: 1})
     gone = {'up{job="loki",instance="x"}': flat((10, 1))}
     yield Case(rule=rule, kind=BOUNDARY, title="its target is gone", series=gone, at={19: 0, 21: 1, 120: 1})
+    for down, fires in ((1.25, 0), (2.75, 1)):
+        crashes = {'up{job="loki",instance="x"}': flat((20, 1), *[(down, 0), (4 - down, 1)] * 15)}
+        title = f"not reached for {down} of each four minutes"
+        yield Case(rule=rule, kind=BOUNDARY, title=title, series=crashes, at={60: fires})
+    names = {name: f'up{{job="loki",instance="{name}"}}' for name in "xy"}
+    both = {name: flat((20, 1), *[(2.75, 0), (1.25, 1)] * 15) for name in names.values()}
+    yield Case(rule=rule, kind=BOUNDARY, title="each of two is reached at times", series=both, at={60: 1})
     two = {'up{job="loki",instance="x"}': flat((60, 0)), 'up{job="loki",instance="y"}': flat((60, 1))}
     yield Case(rule=rule, kind=HEALTHY, title="one of two lives, Tempo is not used", series=two, at={30: 0})
 
@@ -55,17 +62,16 @@ def _backend() -> Iterator[Case]:
 def _delivery() -> Iterator[Case]:
     rule = "WhatsSelfAlertsNotDelivered"
     found = {'prometheus_notifications_alertmanagers_discovered{job="prometheus",instance="x"}': flat((80, 1))}
-    for name, labels in (
-        (
-            "alertmanager_notification_requests_failed_total",
-            'job="alertmanager",integration="slack",reason="clientError"',
-        ),
-        ("prometheus_notifications_dropped_total", 'job="prometheus",alertmanager="x"'),
+    slack = 'job="alertmanager",integration="slack"'
+    for name, labels, count in (
+        ("alertmanager_notifications_failed_total", f'{slack},reason="clientError"', 1),
+        ("alertmanager_notification_requests_failed_total", slack, 3),
+        ("prometheus_notifications_dropped_total", 'job="prometheus",alertmanager="x"', 1),
     ):
         quiet = {**found, f'{name}{{job="quiet"}}': flat((80, 0))}
-        once = {**quiet, f"{name}{{{labels}}}": flat((20, 0), (60, 1))}
+        once = {**quiet, f"{name}{{{labels}}}": flat((20, 0), (60, count))}
         nothing = {f'{name}{{job="new"}}': flat((20, None), (60, 0))}
-        born = {**found, **nothing, f"{name}{{{labels}}}": flat((20, None), (60, 1))}
+        born = {**found, **nothing, f"{name}{{{labels}}}": flat((20, None), (60, count))}
         yield Case(rule=rule, kind=FIRING, title=f"{name} rises", series=once, at={19: 0, 22: 1})
         yield Case(rule=rule, kind=FIRING, title=f"{name} is born", series=born, at={19: 0, 22: 1})
         yield Case(
@@ -80,6 +86,8 @@ def _delivery() -> Iterator[Case]:
         )
         old = {**found, f"{name}{{{labels}}}": flat((80, 3))}
         yield Case(rule=rule, kind=HEALTHY, title=f"{name} is old", series=old, at={40: 0})
+    again = {f"alertmanager_notification_requests_failed_total{{{slack}}}": flat((20, 0), (60, 2))}
+    yield Case(rule=rule, kind=BOUNDARY, title="two requests are tried again", series=found | again, at={22: 0, 25: 0})
     nobody = {next(iter(found)): flat((20, 1), (60, 0))}
     yield Case(rule=rule, kind=FIRING, title="Prometheus knows no Alertmanager", series=nobody, at={19: 0, 22: 1})
     one = nobody | {next(iter(found)).replace('"x"', '"y"'): flat((80, 1))}
@@ -117,6 +125,9 @@ def _storage() -> Iterator[Case]:
     for share, fires in ((890, 0), (910, 1)):
         yield Case(rule=rule, kind=BOUNDARY, title=f"{share} of 1000", series=held(share), at={80: fires})
     yield Case(rule=rule, kind=HEALTHY, title="without a limit", series=held(950, 0), at={80: 0})
+    back = held(950) | {f"prometheus_tsdb_storage_blocks_bytes{of}": flat((20, 100), (60, 950), (120, 100))}
+    back |= {f"prometheus_tsdb_retention_limit_bytes{of}": flat((200, 1000))}
+    yield while_closed(rule, back, closes=60, opens=120)
     disk = 'node_filesystem_avail_bytes{job="node",instance="x",mountpoint="/data"}'
     other = {disk.replace("/data", "/"): flat((1200, 1e6), step_s=minute_s)}
     for hours, fires in ((22, 1), (26, 0)):

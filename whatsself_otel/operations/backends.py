@@ -54,8 +54,9 @@ ALERTS_NOT_DELIVERED: Final = Words(
     en=Page(
         summary="Alerts do not reach people",
         description=(
-            "Requests of Alertmanager to Slack, e-mail or the heartbeat failed, or Prometheus could not reach "
-            "Alertmanager, for <telemetry.failures_for>. The heartbeat stops meanwhile, so that the outside hears it."
+            "Alertmanager gave up a message to Slack, e-mail or the heartbeat, or <telemetry.failed_requests> requests "
+            "failed, or Prometheus could not reach Alertmanager, for <telemetry.failures_for>. The heartbeat stops "
+            "meanwhile, so that the outside hears it."
         ),
         impact="You may not hear of the next failure.",
         fix=(
@@ -66,9 +67,9 @@ ALERTS_NOT_DELIVERED: Final = Words(
     pt=Page(
         summary="Alertas não chegam às pessoas",
         description=(
-            "Requisições do Alertmanager a Slack, e-mail ou heartbeat falharam, ou o Prometheus não alcançou o "
-            "Alertmanager, por <telemetry.failures_for>. O heartbeat para enquanto isso, para que o lado de fora "
-            "perceba."
+            "O Alertmanager desistiu de uma mensagem a Slack, e-mail ou heartbeat, ou <telemetry.failed_requests> "
+            "requisições falharam, ou o Prometheus não alcançou o Alertmanager, por <telemetry.failures_for>. O "
+            "heartbeat para enquanto isso, para que o lado de fora perceba."
         ),
         impact="Você pode não ficar sabendo da próxima falha.",
         fix=(
@@ -279,7 +280,7 @@ def rules(source: Source) -> Group:
             Alert(
                 name="WhatsSelfBackendDown",
                 words=BACKEND_DOWN,
-                expr=f"max by ({MACHINE}) {or_gone(BACKENDS)} == 0",
+                expr=_away(source),
                 wait=source["telemetry.backend_for"],
                 severity="critical",
                 component="backend",
@@ -292,8 +293,16 @@ def rules(source: Source) -> Group:
     )
 
 
+def _away(source: Source) -> str:
+    """Return what is not reached, or is most of the time not: a crash loop lives long enough to be reached at times."""
+    reached = f"avg_over_time({BACKENDS}[{source['telemetry.backend_window']}])"
+    return f"max by ({MACHINE}) {or_gone(BACKENDS)} == 0\nor max by ({MACHINE}) ({reached}) < 0.5"
+
+
 def _delivery(source: Source) -> Alert:
     window = source["telemetry.failures_window"]
+    # What was given up is lost; of what is tried again, one failed request is none.
+    lost = counted("alertmanager_notifications_failed_total", window)
     unsent = counted("alertmanager_notification_requests_failed_total", window)
     unheard = counted("prometheus_notifications_dropped_total", window)
     found = f"max by ({ENVIRONMENT}) (prometheus_notifications_alertmanagers_discovered)"
@@ -302,7 +311,9 @@ def _delivery(source: Source) -> Alert:
         words=ALERTS_NOT_DELIVERED,
         # Whoever listens outside is the one who can still be told.
         inhibits=(Inhibition(targets=('alertname="WhatsSelfWatchdog"',)),),
-        expr=f"{unsent} > 0\nor {unheard} > 0\nor {found} < 1",
+        expr=(
+            f"{lost} > 0\nor {unsent} > {source['telemetry.failed_requests'] - 0.5}\nor {unheard} > 0\nor {found} < 1"
+        ),
         wait=source["telemetry.failures_for"],
         severity="critical",
         component="backend",

@@ -81,6 +81,8 @@ def cases() -> Iterator[Case]:
     yield Case(rule=away, kind=FIRING, title="a request waits for over five minutes", series=waits, at={20: 1})
     yield Case(rule=away, kind=BOUNDARY, title="holds for two minutes", series=waits, at={11.5: 0, 12.5: 1})
     yield Case(rule=away, kind=BOUNDARY, title="outlives the drain by two minutes", series=waits, at={41.5: 1, 43: 0})
+    each = {**service(), oldest: flat((40, 200)), other: flat((40, 200))}
+    yield Case(rule=away, kind=HEALTHY, title="over three minutes at each of two bridges", series=each, at={30: 0})
     brief = {**service(), oldest: flat((40, 300)), other: flat((40, 0))}
     yield Case(rule=away, kind=HEALTHY, title="five minutes, and another bridge is well", series=brief, at={30: 0})
     two = {**service(), oldest: flat((40, 400)), other: flat((40, 0))}

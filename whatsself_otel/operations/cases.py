@@ -67,6 +67,30 @@ def service(minutes: float = 200, *, job: str = "whatsself", step_s: int = STEP_
     return {f'process_uptime_seconds{{job="{job}",instance="a"}}': flat((minutes, 1), step_s=step_s)}
 
 
+def while_closed(rule: str, series: Mapping[str, str], *, closes: float, opens: float, step_s: int = STEP_S) -> Case:
+    """
+    Return the case of a warning whose cause ends while the business is closed: it ends when that opens.
+
+    Args:
+        rule: The warning.
+        series: Its cause, over in the first half of the time between *closes* and *opens*.
+        closes: Minute at which the business closes; the warning was told before.
+        opens: Minute at which it opens again.
+        step_s: Seconds between two samples (default: 15).
+    """
+    hours = flat((closes, 1), (opens - closes, 0), (opens - closes, 1), step_s=step_s)
+    # Another service keeps other hours.
+    other = flat((2 * opens - closes, 0), step_s=step_s)
+    return Case(
+        rule=rule,
+        kind=HEALTHY,
+        title="over while the business is closed: told when it opens",
+        series={**series, named("business_open"): hours, 'business_open{job="other",instance="b"}': other},
+        at={opens - (opens - closes) / 6: 1, opens + (opens - closes) * 3 / 4: 0},
+        step_s=step_s,
+    )
+
+
 def named(metric: str, labels: str = "", *, instance: str = "a") -> str:
     """Return a series of the service."""
     return f'{metric}{{job="whatsself",instance="{instance}"{labels and "," + labels}}}'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whatsself_otel.operations import unaccounted
-from whatsself_otel.operations.cases import BOUNDARY, FIRING, HEALTHY, VALUE, Case, flat
+from whatsself_otel.operations.cases import BOUNDARY, FIRING, HEALTHY, VALUE, Case, flat, while_closed
 from whatsself_otel.operations.collector import ITEMS, TOO_LARGE
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def _replica() -> Iterator[Case]:
     yield Case(rule=rule, kind=BOUNDARY, title="for five minutes", series=dead, at={14.5: 0, 15: 1})
     gone = lives | {one: flat((10, 1))}
     yield Case(rule=rule, kind=BOUNDARY, title="its target is gone", series=gone, at={19.5: 0, 20.5: 1, 120: 1})
+    back = lives | {one: flat((10, 1), (70, 0), (120, 1)), two: flat((200, 1))}
+    yield while_closed(rule, back, closes=60, opens=120)
     both = {one: flat((10, 1), (50, 0)), two: flat((10, 1), (50, 0))}
     yield Case(rule=rule, kind=HEALTHY, title="both are dead, which pages", series=both, at={20: 0, 40: 0})
 

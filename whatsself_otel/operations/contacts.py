@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.catalogue import CONTACT_INBOUND_MAX
-from whatsself_otel.operations.cases import BOUNDARY, FIRING, HEALTHY, Case, flat, named
+from whatsself_otel.operations.cases import BOUNDARY, FIRING, HEALTHY, Case, flat, named, while_closed
 from whatsself_otel.operations.model import Alert, Check, Group, Page, Record, Words
 from whatsself_otel.operations.promql import INBOUND_MAX, highest
 
@@ -87,6 +87,7 @@ def cases() -> Iterator[Case]:
     quiet = {most: flat((20, 3), (10, 25), (40, 3)), named("contact_inbound_max_5m", instance="b"): flat((70, 2))}
     yield Case(rule=rule, kind=FIRING, title="25 messages, with no history", series=quiet, at={19: 0, 28: 1, 60: 0})
     yield Case(rule=rule, kind=BOUNDARY, title="begins and ends", series=quiet, at={24.5: 0, 26: 1, 44: 1, 46: 0})
+    yield while_closed(rule, {most: flat((20, 3), (45, 25), (115, 3))}, closes=60, opens=120)
     for messages, fires in ((20, 0), (21, 1)):
         yield Case(
             rule=rule,

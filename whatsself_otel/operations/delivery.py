@@ -13,7 +13,7 @@ from whatsself_otel.catalogue import (
     WHATSAPP_SESSION_CONNECTED,
 )
 from whatsself_otel.operations.base import DELIVERED, FAILED, INBOUND, OUTBOUND, STEP, over
-from whatsself_otel.operations.cases import BOUNDARY, FIRING, HEALTHY, Case, flat, named, ramp, service
+from whatsself_otel.operations.cases import BOUNDARY, FIRING, HEALTHY, Case, flat, named, ramp, service, while_closed
 from whatsself_otel.operations.model import Alert, Check, Group, Page, Words
 from whatsself_otel.operations.promql import SERVICE, SESSION, bound, highest, increase
 
@@ -26,8 +26,8 @@ NOT_ACKNOWLEDGED: Final = Words(
     en=Page(
         summary='No send of {{ or $labels.session "the service" }} was acknowledged in <delivery.ack_window>',
         description=(
-            "At least <delivery.ack_min> sends were accepted and none was delivered, though acknowledgements came in "
-            "the days before. So for <delivery.ack_for>."
+            "At least <delivery.ack_min> sends were accepted and none was delivered, though in the days before "
+            "acknowledgements came, to this number or to another one. So for <delivery.ack_for>."
         ),
         impact="Customers get nothing although every send looks well: a restricted number, or a webhook that is away.",
         fix=(
@@ -38,8 +38,8 @@ NOT_ACKNOWLEDGED: Final = Words(
     pt=Page(
         summary='Nenhum envio de {{ or $labels.session "todo o serviço" }} foi confirmado em <delivery.ack_window>',
         description=(
-            "Ao menos <delivery.ack_min> envios foram aceitos e nenhum foi entregue, embora houvesse confirmações nos "
-            "dias anteriores. Isso há <delivery.ack_for>."
+            "Ao menos <delivery.ack_min> envios foram aceitos e nenhum foi entregue, embora nos dias anteriores "
+            "houvesse confirmações, para este número ou para outro. Isso há <delivery.ack_for>."
         ),
         impact="Clientes não recebem nada embora todo envio pareça bom: número restrito, ou webhook fora.",
         fix=(
@@ -169,13 +169,15 @@ def rules(source: Source) -> Group:
 def _not_acknowledged(source: Source) -> Alert:
     window = source["delivery.ack_window"]
     sent, failed = over(OUTBOUND, window), over(FAILED, window, by=SESSION)
+    # A number whose first messages stay pending has no days before: another number of the service tells as well.
+    known = f"\nand on ({SERVICE}) {over(DELIVERED, source['delivery.ack_known'], by=SERVICE)} > 0"
     return Alert(
         name="WhatsSelfNotAcknowledged",
         words=NOT_ACKNOWLEDGED,
         expr=(
             f"{sent} - ({failed} or 0 * {sent}) >= {source['delivery.ack_min'] - 0.5}"
-            f"\nunless on ({SESSION}) {over(DELIVERED, window)} >= 0.5"
-            f"\nand on ({SESSION}) {over(DELIVERED, source['delivery.ack_known'])} >= 0.5"
+            f"\nunless on ({SESSION}) {over(DELIVERED, window)} > 0"
+            f"{'' if source['expected.acknowledgements'] else known}"
         ),
         wait=source["delivery.ack_for"],
         severity="critical",
@@ -191,7 +193,7 @@ def _silent(source: Source) -> Alert:
         name="WhatsSelfInboundSilent",
         words=INBOUND_SILENT,
         expr=(
-            f"{connected}\nunless on ({SESSION}) {over(INBOUND, window)} >= 0.5"
+            f"{connected}\nunless on ({SESSION}) {over(INBOUND, window)} > 0"
             f"\nand on ({SESSION}) ({usual}) >= {source['delivery.silent_usual'] - 0.5}"
         ),
         wait=source["delivery.silent_for"],
@@ -250,14 +252,15 @@ def _acknowledged() -> Iterator[Case]:
         return {
             **_counter(_SENT, 'origin="reply"', (24 * HOUR, pace / 2)),
             **_counter(_SENT, 'origin="reply"', (24 * HOUR, pace / 2), instance="b"),
-            **_counter(_FAILED, 'reason="network"', (24 * HOUR, failing)),
+            **_counter(_FAILED, 'fault="ours"', (24 * HOUR, failing / 2)),
+            **_counter(_FAILED, 'fault="provider"', (24 * HOUR, failing / 2)),
             **_counter(_DELIVERED, 'status="delivered"', *told),
         }
 
     stops = sends((6 * HOUR, 0.1), (18 * HOUR, 0))
     at = {5 * HOUR: 0, 10 * HOUR: 1, 20 * HOUR: 1}
     yield Case(rule=rule, kind=FIRING, title="acknowledgements stop", series=stops, at=at, step_s=MINUTE_S)
-    at = {9 * HOUR - 10: 0, 9 * HOUR + 20: 1}
+    at = {9 * HOUR + 4: 0, 9 * HOUR + 6: 1}
     yield Case(rule=rule, kind=BOUNDARY, title="three hours after the last", series=stops, at=at, step_s=MINUTE_S)
     never = sends((24 * HOUR, 0))
     yield Case(
@@ -266,6 +269,16 @@ def _acknowledged() -> Iterator[Case]:
         title="the application never tells of any",
         series=never,
         at={10 * HOUR: 0},
+        step_s=MINUTE_S,
+    )
+    second = _counter(_DELIVERED, 'status="delivered"', (24 * HOUR, 0.1))
+    told = {name.replace(_MAIN, 'session="other"'): values for name, values in second.items()}
+    yield Case(
+        rule=rule,
+        kind=FIRING,
+        title="a new number's never came, those of another number of the service do",
+        series=never | told,
+        at={HOUR / 2: 0, 10 * HOUR: 1},
         step_s=MINUTE_S,
     )
     refused = sends((6 * HOUR, 0.1), (18 * HOUR, 0), failing=0.08)
@@ -309,10 +322,19 @@ def _silent_cases() -> Iterator[Case]:
             named(_CONNECTED, _MAIN, instance="b"): flat((9 * day, 0), step_s=step_s),
         }
 
+    def twice(series: dict[str, str]) -> dict[str, str]:
+        """Return the same, with another process that tells the same of the session."""
+        same = {
+            name.replace('"a"', '"c"'): values
+            for name, values in series.items()
+            if _CONNECTED in name and '"a"' in name
+        }
+        return series | same
+
     stops = traffic((8 * day, 0.2), (day, 0))
     at: dict[float, int] = {8 * day - HOUR: 0, 8 * day + 4 * HOUR: 1}
-    yield Case(rule=rule, kind=FIRING, title="nothing for four hours", series=stops, at=at, step_s=step_s)
-    at = {8 * day + 3 * HOUR - 5: 0, 8 * day + 3 * HOUR + 20: 1}
+    yield Case(rule=rule, kind=FIRING, title="nothing for four hours", series=twice(stops), at=at, step_s=step_s)
+    at = {8 * day + 3 * HOUR + 2.5: 0, 8 * day + 3 * HOUR + 5: 1}
     yield Case(rule=rule, kind=BOUNDARY, title="three hours", series=stops, at=at, step_s=step_s)
     at = {8 * day + 4 * HOUR: 0}
     away = traffic((8 * day, 0.2), (day, 0), up=8 * day + 2 * HOUR)
@@ -326,6 +348,8 @@ def _silent_cases() -> Iterator[Case]:
         at={8 * day + 5 * HOUR: 0},
         step_s=step_s,
     )
+    back = traffic((8 * day, 0.2), (6 * HOUR, 0), (18 * HOUR, 0.2))
+    yield while_closed(rule, back, closes=8 * day + 5 * HOUR, opens=8 * day + 11 * HOUR, step_s=step_s)
     young = traffic((2 * day, 0.2), (7 * day, 0))
     at = {2 * day + 4 * HOUR: 1}
     yield Case(rule=rule, kind=FIRING, title="two days old: as the day before", series=young, at=at, step_s=step_s)
@@ -363,3 +387,6 @@ def _late_cases() -> Iterator[Case]:
             named(f"{lag}_count", 'provider="waha"', instance="b"): flat((10, 0), (40, 1)),
         }
         yield Case(rule=rule, kind=BOUNDARY, title=f"{count} events", series=service() | few, at={18: fires})
+    again = {named(f"{lag}_count", 'provider="waha"'): flat((10, 0), (20, 3), (30, 7))}
+    title = "four events in a quarter of an hour, seven in half an hour"
+    yield Case(rule=rule, kind=BOUNDARY, title=title, series=service() | again, at={38: 0})

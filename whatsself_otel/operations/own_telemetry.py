@@ -13,7 +13,7 @@ from whatsself_otel.catalogue import (
     TELEMETRY_DROPPED,
     TELEMETRY_ERRORS,
 )
-from whatsself_otel.operations.cases import BOUNDARY, FIRING, HEALTHY, Case, flat, named, service
+from whatsself_otel.operations.cases import BOUNDARY, FIRING, HEALTHY, Case, flat, named, service, while_closed
 from whatsself_otel.operations.model import Alert, Check, Group, Page, Record, Words
 from whatsself_otel.operations.promql import REPORTED, SERVICE, SESSION, UP, increase, series
 
@@ -151,7 +151,7 @@ def rules(source: Source) -> Group:
             Alert(
                 name="WhatsSelfTelemetryDropped",
                 words=ITEMS_DROPPED,
-                expr=f"{dropped} > 0.5",
+                expr=f"{dropped} > 0",
                 severity="warning",
                 component="dropped",
                 dashboard="collector",
@@ -160,7 +160,7 @@ def rules(source: Source) -> Group:
                 name="WhatsSelfTelemetryFailing",
                 words=TELEMETRY_FAILING,
                 # The rule's own label is called so, too.
-                expr=f'max without (component) (label_replace({errors} > 0.5, "part", "$1", "component", "(.+)"))',
+                expr=f'max without (component) (label_replace({errors} > 0, "part", "$1", "component", "(.+)"))',
                 severity="warning",
                 component="worker",
                 dashboard="collector",
@@ -175,16 +175,16 @@ def _gauges(source: Source) -> Iterator[Record | Alert]:
         yield Record(
             name=PRESENT,
             labels={"gauge": spec.prometheus_name},
-            expr=f"count by ({SESSION}) ({series(source, spec)}) > bool 0",
+            expr=f"group by ({SESSION}) ({series(source, spec)})",
         )
     paged = "|".join(spec.prometheus_name for spec in PAGED)
     for severity, matcher in (("critical", f'gauge=~"{paged}"'), ("warning", f'gauge!~"{paged}"')):
         memory = source["telemetry.gauge_memory"]
         was, of_session = (
-            f'max_over_time({PRESENT}{{{matcher}, session{operator}""}}[{memory}:15m])' for operator in ("=", "!=")
+            f'present_over_time({PRESENT}{{{matcher}, session{operator}""}}[{memory}:15m])' for operator in ("=", "!=")
         )
         # A session that was retired takes its queue along.
-        known = f"({was} or {of_session} and on ({SESSION}) max by ({SESSION}) ({REPORTED}))"
+        known = f"({was} or {of_session} and on ({SESSION}) {REPORTED})"
         yield Alert(
             name="WhatsSelfVitalGaugeMissing" if severity == "critical" else "WhatsSelfGaugeMissing",
             words=GAUGE_MISSING,
@@ -236,6 +236,8 @@ def _gauge_cases() -> Iterator[Case]:
             named(name): flat((20, 3), step_s=60),
         }
         yield Case(rule=rule, kind=BOUNDARY, title="for a day", series=old, at={day + 10: 1, day + 31: 0}, step_s=60)
+    back = {**service(), named("db_pool_in_use"): flat((20, 3), (60, None), (120, 3))}
+    yield while_closed("WhatsSelfGaugeMissing", back, closes=60, opens=120)
     rule, main = "WhatsSelfVitalGaugeMissing", 'session="main"'
     queue = {named("process_uptime_seconds"): "0+15x400", named("queue_depth", main): flat((20, 3))}
     known = {named("whatsapp_session_connected", main): flat((90, 1))}

@@ -212,7 +212,7 @@ def rules(source: Source) -> Group:
                 name="WhatsSelfServiceAway",
                 words=SERVICE_AWAY,
                 inhibits=(Inhibition(targets=('slo="api-availability"',), equal=(ENVIRONMENT, "job")),),
-                expr=f"{UP} == 0\nor 0 * max by ({SERVICE}) ({ERRORS_TOLD})",
+                expr=f"{UP} == 0\nor group by ({SERVICE}) ({ERRORS_TOLD})",
                 keep=source["heartbeat.away_keep"],
                 severity="none",
                 component="telemetry",
@@ -228,9 +228,9 @@ def _life(source: Source) -> Iterator[Record]:
     yield Record(name=WORKERS, expr=f"count by ({SERVICE}) (count_over_time({series(source, PROCESS_UPTIME)}[{beat}]))")
     now = f"(0 * {WORKERS} + time())"
     # What carries itself on is looked up in the past only where it was interrupted.
-    last = f"(last_over_time({LAST}[10m]) or max_over_time({LAST}[{forget}:6h])) > time() - {forget}"
+    last = f"({LAST} or max_over_time({LAST}[{forget}:6h])) > time() - {forget}"
     yield Record(name=LAST, expr=f"{now}\nor ({last})")
-    kept = f"last_over_time({SINCE}[10m]) or min_over_time({SINCE}[{source['heartbeat.remember']}:6h])"
+    kept = f"{SINCE} or min_over_time({SINCE}[{source['heartbeat.remember']}:6h])"
     yield Record(name=SINCE, expr=f"({kept} or {now})\nand on ({SERVICE}) {LAST}")
     moved = "\nunless ".join(_moved())
     yield Record(name=UP, expr=f"({WORKERS} > bool 0)\nor 0 * ({LAST}\nunless {moved})")
@@ -260,7 +260,7 @@ def _expected(source: Source) -> Iterator[Record]:
 def _last_open() -> str:
     """Return when the business was open last, looked up in the past only where Prometheus was away."""
     now = f"0 * (max({BUSINESS_OPEN.prometheus_name}) == 1) + time()"
-    return f"{now}\nor last_over_time({LAST_OPEN}[10m])\nor max_over_time({LAST_OPEN}[4d:1h])"
+    return f"{now}\nor {LAST_OPEN}\nor max_over_time({LAST_OPEN}[4d:1h])"
 
 
 def _moved() -> Iterator[str]:
@@ -277,11 +277,8 @@ def _workers(source: Source) -> Iterator[Record | Alert]:
     vanished = "WhatsSelfWorkerVanished"
     usual = f"quantile_over_time(0.5, {WORKERS}[{source['heartbeat.worker_window']}])"
     # While one is missed, what was usual stays so: else it would be over while the worker is still dead.
-    since = f'max by ({SERVICE}) (ALERTS_FOR_STATE{{alertname="{vanished}"}})'
-    missed = f"{since} > time() - {source['heartbeat.worker_until']}"
-    yield Record(
-        name=USUAL_WORKERS, expr=f"(last_over_time({USUAL_WORKERS}[10m]) and on ({SERVICE}) {missed})\nor {usual}"
-    )
+    missed = f'ALERTS_FOR_STATE{{alertname="{vanished}"}} > time() - {source["heartbeat.worker_until"]}'
+    yield Record(name=USUAL_WORKERS, expr=f"({USUAL_WORKERS} and on ({SERVICE}) {missed})\nor {usual}")
     yield Alert(
         name=vanished,
         words=WORKER_VANISHED,
@@ -292,15 +289,14 @@ def _workers(source: Source) -> Iterator[Record | Alert]:
     )
     window, age = source["heartbeat.crash_window"], source["heartbeat.crash_age"]
     uptime = series(source, PROCESS_UPTIME)
-    process = f"{SERVICE}, instance"
-    alive = f"max by ({process}) (count_over_time({uptime}[{source['heartbeat.window']}]))"
-    died = f"max by ({process}) (max_over_time({uptime}[{window}])) < {age} unless on ({process}) {alive}"
+    alive = f"count_over_time({uptime}[{source['heartbeat.window']}])"
+    died = f"max_over_time({uptime}[{window}]) < {age} unless {alive}"
     # A scraped process keeps its name when it is started again.
     again = f"sum by ({SERVICE}) (resets({uptime}[{window}]))"
     yield Alert(
         name="WhatsSelfCrashLoop",
         words=CRASH_LOOP,
-        expr=f"(count by ({SERVICE}) ({died}) or 0 * {again}) + {again} >= {source['heartbeat.crash_deaths']}",
+        expr=f"(count by ({SERVICE}) ({died}) or 0 * {again}) + {again} >= {source['heartbeat.crash_deaths'] - 0.5}",
         wait=source["heartbeat.crash_for"],
         severity="critical",
         component="worker",

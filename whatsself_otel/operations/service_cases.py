@@ -21,6 +21,39 @@ def cases() -> Iterator[Case]:
     yield from _away()
     yield from _absent()
     yield from _vanished()
+    yield from _opening()
+    yield from _returned()
+
+
+def _opening() -> Iterator[Case]:
+    """When the business was open last: carried on, and looked up in the past where rules were not evaluated."""
+    rule, opened = "WhatsSelfWorkerVanished", "whatsself:business_open:timestamp_seconds"
+    day = {named("business_open"): flat((90, 1), (150, 0))}
+    yield Case(rule=rule, kind=VALUE, title="closed for two hours", series=day, values={(opened, 210): 5400})
+    away = {named("business_open"): flat((600, 1), (600, 0), step_s=HOUR)}
+    yield Case(
+        rule=rule,
+        kind=VALUE,
+        title="closed, and the rules were not evaluated for longer than a value is shown",
+        series=away,
+        # It is looked up hour by hour.
+        values={(opened, 900): 32_400},
+        step_s=HOUR,
+    )
+
+
+def _returned() -> Iterator[Case]:
+    """A service that was away: when it was first seen is remembered for as long as the longest objective looks back."""
+    step_s, day = 43_200, 24 * 60
+    for away, since in ((30, 0), (54, 57)):
+        yield Case(
+            rule="WhatsSelfTelemetryAbsent",
+            kind=VALUE,
+            title=f"back after {away} days",
+            series={named(UPTIME): flat((3 * day, 1), (away * day, None), (6 * day, 1), step_s=step_s)},
+            values={("whatsself:seen_since:timestamp_seconds / 86400", (3 + away + 3) * day): since},
+            step_s=step_s,
+        )
 
 
 def _absent() -> Iterator[Case]:
@@ -104,6 +137,8 @@ def _gone(vanished: str, two: dict[str, str]) -> Iterator[Case]:
     yield Case(rule=vanished, kind=BOUNDARY, title="until another one is there", series=back, at={149: 1, 152: 0})
     brief = {named(UPTIME): flat((200, 1)), named(UPTIME, instance="b"): flat((90, None), (40, 1))}
     yield Case(rule=vanished, kind=BOUNDARY, title="two for most of an hour are usual", series=brief, at={140: 1})
+    short = {named(UPTIME): flat((200, 1)), named(UPTIME, instance="b"): flat((90, None), (20, 1))}
+    yield Case(rule=vanished, kind=HEALTHY, title="two for twenty minutes are not", series=short, at={118: 0})
     yield Case(
         rule=vanished,
         kind=HEALTHY,
@@ -165,6 +200,19 @@ def _crashes() -> Iterator[Case]:
     )
     hourly = lives(*((60 * n, 60 * n + 61) for n in range(4)))
     yield Case(rule=rule, kind=HEALTHY, title="deployed hour by hour", series=hourly, at={62: 0, 130: 0})
+    for pace, fires in ((2.5, 1), (2.75, 0)):
+        series = lives((0, 20), *((20 + pace * n, 19.75 + pace * (n + 1)) for n in range(24)))
+        title = f"a death every {pace} minutes: each is counted for eight"
+        yield Case(rule=rule, kind=BOUNDARY, title=title, series=series, at={60: fires, 75: fires})
+    for age, fires in ((4.5, 1), (5.5, 0)):
+        spans = ((20 + worker / 2 + n * age, 20 + worker / 2 + (n + 1) * age) for worker in range(3) for n in range(12))
+        title = f"three workers, each process lives for {age} minutes"
+        yield Case(rule=rule, kind=BOUNDARY, title=title, series=lives((0, 20), *spans), at={60: fires})
+    slowly = "0+15x79 " + " ".join(["0+15x19"] * 12)
+    one, two = ({named(UPTIME, instance=name): slowly} for name in "ab")
+    for who, series, fires in (("one process", one, 0), ("each of two processes", one | two, 1)):
+        title = f"scraped, {who} started again every five minutes"
+        yield Case(rule=rule, kind=BOUNDARY, title=title, series=series, at={60: fires})
     scraped = {named(UPTIME): "0+15x79 " + " ".join(["0+15x7"] * 20)}
     yield Case(rule=rule, kind=FIRING, title="scraped, started again and again", series=scraped, at={20: 0, 50: 1})
     once = {named(UPTIME): "0+15x79 0+15x3 0+15x3 0+15x200"}
@@ -190,10 +238,16 @@ def _blind() -> Iterator[Case]:
     yield Case(rule=rule, kind=VALUE, title="its target is gone", series=gone, values={(down, 30): -1, (down, 39): -1})
     here = {**beat, 'up{job="otelcol",instance="x"}': flat((140, 1))}
     yield Case(rule=rule, kind=VALUE, title="it answers", series=here, values={(down, 30): 1})
-    two = {**gone, 'up{job="otelcol",instance="y"}': flat((140, 1))}
-    yield Case(rule=rule, kind=VALUE, title="one of two answers", series=two, values={(down, 30): 1})
-    back = {**beat, 'up{job="otelcol",instance="x"}': flat((20, 1), (5, 0), (100, 1))}
-    yield Case(rule=rule, kind=VALUE, title="five minutes after", series=back, values={(down, 29): -1, (down, 31): 1})
+    two = {f'up{{job="otelcol",instance="{name}"}}': flat((20, 1), (120, up)) for name, up in (("x", 0), ("y", 1))}
+    collector = "whatsself:collector_up"
+    yield Case(
+        rule=rule, kind=VALUE, title="one of two answers", series=beat | two, values={(down, 30): 1, (collector, 10): 1}
+    )
+    live = {name.replace("{", '{deployment_environment_name="production",'): values for name, values in beat.items()}
+    for whose, labels in (("everybody's", ""), ("of this environment", ',deployment_environment_name="production"')):
+        back = live | {f'up{{job="otelcol",instance="x"{labels}}}': flat((20, 1), (5, 0), (100, 1))}
+        title = f"five minutes after, {whose}"
+        yield Case(rule=rule, kind=VALUE, title=title, series=back, values={(down, 29): -1, (down, 31): 1})
 
 
 def _away() -> Iterator[Case]:

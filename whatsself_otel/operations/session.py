@@ -242,8 +242,6 @@ SESSION_MISSING: Final = Words(
         ),
     ),
 )
-
-
 SESSION_AWAY: Final = Words(
     en=Page(
         summary='Away: {{ or $labels.session "every session" }}',
@@ -298,11 +296,10 @@ def rules(source: Source) -> Group:
 def _reported(source: Source) -> str:
     """Return when each process last told of each session, for those that may still own one."""
     told = f"max by ({SESSION}, instance) (timestamp({series(source, WHATSAPP_SESSION_CONNECTED)}))"
-    before = f"last_over_time({REPORTED}[10m])"
-    kept = f"{before} > time() - {source['session.missing_until']}"
+    kept = f"{REPORTED} > time() - {source['session.missing_until']}"
     # A process that lives and has stopped telling of a session has retired it.
     began = f"max by ({SERVICE}, instance) (time() - {series(source, PROCESS_UPTIME)})"
-    return f"{told}\nor ({kept} unless {before} > on ({SERVICE}, instance) group_left () {began})"
+    return f"{told}\nor ({kept} unless {REPORTED} > on ({SERVICE}, instance) group_left () {began})"
 
 
 def _lost(source: Source) -> Iterator[Alert]:
@@ -312,7 +309,7 @@ def _lost(source: Source) -> Iterator[Alert]:
 
 
 def _asks_for_a_person(source: Source) -> Iterator[Alert]:
-    connected = highest(source, WHATSAPP_SESSION_CONNECTED, by=SESSION)
+    connected = series(source, WHATSAPP_SESSION_CONNECTED)
     state = highest(source, WHATSAPP_SESSION_STATE, f'state=~"{ASKS_FOR_A_PERSON}"', by=SESSION)
     window = source["session.banned_window"]
     banned = increase(source, WHATSAPP_SESSION_DISCONNECTS, window, 'reason="banned"', by=SESSION)
@@ -324,7 +321,7 @@ def _asks_for_a_person(source: Source) -> Iterator[Alert]:
             # The strongest word about a session is enough.
             Inhibition(targets=('alertname=~"WhatsSelfSession(LoggedOut|Down|Flapping)"',), equal=OF_SESSION),
         ),
-        expr=f"({banned} > 0.5 or {is_banned} == 1)\nunless on ({SESSION}) {connected} == 1",
+        expr=f"({banned} > 0 or {is_banned} > 0)\nunless on ({SESSION}) {connected} == 1",
         # Longer than what it keeps silent: else that is told when all is well again.
         keep=source["session.strong_keep"],
         severity="critical",
@@ -335,7 +332,7 @@ def _asks_for_a_person(source: Source) -> Iterator[Alert]:
         words=SESSION_LOGGED_OUT,
         inhibits=(Inhibition(targets=('alertname=~"WhatsSelfSession(Down|Flapping)"',), equal=OF_SESSION),),
         # Another worker may still hold what it knew before it lost the session.
-        expr=f"{state} == 1\nunless on ({SESSION}) {connected} == 1",
+        expr=f"{state} > 0\nunless on ({SESSION}) {connected} == 1",
         wait=source["session.logged_out_for"],
         keep=source["session.strong_keep"],
         severity="critical",
@@ -387,14 +384,14 @@ def _away(source: Source) -> Alert:
 
 
 def _unknown(source: Source) -> Iterator[Alert]:
-    told = highest(source, WHATSAPP_SESSION_CONNECTED, by=SESSION)
+    told = series(source, WHATSAPP_SESSION_CONNECTED)
     yield Alert(
         name="WhatsSelfSessionMissing",
         words=SESSION_MISSING,
         # The gauges of a session are missing with the process that owned it.
         inhibits=(Inhibition(targets=('alertname=~"WhatsSelf(Vital)?GaugeMissing"',), equal=OF_SESSION),),
         expr=(
-            f"(max by ({SESSION}) ({REPORTED}) or {EXPECTED_SESSION})"
+            f"(group by ({SESSION}) ({REPORTED}) or {EXPECTED_SESSION})"
             f"\nunless on ({SESSION}) {told}\nand on ({SERVICE}) {UP} == 1"
         ),
         wait=source["session.missing_for"],

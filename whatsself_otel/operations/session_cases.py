@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from whatsself_otel.operations.cases import BOUNDARY, FIRING, HEALTHY, Case, flat, named, ramp
+from whatsself_otel.operations.cases import BOUNDARY, FIRING, HEALTHY, VALUE, Case, flat, named, ramp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,6 +91,9 @@ def _logged_out() -> Iterator[Case]:
         at={20: 1},
     )
 
+    over = {named(STATE, f'{MAIN},state="expired"'): flat((10, 0), (30, 1), (30, 0))}
+    yield Case(rule=rule, kind=BOUNDARY, title="four minutes longer", series=over, at={43: 1, 45: 0})
+
 
 def _banned() -> Iterator[Case]:
     rule = "WhatsSelfSessionBanned"
@@ -105,6 +108,7 @@ def _banned() -> Iterator[Case]:
             named(STATE, f'{MAIN},state="{word}"'): flat((10, 0), (100, 1), (30, 0)),
             named(CONNECTED, MAIN): flat((10, 1), (100, 0), (30, 1)),
             named(STATE, f'{MAIN},state="{word}"', instance="b"): flat((140, 0)),
+            named(CONNECTED, MAIN, instance="b"): flat((140, 0)),
         }
         yield Case(rule=rule, kind=BOUNDARY, title=f"{word} until connected", series=state, at={10: 1, 113: 1, 115: 0})
     yield Case(
@@ -163,6 +167,7 @@ OTHER: Final = {named(UPTIME, instance="b"): "0+15x480"}
 def _missing() -> Iterator[Case]:
     yield from _owner_gone()
     yield from _owner_changed()
+    yield from _renewed()
     yield from _expected()
     yield _forgotten()
 
@@ -213,6 +218,24 @@ def _owner_changed() -> Iterator[Case]:
         title="the whole service is silent, which another alert tells",
         series=OWNER,
         at={30: 0, 60: 0},
+    )
+
+
+def _renewed() -> Iterator[Case]:
+    """A process that is started again under its name, as a new version: for a while the old one's series are shown."""
+    rule, told = MISSING, "whatsself:session_reported:timestamp_seconds"
+    old, new = (f'service_version="{number}"' for number in "12")
+    lives = {named(UPTIME, old): "0+15x79", named(UPTIME, new): "_x80 0+15x400"}
+    had = {named(CONNECTED, f"{MAIN},{old}"): flat((20, 1)) + " stale"}
+    yield Case(rule=rule, kind=FIRING, title="it came back without its session", series=lives | had, at={19: 0, 40: 1})
+    brief = {named(CONNECTED, f"{MAIN},{old}"): flat((20, 1), (2.5, None)) + " stale"}
+    brief |= {named(CONNECTED, f"{MAIN},{new}"): flat((20, None), (3, 1)) + " stale"}
+    yield Case(
+        rule=rule,
+        kind=VALUE,
+        title="it tells of the session again, and retires it",
+        series=lives | brief,
+        values={(told, 22): 1320, (f"count({told}) or vector(0)", 24): 0},
     )
 
 
