@@ -11,8 +11,8 @@ import pytest
 import yaml
 from binaries import ROOT, need, run_once
 from markdown_pages import read
-from runbook_pages import BOTH, ENGLISH, PORTUGUESE, checks, sections
 from rule_cuts import TestFile
+from runbook_pages import BOTH, ENGLISH, PORTUGUESE, checks, sections
 
 from whatsself_otel.catalogue import METRICS, Kind, Pii
 from whatsself_otel.cli.prove_alerts import KINDS, WORDS, alert_rules, rule_name

@@ -35,7 +35,8 @@ def derived(cases: Iterable[Case], warnings: Container[str]) -> Iterator[Case]:
 def _beside_staging(rule: str, some: list[Case]) -> Case:
     """Production is in trouble, staging of the same name is not: one is told, the other is not."""
     trouble = next(case for case in some if case.kind == FIRING and (case.series or rule == ALWAYS))
-    well = next((case for case in some if _pace(case) == _pace(trouble) and case.kind == HEALTHY), None)
+    calm_cases = (case for case in some if case.kind == HEALTHY and not any(case.at.values()))
+    well = next((case for case in calm_cases if _pace(case) == _pace(trouble)), None)
     calm = service(step_s=trouble.step_s) if well is None or rule == ALWAYS else well.series
     times = {minute: count for minute, count in trouble.at.items() if count}
     staging = (

@@ -116,7 +116,9 @@ def _held(rule: Alert, labels: Mapping[str, str]) -> str:
     closing nobody was told of, so that it ends when it ends.
     """
     own = ", ".join(f'{label}="{value}"' for label, value in labels.items())
-    added = ", ".join(("alertname", "alertstate", *labels))
+    # What the expression selects by is on its series already: without it both would be shown, which is an error.
+    new = (label for label, value in labels.items() if f'{label}="{value}"' not in rule.expr)
+    added = ", ".join(("alertname", "alertstate", *new))
     fires = f'max without ({added}) (ALERTS{{alertname="{rule.name}", alertstate="firing", {own}}})'
     began = f'max without ({added}) (ALERTS_FOR_STATE{{alertname="{rule.name}", {own}}})'
     told = f"{began} <= on () group_left () {LAST_OPEN}"

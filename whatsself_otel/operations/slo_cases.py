@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from whatsself_otel.operations.cases import BOUNDARY, FIRING, HEALTHY, Case, flat, named, ramp
+from whatsself_otel.operations.cases import BOUNDARY, FIRING, HEALTHY, Case, flat, named, ramp, while_closed
 from whatsself_otel.operations.promql import minutes
 from whatsself_otel.operations.slo_events import DAY, PER_MINUTE, burst, events, rule_of, step_of, sum_minutes
 from whatsself_otel.operations.slo_value_cases import value_cases
@@ -26,6 +26,7 @@ def slo_cases(source: Source, slo: str) -> Iterator[Case]:
     for window in dict.fromkeys((*windows(source, slo), source[f"slos.{slo}.period"])):
         yield from value_cases(source, slo, window)
     yield from _budget(source, slo)
+    yield from _held(source, slo)
     if slo == API:
         yield from _outages()
         yield from _young()
@@ -58,6 +59,20 @@ def _tier(source: Source, slo: str, tier: dict[str, Any]) -> Iterator[Case]:
     if threshold < _SMALL:
         yield from _one_window(rule, slo, (long, short, wait), threshold, step_s)
     yield from _guard(source, slo, rule, (long, short, wait), step_s if long <= RAW_MINUTES else 15)
+
+
+def _held(source: Source, slo: str) -> Iterator[Case]:
+    """Each warning whose cause ends while the business is closed; the recorded ratios are given."""
+    config, match = source[f"slos.{slo}"], f'{{job="whatsself",slo="{slo}"}}'
+    tiers = [tier for tier in config["tiers"] if tier["severity"] == "warning"]
+    rules = [(rule_of(slo, tier), (tier["long"], tier["short"]), minutes(tier["for"])) for tier in tiers]
+    rules.append((f"{EXHAUSTED}{{slo={slo}}}", (config["period"],), minutes(source["budget_for"])))
+    for rule, read, wait in rules:
+        closes = wait + 60.0
+        ratio = flat((closes + 20, 1), (220, 0), step_s=60)
+        series = {f"slo:error_ratio:{window}{match}": ratio for window in read}
+        series[f"slo:bad_events:{read[0]}{match}"] = flat((closes + 240, 100), step_s=60)
+        yield while_closed(rule, series, closes=closes, opens=closes + 120, step_s=60)
 
 
 def _edges(rule: str, slo: str, spans: tuple[int, int, int], threshold: float, step_s: int) -> Iterator[Case]:
