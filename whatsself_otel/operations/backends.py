@@ -294,7 +294,7 @@ def rules(source: Source) -> Group:
 
 
 def _away(source: Source) -> str:
-    """Return what is not reached, or is most of the time not: a crash loop lives long enough to be reached at times."""
+    """Return the backends that are not reached, or not for most of the window, as in a crash loop."""
     reached = f"avg_over_time({BACKENDS}[{source['telemetry.backend_window']}])"
     return f"max by ({MACHINE}) {or_gone(BACKENDS)} == 0\nor max by ({MACHINE}) ({reached}) < 0.5"
 

@@ -206,7 +206,7 @@ def _told_twice(rule: str, base: dict[str, str]) -> Iterator[Case]:
         ("red and restricted is no more than the end", {red: flat((60, 1)), restricted: flat((60, 1))}, 0.6),
         ("yellow, as both workers tell", yellow, 0.3),
     ):
-        values = {('whatsself:ban_risk:weighted{risk="rating"}', 30): value}
+        values = {('whatsself:ban_risk:weighted{risk="rating"}', 30.0): value}
         yield Case(rule=rule, kind=VALUE, title=title, series=base | told, values=values)
 
 

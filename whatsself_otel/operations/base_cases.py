@@ -37,7 +37,7 @@ _HOURLY: Final = (
     base.RECOVERED_IN_TIME,
     base.DOWN_SHARE,
 )
-"""What is summed up by the hour, too."""
+"""Sums that are also recorded by the hour."""
 
 
 def cases() -> Iterator[Case]:

@@ -1,4 +1,4 @@
-"""What a test of a rule is, and how its series are written."""
+"""The form of a rule's test, and the notation of its series."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEP_S: Final = 15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """Series, and what a rule makes of them."""
+    """Input series, and the expected outcome of a rule."""
 
     rule: str
     """Name of the rule, with the labels that tell it apart: ``WhatsSelfSloBurn{slo=send-success,long=2h}``."""
@@ -33,7 +33,7 @@ class Case:
     at: Mapping[float, int] = field(default_factory=dict)
     """Alerts that fire, by minute."""
     values: Mapping[tuple[str, float], float] = field(default_factory=dict)
-    """What an expression is, by expression and minute, to a hundredth."""
+    """The value of an expression, by expression and minute, to a hundredth."""
     step_s: int = STEP_S
     every_s: int = 0
     """Seconds between two evaluations, where that is not the step."""

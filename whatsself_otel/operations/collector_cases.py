@@ -142,7 +142,7 @@ def _too_large() -> Iterator[Case]:
 
 
 def _gate() -> Iterator[Case]:
-    """A full vendor behind a gate is a loss, which the gate counts, and no refusal."""
+    """Return cases of a full vendor behind a gate: a loss that the gate counts, and no refusal."""
     refused = 'otelcol_receiver_refused_spans{job="otelcol",instance="x",receiver="otlp/otlp_gate"}'
     full = 'otelcol_exporter_enqueue_failed_spans{job="otelcol",instance="x",exporter="otlp_http/otlp"}'
     tried = {refused: flat((20, 0), (60, 90)), full: flat((20, 0), (60, 90))}

@@ -1,4 +1,4 @@
-"""Delivery: do messages come in, and does WhatsApp say that what was sent has arrived."""
+"""Delivery: do messages come in, and does WhatsApp confirm the delivery of those sent."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ WEBHOOKS_LATE: Final = Words(
 
 
 def rules(source: Source) -> Group:
-    """Do messages come in, and does WhatsApp say that what was sent has arrived."""
+    """Do messages come in, and does WhatsApp confirm the delivery of those sent."""
     return Group(
         name="whatsself-delivery",
         interval="1m",
@@ -323,7 +323,7 @@ def _silent_cases() -> Iterator[Case]:
         }
 
     def twice(series: dict[str, str]) -> dict[str, str]:
-        """Return the same, with another process that tells the same of the session."""
+        """Return the same series, with a second process that reports the session as connected."""
         same = {
             name.replace('"a"', '"c"'): values
             for name, values in series.items()

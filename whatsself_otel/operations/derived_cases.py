@@ -17,7 +17,7 @@ ALWAYS: Final = "WhatsSelfWatchdog"
 
 
 def derived(cases: Iterable[Case], warnings: Container[str]) -> Iterator[Case]:
-    """Return more cases for every rule that *cases* are about; of *warnings* one in which the business is closed."""
+    """Return more cases for every rule of *cases*, and for each of *warnings* one with the business closed."""
     by_rule: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
         if case.kind != VALUE:
@@ -33,7 +33,7 @@ def derived(cases: Iterable[Case], warnings: Container[str]) -> Iterator[Case]:
 
 
 def _beside_staging(rule: str, some: list[Case]) -> Case:
-    """Production is in trouble, staging of the same name is not: one is told, the other is not."""
+    """Return a case of production in trouble beside a healthy staging; only production fires."""
     trouble = next(case for case in some if case.kind == FIRING and (case.series or rule == ALWAYS))
     calm_cases = (case for case in some if case.kind == HEALTHY and not any(case.at.values()))
     well = next((case for case in calm_cases if _pace(case) == _pace(trouble)), None)
@@ -64,7 +64,7 @@ def _in(environment: str, series: Mapping[str, str]) -> dict[str, str]:
 
 
 def _held(rule: str, some: list[Case]) -> Case | None:
-    """A warning that was told, and ends while the business is closed, ends when it opens, and not before."""
+    """Return a case whose cause ends while the business is closed; the warning ends when it opens."""
     ends = (case for case in some if case.kind == FIRING and _fires_last(case) and not case.every_s)
     trouble = next(ends, None)
     if trouble is None:
@@ -92,7 +92,7 @@ def _fires_last(case: Case) -> bool:
 
 
 def _cut(values: str, minutes: float, step_s: int) -> str:
-    """Return *values* as far as *minutes*: what comes later is not told."""
+    """Return *values* up to *minutes*, without the later samples."""
     left, parts = round(minutes * 60 / step_s), []
     for part in values.split():
         begin, sign, more = re.fullmatch(r"(_|-?[\d.e+]+?)(?:([+-][\d.e]+))?(?:x(\d+))?", part).groups()  # type: ignore[union-attr]

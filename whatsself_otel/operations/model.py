@@ -1,4 +1,4 @@
-"""What a rule is made of, and how it is written down."""
+"""The parts of a rule, and how they are written."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Source:
 
     def __init__(self, values: Mapping[str, Any], *, service: str | None = None) -> None:
         self.values = dict(values)
-        """As the file has them; what is changed here is changed in the rules."""
+        """The values of the file; a change here changes the rules."""
         self.service: str = service or values["service"]
 
     @classmethod
@@ -66,7 +66,7 @@ APPLICATION: Final = "session|queue|sending|breaker|http|contacts|slo|worker|ban
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """
-    What an alert says in one language.
+    The words of an alert in one language.
 
     ``<key>`` stands for a value of backends/slo.yaml, ``<%key>`` for the same in per cent, ``<job>`` for the matcher of
     the service and ``<service>`` for its name.
@@ -80,7 +80,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A query to paste, and what it shows; ``logql`` is for Loki, ``logsql`` for VictoriaLogs."""
+    """A query to paste, with its title; ``logql`` is for Loki, ``logsql`` for VictoriaLogs."""
 
     en: str
     pt: str
@@ -113,7 +113,7 @@ class Inhibition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """An alerting rule, its words, and what it inhibits: all that is generated about it comes from here."""
+    """An alerting rule, its words and its inhibitions: the source of all that is generated about it."""
 
     name: str
     expr: str
@@ -138,7 +138,7 @@ class Group:
 
 
 def duration(seconds: int) -> str:
-    """Return *seconds* as a duration, which PromQL takes for the number: every time in a rule can be told as one."""
+    """Return *seconds* as a duration, which PromQL reads as the number."""
     for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
         if seconds % size == 0:
             return f"{seconds // size}{unit}"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PRESENT: Final = "whatsself:gauge:present"
 PAGED: Final = (QUEUE_DEPTH, CB_STATE_GLOBAL)
-"""Gauges without which a page could not be sent."""
+"""Gauges that the pages depend on."""
 WATCHED: Final = (*PAGED, CONTACT_INBOUND_MAX, EVENT_LOOP_LAG, DB_POOL_IN_USE)
 
 ITEMS_DROPPED: Final = Words(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 ENVIRONMENT: Final = "deployment_environment_name"
 SERVICE: Final = f"{ENVIRONMENT}, job, service_namespace, service_name"
-"""What tells one service from another: no aggregation may mix production with staging."""
+"""Labels that identify one service: no aggregation may mix production with staging."""
 SESSION: Final = f"{SERVICE}, session"
 MACHINE: Final = f"{ENVIRONMENT}, job"
 """The same for collectors and backends, whose target may carry the label of the environment."""
@@ -26,7 +26,7 @@ LAST_OPEN: Final = "whatsself:business_open:timestamp_seconds"
 """When the business was open last."""
 LAST: Final = "whatsself:last_seen:timestamp_seconds"
 REPORTED: Final = "whatsself:session_reported:timestamp_seconds"
-"""When a process last told of a session; kept for a process that is gone, forgotten for a session that was retired."""
+"""Time of a process's last report of a session. A retired session has none."""
 EXPECTED_SESSION: Final = "whatsself:session:expected"
 EXPECTED_WORKERS: Final = "whatsself:workers:expected"
 USUAL_WORKERS: Final = "whatsself:workers:usual"
@@ -64,7 +64,7 @@ def ratio(bad: str, total: str) -> str:
 
 
 def counted(name: str, window: str, by: str = ENVIRONMENT) -> str:
-    """Return what a counter rose by, its birth with a value included: the collector makes it with its first event."""
+    """Return the increase of a counter, including its first value: the collector creates it with its first event."""
     born = f'label_replace({name} unless {name} offset {window}, "born", "yes", "", "")'
     return f"sum by ({by}) (increase({name}[{window}]) or {born})"
 

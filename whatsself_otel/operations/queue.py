@@ -1,4 +1,4 @@
-"""The queue: does what waits get sent."""
+"""The queue: do waiting messages leave."""
 
 from __future__ import annotations
 
@@ -159,12 +159,12 @@ PACE: Final = "whatsself:outbound_pace:rate"
 
 
 def both(of_sessions: str, of_service: str) -> str:
-    """Return what is known of each session and of the whole service, which has no session: a queue is of either."""
+    """Return both expressions joined: a queue belongs to one session, or to the whole service."""
     return f"({of_sessions} or {of_service})"
 
 
 def rules(source: Source) -> Group:
-    """Does what waits get sent."""
+    """Return the rules about the queue: do waiting messages leave."""
     return Group(
         name="whatsself-queue",
         rules=(

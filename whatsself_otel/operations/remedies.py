@@ -1,4 +1,4 @@
-"""What is done about each alert: steps, whom to wake when they do not help, and which alerts stand near it."""
+"""Remedies for each alert: steps, the person to wake when they do not help, and related alerts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remedy:
-    """What a runbook says after the words of its alert."""
+    """The part of a runbook that follows the words of its alert."""
 
     steps: tuple[Step, ...] = ()
     near: tuple[str, ...] = ()
@@ -134,7 +134,7 @@ _ALL: Final[Mapping[str, Remedy]] = {**_SERVICE, **_SESSION, **_QUEUE, **_HTTP, 
 
 def remedy(alert: str) -> Remedy:
     """
-    Return what is done about the alert of that name.
+    Return the remedy for the alert of that name.
 
     Raises:
         KeyError: Nobody has written what to do about it; it stands in this file.

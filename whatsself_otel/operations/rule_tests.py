@@ -36,7 +36,7 @@ SEPARATOR = " | "
 LASTING = frozenset(
     {"WhatsSelfGaugeMissing", "WhatsSelfCollectorReplicaDown", "WhatsSelfStorageFilling", "WhatsSelfInboundSilent"}
 )
-"""Warnings that outlast what they are about."""
+"""Warnings that last longer than their cause."""
 
 
 def cases(source: Source) -> dict[str, list[Case]]:

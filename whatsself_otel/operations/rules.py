@@ -57,7 +57,7 @@ def alerts(source: Source) -> list[Alert]:
 
 
 def inhibitions(source: Source) -> str:
-    """Return what the alerts inhibit, in Alertmanager's form."""
+    """Return the inhibitions of all alerts, in Alertmanager's form."""
     rules = [
         {
             "source_matchers": list(each.sources) or [f'alertname="{name}"'],

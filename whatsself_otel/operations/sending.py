@@ -176,7 +176,7 @@ RECIPIENTS_FAILING: Final = Words(
 
 
 OURS: Final = 'fault!~"provider|recipient"'
-"""What an operator can change; an application that does not say whose fault it is counts as well."""
+"""Selects failures that an operator can change, and those of an application that names no fault."""
 
 OBJECTIVE: Final = Inhibition(targets=('slo="send-success"',), equal=(ENVIRONMENT, "job", "session"))
 

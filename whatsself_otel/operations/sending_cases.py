@@ -169,7 +169,7 @@ def _half_open_cases(stuck: str) -> Iterator[Case]:
 
 
 def _faults(sent: str) -> Iterator[Case]:
-    """Whose fault a failure is decides who is told, and when."""
+    """Return a case for each fault: ours pages, the provider's and the recipient's warn."""
     rules = {
         "WhatsSelfSendFailureHigh": "ours",
         "WhatsSelfProviderFailing": "provider",

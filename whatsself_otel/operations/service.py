@@ -249,7 +249,7 @@ def _life(source: Source) -> Iterator[Record]:
 
 
 def _expected(source: Source) -> Iterator[Record]:
-    """What the settings say must be there, for each service that lives."""
+    """Return the expected sessions and workers of each living service, as the settings say."""
     lives = f'{UP}{{{ENVIRONMENT}=~"{source["expected.environments"]}"}} == 1'
     for name in source["expected.sessions"]:
         yield Record(name=EXPECTED_SESSION, labels={"session": name}, expr=lives)

@@ -220,7 +220,7 @@ def _crashes() -> Iterator[Case]:
 
 
 def _blind() -> Iterator[Case]:
-    """Nobody is called down while the collector is away, nor until everybody had time to come back."""
+    """No service counts as down while the collector is away, or shortly after its return."""
     rule, down = "WhatsSelfTelemetryAbsent", "whatsself:down or on () vector(-1)"
     beat = {named(UPTIME): flat((20, 1), (20, None), (100, 1))}
     for title, labels, known in (

@@ -294,7 +294,7 @@ def rules(source: Source) -> Group:
 
 
 def _reported(source: Source) -> str:
-    """Return when each process last told of each session, for those that may still own one."""
+    """Return the time at which each process last reported each session, while it may still own one."""
     told = f"max by ({SESSION}, instance) (timestamp({series(source, WHATSAPP_SESSION_CONNECTED)}))"
     kept = f"{REPORTED} > time() - {source['session.missing_until']}"
     # A process that lives and has stopped telling of a session has retired it.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from whatsself_otel.operations.model import Source
 
 _SMALL = 0.1
-"""Thresholds below it are passed too soon after the trouble's beginning for the time to tell which it was."""
+"""Smaller thresholds are passed so soon that the time does not tell one from another."""
 
 
 def slo_cases(source: Source, slo: str) -> Iterator[Case]:
@@ -65,7 +65,9 @@ def _held(source: Source, slo: str) -> Iterator[Case]:
     """Each warning whose cause ends while the business is closed; the recorded ratios are given."""
     config, match = source[f"slos.{slo}"], f'{{job="whatsself",slo="{slo}"}}'
     tiers = [tier for tier in config["tiers"] if tier["severity"] == "warning"]
-    rules = [(rule_of(slo, tier), (tier["long"], tier["short"]), minutes(tier["for"])) for tier in tiers]
+    rules: list[tuple[str, tuple[str, ...], int]] = [
+        (rule_of(slo, tier), (tier["long"], tier["short"]), minutes(tier["for"])) for tier in tiers
+    ]
     rules.append((f"{EXHAUSTED}{{slo={slo}}}", (config["period"],), minutes(source["budget_for"])))
     for rule, read, wait in rules:
         closes = wait + 60.0
@@ -214,7 +216,7 @@ def _outages() -> Iterator[Case]:
 
 
 def _young() -> Iterator[Case]:
-    """A new installation that is restarted: what nobody has seen yet was not down."""
+    """Restart a new installation: the time before it was first seen does not count as down."""
     beat = {named("process_uptime_seconds"): flat((20, 1), (10, None), (200, 1), step_s=120)}
     since = "whatsself:seen_since:timestamp_seconds"
     yield Case(

@@ -39,7 +39,7 @@ _BASES = {
     FIRST_RESPONSE: (base.UNANSWERED, base.ANSWERED_IN_TIME),
     RECOVERY: (base.RECOVERED_IN_TIME, base.RECOVERIES),
 }
-"""What the sums of five minutes of bad and of other events are called."""
+"""Names of the five-minute sums: of bad events, and of the others."""
 
 
 def sums(slo: str, good: Segments, bad: Segments, window: str) -> dict[str, str]:

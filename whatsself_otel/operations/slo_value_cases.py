@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A window of an objective, of which the recorded ratios are looked at."""
+    """A window of an objective, and the cases of its recorded ratios."""
 
     slo: str
     length: str
     rule: str
-    """The alert that the cases are told under."""
+    """The alert under whose name the cases stand."""
     is_period: bool
 
     @property
@@ -49,7 +49,7 @@ class Window:
         return f'slo:{what}:{self.length}{{slo="{self.slo}"}}'
 
     def given(self, good: Segments, bad: Segments) -> dict[str, str]:
-        """Return these events as what the window reads."""
+        """Return these events as the series that the window reads."""
         if pace_of(self.length)[1]:
             return sums(self.slo, good, bad, self.length)
         return events(self.slo, good, bad, step_of(self.length))

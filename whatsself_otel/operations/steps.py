@@ -1,5 +1,5 @@
 """
-What is done to make an alert end: one entry a step, with its command for each way to run.
+Steps that make an alert end, each with its command for each way to run.
 
 In the commands ``demo`` is the application's service in Compose and ``whatsself`` its name elsewhere; Kubernetes'
 selectors are the labels that the official charts set.
@@ -13,7 +13,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One thing to do, in both languages; a way without a command of its own has that of ``anywhere``, if any."""
+    """One step in both languages. A way to run without its own command takes that of ``anywhere``."""
 
     en: str
     pt: str

@@ -23,7 +23,7 @@ _CHOSEN: Final = "?from=now-6h&to=now" + "".join(
     f"{{{{ with $labels.{label} }}}}&var-{variable}={{{{ . | urlquery }}}}{{{{ end }}}}"
     for variable, label in _VARIABLES.items()
 )
-"""What a dashboard shows when it is opened from an alert; a message about the alert has the alert's own time."""
+"""The time range of a dashboard that is opened from an alert; a message about the alert has the alert's own time."""
 
 
 def fill(text: str, source: Source) -> str:
@@ -41,7 +41,7 @@ def fill(text: str, source: Source) -> str:
 
 
 def runbook_urls(alert: str, source: Source) -> dict[str, str]:
-    """Return the annotations that lead to what is written about *alert*, in each language."""
+    """Return the annotations of *alert* that link to its runbook, in each language."""
     pages = {"runbook_url": source["links.runbooks"], "runbook_url_pt": source["links.runbooks_pt"]}
     return {name: f"{page}#{alert.lower()}" for name, page in pages.items()}
 

@@ -1,4 +1,4 @@
-"""What the collector accepted, and neither sent nor counted as lost."""
+"""Items that the collector accepted, and neither sent nor counted as lost."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def rules(window: str, items_of: Mapping[str, str]) -> Iterator[Record | Alert]:
 
 def _balance(signal: str, items: str) -> str:
     """
-    Return what was passed to exporters, and has not left them, nor was refused or counted as lost by them.
+    Return the items that exporters were given, minus those that they sent, refused or counted as lost.
 
     What the base lets through goes to each vendor, or to the gate before it; what a gate hands over is asked for once
     more. With sampling nobody can tell; a delta has no first value, and what has no queue loses nothing.
