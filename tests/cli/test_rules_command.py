@@ -32,8 +32,8 @@ def test_without_a_change_it_writes_what_ships(tmp_path: Path) -> None:
 
 @pytest.mark.backend
 def test_settings_change_what_they_name(tmp_path: Path) -> None:
-    settings = ("service=shop-bot", "sending.fail_ratio=0.5", "expected.sessions=main,second", "expected.workers=3")
-    settings += ("expected.acknowledgements=true",)
+    service = ("service=shop-bot", "sending.fail_ratio=0.5")
+    settings = (*service, "expected.sessions=main,second", "expected.workers=3", "expected.acknowledgements=true")
     files = build(tmp_path, *(word for each in settings for word in ("--set", each)))
 
     assert all("> 0.5" in expr for expr in expressions(files, "WhatsSelfSendFailureHigh"))
