@@ -14,6 +14,7 @@ import dashboard_lint as lint
 import pytest
 import yaml
 from binaries import ROOT, get, need, run_collector, run_once
+from dashboards.capacity import ARRIVED_BYTES, FREE_BYTES, STORED_BYTES
 from dashboards.collector import OWN_MEMORY, OWN_UPTIME, QUEUE_CAPACITY, QUEUE_SIZE
 from dashboards.files import documents, files, pages
 from dashboards.http import SPAN_CALLS, SPAN_SECONDS
@@ -46,6 +47,15 @@ OWN_METRICS: dict[str, set[str]] = {
 SPAN_METRICS = {SPAN_CALLS: {"span_name", "span_kind"}, f"{SPAN_SECONDS}_bucket": {"span_name", "span_kind", "le"}}
 """What the collector makes of spans; every query of them is run on real data in test_dashboard_queries.py."""
 
+STORE_METRICS: dict[str, set[str]] = {
+    **{name: set() for name in (*FREE_BYTES, *ARRIVED_BYTES, *STORED_BYTES)},
+    "vl_data_size_bytes": set(),
+    "process_resident_memory_bytes": set(),
+    "prometheus_tsdb_head_series": set(),
+    "prometheus_tsdb_lowest_timestamp_seconds": set(),
+}
+"""The stores' own; each query of them is run on the real ones in test_dashboard_queries.py."""
+
 PROMETHEUS_METRICS: dict[str, set[str]] = {"up": set(), "ALERTS": {"alertstate", "severity"}}
 
 SAME_IN_BOTH = {
@@ -70,7 +80,7 @@ class TestFiles:
     def test_a_uid_and_a_title_belong_to_one_file(self) -> None:
         for name in ("uid", "title"):
             values = [each[name] for each in DOCUMENTS.values()]
-            assert len(values) == len(set(values)) == 14, values
+            assert len(values) == len(set(values)) == 16, values
 
     def test_every_alert_links_to_a_page_that_exists(self) -> None:
         uids = {each["uid"] for each in DOCUMENTS.values()}
@@ -259,7 +269,7 @@ class TestEachRule:
 
 def known_metrics() -> dict[str, set[str]]:
     """Return every metric that a panel may ask for, with its labels."""
-    known: dict[str, set[str]] = {**OWN_METRICS, **SPAN_METRICS, **PROMETHEUS_METRICS}
+    known: dict[str, set[str]] = {**OWN_METRICS, **SPAN_METRICS, **STORE_METRICS, **PROMETHEUS_METRICS}
     for spec in METRICS:
         labels = {prometheus_label(attribute.name) for attribute in spec.attributes}
         endings = ("_bucket", "_count", "_sum") if spec.kind is Kind.HISTOGRAM else ("",)
@@ -400,8 +410,8 @@ def sentences(tree: Any) -> list[str]:
 
 def untranslated(english: dict[str, Any], portuguese: dict[str, Any]) -> set[str]:
     same = {en for en, pt in zip(sentences(english), sentences(portuguese), strict=True) if en == pt}
-    data = {"", "All", "Prometheus", "Loki", "Tempo", "__auto", "English", "Português"}
-    return {text for text in same - data - SAME_IN_BOTH if not re.fullmatch(r"(\{\{\w+\}\}( · )?)+", text)}
+    data = {"", "All", "Prometheus", "Loki", "VictoriaLogs", "Tempo", "__auto", "English", "Português"}
+    return {text for text in same - data - SAME_IN_BOTH if not re.fullmatch(r"(\{\{\w+\}\}( · )?)+(\+\d h)?", text)}
 
 
 class TestLanguages:
@@ -489,6 +499,7 @@ class TestLimits:
             ("ban_risk.score", 66, "overview.json", "from 66", 66),
             ("http.error_ratio", 0.09, "http.json", "9%", 0.09),
             ("telemetry.queue_fill", 0.55, "collector.json", "55%", 0.55),
+            ("telemetry.queue_fill", 0.55, "capacity.json", "55%", 0.55),
             ("slos.first-response.objective", 0.9, "quality.json", "90%", 0.9),
         ],
     )

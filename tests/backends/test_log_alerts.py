@@ -1,8 +1,9 @@
-"""The alerts that only a line can tell: current, alike in both languages of query, and true on a real VictoriaLogs."""
+"""The alerts that only a line can tell: current, alike in both languages, told by a real vmalert and a real Loki."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from binaries import need
+from alertmanager_server import alertmanager
+from binaries import ROOT, Program, free_ports, need, running
 from runbook_pages import BOTH, sections
 
 from whatsself_otel.operations.log_alerts import LOG_ALERTS, LogAlert, log_rule_files, logql, logsql
@@ -90,23 +92,20 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("log-alerts")
     (folder / "secret").write_text("0123456789abcdef", "utf-8")
     with Stack(StackConfig(data=folder / "data", addresses=Addresses.free())) as stack:
-        for place, what in (("production", "trouble"), ("staging", "nothing")):
-            told: list[str | Path] = [
-                sys.executable,
-                "-c",
-                APPLICATION,
-                stack.addresses.otlp_http,
-                folder / "secret",
-                place,
-                what,
-            ]
-            done = subprocess.run(told, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stderr
+        live(stack.addresses.otlp_http, folder / "secret")
         url = stack.addresses.victorialogs
         deadline = time.monotonic() + PATIENCE_S
         while lines(url, "all is told") < 2 and time.monotonic() < deadline:
             time.sleep(1)
         yield url
+
+
+def live(endpoint: str, secret: Path) -> None:
+    """Have a production in trouble and a staging that is well tell *endpoint*."""
+    for place, what in (("production", "trouble"), ("staging", "nothing")):
+        told: list[str | Path] = [sys.executable, "-c", APPLICATION, endpoint, secret, place, what]
+        done = subprocess.run(told, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
 
 def lines(url: str, query: str) -> int:
@@ -147,3 +146,81 @@ class TestVictoriaLogs:
 
     def test_three_refusals_at_once_are_one_line(self, store: str) -> None:
         assert lines(store, "Webhook refused") == 1
+
+
+TOLD_S = 240.0
+"""Loki's ruler looks once a minute, after a wait of up to a minute."""
+PLACE = {"service_name": "whatsself", "service_namespace": "shop", "deployment_environment_name": "production"}
+EXPECTED = {
+    "WhatsSelfUncaughtError": PLACE,
+    "WhatsSelfSessionEvent": {**PLACE, "session": "vendas", "event": "disconnected"},
+    "WhatsSelfWebhookSignatureRefused": {**PLACE, "provider": "cloud_api"},
+}
+"""What Alertmanager is told, beside severity and component."""
+
+
+def told_to(url: str) -> dict[str, dict[str, str]]:
+    """Return the labels of the alerts that an Alertmanager has got, by name, once there are as many as expected."""
+    deadline = time.monotonic() + TOLD_S
+    found: list[dict[str, Any]] = []
+    while len(found) < len(EXPECTED) and time.monotonic() < deadline:
+        time.sleep(1)
+        found = httpx.get(f"{url}/api/v2/alerts", trust_env=False).raise_for_status().json()
+    assert all(alert["annotations"]["summary_pt"] and "#" in alert["annotations"]["runbook_url"] for alert in found)
+    # The last two are vmalert's: the group, and the name of what was counted.
+    own = {"alertname", "severity", "component", "alertgroup", "stats_result"}
+    return {
+        alert["labels"]["alertname"]: {name: value for name, value in alert["labels"].items() if name not in own}
+        for alert in found
+    }
+
+
+@pytest.mark.backend
+class TestRulers:
+    def test_vmalert_tells_alertmanager(self, tmp_path: Path) -> None:
+        (port,) = free_ports(1)
+        (tmp_path / "secret").write_text("0123456789abcdef", "utf-8")
+        addresses = Addresses.free()
+        needed = ("collector", "victorialogs", "alertmanager")
+        with Stack(StackConfig(data=tmp_path / "data", addresses=addresses, only=needed)):
+            program = Program(
+                command=[
+                    need("vmalert"),
+                    f"-rule={ROOT / 'backends/victorialogs/rules/whatsself.yml'}",
+                    f"-datasource.url={addresses.victorialogs}",
+                    f"-notifier.url={addresses.alertmanager}",
+                    f"-httpListenAddr=127.0.0.1:{port}",
+                    "-group.maxStartDelay=1s",
+                ],
+                ready_url=f"http://127.0.0.1:{port}/health",
+                environ={},
+                log=tmp_path / "vmalert.log",
+            )
+            with running(program):
+                live(addresses.otlp_http, tmp_path / "secret")
+                assert told_to(addresses.alertmanager) == EXPECTED
+
+    def test_lokis_ruler_tells_alertmanager(self, tmp_path: Path) -> None:
+        addresses = Addresses.free()
+        rules = tmp_path / "rules" / "fake"  # the name of the one tenant where there are none
+        rules.mkdir(parents=True)
+        shutil.copy(ROOT / "backends/loki/rules/whatsself.yml", rules)
+        (tmp_path / "secret").write_text("0123456789abcdef", "utf-8")
+        with alertmanager(tmp_path, {}) as url:
+            program = Program(
+                command=[
+                    need("loki"),
+                    f"-config.file={ROOT / 'backends/loki/loki.yaml'}",
+                    "-config.expand-env=true",
+                    "-ruler.storage.type=local",
+                    f"-ruler.storage.local.directory={rules.parent}",
+                    f"-ruler.rule-path={tmp_path / 'ruler'}",
+                    f"-ruler.alertmanager-url={url}",
+                ],
+                ready_url=f"{addresses.loki}/ready",
+                environ={**addresses.environment, "LOKI_DATA": str(tmp_path / "loki")},
+                log=tmp_path / "loki.log",
+            )
+            with running(program):
+                live(f"{addresses.loki}/otlp", tmp_path / "secret")
+                assert told_to(url) == EXPECTED

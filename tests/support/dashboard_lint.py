@@ -23,7 +23,7 @@ from whatsself_otel.catalogue import METRICS, SESSION_NAME
 Document = dict[str, Any]
 Problems = Iterator[str]
 
-UNITS = {"short", "none", "percentunit", "s", "m", "bytes", "reqps", "cps"}
+UNITS = {"short", "none", "percentunit", "s", "m", "d", "bytes", "reqps", "cps"}
 """Those in use, of https://github.com/grafana/grafana/blob/main/packages/grafana-data/src/valueFormats/categories.ts."""
 
 LABELS = {
@@ -47,7 +47,7 @@ _SELECTOR = re.compile(r'([a-zA-Z_:][\w:]*)\{((?:[^{}"]|"(?:[^"\\]|\\.)*")*)\}(?
 _LABEL = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*")')
 _WORDS = {
     "sum", "max", "min", "count", "topk", "clamp_min", "round", "rate", "increase", "histogram_quantile", "time",
-    "vector", "by", "on", "or", "and", "unless", "clamp_max", "offset",
+    "vector", "by", "on", "or", "and", "unless", "clamp_max", "offset", "deriv", "predict_linear",
 }  # fmt: skip
 _GROUPED = re.compile(r"\bby \(([^)]*)\)")
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from dashboards.capacity import capacity
 from dashboards.collector import collector
 from dashboards.document import document
 from dashboards.flows import flows
@@ -32,6 +33,7 @@ def pages(source: Source) -> tuple[Dashboard, ...]:
         providers(source),
         http(source),
         collector(source),
+        capacity(source),
     )
 
 

@@ -334,7 +334,9 @@ def _set_aside() -> Alert:
     return Alert(
         name="WhatsSelfCollectorQueueSetAside",
         words=COLLECTOR_QUEUE_SET_ASIDE,
-        expr=f"max by ({MACHINE}, instance) ({SET_ASIDE}) > 0",
+        # A collector that no longer has the series is seen for what it is: where Prometheus was started again too, no
+        # end of it was written, and it would be shown for the five minutes of a look back.
+        expr=f"max by ({MACHINE}, instance) (last_over_time({SET_ASIDE}[2m])) > 0",
         severity="critical",
         component="collector",
         dashboard="collector",

@@ -162,6 +162,9 @@ def _set_aside() -> Iterator[Case]:
     yield Case(rule=rule, kind=BOUNDARY, title="until a restart without it", series=born, at={55: 1})
     other = {aside.replace('transport="file"', 'transport="other"'): flat((60, 0))}
     yield Case(rule=rule, kind=FIRING, title="one of two ways of reading has it", series=born | other, at={11: 1})
+    # Prometheus was started again too and wrote no end of the series: by itself it would show it for five minutes.
+    both_again = {aside: flat((10, 1), (50, None))}
+    yield Case(rule=rule, kind=BOUNDARY, title="started again without it", series=both_again, at={9: 1, 13: 0})
     gone = {aside: flat((10, 1), (50, 0))}
     yield Case(rule=rule, kind=BOUNDARY, title="taken away", series=gone, at={9: 1, 11: 0})
     otlp = {aside.replace("file_log/set_aside", "otlp"): flat((60, 700))}

@@ -112,9 +112,10 @@ def log_rule_files(source: Source) -> dict[str, str]:
     victoria = {
         "name": "whatsself-logs",
         "type": "vlogs",
-        # A query looks back one interval, so that no line is missed and none is told twice.
-        "interval": _WINDOW,
-        "rules": [_rule(each, logsql(each, source), source) for each in LOG_ALERTS],
+        # A query looks back one interval, so that no line is missed and none is told twice. vmalert aligns its moments
+        # to the interval: with one of five minutes a line could wait for ten.
+        "interval": "1m",
+        "rules": [{**_rule(each, logsql(each, source), source), "keep_firing_for": _WINDOW} for each in LOG_ALERTS],
     }
     return {
         "backends/loki/rules/whatsself.yml": dump({"groups": [loki]}, _HEADING),
