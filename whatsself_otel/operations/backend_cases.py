@@ -23,9 +23,12 @@ def cases() -> Iterator[Case]:
     yield Case(rule=rule, kind=BOUNDARY, title="told for ten minutes", series=once, at={29: 1, 31: 0})
     yield Case(rule=rule, kind=HEALTHY, title="old failures", series={failures: flat((60, 7))}, at={30: 0})
     missed = 'prometheus_rule_group_iterations_missed_total{job="prometheus",rule_group="x"}'
-    for count, fires in ((2, 0), (4, 1)):
-        few = {missed: flat((20, 0), (60, count))}
-        yield Case(rule=rule, kind=BOUNDARY, title=f"{count} missed", series=few, at={19: 0, 22: fires, 31: 0})
+    calm, second = (missed.replace('"x"', f'"{name}"') for name in "yz")
+    for count, fires in ((2, 0), (3, 1)):
+        few = {missed: flat((20, 0), (60, count)), calm: flat((80, 0))}
+        few |= {second: flat((20, 0), (60, 2))}
+        at = {19: 0, 22: fires, 29: fires, 31: 0}
+        yield Case(rule=rule, kind=BOUNDARY, title=f"{count} missed in one of three groups", series=few, at=at)
     yield from _reloads()
     yield from _storage()
     always, beside = "WhatsSelfWatchdog", {'up{job="otelcol",instance="x"}': flat((60, 1))}
@@ -52,6 +55,8 @@ def _backend() -> Iterator[Case]:
         crashes = {'up{job="loki",instance="x"}': flat((20, 1), *[(down, 0), (4 - down, 1)] * 15)}
         title = f"not reached for {down} of each four minutes"
         yield Case(rule=rule, kind=BOUNDARY, title=title, series=crashes, at={60: fires})
+    ends = {'up{job="loki",instance="x"}': flat((20, 1), *[(2.75, 0), (1.25, 1)] * 10, (30, 1))}
+    yield Case(rule=rule, kind=BOUNDARY, title="the crashes end", series=ends, at={62: 1, 64: 0})
     names = {name: f'up{{job="loki",instance="{name}"}}' for name in "xy"}
     both = {name: flat((20, 1), *[(2.75, 0), (1.25, 1)] * 15) for name in names.values()}
     yield Case(rule=rule, kind=BOUNDARY, title="each of two is reached at times", series=both, at={60: 1})
@@ -88,6 +93,9 @@ def _delivery() -> Iterator[Case]:
         yield Case(rule=rule, kind=HEALTHY, title=f"{name} is old", series=old, at={40: 0})
     again = {f"alertmanager_notification_requests_failed_total{{{slack}}}": flat((20, 0), (60, 2))}
     yield Case(rule=rule, kind=BOUNDARY, title="two requests are tried again", series=found | again, at={22: 0, 25: 0})
+    by_slack = next(iter(again))
+    each = again | {by_slack.replace("slack", "email"): again[by_slack]}
+    yield Case(rule=rule, kind=BOUNDARY, title="two by each of two ways", series=found | each, at={22: 1})
     nobody = {next(iter(found)): flat((20, 1), (60, 0))}
     yield Case(rule=rule, kind=FIRING, title="Prometheus knows no Alertmanager", series=nobody, at={19: 0, 22: 1})
     one = nobody | {next(iter(found)).replace('"x"', '"y"'): flat((80, 1))}
@@ -101,6 +109,10 @@ def _reloads() -> Iterator[Case]:
         refused = {name: flat((10, 1), (50, 0))}
         yield Case(rule=rule, kind=FIRING, title=job, series=refused, at={9: 0, 20: 1})
         yield Case(rule=rule, kind=BOUNDARY, title=f"{job} for five minutes", series=refused, at={14.5: 0, 15: 1})
+    half = {name: flat((60, 0)), name.replace('"x"', '"y"'): flat((60, 1))}
+    yield Case(rule=rule, kind=FIRING, title="one of two refuses", series=half, at={20: 1})
+    prometheus = {series.replace("alertmanager", "prometheus"): values for series, values in half.items()}
+    yield Case(rule=rule, kind=FIRING, title="one of two Prometheus refuses", series=prometheus, at={20: 1})
     yield Case(rule=rule, kind=HEALTHY, title="taken", series={name: flat((60, 1))}, at={30: 0})
 
 
@@ -130,6 +142,16 @@ def _storage() -> Iterator[Case]:
     yield while_closed(rule, back, closes=60, opens=120)
     disk = 'node_filesystem_avail_bytes{job="node",instance="x",mountpoint="/data"}'
     other = {disk.replace("/data", "/"): flat((1200, 1e6), step_s=minute_s)}
+    # It begins to fall an hour before: a trend of three hours is told too soon, one of twelve too late.
+    begins = {disk: "130000+0x539 130000-1000x130"}
+    yield Case(
+        rule=rule,
+        kind=BOUNDARY,
+        title="begins to fall",
+        series=begins | other,
+        at={606.0: 0, 640.0: 1},
+        step_s=minute_s,
+    )
     for hours, fires in ((22, 1), (26, 0)):
         # So many bytes are left at the moment that is looked at.
         falls = {disk: ramp((1200, -1000), start=1000 * (600 + hours * 60), step_s=minute_s)}

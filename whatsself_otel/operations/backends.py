@@ -312,7 +312,7 @@ def _delivery(source: Source) -> Alert:
         # Whoever listens outside is the one who can still be told.
         inhibits=(Inhibition(targets=('alertname="WhatsSelfWatchdog"',)),),
         expr=(
-            f"{lost} > 0\nor {unsent} > {source['telemetry.failed_requests'] - 0.5}\nor {unheard} > 0\nor {found} < 1"
+            f"{lost} > 0\nor {unsent} > {source['telemetry.failed_requests'] - 0.5}\nor {unheard} > 0\nor {found} == 0"
         ),
         wait=source["telemetry.failures_for"],
         severity="critical",
@@ -348,7 +348,7 @@ def _prometheus(source: Source) -> Iterator[Alert]:
         f"{failed('prometheus_rule_evaluation_failures_total')} > 0\nor {missed}",
     )
     reloads = ("prometheus_config_last_reload_successful", "alertmanager_config_last_reload_successful")
-    expr = "\nor ".join(f"max by ({MACHINE}) ({name}) == 0" for name in reloads)
+    expr = "\nor ".join(f"min by ({MACHINE}) ({name}) == 0" for name in reloads)
     yield alert("ReloadFailed", RELOAD_FAILED, "warning", expr, source["telemetry.reload_for"])
     expr = "\nor ".join(
         f"{failed(f'prometheus_tsdb_{name}_failed_total')} > 0" for name in ("wal_writes", "compactions")
@@ -361,7 +361,6 @@ def _prometheus(source: Source) -> Iterator[Alert]:
         "StorageFilling",
         STORAGE_FILLING,
         "warning",
-        f"max by ({MACHINE}, instance) ({held}) > {source['telemetry.storage_fill']}"
-        f"\nor min by ({MACHINE}, instance) ({free}) < 0",
+        f"{held} > {source['telemetry.storage_fill']}\nor min by ({MACHINE}, instance) ({free}) < 0",
         source["telemetry.storage_for"],
     )

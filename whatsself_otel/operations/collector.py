@@ -288,7 +288,7 @@ def _reached(source: Source) -> Iterator[Alert]:
     yield Alert(
         name="WhatsSelfCollectorReplicaDown",
         words=COLLECTOR_REPLICA_DOWN,
-        expr=(f"max by ({MACHINE}, instance) {or_gone(COLLECTORS)} == 0\nand on ({ENVIRONMENT}) {COLLECTOR_UP} == 1"),
+        expr=f"{or_gone(COLLECTORS)} == 0\nand on ({ENVIRONMENT}) {COLLECTOR_UP} == 1",
         wait=source["telemetry.replica_for"],
         severity="warning",
         component="collector",

@@ -123,6 +123,21 @@ def _items(rule: str, troubles: tuple[str, ...], label: str) -> Iterator[Case]:
             yield Case(rule=rule, kind=HEALTHY, title=f"{signal}: no new {trouble}", series=healthy, at={40: 0})
 
 
+def _window(record: str, counter: str) -> Case:
+    """Return the values of a recorded increase of ten minutes: of two series, of one just born, and afterwards."""
+    return Case(
+        rule="WhatsSelfCollectorLosing",
+        kind=VALUE,
+        title=f"{record}: of two, of one just born, and over",
+        series={
+            counter: flat((20, 0), (60, 1)),
+            counter.replace('"x"', '"y"'): flat((20, 0), (60, 2)),
+            counter.replace('"x"', '"z"'): flat((25, None), (55, 4)),
+        },
+        values={(record, 22): 3, (record, 26): 7, (record, 34): 4, (record, 36): 0},
+    )
+
+
 def _too_large() -> Iterator[Case]:
     rule = "WhatsSelfCollectorLosing"
     for signal, items in TOO_LARGE.items():
@@ -131,6 +146,7 @@ def _too_large() -> Iterator[Case]:
         once = {name: flat((20, 0), (60, 1)), other: flat((80, 0))}
         born = {name: flat((20, None), (60, 4)), other: flat((20, None), (60, 5))}
         record = f'whatsself:collector_too_large:increase10m{{signal="{signal}"}}'
+        yield _window(record, name)
         yield Case(rule=rule, kind=FIRING, title=f"{signal}: one too large", series=once, at={19: 0, 22: 1, 31: 0})
         yield Case(
             rule=rule, kind=VALUE, title=f"{signal}: born too large at two", series=born, values={(record, 22): 9}
@@ -148,6 +164,9 @@ def _gate() -> Iterator[Case]:
     tried = {refused: flat((20, 0), (60, 90)), full: flat((20, 0), (60, 90))}
     for rule in ("WhatsSelfCollectorRefusing", "WhatsSelfCollectorLosing"):
         yield Case(rule=rule, kind=HEALTHY, title="a gate tries again", series=tried, at={22: 0})
+    for signal, items in ITEMS.items():
+        counter = f'otelcol_exporter_enqueue_failed_{items}{{job="otelcol",instance="x",exporter="otlp"}}'
+        yield _window(f'whatsself:collector_exporter_enqueue_failed:increase10m{{signal="{signal}"}}', counter)
     record = 'whatsself:collector_exporter_enqueue_failed:increase10m{signal="traces"}'
     yield Case(
         rule="WhatsSelfCollectorLosing", kind=VALUE, title="a queue is full", series=tried, values={(record, 22): 90}

@@ -74,7 +74,7 @@ def rules(window: str, items_of: Mapping[str, str]) -> Iterator[Record | Alert]:
         name="WhatsSelfCollectorUnaccounted",
         words=COLLECTOR_UNACCOUNTED,
         # Three looks: between two counters of one item a look may fall, but not so often.
-        expr=f"min_over_time({MISSING}[{window}]) > 0\nand count_over_time({MISSING}[{window}]) > 2",
+        expr=f"min_over_time({MISSING}[{window}]) > 0\nand count_over_time({MISSING}[{window}]) >= 2.5",
         severity="critical",
         component="collector",
         dashboard="collector",
@@ -133,6 +133,8 @@ def cases(items_of: Mapping[str, str]) -> Iterator[Case]:
             yield Case(rule=rule, kind=HEALTHY, title=f"{signal}: {trouble} is counted", series=series, at={40: 0})
         short = alone | {sent: flat((20, 100), (0.5, 90), (39.5, 100))}
         yield Case(rule=rule, kind=BOUNDARY, title=f"{signal}: under way at two looks", series=short, at={21: 0, 25: 0})
+        yield from _looks(signal, lost)
+        yield _all_parts(signal, items)
         gate = f'otelcol_receiver_accepted_{items}{{{base},receiver="otlp/otlp_gate"}}'
         gated = alone | held("otlp_grpc/otlp_gate", 0) | {sent.replace("http/otlp", "grpc/otlp_gate"): flat((60, 100))}
         after = gated | {gate: flat((60, 100)), sent: flat((60, 90))}
@@ -163,3 +165,51 @@ def cases(items_of: Mapping[str, str]) -> Iterator[Case]:
         key.replace('"logs"', '"metrics"').replace("_log_records", "_metric_points"): of for key, of in kept.items()
     }
     yield Case(rule=rule, kind=HEALTHY, title="metrics: a delta's first values", series=kept, at={20: 0})
+
+
+def _looks(signal: str, lost: Mapping[str, str]) -> Iterator[Case]:
+    """Return cases of a queue that is empty for single looks, 30 seconds apart: three within the window are needed."""
+    rule = "WhatsSelfCollectorUnaccounted"
+    yield Case(rule=rule, kind=BOUNDARY, title=f"{signal}: for ten minutes", series=lost, at={27: 0, 31: 1})
+    size = next(name for name in lost if "queue_size" in name)
+    for title, moments, at in (
+        ("at two looks", (20, 20.5), {25: 0}),
+        ("at three looks", (20, 20.5, 21), {25: 1}),
+        ("at three looks in nine minutes", (20, 24, 28), {29: 1}),
+        ("at three looks in fifteen minutes", (20, 28, 34), {35: 0}),
+    ):
+        filled = [0 if sample / 4 in moments else 5 for sample in range(240)]
+        series = {**lost, size: " ".join(map(str, filled))}
+        yield Case(rule=rule, kind=BOUNDARY, title=f"{signal}: {title}", series=series, at=at)
+
+
+def _all_parts(signal: str, items: str) -> Case:
+    """Return the case of two series of each part of the balance."""
+    base = f'job="otelcol",instance="x","otel.signal"="{signal}"'
+    named = (
+        ("otelcol_processor_outgoing_items", 'processor="filter/too_large"', 600, 400),
+        (f"otelcol_receiver_accepted_{items}", 'receiver="otlp/a_gate"', 300, 200),
+        (f"otelcol_receiver_refused_{items}", 'receiver="otlp/a_gate"', 60, 40),
+        (f"otelcol_exporter_sent_{items}", 'exporter="otlp/a"', 700, 300),
+        (f"otelcol_exporter_send_failed_{items}", 'exporter="otlp/a"', 120, 80),
+        (f"otelcol_exporter_enqueue_failed_{items}", 'exporter="otlp/a"', 100, 50),
+        ("otelcol_processor_incoming_items", 'processor="cumulative_to_delta/a"', 50, 50),
+        ("otelcol_processor_outgoing_items", 'processor="cumulative_to_delta/a"', 70, 30),
+    )
+    series = {
+        f'{name}{{{base},{labels},shard="{shard}"}}': flat((40, count))
+        for name, labels, *counts in named
+        for shard, count in enumerate(counts)
+    }
+    queue = f'job="otelcol",instance="x",data_type="{signal}"'
+    for name in "ab":
+        series[f'otelcol_exporter_queue_capacity{{{queue},exporter="otlp/{name}"}}'] = flat((40, 1000))
+    # Two vendors: what passed is owed to each of them.
+    balance = 2 * 1000 + 500 + 100 + 100 - 1000 - 200 - 150 - 100
+    return Case(
+        rule="WhatsSelfCollectorUnaccounted",
+        kind=VALUE,
+        title=f"{signal}: two series of each part",
+        series=series,
+        values={(f'{BALANCE}{{instance="x",signal="{signal}"}}', 20.0): balance},
+    )
