@@ -21,7 +21,7 @@ from whatsself_otel.operations.slo_events import (
     sum_minutes,
     sums,
 )
-from whatsself_otel.operations.slos import API, EXHAUSTED, FIRST_RESPONSE, RECOVERY, SEND
+from whatsself_otel.operations.slos import API, EXHAUSTED, FIRST_RESPONSE, RAW_MINUTES, RECOVERY, SEND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -221,7 +221,10 @@ def _first(rule: str, window: str) -> Iterator[Case]:
         beat, whole = heartbeat(window, span, (alive, 0), (span - alive, 1)), f"avg_over_time({share}[{window}])"
     else:
         beat = {named("process_uptime_seconds"): flat((alive, 1), (span - alive, None), step_s=pace[0])}
-        whole = f"(1 - avg_over_time(whatsself:up[{window}]))"
+        share, step = base.stepped(base.DOWN_SHARE, window)
+        # A long window is read from sums, which know of the silence some minutes later.
+        is_long = span > RAW_MINUTES
+        whole = f"avg_over_time({share}[{window}:{step}])" if is_long else f"avg_over_time(whatsself:down[{window}])"
     yield Case(
         rule=rule,
         kind=VALUE,
