@@ -86,6 +86,7 @@ class Score:
             f"{datetime.now(UTC):%Y-%m-%d}: each threshold, guard, aggregation, window, wait and part of a rule is",
             "changed, one at a time, and the rules' own tests are run with it.",
             *([f"A sample: one change of {every}."] if every > 1 else []),
+            *([f"Not run: {', '.join(absent)}."] if (absent := self.absent()) else []),
             "",
             f"**{total - left} of {total} changes were noticed; {left} were not ({left / total:.1%}).**",
             "",
@@ -96,6 +97,10 @@ class Score:
             *rows,
             "",
         ])  # fmt: skip
+
+    def absent(self) -> list[str]:
+        """Return the rule files that are not part of the result."""
+        return sorted({path.stem for path in (PROMETHEUS / "rules").glob("*.yml")} - set(self.valid))
 
     def _left(self, name: str) -> int:
         return sum(mutant.file == name for mutant in self.survivors)

@@ -86,7 +86,7 @@ def _changes(rule: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
             for factor in (0.5, 2):
                 value = _times(rule[key], factor)
                 yield key, value, f"{key}: {rule[key]} -> {value}"
-    for value, change in _expressions(rule["expr"]):
+    for value, change in expressions(rule["expr"]):
         if value != rule["expr"]:
             yield "expr", value, change
 
@@ -107,7 +107,8 @@ def _zeros(expr: str) -> list[range]:
     return spans
 
 
-def _expressions(expr: str) -> Iterator[tuple[str, str]]:
+def expressions(expr: str) -> Iterator[tuple[str, str]]:
+    """Return every change of *expr*, with what tells it from the others."""
     zeros = _zeros(expr)
     for at, value, change in _everywhere(expr):
         if not any(at in span for span in zeros):
