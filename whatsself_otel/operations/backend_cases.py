@@ -27,7 +27,7 @@ def cases() -> Iterator[Case]:
     for count, fires in ((2, 0), (3, 1)):
         few = {missed: flat((20, 0), (60, count)), calm: flat((80, 0))}
         few |= {second: flat((20, 0), (60, 2))}
-        at = {19: 0, 22: fires, 29: fires, 31: 0}
+        at: dict[float, int] = {19: 0, 22: fires, 29: fires, 31: 0}
         yield Case(rule=rule, kind=BOUNDARY, title=f"{count} missed in one of three groups", series=few, at=at)
     yield from _reloads()
     yield from _storage()

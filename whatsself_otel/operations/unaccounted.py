@@ -173,10 +173,10 @@ def _looks(signal: str, lost: Mapping[str, str]) -> Iterator[Case]:
     yield Case(rule=rule, kind=BOUNDARY, title=f"{signal}: for ten minutes", series=lost, at={27: 0, 31: 1})
     size = next(name for name in lost if "queue_size" in name)
     for title, moments, at in (
-        ("at two looks", (20, 20.5), {25: 0}),
-        ("at three looks", (20, 20.5, 21), {25: 1}),
-        ("at three looks in nine minutes", (20, 24, 28), {29: 1}),
-        ("at three looks in fifteen minutes", (20, 28, 34), {35: 0}),
+        ("at two looks", (20, 20.5), {25.0: 0}),
+        ("at three looks", (20, 20.5, 21), {25.0: 1}),
+        ("at three looks in nine minutes", (20, 24, 28), {29.0: 1}),
+        ("at three looks in fifteen minutes", (20, 28, 34), {35.0: 0}),
     ):
         filled = [0 if sample / 4 in moments else 5 for sample in range(240)]
         series = {**lost, size: " ".join(map(str, filled))}
