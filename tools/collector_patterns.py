@@ -116,14 +116,16 @@ def _in_class(char: str) -> str:
 
 
 _NOT_HARMLESS: Final = no_word_of(HARMLESS_ENDINGS)
-_NOT_HARMLESS_CAMEL: Final = (
-    "(?:"
-    + "|".join(
-        letter.upper() + _but({*map(tuple, HARMLESS_ENDINGS), (letter,)}, (letter,), "a-z", "[a-z]*")
-        for letter in _LETTERS
-    )
-    + ")"
-)
+
+
+def _begun_by(first: str, words: Collection[str]) -> str:
+    """Every word but *words*, its first letter written as *first* has the small and the capital one."""
+    known = {*map(tuple, words)}
+    branches = (first.format(each, each.upper()) + _but(known, (each,), "a-z", "[a-z]*") for each in _LETTERS)
+    return f"(?:{'|'.join(branches)})"
+
+
+_NOT_HARMLESS_CAMEL: Final = _begun_by("{1}", {*HARMLESS_ENDINGS, *_LETTERS})
 
 
 def strict(rules: Iterable[KeyRule]) -> list[str]:
@@ -192,6 +194,37 @@ def attribute_names() -> list[str]:
         f"{name_of(KEY_RULES, anywhere=True, is_attribute=True)}$",
         f"^(?:{dotted}(?i:{snake(whole(KEY_RULES))})[^A-Za-z.]*|(?i:{alone})[^A-Za-z.]*|{dotted}?(?:{last}))$",
     ]
+
+
+def harmless_names() -> str:
+    """
+    Names of attributes without a word of any rule, which no expression above can match.
+
+    Words are lower case, parted by digits and marks. Of a name of several words one word is enough to be asked further;
+    written as one, they are one word. A word that begins as one of these does is asked further too: that is shorter.
+    """
+    words = {*strict(KEY_RULES), *whole(KEY_RULES), *(name for rule in KEY_RULES for name in rule.phrases)}
+    names = [*CONTENT_KEYS, *PARAMETER_PREFIXES, *exact(KEY_RULES), *qualified(KEY_RULES)]
+    for parts in (re.split(r"[._]+", name.strip(".")) for name in names):
+        telling = next((at for at, part in enumerate(parts) if part in words or part == "key"), 0)
+        ends = range(telling + 1, len(parts) + 1)
+        words |= {"".join(parts[start:end]) for start in range(telling + 1) for end in ends}
+    written = {found[0] for each in words if (found := re.match("[a-z]+", each))}
+    return f"^[0-9._/:-]*(?:{_but_starts(written)}(?:[0-9._/:-]+|$))*$"
+
+
+_START: Final = 6
+"""How many letters of a word are looked at."""
+
+
+def _but_starts(words: Collection[str], begun: str = "") -> str:
+    """Every word but *words* and those that begin as a longer one of them does."""
+    longer = sorted({word[len(begun)] for word in words if word.startswith(begun) and len(word) > len(begun)})
+    branches = [f"{_class_without('a-z', longer)}[a-z]*"]
+    branches += [char + _but_starts(words, begun + char) for char in longer if len(begun) + 1 < _START]
+    if begun and begun not in words:
+        branches.append("")
+    return f"(?:{'|'.join(branches)})"
 
 
 # -- values -----------------------------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from vendor_files import read
 
+from whatsself_otel.masking.keys import KEY_RULES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -74,32 +76,36 @@ def wrongly_spared(allowed: re.Pattern[str], blocked: Sequence[re.Pattern[str]],
 
 
 class TestValues:
-    """``redaction/numbers`` passes over what its first pattern allows."""
+    """``redaction/numbers`` passes over what its patterns of plain text allow."""
 
     ALLOWED = compiled("redaction/numbers", "allowed_values")
     BLOCKED = compiled("redaction/numbers", "blocked_values")
+    PLAIN = (ALLOWED[0], ALLOWED[1], ALLOWED[-2])
+    """The others are of ids, which stay whole whatever their digits look like."""
 
     def test_what_is_passed_over_matches_none_of_the_patterns(self) -> None:
-        assert wrongly_spared(self.ALLOWED[0], self.BLOCKED, strings(STRINGS)) == []
+        for allowed in self.PLAIN:
+            assert wrongly_spared(allowed, self.BLOCKED, strings(STRINGS // 3)) == []
 
     def test_many_are_passed_over_and_many_are_not(self) -> None:
         texts = list(strings(5_000))
 
-        assert 500 < sum(bool(self.ALLOWED[0].search(text)) for text in texts) < 4_500
+        for allowed in self.PLAIN:
+            assert 400 < sum(bool(allowed.search(text)) for text in texts) < 4_500
         assert sum(any(each.search(text) for each in self.BLOCKED) for text in texts) > 100
 
-    @pytest.mark.parametrize(
-        ("part", "instead"),
-        [("{0,5}", "{0,6}"), ("[A-Za-z]+(?:[0-9]", "[A-Za-z_(]+[0-9]*(?:[0-9]")],
-        ids=["a digit more", "digits after _ and ("],
-    )
-    def test_a_pattern_that_passes_over_more_is_told(self, part: str, instead: str) -> None:
-        text = self.ALLOWED[0].pattern
-        assert part in text
+    def test_a_pattern_that_passes_over_more_is_told(self) -> None:
+        for at, part, instead in (
+            (0, "{0,5}$", "{0,6}$"),
+            (1, "[A-Za-z][0-9]{0,5}", "[A-Za-z][0-9]{0,13}"),
+            (2, "[A-Za-z]+(?:[0-9]", "[A-Za-z_(]+[0-9]*(?:[0-9]"),
+        ):
+            text = self.PLAIN[at].pattern.replace("\\Z", "$")
+            assert part in text
 
-        wider = re.compile(text.replace(part, instead), re.ASCII)
+            wider = re.compile(text.replace(part, instead).replace("$)", "\\Z)"), re.ASCII)
 
-        assert wrongly_spared(wider, self.BLOCKED, strings(STRINGS)) != []
+            assert wrongly_spared(wider, self.BLOCKED, strings(STRINGS)) != [], part
 
     @pytest.mark.parametrize(
         ("text", "spared"),
@@ -130,7 +136,8 @@ class TestSigns:
     BLOCKED = compiled("redaction/pairs", "blocked_values")
 
     def test_what_is_passed_over_matches_none_of_the_patterns(self) -> None:
-        assert wrongly_spared(self.ALLOWED[0], self.BLOCKED, strings(STRINGS // 10)) == []
+        for allowed in (self.ALLOWED[0], self.ALLOWED[-1]):
+            assert wrongly_spared(allowed, self.BLOCKED, strings(STRINGS // 20)) == []
 
     @pytest.mark.parametrize(
         ("text", "spared"),
@@ -171,6 +178,21 @@ class TestKeys:
         patterns = compiled("redaction/keys", "blocked_key_patterns")
 
         assert [key for key in own if any(each.search(key) for each in patterns)] == []
+
+    def test_no_name_that_looks_harmless_is_one_that_a_pattern_masks(self) -> None:
+        (harmless,) = compiled("redaction/keys", "ignored_key_patterns")
+        blocked = compiled("redaction/keys", "blocked_key_patterns")
+        names = [name for rule in KEY_RULES for name in (*rule.strict, *rule.exact, *rule.outside_telemetry)]
+        names += [word for name in names for word in (*name.split("_"), name.replace("_", ""))]
+        drawn = random.Random(7)
+        parts = [*names, *(name.title() for name in names), *(("_", ".", "-", "", "2", "x", "id", "app", "http") * 40)]
+        keys = ["".join(drawn.choices(parts, k=drawn.randint(1, 5))) for _ in range(STRINGS // 10)]
+
+        spared = [key for key in keys if harmless.search(key)]
+
+        assert [key for key in spared if any(each.search(key) for each in blocked)] == []
+        assert len(spared) > 300
+        assert all(map(harmless.search, ("attempt", "elapsed_ms", "queue.depth", "order_id", "breaker.state")))
 
     def test_one_that_is_would_be_found(self) -> None:
         patterns = compiled("redaction/keys", "blocked_key_patterns")
