@@ -54,27 +54,34 @@ _SETTINGS: Final = """\
 _MARKS: Final = r"\t\n\r !\"#$'()*,./:;<>?\[\]^\x60{|}~\x{C0}-\x{24F}-"
 _BETWEEN: Final = rf"[_{_MARKS}]=*"
 _WORD: Final = f"[A-Za-z]+(?:[0-9]{{1,10}}[A-Za-z]+)*(?:[0-9]{{1,10}})?(?:(?:{_BETWEEN})+|$)"
-_PLAIN: Final = f"(?:{_BETWEEN})*(?:{_WORD})*"
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 _QUEUE_ID: Final = "msg_1[0-9]{12}_[0-9a-z]{4,12}"
 _WITH_IDS: Final = f"(?:{_BETWEEN}|(?:{_UUID}|{_QUEUE_ID})(?:{_BETWEEN}|$)|{_WORD})*"
-_NO_DIGITS: Final = rf"(?:[A-Za-z={_MARKS}]|_(?:1[0-9]{{12}}_[0-9]{{0,6}}[a-z][0-9a-z]{{0,11}}[{_MARKS}])?)*"
+_NO_DIGIT: Final = f"[A-Za-z=_{_MARKS}]*"
+_PARTING: Final = r"[\t\n\r !\"#$'()*,/;<>?\[\]^_\x60{|}~\x{C0}-\x{24F}]*"
+_SIX_DIGITS: Final = rf"{_PARTING}(?:[0-9][.]?{_PARTING}){{0,6}}"
+"""Between two letters, and no sign behind which so few would be a number (``tel:``, ``wa.me/``)."""
+_QUEUE_IDS: Final = (
+    rf"(?:[A-Za-z={_MARKS}]"
+    rf"|_(?:1[0-9]{{12}}_[0-9]{{0,6}}[a-z][0-9a-z]{{0,11}}[{_MARKS}]|[A-Za-z={_MARKS}]))*"
+)
 """Letters and marks; the numbers of an id of WhatsSelf's queue, which a mark ends."""
 NO_NUMBERS: Final = (
-    f"^{_NO_DIGITS}(?:[0-9]{_NO_DIGITS}){{0,5}}$",
-    f"^(?:[A-Za-z][0-9]{{0,5}}|[=_{_MARKS}])*$",
+    f"^{_NO_DIGIT}(?:[0-9]{_NO_DIGIT}){{0,5}}$",
     f"^{_UUID}$",
     "^[0-9a-f]{32}$",
     f"^{_QUEUE_ID}$",
+    "^c[a-z0-9]{24}$",
     "^wa[mc]id:[0-9a-f]{24}$",
-    f"^{_PLAIN}(?:[0-9]{_PLAIN}){{0,5}}$",
+    f"^{_SIX_DIGITS}(?:-?[A-Za-z]{_SIX_DIGITS})*$",
+    f"^{_QUEUE_IDS}(?:[0-9]{_QUEUE_IDS}){{0,5}}$",
     f"^{_WITH_IDS}(?:[0-9]{_WITH_IDS}){{0,5}}$",
 )
 """
-Texts in which no expression of digits can match: at most five digits that follow no letter, no more than ten that do,
-and nothing that may hide or announce a number; and ids that stay whole, whatever their digits look like.
+Texts in which no expression of digits can match: few digits between two letters or in all, and nothing that may hide or
+announce a number; and ids that stay whole, whatever their digits look like.
 
-All but the last two leave one way to read on at each character, which Go runs several times as fast as others.
+All but the last leave one way to read on at each character, which Go runs several times as fast as others.
 """
 _RUN: Final = "[A-Za-z0-9]{1,16}"
 _ALONE: Final = r"\n\r.,;/_?!()\[\]{}*$#%&|+~>^\\\x{C0}-\x{24F}"

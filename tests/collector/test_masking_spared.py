@@ -80,25 +80,26 @@ class TestValues:
 
     ALLOWED = compiled("redaction/numbers", "allowed_values")
     BLOCKED = compiled("redaction/numbers", "blocked_values")
-    PLAIN = (ALLOWED[0], ALLOWED[1], ALLOWED[-2])
+    PLAIN = (ALLOWED[0], *ALLOWED[-3:])
     """The others are of ids, which stay whole whatever their digits look like."""
 
     def test_what_is_passed_over_matches_none_of_the_patterns(self) -> None:
         for allowed in self.PLAIN:
-            assert wrongly_spared(allowed, self.BLOCKED, strings(STRINGS // 3)) == []
+            assert wrongly_spared(allowed, self.BLOCKED, strings(STRINGS // 4)) == []
 
     def test_many_are_passed_over_and_many_are_not(self) -> None:
         texts = list(strings(5_000))
 
         for allowed in self.PLAIN:
-            assert 400 < sum(bool(allowed.search(text)) for text in texts) < 4_500
+            assert 300 < sum(bool(allowed.search(text)) for text in texts) < 4_500
         assert sum(any(each.search(text) for each in self.BLOCKED) for text in texts) > 100
 
     def test_a_pattern_that_passes_over_more_is_told(self) -> None:
         for at, part, instead in (
             (0, "{0,5}$", "{0,6}$"),
-            (1, "[A-Za-z][0-9]{0,5}", "[A-Za-z][0-9]{0,13}"),
-            (2, "[A-Za-z]+(?:[0-9]", "[A-Za-z_(]+[0-9]*(?:[0-9]"),
+            (1, "{0,6}", "{0,13}"),
+            (1, "\\t\\n\\r !", "\\t\\n\\r=: !"),
+            (3, "[A-Za-z]+(?:[0-9]", "[A-Za-z_(]+[0-9]*(?:[0-9]"),
         ):
             text = self.PLAIN[at].pattern.replace("\\Z", "$")
             assert part in text
