@@ -203,10 +203,11 @@ def harmless_names() -> str:
     Words are lower case, parted by digits and marks. Of a name of several words one word is enough to be asked further;
     written as one, they are one word. A word that begins as one of these does is asked further too: that is shorter.
     """
-    words = {*strict(KEY_RULES), *whole(KEY_RULES), *(name for rule in KEY_RULES for name in rule.phrases)}
-    names = [*CONTENT_KEYS, *PARAMETER_PREFIXES, *exact(KEY_RULES), *qualified(KEY_RULES)]
-    for parts in (re.split(r"[._]+", name.strip(".")) for name in names):
-        telling = next((at for at, part in enumerate(parts) if part in words or part == "key"), 0)
+    single = {*strict(KEY_RULES), *whole(KEY_RULES), *(name for rule in KEY_RULES for name in rule.phrases), "key"}
+    words = set(single)
+    for name in (*CONTENT_KEYS, *PARAMETER_PREFIXES, *exact(KEY_RULES), *qualified(KEY_RULES)):
+        parts = re.split(r"[._]+", name.strip("."))
+        telling = next((at for at, part in enumerate(parts) if part in single), 0)
         ends = range(telling + 1, len(parts) + 1)
         words |= {"".join(parts[start:end]) for start in range(telling + 1) for end in ends}
     written = {found[0] for each in words if (found := re.match("[a-z]+", each))}
