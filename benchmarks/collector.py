@@ -52,9 +52,9 @@ ATTRIBUTES = {
 HEAD = """\
 # Masking in the collector
 
-Written by `benchmarks/collector.py` on {today}; {cores} shared cores, medians of rounds in turns. Spans and records
-have 8 attributes, points 2. `bare` is receiver to `nop`, `unmasked` the base without its masking processors. Aim:
-{aim:.0f} us a span.
+Written by `benchmarks/collector.py` on {today}; {cores} shared cores, load {load:.0f}, medians of rounds in turns. Spans
+and records have 8 attributes, points 2. `bare` is receiver to `nop`, `unmasked` the base without its masking
+processors, `beside` the base of another checkout (`--beside`). Aim: {aim:.0f} us a span.
 
 """
 SETTINGS = {
@@ -223,7 +223,8 @@ def table(results: dict[tuple[str, str], Measured]) -> str:
             rate = f"{1e6 / median[kind]:,.0f}" if median[kind] else "too fast to tell"
             rss = results[kind, signal].rss_mib
             rows.append(f"| {signal} | {kind} | {median[kind]:.1f} | {rate} | {rss:.0f} | {share} |")
-    return HEAD.format(today=dt.datetime.now(dt.UTC).date(), cores=os.cpu_count(), aim=AIM_US) + "\n".join([*rows, ""])
+    today, load = dt.datetime.now(dt.UTC).date(), os.getloadavg()[0]
+    return HEAD.format(today=today, cores=os.cpu_count(), load=load, aim=AIM_US) + "\n".join([*rows, ""])
 
 
 if __name__ == "__main__":

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 CLOUD_ID = "wamid.HBgNNTUxMTk4NzY1NDMyMRUCABIYFjNFQjBDNzY3RDI2QTFCMkM0RAA="
 VALUE = "Ofelia foi ali"
 """Three words: what somebody wrote under any name of the table, the ambiguous ones too."""
-BLOCKED = [
-    re.compile(each.replace("$$", "$")) for each in read(None)["processors"]["redaction/keys"]["blocked_key_patterns"]
-]
+KEYS = read(None)["processors"]["redaction/keys"]
+BLOCKED = [re.compile(each.replace("$$", "$")) for each in KEYS["blocked_key_patterns"]]
+HARMLESS = re.compile(KEYS["ignored_key_patterns"][0].replace("$$", "$"))
 AROUND = (
     "{}",
     "customer_{}",
@@ -58,6 +58,8 @@ def styles(name: str) -> list[str]:
     return [before + dot + each for each in (last, camel, camel[0].upper() + camel[1:], "-".join(words), last.upper())]
 
 
+AT_ONCE = 250
+"""Records a request: data costs half a millisecond each, and a request is answered within half a minute."""
 RULES = KeyRules({}, frozenset())
 
 
@@ -67,7 +69,7 @@ def masked_by_the_package(name: str) -> bool:
 
 
 def masked_as_an_attribute(name: str) -> bool:
-    return any(pattern.search(name) for pattern in BLOCKED)
+    return not HARMLESS.search(name) and any(pattern.search(name) for pattern in BLOCKED)
 
 
 class TestAttributes:
@@ -140,15 +142,15 @@ DEPTHS: dict[str, Callable[[str], tuple[str, Any]]] = {
 def test_names_at_depth_are_masked_as_the_package_masks_them(collector: Collector, sink: Sink, depth: str) -> None:
     undotted = [name for name in names() if "." not in name]
     sink.received.clear()
-    request = ExportLogsServiceRequest()
-    records = request.resource_logs.add().scope_logs.add().log_records
-    for number, name in enumerate(undotted):
-        record = records.add()
-        record.attributes.add(key="item.number").value.int_value = number
-        where, given = DEPTHS[depth](name)
-        fill(record.body if where == "body" else record.attributes.add(key=where).value, given)
-
-    post_otlp(f"{collector.http_url}/v1/logs", request)
+    for first in range(0, len(undotted), AT_ONCE):
+        request = ExportLogsServiceRequest()
+        records = request.resource_logs.add().scope_logs.add().log_records
+        for number, name in enumerate(undotted[first : first + AT_ONCE], first):
+            record = records.add()
+            record.attributes.add(key="item.number").value.int_value = number
+            where, given = DEPTHS[depth](name)
+            fill(record.body if where == "body" else record.attributes.add(key=where).value, given)
+        post_otlp(f"{collector.http_url}/v1/logs", request)
     sink.wait_for(lambda each: len(each.logs()) == len(undotted), timeout_s=60)
 
     shown = {log.attributes["item.number"]: f"{log.body} {log.attributes}" for log in sink.logs()}
