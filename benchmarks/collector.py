@@ -52,8 +52,8 @@ ATTRIBUTES = {
 HEAD = """\
 # Masking in the collector
 
-Written by `benchmarks/collector.py` on {today}; {cores} shared cores, load {load:.0f}, medians of rounds in turns. Spans
-and records have 8 attributes, points 2. `bare` is receiver to `nop`, `unmasked` the base without its masking
+Written by `benchmarks/collector.py` on {today}; {cores} shared cores, load {load:.0f}, medians of rounds in turns.
+Spans and records have 8 attributes, points 2. `bare` is receiver to `nop`, `unmasked` the base without its masking
 processors, `beside` the base of another checkout (`--beside`). Aim: {aim:.0f} us a span.
 
 """
