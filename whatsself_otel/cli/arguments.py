@@ -1,4 +1,4 @@
-"""What every command's parser has in common: help in colour, checked values, and one line for what is wrong."""
+"""The parser of every command: help in colour, checked values, one line for each mistake."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Parser(argparse.ArgumentParser):
         return text if "\x1b" in text else coloured(text, Paint.for_stream(sys.stdout))
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        """Refuse an unknown word here, where it is known of which command it was meant to be an option."""
+        """Refuse an unknown word here, where its command is known."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -75,7 +75,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Translated(argparse.HelpFormatter):
-    """Writes help in the language of who reads it; the one place where the parsers' texts pass."""
+    """Write help in the reader's language; every text of a parser passes here."""
 
     def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
         super().add_usage(usage, actions, groups, translated("usage: ") if prefix is None else prefix)

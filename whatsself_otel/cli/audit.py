@@ -43,7 +43,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Report what is found in the file and return 1 if anything is."""
+    """Report each personal value of the file; return 1 if there is one."""
     with busy("Reading"):
         content = _content(args.file)
         report = audit(content)

@@ -69,7 +69,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the bridge until it is told to end."""
+    """Run the bridge until a signal ends it."""
     if importlib.util.find_spec("aiohttp") is None:
         raise CommandError(f"The bridge needs aiohttp. Run: {install_command('bridge')}", status=MISSING)
     try:
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _only_one(queue: Path | None) -> Iterator[None]:
-    """Keep another bridge from the queue: it would deliver everything twice."""
+    """Keep other bridges from the queue: two would deliver everything twice."""
     if queue is None:
         yield
         return
@@ -110,7 +110,7 @@ async def _serve(config: BridgeConfig, polls: Sequence[Poll], *, is_json: bool) 
 
 @contextlib.contextmanager
 def _stop_event() -> Iterator[asyncio.Event]:
-    """Yield an event that is set when the process is told to end, so that requests under way are answered first."""
+    """Yield an event that SIGTERM or Ctrl-C sets, so that open requests are answered first."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def end(_number: int, _frame: object) -> None:

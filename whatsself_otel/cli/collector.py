@@ -104,7 +104,7 @@ def _add_selection(action: argparse.ArgumentParser) -> None:
 
 
 def unbuilt(vendors: Sequence[Vendor]) -> str:
-    """Return why the program found here cannot run *vendors*, with the remedy, or nothing when it can."""
+    """Return why this machine's program cannot run *vendors*, with the remedy; empty if it can."""
     lacking = [name for vendor in vendors for name in vendor.lacking]
     found = find_binary(COLLECTOR)
     if not lacking or found is None or not found.stem.startswith(COLLECTOR):
@@ -113,7 +113,7 @@ def unbuilt(vendors: Sequence[Vendor]) -> str:
 
 
 def validation(vendors: Sequence[Vendor]) -> list[str]:
-    """Return what the collector has against the base with *vendors*, as its own lines; nothing when it is valid."""
+    """Return the collector's complaints about the base with *vendors*, in its own lines; none if valid."""
     command = [str(need_binary(COLLECTOR)), "validate", *_files(vendors)]
     asked = subprocess.run(  # noqa: S603
         command, env=_environment(vendors), capture_output=True, text=True, encoding="utf-8", check=False
@@ -145,7 +145,7 @@ def _files(vendors: Sequence[Vendor]) -> list[str]:
 
 
 def _own(arguments: argparse.Namespace) -> Sequence[Path]:
-    """Return the files of ``--config``, which are all there."""
+    """Return the files of ``--config``; raise if one is missing."""
     if absent := [str(path) for path in arguments.config if not path.is_file()]:
         raise CommandError(f"No such file: {', '.join(absent)}.", status=WRONG_USE)
     own: list[Path] = arguments.config
@@ -237,7 +237,7 @@ def _print(arguments: argparse.Namespace) -> int:
 
 
 def _ports(arguments: argparse.Namespace) -> dict[str, int]:
-    """Return the ports that the collector will listen on, by variable; of a file of the user's own nobody knows."""
+    """Return the collector's ports by variable; none with a configuration file of the user's own."""
     every = Addresses.from_environment().ports
     own = ("OTELCOL_HEALTH_PORT", "OTELCOL_METRICS_PORT")
     otlp = () if arguments.scale else ("OTELCOL_GRPC_PORT", "OTELCOL_HTTP_PORT")

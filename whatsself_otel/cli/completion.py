@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SHELLS: Final = ("bash", "fish", "powershell", "tcsh", "zsh")
 _ASKED: Final = "_ARGCOMPLETE"
-"""The variable by which a shell asks the program for words."""
+"""Variable that a shell sets to ask for words."""
 _EXAMPLES: Final = """\
 where it goes:
   bash        whatsself-otel completion bash > ~/.local/share/bash-completion/completions/whatsself-otel
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def answer_shell(parser: argparse.ArgumentParser) -> None:
-    """Answer a shell that asks which words may follow, and end the process; do nothing if no shell asks."""
+    """Answer a shell that asks for the next words, and end the process; do nothing otherwise."""
     if _ASKED not in os.environ:
         return
     import argcomplete

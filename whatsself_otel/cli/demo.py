@@ -32,12 +32,12 @@ _FULL_STACK: Final = (
     "For the real backends: `whatsself-otel stack up` (Docker, wheels, or built with Go), then this command again."
 )
 _PACKAGES: Final = ("aiosqlite", "fastapi", "httpx", "sqlalchemy", "uvicorn", "yaml")
-"""What the extra ``demo`` brings."""
+"""Modules of the extra ``demo``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """Where the demo sends its telemetry, and why there."""
+    """Target of the demo's telemetry, and the reason."""
 
     stack: str
     """One of `STACKS`."""
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def choose(wanted: str | None) -> Choice:
     """
-    Decide where the demo sends its telemetry.
+    Choose the target of the demo's telemetry.
 
     Args:
         wanted: One of `STACKS`, or ``None`` for the best that is there.

@@ -1,4 +1,4 @@
-"""The demo's application in processes of its own, and the messages that are sent to it."""
+"""The demo's application in separate processes, and the messages sent to it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from whatsself_otel.demo.traffic import Journal
 
 APP: Final = "demo"
-"""What the supervisor calls the application."""
+"""The application's name for the supervisor."""
 # Settings of the shell that would send the demo's telemetry elsewhere; an empty variable counts as unset.
 _NEUTRAL: Final = {
     "OTEL_SDK_DISABLED": "",
@@ -48,7 +48,7 @@ def demo_app(
     otlp_endpoint: str, *, workers: int = 1, environment: Mapping[str, str] | None = None
 ) -> Iterator[RunningApp]:
     """
-    Run the demo application in processes of its own, on a free port and with an empty database.
+    Run the demo application in separate processes, on a free port and with an empty database.
 
     At the end of the block it is stopped, which sends what telemetry it still holds.
 

@@ -1,4 +1,4 @@
-"""The demo with real backends: sends, then asks each backend what it knows about this very message."""
+"""The demo with real backends: send a message, then ask each backend for it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from whatsself_otel.demo.traffic import Entry
 
 _PATIENCE_S: Final = 60.0
-"""How long a backend may take to show what it was sent; each waits some seconds for more."""
+"""Seconds a backend may take to show the message."""
 _PAUSE_S: Final = 0.5
 
 
@@ -48,12 +48,12 @@ class LiveStack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What to ask one backend about one trace."""
+    """A question to one backend about one trace."""
 
     signal: str
     program: str
     what: str
-    """What is counted: spans, log lines or exemplars."""
+    """Things to count: spans, log lines or exemplars."""
     url: str
     count: Callable[[Any, Collection[str]], int]
     """Counts in the answer what belongs to the traces."""
@@ -63,7 +63,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What one backend knows about the message."""
+    """One backend's answer about the message."""
 
     question: Question
     found: int
@@ -146,7 +146,7 @@ def ask(stack: LiveStack, trace_ids: Sequence[str], *, since: float) -> list[Ans
 
 
 def questions(at: Addresses, trace_id: str, *, since: float) -> list[Question]:
-    """Return what to ask every backend there may be about one trace."""
+    """Return the questions to all possible backends about one trace."""
     start, end = int(since) - 60, int(since) + 3600
     logs = {"query": f'{{service_name="whatsself"}} | trace_id="{trace_id}"', "limit": "1000"}
     logs |= {"start": f"{start}000000000", "end": f"{end}000000000"}
@@ -189,7 +189,7 @@ def questions(at: Addresses, trace_id: str, *, since: float) -> list[Question]:
 
 
 def _settled(client: httpx.Client, question: Question, trace_ids: Collection[str]) -> int:
-    """Return what is found once it is more than nothing and no longer grows."""
+    """Return the count once it is above zero and no longer grows."""
     deadline, before = time.monotonic() + _PATIENCE_S, 0
     while time.monotonic() < deadline:
         now = _found(client, question, trace_ids)

@@ -1,4 +1,4 @@
-"""What a command is busy with, for people who wait: shown after a second, on a terminal only."""
+"""Progress for people who wait: shown after a second, on a terminal only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item")
 
 PATIENCE_S: Final = 1.0
-"""Until then nobody wonders."""
+"""Seconds before progress is shown."""
 _ERASE: Final = "\r\x1b[K"
 
 

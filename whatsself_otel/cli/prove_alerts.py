@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 KINDS: Final = ("firing", "healthy", "boundary", "absent", "environment")
 WORDS: Final = ("summary", "summary_pt", "description", "description_pt", "runbook_url", "dashboard_url")
 RECEIVERS: Final = {"critical": "critical", "warning": "warning", "none": "nobody"}
-"""Who is told, by severity."""
+"""Receiver of each severity."""
 WATCHDOG: Final = "WhatsSelfWatchdog"
 
 NEVER_INHIBITED: Final = frozenset({
@@ -44,7 +44,7 @@ NEVER_INHIBITED: Final = frozenset({
     "WhatsSelfStorageFailing",
     "WhatsSelfStorageFilling",
 })  # fmt: skip
-"""Nothing explains these: each is told whatever else fires."""
+"""Alerts that no other alert silences."""
 
 _EXAMPLES: Final = """\
 examples:
@@ -56,7 +56,7 @@ examples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What stands behind one alerting rule."""
+    """The proof of one alerting rule."""
 
     rule: str
     tests: Mapping[str, int] = field(default_factory=dict)
@@ -179,7 +179,7 @@ def matches(matcher: str, labels: Mapping[str, str]) -> bool:
 
 
 def receiver(rule: Mapping[str, Any], config: Path) -> str:
-    """Return who is told, as amtool finds it."""
+    """Return the receiver that amtool finds."""
     labels = [f"{key}={value}" for key, value in {"alertname": rule["alert"], **rule["labels"]}.items()]
     command = [str(need_binary("amtool")), "config", "routes", "test", f"--config.file={config}", *labels]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
@@ -187,7 +187,7 @@ def receiver(rule: Mapping[str, Any], config: Path) -> str:
 
 
 def expected_receiver(rule: Mapping[str, Any]) -> str:
-    """Return who should be told."""
+    """Return the receiver that the severity asks for."""
     return "dead-man" if rule["alert"] == WATCHDOG else RECEIVERS[rule["labels"]["severity"]]
 
 

@@ -1,4 +1,4 @@
-"""``whatsself-otel session``: a number that was given up pages nobody any more."""
+"""``whatsself-otel session``: retire a number, so that it pages nobody."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _STORE: Final = "Alertmanager"
 _AUTHOR: Final = "whatsself-otel session retire"
-"""What tells these silences from those that people make by hand."""
+"""Author of these silences; people's own have another one."""
 _YEARS: Final = timedelta(days=3650)
 """Alertmanager has no silence without an end."""
 _LABELS: Final = {"session": "session", "job": "job", "environment": "deployment_environment_name"}

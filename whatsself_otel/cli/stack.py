@@ -100,7 +100,7 @@ def _add_up(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """What a native stack leaves in its data folder for other commands to read, from ready to stopped."""
+    """A note of the native stack in its data folder, from ready to stopped, for other commands."""
 
     pid: int
     ports: dict[str, int]
@@ -116,13 +116,13 @@ class Running:
 
     @classmethod
     def read(cls, data: Path) -> Running | None:
-        """Return what runs in *data*, or None."""
+        """Return the stack that runs in *data*, or None."""
         if not _is_locked(data) or not _state_file(data).is_file():
             return None
         return cls(**json.loads(_state_file(data).read_text("utf-8")))
 
     def print_json(self, data: Path, ready: dict[str, bool]) -> None:
-        """Print it for programs, with what is *ready*."""
+        """Print the stack for programs; *ready* says which programs answer."""
         shown = {"pid": self.pid, "ports": self.ports, "ready_urls": self.ready_urls}
         print_json("stack-status", running=True, ready=ready, data=str(data), **shown)
 
@@ -232,7 +232,7 @@ def _up_docker(arguments: argparse.Namespace) -> int:
 
 
 def _compose_variables(names: Sequence[str]) -> dict[str, str]:
-    """Return what tells the containers their vendors: what stands in a file of this machine is read here."""
+    """Return the variables of the containers for their vendors; files of this machine are read here."""
     vendors = [vendor_files.load(name) for name in names]
     wanted = {name for vendor in vendors for name in vendor.requires if not name.endswith("_FILE")}
     values = {name: vendor_files.value_of(name) for name in wanted}
@@ -299,6 +299,7 @@ def _await_ready(supervisor: subprocess.Popen[bytes], token: str, data: Path, ou
     while (running := Running.read(data)) is None or running.token != token:
         if supervisor.poll() is not None or time.monotonic() > deadline:
             supervisor.terminate()
+            _stop_file(data).touch()  # for a program that a launcher has left running
             raise CommandError(f"The stack did not start. {output} ends with:\n{tail(output)}")
         time.sleep(0.2)
     return running

@@ -19,7 +19,7 @@ SCHEMA_VERSION: Final = 1
 
 def say(*lines: str, aside: bool = False) -> None:
     """
-    Print *lines* for people, in their language; what the catalogue does not know stays as it is.
+    Print *lines* in the reader's language; a text without a translation stays English.
 
     Args:
         lines: English texts.
@@ -29,12 +29,12 @@ def say(*lines: str, aside: bool = False) -> None:
 
 
 def complain(text: str) -> None:
-    """Print to standard error what went wrong, in the reader's language."""
+    """Print an error to standard error, in the reader's language."""
     print(f"whatsself-otel: {translated_lines(text)}", file=sys.stderr, flush=True)
 
 
 def show(text: str, *, aside: bool = False) -> None:
-    """Print *text* as it is: data, a program's own words, or what was translated part by part."""
+    """Print *text* as it is: data, a program's own words, or translated parts."""
     print(text, file=sys.stderr if aside else sys.stdout, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""How a command that runs until it is told to end does so."""
+"""The end of a command that runs until a signal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def terminating() -> Iterator[None]:
-    """End like Ctrl-C when told to terminate, so that every block cleans up."""
+    """Turn SIGTERM into Ctrl-C, so that every block cleans up."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt

@@ -67,7 +67,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show what is found; failed if nothing is."""
+    """Show the stories of one id; fail if there are none."""
     wanted = message_ref(arguments.id.strip())
     if not 0 < len(wanted) <= 200:
         raise CommandError("ID must have 1 to 200 characters.", status=WRONG_USE)
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _ask(sources: list[Source], wanted: str, *, everything: bool) -> tuple[str, list[MessageStory]]:
-    """Return what the first source that knows *wanted* tells; the problems, if none of them answers."""
+    """Return the stories of the first source that knows *wanted*."""
     problems = []
     for source in sources:
         try:
@@ -102,7 +102,7 @@ def _ask(sources: list[Source], wanted: str, *, everything: bool) -> tuple[str, 
 
 
 def _stories(source: Source, wanted: str, traces: list[str], *, everything: bool) -> list[MessageStory]:
-    """Return every story, or one: the newest of a contact, and of any other id the one in which it came first."""
+    """Return every story, or one: the newest of a contact, the first of any other id."""
     if everything or len(traces) == 1:
         return [source.story(trace) for trace in traces]
     first = source.story(traces[-1])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Source(Protocol):
-    """Where a message's story can be had."""
+    """A store that can tell a message's story."""
 
     @property
     def name(self) -> str:

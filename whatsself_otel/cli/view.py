@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from whatsself_otel.viewer.stack_source import Backends
 
 PACKAGES: Final = ("starlette", "uvicorn", "yaml")
-"""What the extra ``viewer`` brings."""
+"""Modules of the extra ``viewer``."""
 _MIB: Final = 1024 * 1024
 _EXAMPLES: Final = """\
 examples:
@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def need_packages() -> None:
     """
-    Check what the viewer is made of.
+    Check that the viewer's packages are installed.
 
     Raises:
         CommandError: Something of the extra ``viewer`` is not installed.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class BreakerState(Enum):
-    """What a breaker does with the next message."""
+    """A breaker's decision on the next message."""
 
     CLOSED = "closed"
     HALF_OPEN = "half_open"

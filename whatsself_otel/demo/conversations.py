@@ -1,4 +1,4 @@
-"""What happens when somebody writes: contact, trigger, flow, and the replies that go into the queue."""
+"""The way of an inbound message: contact, trigger, flow, and the replies in the queue."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Conversations:
     clock: Callable[[], float] = time.time
 
     async def receive(self, inbound: Inbound) -> Receipt:
-        """Store *inbound*, run what it triggers and queue the replies, all in one transaction."""
+        """Store *inbound*, run its trigger and queue the replies, all in one transaction."""
         later: Later = []
         async with self.sessions.begin() as session:
             await lock(session, inbound.phone)

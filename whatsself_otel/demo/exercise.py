@@ -66,7 +66,7 @@ class Exercise:
         await self.client.post("/webhook/whatsapp", content=b'{"object": "whatsapp_busin')
 
     async def _fail(self) -> None:
-        """Open one contact's breaker, then the global one, which leaves what comes after in the queue."""
+        """Open one contact's breaker, then the global one; later messages stay in the queue."""
         for _ in range(_FAILURES):
             await self._wait_for(await self._write(4, "precos", fails_with="timeout"))
         for _ in range(2 * _FAILURES):

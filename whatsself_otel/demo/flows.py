@@ -20,7 +20,7 @@ class FlowRun:
     """What one start or answer makes a flow do."""
 
     steps: tuple[FlowStep, ...]
-    """In the order in which they send; the last one waits if `waits_at` is set."""
+    """Steps in order of sending; the last one waits if `waits_at` is set."""
     waits_at: str | None = None
     """Key of the step whose question is now open."""
     is_cut: bool = False

@@ -13,7 +13,7 @@ class Base(DeclarativeBase):
 
 
 class Contact(Base):
-    """Somebody who writes to the business."""
+    """A person who writes to the business."""
 
     __tablename__ = "contacts"
 
@@ -23,9 +23,9 @@ class Contact(Base):
     consent: Mapped[str | None] = mapped_column(String(16), default=None)
     """``opt_in``, ``opt_out`` or never said."""
     fails_with: Mapped[str | None] = mapped_column(String(32), default=None)
-    """Reason with which the pretend WhatsApp refuses this contact's messages."""
+    """Reason for which the pretend WhatsApp refuses this contact's messages."""
     waiting_since: Mapped[float | None] = mapped_column(Double, default=None)
-    """Time of the first inbound message that nobody has answered yet."""
+    """Time of the first unanswered inbound message."""
     gave_up: Mapped[bool] = mapped_column(default=False)
     """Whether this wait has been counted as unanswered; a late reply is still timed."""
     flow_id: Mapped[str | None] = mapped_column(String(40), default=None)
@@ -83,7 +83,7 @@ class Trigger(Base):
 
 
 class Flow(Base):
-    """A conversation that runs by itself."""
+    """A scripted conversation."""
 
     __tablename__ = "flows"
 
@@ -106,7 +106,7 @@ class FlowStep(Base):
 
 
 class SessionRow(Base):
-    """The one WhatsApp session. Every worker may change it; the one that owns it tells what happened."""
+    """The one WhatsApp session. Every worker may change it; its owner reports the changes."""
 
     __tablename__ = "whatsapp_sessions"
 

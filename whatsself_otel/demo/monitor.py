@@ -1,4 +1,4 @@
-"""Looks at the shared state once in a while: queue size, session, breakers, contacts nobody answered."""
+"""Check the shared state at intervals: queue size, session, breakers, unanswered contacts."""
 
 from __future__ import annotations
 

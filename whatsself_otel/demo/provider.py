@@ -1,4 +1,4 @@
-"""What the Cloud API tells a business in a day, beside its messages: invented, in the shape of its webhooks."""
+"""A day's webhooks of the Cloud API beside messages: invented content, the real shape."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-What an installed package needs with some of its extras: one requirement a line for an image, or what pip is to be told.
+Requirements of an installed package with some extras: a line each for an image, or pip's arguments.
 
     python requirements.py DIST_INFO [EXTRA ...]
 """

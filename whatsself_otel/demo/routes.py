@@ -115,7 +115,7 @@ async def read_message(message_id: str, demo: Demo) -> dict[str, Any]:
 
 @router.get("/api/contacts/{contact_id}")
 async def read_contact(contact_id: str, demo: Demo) -> dict[str, Any]:
-    """Tell what is known of a contact, without phone and name."""
+    """Return a contact's record, without phone and name."""
     async with demo.sessions() as session:
         contact = await session.get(Contact, contact_id)
     if contact is None:

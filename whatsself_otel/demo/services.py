@@ -91,7 +91,7 @@ class Services:
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Create what is missing, run the background tasks, and stop them without losing the message in hand."""
+        """Create missing tables, run the background tasks, and stop them without losing a message."""
         with suppress_instrumentation():
             await create_schema(self.sessions)
             await self.session.refresh()

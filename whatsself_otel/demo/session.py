@@ -37,7 +37,7 @@ class Transition:
     lost_by: str | None = None
     """Why the connection was lost; ``None`` if it was not."""
     comes_back: bool = False
-    """Whether the session connects again by itself."""
+    """True if the session reconnects by itself."""
 
 
 TRANSITIONS: Final = {

@@ -23,7 +23,7 @@ class BreakerConfig:
     fail_ratio: float = 0.25
     """Share of failed attempts that opens the breaker, above 0 and at most 1."""
     min_attempts: int = 20
-    """Attempts in the window below which it stays closed."""
+    """Attempts in the window; with fewer the breaker stays closed."""
     window_s: float = 300.0
     cool_down_s: float = 300.0
     """Seconds from opening to the one attempt that may close it again."""
@@ -52,7 +52,7 @@ class DemoSettings:
     pace: PaceConfig = field(default_factory=PaceConfig)
     """Env: DEMO_PACE_PER_MIN, DEMO_PACE_PER_CONTACT (``off`` for unlimited)."""
     lease_s: float = 30.0
-    """Seconds after which a row that a dead worker held is taken by another. Env: DEMO_LEASE_S."""
+    """Seconds until another worker takes a dead worker's row. Env: DEMO_LEASE_S."""
     poll_s: float = 0.25
     """Seconds between two looks at an empty queue. Env: DEMO_POLL_S."""
     send_s: float = 0.02
@@ -60,13 +60,13 @@ class DemoSettings:
     reconnect_s: float = 3.0
     """Seconds from a lost connection to the next one. Env: DEMO_RECONNECT_S."""
     unanswered_after_s: float = 120.0
-    """Seconds of silence after which a waiting contact counts as unanswered. Env: DEMO_UNANSWERED_AFTER_S."""
+    """Seconds until a waiting contact counts as unanswered. Env: DEMO_UNANSWERED_AFTER_S."""
     session: str = DEFAULT_SESSION
     """Internal name of its WhatsApp session. Env: DEMO_SESSION."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
-        """Read the settings; what is absent keeps its default."""
+        """Read the settings; a missing variable keeps its default."""
         return cls(
             database_url=environ.get("DATABASE_URL", DEFAULT_DATABASE_URL),
             faults=_switch(environ.get("DEMO_FAULTS", "off")),

@@ -1,5 +1,5 @@
 """
-Writes to the demo as customers would, and keeps a journal of its own to compare the telemetry with.
+Write to the demo as customers would, and keep a journal to compare the telemetry with.
 
     python -m whatsself_otel.demo.traffic --url http://127.0.0.1:8000 --messages 100 --failing 0.1
 """
@@ -30,7 +30,7 @@ _POLL_S: Final = 0.2
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficPlan:
     """
-    What is sent.
+    The messages to send.
 
     Args:
         url: Where the demo listens.
@@ -67,7 +67,7 @@ class TrafficPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One HTTP request, and what came of it."""
+    """One HTTP request with its outcome."""
 
     started_at: float
     ended_at: float
@@ -107,7 +107,7 @@ class Entry:
 
 @dataclass(slots=True, kw_only=True)
 class Journal:
-    """What the sender knows, whatever the application believes."""
+    """The sender's own record, independent of the application."""
 
     entries: list[Entry] = field(default_factory=list)
 
@@ -124,7 +124,7 @@ class Journal:
         )
 
     def summary(self) -> dict[str, int]:
-        """Count what was sent, answered and lost."""
+        """Count the messages sent, answered and lost."""
         statuses = [status for entry in self.entries for status in entry.reply_statuses.values()]
         return {
             "messages": len(self.entries),

@@ -1,4 +1,4 @@
-"""A pretend WhatsApp: takes messages, refuses some, and tells a little later what became of the others."""
+"""A pretend WhatsApp: it takes messages, refuses some, and reports the outcome of the others later."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FAILS_LATER: Final = frozenset({"undeliverable", "marketing_limit", "experiment", "recipient_identity"})
-"""Reasons for which a real provider accepts a message and tells of the failure afterwards."""
+"""Reasons that a real provider reports after it has accepted a message."""
 
 
 class SendError(Exception):

@@ -30,7 +30,7 @@ _PAUSE_AFTER_ERROR_S: Final = 1.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
     """
-    Sends queued messages one after the other until it is told to stop.
+    Send queued messages one after the other, until a stop.
 
     Args:
         queue: Where rows come from.

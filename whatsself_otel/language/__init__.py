@@ -25,20 +25,20 @@ VARIABLE: Final = "WHATSSELF_OTEL_LANG"
 _LOCALE_VARIABLES: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
 _DEFAULT: Final = re.compile(r"(?P<text>.*) \(default: (?P<value>[^()]*)\)")
 _ITEM: Final = re.compile(r"(?P<word>\s+\S.*\s{2,})(?P<text>\S.*)")
-"""A line such as ``  0    done``: what stands before the gap is typed or printed, and stays."""
+"""A line such as ``  0    done``; the part before the gap stays as it is."""
 _END: Final = re.compile(r"(?<=[.?]) (?=\S)")
 _WIDTH: Final = 118
 
 
 def is_portuguese() -> bool:
-    """Whether people are to read Portuguese: by ``WHATSSELF_OTEL_LANG``, else by the locale."""
+    """Return whether the reader wants Portuguese: by ``WHATSSELF_OTEL_LANG``, else by the locale."""
     asked = os.environ.get(VARIABLE) or next(filter(None, map(os.environ.get, _LOCALE_VARIABLES)), None)
     return (asked or locale.getlocale()[0] or "").lower().startswith("pt")
 
 
 def translated(text: str) -> str:
     """
-    Return *text* in the language of who reads it.
+    Return *text* in the reader's language.
 
     Args:
         text: English: one sentence, several, or lines with headings, examples and paragraphs.
@@ -53,7 +53,7 @@ def translated(text: str) -> str:
 
 
 def translated_lines(text: str) -> str:
-    """Return *text* as `translated` does, each line for itself: what a program or a log said stays as it is."""
+    """Return *text* as `translated` does, line by line; lines of a program or a log stay as they are."""
     lines = (re.fullmatch(r"(\s*)(.*?)(\s*)", line) for line in text.split("\n"))
     return "\n".join(f"{line[1]}{translated(line[2])}{line[3]}" for line in lines if line is not None)
 
@@ -79,7 +79,7 @@ def parts(text: str) -> Iterator[str]:
 
 
 def keys(text: str) -> Iterator[str]:
-    """Yield what of *text* the catalogue needs to know."""
+    """Yield the keys that the catalogue needs for *text*."""
     for part in parts(text) if "\n" in text else (text,):
         item = _ITEM.fullmatch(part)
         words = item["text"] if item is not None else part
@@ -111,7 +111,7 @@ def _sentences(text: str) -> str:
 
 
 def _known(text: str) -> str:
-    """Return the Portuguese of one entry and of what stands in its places; *text* itself if there is none."""
+    """Return the Portuguese of one entry and of the words in its places, or *text* if there is none."""
     if (found := _entry(text)) is None:
         return text
     key, places = found
@@ -122,7 +122,7 @@ def _known(text: str) -> str:
 
 
 def _entry(text: str) -> tuple[str, tuple[str, ...]] | None:
-    """Return the key of the catalogue that *text* fits, with what stands in its places."""
+    """Return the catalogue's key that *text* fits, and the words in its places."""
     if text in catalogue() and "{}" not in text:
         return text, ()
     for pattern, key in _templates():
@@ -141,7 +141,7 @@ def catalogue() -> Mapping[str, str]:
 
 @functools.cache
 def _templates() -> tuple[tuple[re.Pattern[str], str], ...]:
-    """Return a pattern for each key with places, those that say most first."""
+    """Return a pattern for each key with places, the longest key first."""
     keys_with_places = sorted((key for key in catalogue() if "{}" in key), key=len, reverse=True)
     return tuple((_pattern(key), key) for key in keys_with_places)
 

@@ -263,7 +263,7 @@ def _ask_to_stop(process: subprocess.Popen[bytes]) -> None:
 
 def check_ports(program: str, ports: Mapping[str, int]) -> None:
     """
-    Make sure that every port is free which *program* will listen on.
+    Check that *program* can listen on every port.
 
     Args:
         program: What people call it.

@@ -1,4 +1,4 @@
-"""``whatsself-otel doctor``: what is wrong with the telemetry of this machine, and what to do about it."""
+"""``whatsself-otel doctor``: find each fault of this machine's telemetry, with its fix."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make every check and tell what was found."""
+    """Make every check and print each finding."""
     paint = Paint.for_stream(sys.stdout)
     findings = []
     for finding in each("Asking", examine(arguments)):
@@ -112,7 +112,7 @@ def _summary(findings: Sequence[Finding], paint: Paint) -> str:
 
 
 def examine(arguments: argparse.Namespace) -> Iterator[Finding]:
-    """Yield what each check finds, as it is found."""
+    """Yield the finding of each check, as it comes."""
     config = TelemetryConfig(service_name=probe.SERVICE_NAME, log_to_stdout=False)
     named = _named_addresses(arguments)
     here = places.running_here(arguments.data)

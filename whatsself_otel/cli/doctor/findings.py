@@ -1,4 +1,4 @@
-"""What the doctor found: one finding a check, with cause and fix."""
+"""Findings of the doctor: one a check, with cause and fix."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def check_variables(config: TelemetryConfig) -> Iterator[Finding]:
 
 
 def check_signals(config: TelemetryConfig) -> Iterator[Finding]:
-    """Report what is switched off."""
+    """Report signals that are switched off."""
     if not config.enabled:
         yield fault("signals", "OTEL_SDK_DISABLED is true: nothing is recorded.", "Unset OTEL_SDK_DISABLED.")
         return
@@ -61,7 +61,7 @@ def check_signals(config: TelemetryConfig) -> Iterator[Finding]:
 
 
 def check_versions() -> Iterator[Finding]:
-    """Report versions of OpenTelemetry that do not belong together, and untested ones of what is instrumented."""
+    """Report OpenTelemetry versions that do not fit together, and untested versions of instrumented packages."""
     problems = [*_mixed(_STABLE), *_mixed(_BETA), *filter(None, [version_problem(), _fastapi_problem()])]
     for problem in problems:
         yield fault("versions", problem, "Install the versions of constraints.txt.")

@@ -1,4 +1,4 @@
-"""Where what was sent can be read back: of a stack that runs here, of the viewer, or as named by options."""
+"""Places to read the probe back: a stack that runs here, the viewer, or addresses of options."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class QueryAddresses:
 
 
 def running_here(data: Path | None = None) -> tuple[str, QueryAddresses, Addresses] | None:
-    """Return what runs on this machine: its kind, where to ask it and its ports; None when nothing does."""
+    """Return the stack of this machine: its kind, its addresses to ask and its ports; None if none runs."""
     folder = (data or data_dir()).resolve()
     if (native := Running.read(folder)) is not None:
         at = Addresses(ports=native.ports)

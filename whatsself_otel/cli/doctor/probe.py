@@ -39,7 +39,7 @@ _STORES: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """What was sent, and how to recognise it."""
+    """The probe that was sent, and its marks."""
 
     trace_id: str
     instance_id: str

@@ -1,4 +1,4 @@
-"""What the collector says of its queues: what of each exporter and signal leaves, waits, fails or was refused."""
+"""Checks of the collector's queues: each exporter and signal sends, waits, fails or was refused."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Reading:
 
 
 def read(metrics_url: str, config: TelemetryConfig) -> Reading | None:
-    """Return what a collector says at *metrics_url*; None when nobody or something else answers there."""
+    """Return a collector's metrics at *metrics_url*; None if no collector answers there."""
     try:
         text = request("GET", metrics_url, config).data.decode("utf-8", "replace")
     except urllib3.exceptions.HTTPError:
@@ -84,7 +84,7 @@ def read(metrics_url: str, config: TelemetryConfig) -> Reading | None:
 
 
 def parse(text: str) -> Reading:
-    """Return what a page of metrics holds of a collector's own."""
+    """Return the collector's own metrics on a page."""
     samples = tuple(
         Sample(name=name, labels=dict(_LABEL.findall(labels)), value=float(value))
         for name, labels, value in _SERIES.findall(text)
@@ -114,7 +114,7 @@ def settle(before: Reading, look: Callable[[], Reading | None], patience_s: floa
 
 def check_queues(before: Reading, after: Reading, sent_at: Callable[[str, str], float | None]) -> Iterator[Finding]:
     """
-    Say of each exporter and signal whether it sends, and what was refused or lost.
+    Report for each exporter and signal whether it sends, and how much was refused or lost.
 
     Args:
         before: A look at the collector.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S: Final = 5.0
 _MOST_SKEW_S: Final = 30.0
-"""Further apart, and logs and samples land in the wrong minute; Prometheus and Loki refuse what is far ahead."""
+"""Seconds of skew from which samples land in the wrong minute; Prometheus and Loki refuse the future."""
 _HTTP2_PREFACE: Final = b"\x00\x00"
 _CERTIFICATE: Final = (
     (re.compile("expired"), "The certificate of {host} has expired.", "Renew the receiver's certificate."),

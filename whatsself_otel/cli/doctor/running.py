@@ -1,4 +1,4 @@
-"""What a running application says of its own telemetry."""
+"""Checks of a running application or bridge, by its own health."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def check_application(url: str, config: TelemetryConfig) -> Iterator[Finding]:
-    """Report what `Telemetry.health_app` answers at *url*: what is wrong, and which signal does not leave."""
+    """Report the answer of `Telemetry.health_app` at *url*: each problem, and each signal that does not leave."""
     try:
         health = json.loads(request("GET", url, config).data)
         problems, signals = list(health["problems"]), dict(health["signals"])
@@ -43,7 +43,7 @@ def _silences(signal: str, status: dict[str, Any], problems: list[str]) -> Itera
 
 
 def check_bridge(url: str, config: TelemetryConfig) -> Iterator[Finding]:
-    """Report what a bridge answers about itself at *url*: its target, its queue and its telemetry."""
+    """Report a bridge's health at *url*: its target, its queue and its telemetry."""
     try:
         health = json.loads(request("GET", f"{url.rstrip('/')}/-/health", config).data)
         problems, queue = list(health["telemetry"]["problems"]), health["queue"] or {}
