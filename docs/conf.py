@@ -22,6 +22,7 @@ myst_heading_anchors = 3
 myst_links_external_new_tab = False
 exclude_patterns = ["_build"]
 highlight_language = "text"
+smartquotes = False  # --option stays what is typed
 
 html_theme = "furo"
 html_title = f"whatsself_otel {release}"

@@ -22,6 +22,7 @@ import generate_vendors
 import generate_whatsapp
 import pytest
 import scale_figures
+from browser import need_browser, open_browser
 from imports import Import
 from markdown_pages import (
     READMES,
@@ -276,6 +277,30 @@ class TestSite:
         text = (site / "first-steps.html").read_text(encoding="utf-8")
         assert "copybutton.js" in text
         assert "site.css" in text
+
+    def test_is_read_at_1280_px_and_on_a_phone_searched_and_copied_from(self, site: Path) -> None:
+        """In a browser: no page is wider than its window, the search finds pages, code has its button."""
+        need_browser()
+        with open_browser() as browser:
+            for name in ("metrics.html", "vendors.html", "pt-BR/command-line.html", "pt-BR/configuration.html"):
+                for width in (1280, 390):
+                    page = browser.new_page(viewport={"width": width, "height": 900})
+                    page.goto((site / name).as_uri())
+                    assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
+                    if (name, width) == ("metrics.html", 1280):
+                        cut = "table => table.scrollWidth > table.clientWidth"
+                        assert not page.locator("article table").first.evaluate(cut)
+                    page.close()
+            page = browser.new_page()
+            page.goto((site / "first-steps.html").as_uri())
+            assert page.locator("button.copybtn").count() > 3
+            page.goto(f"{(site / 'search.html').as_uri()}?q=kubernetes")
+            page.locator("ul.search li a").first.wait_for(timeout=20_000)
+            found = page.locator("ul.search li a").evaluate_all("links => links.map(link => link.href)")
+            assert any("/kubernetes.html" in link for link in found)
+
+    def test_shows_an_option_as_it_is_typed(self, site: Path) -> None:
+        assert re.findall(r"[\s(]\u2013[a-z]+", pages_text(site)) == []
 
     def test_a_dead_link_is_seen(self, tmp_path: Path) -> None:
         (tmp_path / "a.html").write_text('<a href="b.html">b</a><a href="#c">c</a><a href="#d">d</a><p id="d">')
