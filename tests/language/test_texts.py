@@ -256,7 +256,7 @@ def wrong_settings() -> list[str]:
 
 class TestCatalogues:
     def test_say_each_thing_in_portuguese_with_the_same_places(self) -> None:
-        same = {"traces", "logs", "delta", "spans", "webhook {}: {}"}
+        same = {"traces", "logs", "delta", "spans", "webhook {}: {}", "São Paulo ({})"}
         assert [key for key, text in catalogue().items() if not text or (text == key and key not in same)] == []
         assert [key for key, text in catalogue().items() if key.count("{}") != text.count("{}")] == []
 
