@@ -22,6 +22,7 @@ import httpx
 import pytest
 import yaml
 from binaries import need
+from fault_cases import METADATA_KEY
 from runbook_pages import ENGLISH, sections
 
 from whatsself_otel.cli.demo_app import demo_app
@@ -191,12 +192,28 @@ def refuse_a_reload(site: Site) -> None:
     os.kill(site.pid("prometheus"), signal.SIGHUP)
 
 
+def spoil_a_queue(site: Site) -> None:
+    """While lines wait, the disk gives back other bytes than it was given: the collector cannot read that queue."""
+    os.kill(site.pid("victorialogs"), signal.SIGSTOP)
+    for what in ("disconnect", "connect"):
+        site.post(f"/api/session/{what}")
+    time.sleep(10)
+    site.run("whatsself-otel stack down")
+    queue = site.data / "queue" / "exporter_otlp_http_victorialogs_logs"
+    content = queue.read_bytes()
+    assert METADATA_KEY in content
+    queue.write_bytes(content.replace(METADATA_KEY, b"\0" * len(METADATA_KEY)))
+    site.run("whatsself-otel stack up --native --detach")
+    site.hasten()
+
+
 BROKEN: dict[str, Callable[[Site], None]] = {
     "WhatsSelfSessionLoggedOut": lambda site: site.post("/api/session/logout"),
     "WhatsSelfSessionDown": lambda site: site.post("/api/session/disconnect"),
     "WhatsSelfBackendDown": stop("victorialogs"),
     "WhatsSelfCollectorDown": stop("otelcol"),
     "WhatsSelfReloadFailed": refuse_a_reload,
+    "WhatsSelfCollectorQueueSetAside": spoil_a_queue,
 }
 
 
