@@ -16,10 +16,10 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, get_args, get_type_hints
 
-import pytest
 from dashboards.files import documents
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from rows import for_each
 
 from whatsself_otel.operations.model import Source
 
@@ -85,12 +85,12 @@ def _fits(value: Any, hint: Any) -> bool:
     )
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+@for_each("name", DOCUMENTS)
 def test_grafanas_model_reads_all_of_it(name: str) -> None:
     assert problems(DOCUMENTS[name]) == []
 
 
-@pytest.mark.parametrize(
+@for_each(
     "break_it",
     [
         lambda each: each.update(autor="?"),

@@ -21,6 +21,7 @@ from dashboards.http import SPAN_CALLS, SPAN_SECONDS
 from dashboards.language import ENGLISH, LANGUAGES, PORTUGUESE, translate
 from dashboards.model import Store, both
 from prometheus_server import wait_until
+from rows import for_each
 
 from whatsself_otel import TelemetryConfig, setup_telemetry
 from whatsself_otel.catalogue import METRICS, Kind, Pii, Text
@@ -97,8 +98,8 @@ class TestFiles:
         assert linked <= uids
 
 
-@pytest.mark.parametrize("rule", lint.RULES, ids=lambda rule: rule.__name__)
-@pytest.mark.parametrize("name", DOCUMENTS)
+@for_each("rule", lint.RULES, ids=lambda rule: rule.__name__)
+@for_each("name", DOCUMENTS)
 def test_no_rule_finds_anything(name: str, rule: Callable[[lint.Document], lint.Problems]) -> None:
     assert list(rule(DOCUMENTS[name])) == []
 
@@ -314,7 +315,7 @@ def identifiers(document: dict[str, Any]) -> set[str]:
 
 
 class TestNames:
-    @pytest.mark.parametrize("name", DOCUMENTS)
+    @for_each("name", DOCUMENTS)
     def test_every_metric_and_label_is_made_somewhere(self, name: str) -> None:
         assert unknown_names(DOCUMENTS[name]) == []
 
@@ -331,7 +332,7 @@ class TestNames:
 
         assert unknown_names(overview)
 
-    @pytest.mark.parametrize("name", DOCUMENTS)
+    @for_each("name", DOCUMENTS)
     def test_no_identifier_is_a_label(self, name: str) -> None:
         assert identifiers(DOCUMENTS[name]) == set()
 
@@ -441,7 +442,7 @@ class TestLanguages:
 
 
 class TestLinks:
-    @pytest.mark.parametrize("name", DOCUMENTS)
+    @for_each("name", DOCUMENTS)
     def test_every_page_leads_to_every_other_of_its_language_and_to_its_twin(self, name: str) -> None:
         document = DOCUMENTS[name]
         mine = {each["uid"] for each in DOCUMENTS.values() if each["tags"] == document["tags"]}

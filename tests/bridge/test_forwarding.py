@@ -1,4 +1,4 @@
-"""What comes to the bridge leaves it as it came, and so does the answer."""
+"""The bridge passes requests and answers on unchanged."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from provider_fixtures import ALL
 from recording_target import Target, answer, post, recording_target, send
+from rows import for_each
 from running_bridge import running_bridge
 
 from whatsself_otel import Telemetry
@@ -142,8 +143,8 @@ def test_a_target_that_takes_too_long_is_told_to_the_gateway(target: Target, sta
         assert send(bridge.port, post("/", b"{}"))[0] == 502
 
 
-@pytest.mark.parametrize(
-    ("target", "path", "expected"),
+@for_each(
+    "target, path, expected",
     [
         ("http://t", "/", "http://t/"),
         ("http://t:1/", "/a?b=/c", "http://t:1/a?b=/c"),

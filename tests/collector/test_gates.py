@@ -15,6 +15,7 @@ import yaml
 from binaries import COLLECTOR, ROOT, config_arguments, need, run_once
 from fault_rig import Load, own_metric, wait_for_all
 from isolation import VENDORS, Spans, count, three, wait_for, wait_until_decided
+from rows import for_each
 from vendor_files import BUILDABLE, SAMPLE_VALUES, header, read
 from vendor_files import VENDORS as ALL_VENDORS
 
@@ -47,7 +48,7 @@ class TestFiles:
     def test_what_is_no_further_backend_makes_its_sender_wait(self) -> None:
         assert {*ALL_VENDORS} - {*GATED} == {"local", "jaeger", "victorialogs"}
 
-    @pytest.mark.parametrize("vendor", GATED)
+    @for_each("vendor", GATED)
     def test_changes_of_the_vendor_only_where_it_receives_from(self, vendor: str) -> None:
         gate, own = gate_of(vendor), read(vendor)["service"]["pipelines"]
         receiver, exporter = f"otlp/{vendor}_gate", f"otlp_grpc/{vendor}_gate"
@@ -59,7 +60,7 @@ class TestFiles:
             **{f"{name}_gate": {"receivers": own[name]["receivers"], "exporters": [exporter]} for name in own},
         }
 
-    @pytest.mark.parametrize("vendor", GATED)
+    @for_each("vendor", GATED)
     def test_listens_on_a_file_and_on_no_port(self, vendor: str) -> None:
         (receiver,) = gate_of(vendor)["receivers"].values()
 

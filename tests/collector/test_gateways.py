@@ -13,6 +13,7 @@ import pytest
 import yaml
 from binaries import ROOT, run_collector
 from otlp_sink import Server, Sink
+from rows import for_each
 from vendor_files import path
 
 from whatsself_otel.cli import main
@@ -128,8 +129,8 @@ class TestDeltas:
 class TestRefusals:
     """What cannot be right together."""
 
-    @pytest.mark.parametrize(
-        ("vendors", "scale", "sampling", "environ", "said"),
+    @for_each(
+        "vendors, scale, sampling, environ, said",
         [
             (["datadog"], ["gateway"], False, {}, "datadog takes deltas, and of several gateways none"),
             (["dynatrace"], ["gateway"], False, {}, "dynatrace takes deltas"),

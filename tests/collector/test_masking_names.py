@@ -12,6 +12,7 @@ from collector_patterns import TECHNICAL_ELSEWHERE, exact, qualified, strict, wh
 from generate_collector_masking import CONFIG, config
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from otlp_sink import Sink, run_sink
+from rows import for_each
 from vendor_files import read
 
 from whatsself_otel.masking import message_ref
@@ -89,7 +90,7 @@ class TestAttributes:
 
         assert 0.2 < sum(found) / len(found) < 0.9
 
-    @pytest.mark.parametrize("name", TECHNICAL)
+    @for_each("name", TECHNICAL)
     def test_technical_ones_stay(self, name: str) -> None:
         assert not masked_as_an_attribute(name)
 

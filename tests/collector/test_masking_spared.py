@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from rows import for_each
 from vendor_files import read
 
 from whatsself_otel.masking.keys import KEY_RULES
@@ -108,8 +109,8 @@ class TestValues:
 
             assert wrongly_spared(wider, self.BLOCKED, strings(STRINGS)) != [], part
 
-    @pytest.mark.parametrize(
-        ("text", "spared"),
+    @for_each(
+        "text, spared",
         [
             ("0b8e7c1e-5a5e-4a8e-9d5b-3f1e8a7c9d10", True),
             ("55119876-5432-4111-8111-551198765432", True),
@@ -140,8 +141,8 @@ class TestSigns:
         for allowed in (self.ALLOWED[0], self.ALLOWED[-1]):
             assert wrongly_spared(allowed, self.BLOCKED, strings(STRINGS // 20)) == []
 
-    @pytest.mark.parametrize(
-        ("text", "spared"),
+    @for_each(
+        "text, spared",
         [
             ("SELECT id FROM messages WHERE id = ? LIMIT 100", True),
             ("https://api.example/v1/messages", True),

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from binaries import ROOT, run_collector
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from rows import for_each
 
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.export.exporters import build_client
@@ -133,7 +134,7 @@ def post(config: TelemetryConfig, request: bytes) -> str:
 class TestShippedFiles:
     """What no file of ``collector/`` does."""
 
-    @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+    @for_each("path", SHIPPED, ids=lambda path: path.stem)
     def test_opens_nothing_to_everybody(self, path: Path) -> None:
         assert weaknesses(path.read_text("utf-8")) == []
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from binaries import COLLECTOR, ROOT, config_arguments, free_ports, need, run_collector, run_once
 from fault_cases import wait_until
+from rows import for_each
 from vendor_files import (
     BUILDABLE_FILES,
     HEADER_KEYS,
@@ -211,7 +212,7 @@ class TestBase:
         assert (storage["fsync"], storage["recreate"]) == (True, True)
 
 
-@pytest.mark.parametrize("name", INPUTS)
+@for_each("name", INPUTS)
 class TestInput:
     """What must hold for each file that receives from outside."""
 
@@ -275,12 +276,12 @@ HARM: dict[str, dict[str, Any]] = {
 """What is said against a vendor file -> what was added to ``otlp.yaml``."""
 
 
-@pytest.mark.parametrize("said", HARM)
+@for_each("said", HARM)
 def test_a_vendor_file_that_may_do_harm_is_told(said: str) -> None:
     assert breaches(merge(read("otlp"), HARM[said])) == [said]
 
 
-@pytest.mark.parametrize("vendor", [*VENDORS, *OUTPUTS])
+@for_each("vendor", [*VENDORS, *OUTPUTS])
 class TestVendorFile:
     """What must hold for each file of collector/vendors, and for those of collector/scale that send."""
 

@@ -22,6 +22,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from otlp_sink import Server
+from rows import for_each
 from vendor_files import VENDORS, header, listed, read
 from vendor_intakes import AWS_KEYS, INTAKES, Intake
 
@@ -239,13 +240,13 @@ class TestTable:
         # The local backends are real ones: tests/e2e.
         assert over_http - {"local", "victorialogs"} == set(INTAKES)
 
-    @pytest.mark.parametrize("name", INTAKES)
+    @for_each("name", INTAKES)
     def test_agrees_with_the_header_about_signals_and_temporality(self, name: str) -> None:
         assert set(listed(header(name)["signals"])) == set(INTAKES[name].paths)
         assert header(name)["temporality"].startswith("delta") == (INTAKES[name].temporality != "any")
         assert INTAKES[name].temporality in {header(name)["temporality"], "any"}
 
-    @pytest.mark.parametrize("name", INTAKES)
+    @for_each("name", INTAKES)
     def test_cites_the_vendor(self, name: str) -> None:
         assert INTAKES[name].page.startswith("https://")
         assert INTAKES[name].page in listed(header(name)["source"])

@@ -1,4 +1,4 @@
-"""OTLP over HTTP: every answer a receiver, a proxy or a login page may give, taken for what it is."""
+"""OTLP over HTTP: the right result for every answer of a receiver, a proxy or a login page."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 from otlp_sink import Sink, run_sink
+from rows import for_each
 
 from whatsself_otel import Telemetry
 from whatsself_otel.export.otlp import (
@@ -96,7 +97,7 @@ class TestAnswers:
         with answering(200, body, content_type=PROTOBUF) as url:
             assert post(url) == ExportResult(rejected=7)
 
-    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    @for_each("status", [301, 302, 303, 307, 308])
     def test_a_redirect_is_a_failure_and_is_not_followed(self, status: int) -> None:
         with answering(200) as elsewhere, answering(status, location=elsewhere) as url:
             assert post(url) == ExportResult(error=f"HTTP {status}", retry=True)
@@ -105,7 +106,7 @@ class TestAnswers:
         with answering(200, b"<html>log in</html>", content_type="text/html") as url:
             assert post(url) == ExportResult(error="the answer is not OTLP: something else listens there", retry=True)
 
-    @pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 501])
+    @for_each("status", [400, 401, 403, 404, 500, 501])
     def test_these_are_final(self, status: int) -> None:
         with answering(status) as url:
             assert post(url) == ExportResult(error=f"HTTP {status}")
@@ -136,8 +137,8 @@ class TestAnswers:
 
 
 class TestRetryAfter:
-    @pytest.mark.parametrize(
-        ("value", "expected"),
+    @for_each(
+        "value, expected",
         [
             ("1", 1.0),
             ("0", 0.0),
@@ -165,7 +166,7 @@ class TestRetryAfter:
 
 
 class TestPause:
-    """What has no queue: metrics."""
+    """Metrics, which wait in no queue."""
 
     @contextmanager
     def refusing(self, *answers: tuple[int, str]) -> Iterator[tuple[str, list[float]]]:

@@ -1,10 +1,10 @@
-"""The script that runs OpenTelemetry's own tests beside ours tells a defect from a difference that is meant."""
+"""The script that runs OpenTelemetry's own tests tells a defect from a deliberate difference."""
 
 from __future__ import annotations
 
 import tomllib
 
-import pytest
+from rows import for_each
 from run_upstream_suites import CONFIGURED, DIFFERENCES, SUITES, _headings, judge, reasons
 
 NAMED = {"t": "a heading"}
@@ -12,8 +12,8 @@ PASSED, FAILED = "passed", "failed: AssertionError: 1 != 2"
 
 
 class TestVerdicts:
-    @pytest.mark.parametrize(
-        ("upstream", "contrib", "ours", "named", "verdict"),
+    @for_each(
+        "upstream, contrib, ours, named, verdict",
         [
             (PASSED, PASSED, PASSED, {}, PASSED),
             (PASSED, FAILED, PASSED, {}, PASSED),

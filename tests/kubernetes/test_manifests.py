@@ -13,6 +13,7 @@ import pytest
 import yaml
 from documents import FOLDER, MANIFESTS, RUNS, VALUES, Pod, config_map, documents, values
 from markdown_pages import ROOT
+from rows import for_each
 
 from whatsself_otel.cli import parser
 from whatsself_otel.operations.model import Source
@@ -34,7 +35,7 @@ def test_generated_files_are_what_would_be_written(capsys: pytest.CaptureFixture
 
 
 class TestCoreKinds:
-    @pytest.mark.parametrize(("name", "document"), CORE, ids=[f"{name}-{each['kind']}" for name, each in CORE])
+    @for_each("name, document", CORE, ids=[f"{name}-{each['kind']}" for name, each in CORE])
     def test_each_is_valid_by_kubernetes_own_schema(self, name: str, document: dict[str, Any]) -> None:
         kubernetes_validate.validate(document, VERSION, strict=True)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from rows import for_each
 
 from whatsself_otel.stack import native, paths
 
@@ -209,7 +210,7 @@ class TestToolchain:
 
 
 class TestPrograms:
-    """What is built for the stack."""
+    """Programs that are built for the stack."""
 
     def test_every_module_folder_is_built_and_every_program_has_one(self) -> None:
         folders = {path.parent.name for path in (ROOT / "native").glob("*/go.mod")}
@@ -227,7 +228,7 @@ class TestPrograms:
 
         assert set(native.BUILT) <= built
 
-    @pytest.mark.parametrize("program", build.PROGRAMS, ids=lambda program: program.name)
+    @for_each("program", build.PROGRAMS, ids=lambda program: program.name)
     def test_the_version_comes_from_go_mod(self, program: object) -> None:
         go_mod = (ROOT / "native" / program.name / "go.mod").read_text("utf-8")  # type: ignore[attr-defined]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from rows import for_each
 
 from whatsself_otel.operations.cases import KINDS, ramp
 from whatsself_otel.operations.model import Source
@@ -13,7 +13,7 @@ SOURCE = Source.load()
 NAMES = sorted({alert.name for alert in alerts(SOURCE)})
 
 
-@pytest.mark.parametrize("name", NAMES)
+@for_each("name", NAMES)
 def test_each_alert_has_every_kind_of_case(name: str) -> None:
     kinds = {rule: found for rule, found in coverage(SOURCE).items() if rule.partition("{")[0] == name}
 

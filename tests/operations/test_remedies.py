@@ -9,6 +9,7 @@ import subprocess
 import pytest
 import yaml
 from markdown_pages import ROOT, read
+from rows import for_each
 from runbook_pages import BOTH, ENGLISH, PORTUGUESE, commands, sections
 
 from whatsself_otel.cli import parser
@@ -31,7 +32,7 @@ class TestEveryAlert:
     def test_has_something_written_about_it_and_nothing_is_written_about_another(self) -> None:
         assert names() == ALERTS.keys()
 
-    @pytest.mark.parametrize("name", sorted(TOLD - {"WhatsSelfSloBudgetExhausted"}))
+    @for_each("name", sorted(TOLD - {"WhatsSelfSloBudgetExhausted"}))
     def test_that_tells_people_gives_them_a_step(self, name: str) -> None:
         """An exhausted budget asks for patience, which has no command."""
         assert remedy(name).steps
@@ -40,7 +41,7 @@ class TestEveryAlert:
         with pytest.raises(KeyError):
             remedy("WhatsSelfComet")
 
-    @pytest.mark.parametrize("name", ALERTS)
+    @for_each("name", ALERTS)
     def test_leads_to_neighbours_that_exist(self, name: str) -> None:
         near = {f"WhatsSelf{each}" for each in remedy(name).near}
 
@@ -54,8 +55,8 @@ class TestEveryAlert:
 
 
 class TestPages:
-    @pytest.mark.parametrize(
-        ("page", "headings"),
+    @for_each(
+        "page, headings",
         [
             (ENGLISH, ["Meaning", "Impact", "Checks", "Fix", "Over", "Escalate", "Silence", "Near it", "The rule"]),
             (
@@ -84,7 +85,7 @@ class TestPages:
 
         assert english == portuguese
 
-    @pytest.mark.parametrize("name", sorted(TOLD))
+    @for_each("name", sorted(TOLD))
     def test_say_of_a_critical_one_two_hours_and_of_a_warning_a_day(self, name: str) -> None:
         hours = 2 if any(each.severity == "critical" for each in alerts(Source.load()) if each.name == name) else 24
         silences = [each for each in commands(SECTIONS[ENGLISH][name]) if "silence add" in each]
@@ -114,7 +115,7 @@ ALL = sorted({command for page in BOTH for text in SECTIONS[page].values() for c
 
 
 class TestCommands:
-    @pytest.mark.parametrize("command", ALL)
+    @for_each("command", ALL)
     def test_of_a_runbook_are_read_by_the_shell_and_by_our_own(self, command: str) -> None:
         done = subprocess.run(["bash", "-n", "-c", command], capture_output=True, text=True, check=False)
 
@@ -124,7 +125,7 @@ class TestCommands:
             if words[0] == "whatsself-otel":
                 parser().parse_args(words[1:])
 
-    @pytest.mark.parametrize("command", [each for each in ALL if "docker compose" in each])
+    @for_each("command", [each for each in ALL if "docker compose" in each])
     def test_name_services_of_the_compose_file(self, command: str) -> None:
         asked = re.findall(r"docker compose (?:logs|up|restart|ps|exec)((?: --?[\w-]+(?: \d+)?)*) ([a-z]+)", command)
 

@@ -1,4 +1,4 @@
-"""Pages that describe the code keep up with it, and what they show is run."""
+"""Pages about the code keep up with it, and their commands and snippets are run."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ RUN_ELSEWHERE = {
     "docs/pt-BR/logs.md": "tests/logs/test_log_libraries.py",
     "docs/reliability.md": "tests/test_health.py",
 }
-"""Pages whose Python another test runs, because it needs a setting of its own."""
+"""Pages whose Python another test runs, because it needs another setting."""
 
 TRANSLATED = {
     "README.md": "README.pt-BR.md",
@@ -106,12 +106,12 @@ TRANSLATED = {
 
 
 class TestSnippets:
-    @pytest.mark.parametrize("page", PAGES)
+    @for_each("page", PAGES)
     def test_every_fence_is_of_a_kind_that_is_looked_at(self, page: str) -> None:
         assert {fence.language for fence in fences(page)} <= {*LOOKED_AT, *NOT_EXECUTED}
         assert read(page).count("```") == 2 * len(fences(page))
 
-    @pytest.mark.parametrize("page", PAGES)
+    @for_each("page", PAGES)
     def test_code_set_apart_by_spaces_is_named_with_a_reason(self, page: str) -> None:
         assert indented_code(page) == [] or page in NOT_EXECUTED_BLOCKS
 
@@ -121,11 +121,11 @@ class TestSnippets:
         assert [proof for proof in proofs if not is_a_test(proof)] == []
         assert all(reason for reason in [*NOT_RUN.values(), *NOT_EXECUTED.values(), *NOT_EXECUTED_BLOCKS.values()])
 
-    @pytest.mark.parametrize("page", PAGES)
+    @for_each("page", PAGES)
     def test_every_command_is_proven(self, page: str) -> None:
         assert set(commands(page)) - proven() == set()
 
-    @pytest.mark.parametrize("page", PAGES)
+    @for_each("page", PAGES)
     def test_every_command_inside_a_sentence_is_one_that_the_program_takes(self, page: str) -> None:
         mentioned = {code for code in inline_code(page) if code.startswith("whatsself-otel ")}
 
@@ -184,7 +184,7 @@ def run_python(shown: list[Fence], folder: Path) -> subprocess.CompletedProcess[
 class TestFirstSteps:
     @pytest.mark.skipif(sys.platform == "win32", reason="types the commands into a POSIX shell")
     def test_lead_to_ones_own_message_on_the_page(self, tmp_path: Path) -> None:
-        """With what is installed here; with the wheel alone: tests/project/test_packaging.py."""
+        """With the packages installed here; with the wheel alone: tests/project/test_packaging.py."""
         (trace,) = first_steps.walk(tmp_path, Path(sys.executable).parent)
 
         assert "contact-1" in str(trace)
@@ -194,7 +194,7 @@ class TestFirstSteps:
 
 
 class TestLanguages:
-    @pytest.mark.parametrize("page", TRANSLATED)
+    @for_each("page", TRANSLATED)
     def test_a_page_is_there_in_both_and_says_the_same(self, page: str) -> None:
         other = TRANSLATED[page]
 
@@ -213,7 +213,7 @@ class TestLanguages:
 
 def shape(page: str) -> tuple[object, ...]:
     """
-    What a translation must share: headings, items, rows, paragraphs, code, and places it leads to.
+    Return the properties that a translation must share: headings, items, rows, paragraphs, code and links.
 
     Pictures have words of their own, and the lists that make the site's navigation stand once for both languages.
     """
@@ -489,7 +489,7 @@ def walk(signal: str) -> list[tuple[str, str]]:
 
 
 def defined(file: str) -> set[str]:
-    """The functions, classes, methods and constants of *file*, which is of the package or of ``tools/``."""
+    """Return the functions, classes, methods and constants of *file*, in the package or in ``tools/``."""
     path = (ROOT if file.startswith("tools/") else PACKAGE) / file
     tree = ast.parse(path.read_bytes() if path.exists() else b"")
     return {name for node in tree.body for name in named(node)}

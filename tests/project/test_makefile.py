@@ -1,4 +1,4 @@
-"""The Makefile: what it says one can type without make is what make runs."""
+"""The Makefile runs the commands that it gives for machines without make."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from rows import for_each
 
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENTED = dict(
@@ -28,7 +29,7 @@ def _run_by_make(target: str) -> str:
 class TestPlainCommands:
     """The comment at the top, for systems without make."""
 
-    @pytest.mark.parametrize("target", DOCUMENTED)
+    @for_each("target", DOCUMENTED)
     def test_are_what_make_runs(self, target: str) -> None:
         commands = [command for command in re.split(r" && |, then ", DOCUMENTED[target]) if " " in command]
         ran = _run_by_make(target)
@@ -36,7 +37,7 @@ class TestPlainCommands:
         assert commands
         assert [command for command in commands if command not in ran] == []
 
-    @pytest.mark.parametrize("target", TARGETS)
+    @for_each("target", TARGETS)
     def test_every_promised_target_is_there_and_explained(self, target: str) -> None:
         listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 

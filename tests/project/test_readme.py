@@ -1,4 +1,4 @@
-"""What the READMEs tell a newcomer to do is done here, or tied to the test that does it."""
+"""The READMEs' instructions for newcomers are run here, or tied to the test that runs them."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from markdown_pages import (
     tracked_pages,
 )
 from page_commands import INSTALL, RUN_HERE, TIED, proven
+from rows import for_each
 
 from whatsself_otel.stack.addresses import PORTS, Addresses
 from whatsself_otel.stack.links import links as signal_links
@@ -90,7 +91,7 @@ class TestCommands:
         assert (tmp_path / "whatsself_otel" / "__init__.py").is_file()
         assert (tmp_path / "whatsself_otel" / "_files" / "collector" / "config.yaml").is_file()
 
-    @pytest.mark.parametrize("test", TIED.values(), ids=TIED.keys())
+    @for_each("test", TIED.values(), ids=TIED.keys())
     def test_is_tied_to_a_test_that_exists(self, test: str) -> None:
         assert is_a_test(test)
 
@@ -149,7 +150,7 @@ class TestCode:
 
 
 class TestFacts:
-    @pytest.mark.parametrize("page", tracked_pages())
+    @for_each("page", tracked_pages())
     def test_every_link_leads_somewhere(self, page: str) -> None:
         assert [target for target in links(page) if not ((ROOT / page).parent / target).exists()] == []
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 from markdown_pages import ROOT, is_a_test, table_rows
+from rows import for_each
 
 from whatsself_otel.catalogue import METRICS
 
@@ -84,12 +85,12 @@ class TestRows:
     def test_all_that_was_asked_for_is_there_once_and_in_order(self) -> None:
         assert [row.name for row in ROWS] == ASKED
 
-    @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+    @for_each("row", ROWS, ids=lambda row: row.name)
     def test_what_serves_it_exists(self, row: Row) -> None:
         assert row.served_by
         assert [reference for reference in row.served_by if not exists(reference)] == []
 
-    @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+    @for_each("row", ROWS, ids=lambda row: row.name)
     def test_is_done_or_says_what_will_bring_it(self, row: Row) -> None:
         assert re.fullmatch(r"done|open: #\d+, .+", row.state)
 

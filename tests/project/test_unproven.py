@@ -1,4 +1,4 @@
-"""Nothing that was never run is told as if it had been: whoever names it links to docs/evidence/unproven.md."""
+"""A page that names something never run links to docs/evidence/unproven.md."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 
 import pytest
 from markdown_pages import READMES, ROOT, paragraphs, read, table_rows, tracked_pages
+from rows import for_each
 
 PAGE = "docs/evidence/unproven.md"
 LINK = re.compile(r"\]\([^)]*unproven\.md")
@@ -36,7 +37,7 @@ class TestPages:
         ]
         assert unlinked == []
 
-    @pytest.mark.parametrize("page", OTHERS)
+    @for_each("page", OTHERS)
     def test_any_other_page_that_names_one_links_to_the_list(self, page: str) -> None:
         named = [word for word in WORDS if names(read(page), word)]
 

@@ -1,4 +1,4 @@
-"""Payloads that nobody has thought of: they raise nothing, show nothing of anybody, and cost time by their size."""
+"""Unforeseen payloads raise nothing, show nothing personal, and cost time in proportion to their size."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from provider_fixtures import PROVIDERS, fixture, load
 from readings import read_values
+from rows import for_each
 from whatsapp_bench import Bench, as_bytes
 
 PHONE, BODY, TOKEN = "5511900000777", "Corpo Secreto 42", "EAAGtokenSecreto9"
 PERSONAL = re.compile(r"5511900000[0-9]{3}|secreto|inventad|fulana|beltrano|wamid\.|@s\.whatsapp\.net|@c\.us", re.I)  # noqa: FURB167
-"""What must not come out; a session and a template are named by their operator, whatever the words."""
+"""Texts that must not come out. Operators name sessions and templates, so those may hold any words."""
 VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1e308, 10**30, "", " ", "0", [], {}, [[]], [None], {"a": {"b": []}}),
     *(PHONE, f"+{PHONE}", int(PHONE), f"{PHONE}@s.whatsapp.net", f"{PHONE}@c.us", BODY, TOKEN, "x" * 600),
@@ -59,7 +60,7 @@ def mutate(payload: Any, mutations: list[tuple[str, int, int]]) -> Any:
 
 
 class Sieve:
-    """One process that is told everything, and what came out of it."""
+    """One process that gets every payload, and all its output."""
 
     def __init__(self, provider: str) -> None:
         self.provider = provider
@@ -102,7 +103,7 @@ def run(provider: str, cases: int) -> None:
     sieve.check()
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@for_each("provider", PROVIDERS)
 def test_two_thousand_mutations_of_each_provider(provider: str) -> None:
     run(provider, 2_000)
 
