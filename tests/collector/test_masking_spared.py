@@ -6,7 +6,6 @@ import random
 import re
 from typing import TYPE_CHECKING
 
-import pytest
 from rows import for_each
 from vendor_files import read
 
