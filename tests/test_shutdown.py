@@ -146,6 +146,19 @@ class TestDeadline:
         assert took_s - bare_s < 5.0
 
 
+def test_what_was_recorded_leaves_when_a_program_ends_without_a_word(sink: Sink) -> None:
+    program = (
+        "from whatsself_otel import setup_telemetry\n"
+        "with setup_telemetry().tracer.start_as_current_span('last'):\n"
+        "    pass\n"
+    )
+    variables = environment(SLOW_BATCHES, OTEL_EXPORTER_OTLP_ENDPOINT=sink.url, WHATSSELF_OTEL_LOG_TO_STDOUT="false")
+
+    subprocess.run([sys.executable, "-c", program], env=variables, check=True, timeout=60)
+
+    assert [span.name for span in sink.spans()] == ["last"]
+
+
 def time_end(command: list[str], folder: Path, **variables: str) -> float:
     """Return the seconds from SIGTERM to the end of a server that has served requests."""
     folder.mkdir()

@@ -83,7 +83,7 @@ def split(files: list[Path], count: int) -> list[list[Path]]:
 def start(name: str, files: list[Path], arguments: list[str], folder: Path) -> Part:
     """Start pytest on *files*."""
     output = (folder / f"{name.replace(' ', '-')}.log").open("wb")
-    command = [sys.executable, "-m", "pytest", *arguments, *map(str, sorted(files))]
+    command = [sys.executable, "-u", "-m", "pytest", *arguments, *map(str, sorted(files))]
     process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)  # noqa: S603 - as above
     return Part(name, process, output)
 

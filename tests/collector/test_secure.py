@@ -165,8 +165,9 @@ def weaknesses(text: str) -> list[str]:
 
 def _weaknesses(data: object, key: str = "") -> list[str]:
     if isinstance(data, dict):
-        bad = {"pprof", "zpages", "cors", "insecure_skip_verify", "token"}
+        bad = {"pprof", "zpages", "cors", "insecure_skip_verify"}
         found = [name for name in data if str(name).split("/")[0] in bad]
+        found += ["token"] if "token" in data and "${env:" not in str(data["token"]) else []
         found += (
             [name for name, value in data["headers"].items() if "${env:" not in str(value) and name not in NO_SECRET]
             if isinstance(data.get("headers"), dict)

@@ -296,7 +296,7 @@ class TestWhole:
         assert health.signals["traces"]["dropped"] == 1
 
     def test_headers_and_gzip_reach_the_collector(self, start: Start, sink: Sink) -> None:
-        telemetry = start(headers={"authorization": "Bearer t"})
+        telemetry = start(headers={"authorization": "Bearer t"}, compression="gzip")
         with telemetry.tracer.start_as_current_span("sent"):
             pass
         assert telemetry.force_flush(30)

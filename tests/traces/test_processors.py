@@ -1,15 +1,30 @@
-"""Ids that are bound late land on a span whatever holds its attributes."""
+"""Ids land on the spans of an application, and on one that has begun before they are known."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.trace import ReadableSpan
+from otlp_sink import Sink
 
+from whatsself_otel import Telemetry, message_context
 from whatsself_otel.traces.processors import with_attributes
+
+Start = Callable[..., Telemetry]
+
+
+def test_an_applications_span_carries_the_ids_of_its_context(start: Start, sink: Sink) -> None:
+    telemetry = start()
+    ids = message_context(contact_id="c-1", message_id="m-1")
+    with ids, telemetry.tracer.start_as_current_span("work"):
+        pass
+    assert telemetry.force_flush(30)
+
+    (span,) = sink.spans()
+    assert (span.attributes["contactId"], span.attributes["messageId"]) == ("c-1", "m-1")
 
 
 class TestLateIds:
