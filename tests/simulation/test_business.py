@@ -29,7 +29,7 @@ def count(sink: Sink, business: Business, name: str, **labels: str) -> float:
     """Return the last exported value of a counter, summed over the series with *labels*."""
     providers = business._providers
     assert providers is not None
-    assert providers.flush(5)
+    assert providers.flush(30)
     last = sink.metrics()[name][-1]
 
     def value(point: Any) -> float:

@@ -94,7 +94,7 @@ def _skipped(tree: ast.Module) -> Iterator[int]:
         elif isinstance(node, ast.FormattedValue):
             yield from (id(part) for spec in (node.format_spec,) if spec is not None for part in ast.walk(spec))
         elif isinstance(node, ast.keyword) and node.arg in {"help", "description", "epilog", "title", "metavar"}:
-            yield id(node.value)  # test_texts.py asks the parsers themselves
+            yield id(node.value)  # test_shown_texts.py asks the parsers themselves
         elif isinstance(node, ast.AnnAssign | ast.arg) and node.annotation is not None:
             yield from (id(part) for part in ast.walk(node.annotation))
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns is not None:
