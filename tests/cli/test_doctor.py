@@ -485,10 +485,12 @@ class TestQueues:
         with three(tmp_path) as vendors:
             vendors.second.status = 503
             with vendors.collector() as collector:
-                spans = Spans(start(endpoint=collector.http_url))
+                telemetry = start(endpoint=collector.http_url)
+                spans = Spans(telemetry)
                 for _ in range(15):
                     spans.send(400)
                 wait_until_decided(collector, spans.sent)
+                telemetry.shutdown()  # the doctor sets up its own in this process
                 environ = {
                     "OTEL_EXPORTER_OTLP_ENDPOINT": collector.http_url,
                     "OTELCOL_METRICS_PORT": str(urlsplit(collector.metrics_url).port),

@@ -69,7 +69,7 @@ def test_a_failing_test_is_noticed(backends: Path) -> None:
     def raise_threshold(content: Any) -> None:
         for rule in content["groups"][0]["rules"]:
             if rule.get("alert") == ALERT:
-                rule["expr"] = rule["expr"].replace("> 0.5", "> 5")
+                rule["expr"] = rule["expr"].replace("[15m])) > 0", "[15m])) > 5")
 
     change(backends / "prometheus/rules/telemetry.yml", raise_threshold)
 

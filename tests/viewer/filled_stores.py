@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -30,11 +30,22 @@ AGES = ((40, 0.0), (20, 4.0), (0, 9.0))
 SIGNALS = {"Trace": "traces", "Logs": "logs", "Metrics": "metrics"}
 
 
+def takes_late_data(store: str) -> bool:
+    """Return whether *store* takes what is over a day old: Loki and Tempo do not, as their files have it."""
+    return store == "own" or all(native.find_binary(name) is None for name in ("loki", "tempo"))
+
+
+def skip_unless_it_takes_late_data(store: str) -> None:
+    """Skip a test of several days where they cannot be put into *store* afterwards."""
+    if not takes_late_data(store):
+        pytest.skip("Loki and Tempo take nothing that is over a day late: days cannot be filled in afterwards")
+
+
 @contextmanager
 def own(_folder: Path) -> Iterator[Viewer]:
     """The viewer's own store."""
     with Viewer() as viewer:
-        _send(viewer.url)
+        _send(viewer.url, days_of_a_contact())
         yield viewer
 
 
@@ -44,26 +55,29 @@ def stack(folder: Path) -> Iterator[Viewer]:
     if absent := native.missing():
         pytest.skip(f"Not on this machine: {', '.join(absent)}. {native.remedy(absent[0])}")
     with ExitStack() as held, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stack_source, "_TRACES", SMALL_STEP)
+        if takes_late_data("stack"):  # in such steps Tempo misses some: docs/evidence/unproven.md
+            patch.setattr(stack_source, "_TRACES", SMALL_STEP)
         running = held.enter_context(Stack(StackConfig(data=folder, addresses=Addresses.free())))
-        _send(running.addresses.otlp_http)
+        days = days_of_a_contact() if takes_late_data("stack") else []
+        count = MESSAGES + (len(DAYS) if days else 0)
+        _send(running.addresses.otlp_http, days)
         backends = find_backends(running.addresses)
         viewer = held.enter_context(Viewer(ViewerConfig(backends=backends, send_to=running.addresses.otlp_http)))
         with Client(viewer) as client:
-            _wait(lambda: len(client.get("/api/traces")["traces"]) == MESSAGES + len(DAYS))
-            _wait(lambda: len(client.get("/api/logs")["logs"]) == 2 * (MESSAGES + len(DAYS)))
+            _wait(lambda: len(client.get("/api/traces")["traces"]) == count)
+            _wait(lambda: len(client.get("/api/logs")["logs"]) == 2 * count)
             _wait(lambda: bool(client.get("/api/metrics?window_s=300")["metrics"]))
         yield viewer
 
 
-def _send(url: str) -> None:
+def _send(url: str, days: list[Any]) -> None:
     now_s = time.time()
     metrics = [counter("messages.outbound", value, at_s=now_s - age_s, origin="reply") for age_s, value in AGES]
     metrics += [histogram("first_response.latency", [int(value), 0], [120.0], at_s=now_s - age) for age, value in AGES]
     exemplar = metrics[-1].resource_metrics[0].scope_metrics[0].metrics[0].histogram.data_points[0].exemplars.add()
     exemplar.trace_id, exemplar.as_double = bytes.fromhex(trace_id(3)), 1.0
     exemplar.time_unix_nano = int(now_s * 1e9)
-    for request in (*business(MESSAGES), *days_of_a_contact(), *metrics):
+    for request in (*business(MESSAGES), *days, *metrics):
         kind = type(request).__name__
         signal = next(path for word, path in SIGNALS.items() if word in kind)
         answer = httpx.post(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from filled_stores import MESSAGES, STORES
+from filled_stores import MESSAGES, STORES, skip_unless_it_takes_late_data
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from parts import Client, names, trace_id
 from telling import CONTACT, DAYS
@@ -75,7 +75,8 @@ def test_by_time(client: Client) -> None:
     assert len(listed(client, range="5m")) + len(earlier) in {MESSAGES, MESSAGES + 1}
 
 
-def test_a_contact_over_days(client: Client) -> None:
+def test_a_contact_over_days(client: Client, request: pytest.FixtureRequest) -> None:
+    skip_unless_it_takes_late_data(request.node.callspec.params["client"])
     asked = httpx.QueryParams({"field": f"contactId={CONTACT}"})
 
     assert sorted(listed(client, field=f"contactId={CONTACT}", range="7d")) == sorted(DAYS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from browser import need_browser, open_browser
-from filled_stores import STORES
+from filled_stores import STORES, skip_unless_it_takes_late_data
 from parts import trace_id
 from telling import CONTACT
 
@@ -321,7 +321,8 @@ class TestOneTrace:
 
 
 class TestOneContact:
-    def test_is_a_click_away_and_told_day_by_day(self, page: Page) -> None:
+    def test_is_a_click_away_and_told_day_by_day(self, page: Page, request: pytest.FixtureRequest) -> None:
+        skip_unless_it_takes_late_data(request.node.callspec.params["filled"])
         page.goto(f"{page.url.partition('#')[0]}#/trace/{trace_id(103)}")
         page.get_by_role("link", name="Everything of this contact").click()
 

@@ -296,10 +296,12 @@ def rules(source: Source) -> Group:
 def _reported(source: Source) -> str:
     """Return the time at which each process last reported each session, while it may still own one."""
     told = f"max by ({SESSION}, instance) (timestamp({series(source, WHATSAPP_SESSION_CONNECTED)}))"
-    kept = f"{REPORTED} > time() - {source['session.missing_until']}"
+    # A restart of Prometheus, or a process that ends in two steps, must not make it forget.
+    before = f"last_over_time({REPORTED}[10m])"
+    kept = f"{before} > time() - {source['session.missing_until']}"
     # A process that lives and has stopped telling of a session has retired it.
     began = f"max by ({SERVICE}, instance) (time() - {series(source, PROCESS_UPTIME)})"
-    return f"{told}\nor ({kept} unless {REPORTED} > on ({SERVICE}, instance) group_left () {began})"
+    return f"{told}\nor ({kept} unless {before} > on ({SERVICE}, instance) group_left () {began})"
 
 
 def _lost(source: Source) -> Iterator[Alert]:
