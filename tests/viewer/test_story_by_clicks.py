@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from browser import need_browser, open_browser
-from filled_stores import STORES, skip_unless_it_takes_late_data
+from filled_stores import STORES, skip_unless_it_takes_late_data, takes_late_data
 from parts import trace_id
 from telling import CONTACT
 
@@ -71,14 +71,15 @@ def shown(page: Page) -> str:
     return re.sub(r"\s+", " ", page.locator("main").inner_text())
 
 
-def test_one_that_failed_why_which_others_and_since_when(page: Page) -> None:
+def test_one_that_failed_why_which_others_and_since_when(page: Page, request: pytest.FixtureRequest) -> None:
+    yesterdays = 1 if takes_late_data(request.node.callspec.params["filled"]) else 0
     page.goto(f"{page.url.partition('#')[0]}#/overview")
     page.get_by_text("What failed").wait_for()
     clicks = Clicks(page)
     clicks.search("provider hung up")
     page.get_by_text("Found for provider hung up").wait_for()
     page.locator(".list").wait_for()
-    assert page.locator(".list tbody tr").count() == 4  # three of today, one of yesterday
+    assert page.locator(".list tbody tr").count() == 3 + yesterdays
 
     clicks.on("text in → price list → failed: timed out")
     page.get_by_role("heading", name="Log lines").wait_for()
