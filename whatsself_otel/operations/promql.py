@@ -79,6 +79,11 @@ def or_gone(selector: str) -> str:
     return f"({selector} or 0 * max_over_time({selector}[1d:15m]))"
 
 
+def carried_on(name: str) -> str:
+    """Return the last value of a record that carries itself on, though rules were not evaluated for ten minutes."""
+    return f"last_over_time({name}[10m])"
+
+
 _MINUTES: Final = {"m": 1, "h": 60, "d": 1440}
 
 

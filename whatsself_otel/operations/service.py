@@ -19,6 +19,7 @@ from whatsself_otel.operations.promql import (
     UP,
     USUAL_WORKERS,
     WORKERS,
+    carried_on,
     series,
 )
 
@@ -228,9 +229,9 @@ def _life(source: Source) -> Iterator[Record]:
     yield Record(name=WORKERS, expr=f"count by ({SERVICE}) (count_over_time({series(source, PROCESS_UPTIME)}[{beat}]))")
     now = f"(0 * {WORKERS} + time())"
     # What carries itself on is looked up in the past only where it was interrupted.
-    last = f"({LAST} or max_over_time({LAST}[{forget}:6h])) > time() - {forget}"
+    last = f"({carried_on(LAST)} or max_over_time({LAST}[{forget}:6h])) > time() - {forget}"
     yield Record(name=LAST, expr=f"{now}\nor ({last})")
-    kept = f"{SINCE} or min_over_time({SINCE}[{source['heartbeat.remember']}:6h])"
+    kept = f"{carried_on(SINCE)} or min_over_time({SINCE}[{source['heartbeat.remember']}:6h])"
     yield Record(name=SINCE, expr=f"({kept} or {now})\nand on ({SERVICE}) {LAST}")
     moved = "\nunless ".join(_moved())
     yield Record(name=UP, expr=f"({WORKERS} > bool 0)\nor 0 * ({LAST}\nunless {moved})")
@@ -260,7 +261,7 @@ def _expected(source: Source) -> Iterator[Record]:
 def _last_open() -> str:
     """Return when the business was open last, looked up in the past only where Prometheus was away."""
     now = f"0 * (max({BUSINESS_OPEN.prometheus_name}) == 1) + time()"
-    return f"{now}\nor {LAST_OPEN}\nor max_over_time({LAST_OPEN}[4d:1h])"
+    return f"{now}\nor {carried_on(LAST_OPEN)}\nor max_over_time({LAST_OPEN}[4d:1h])"
 
 
 def _moved() -> Iterator[str]:

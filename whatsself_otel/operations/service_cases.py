@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 UPTIME = "process_uptime_seconds"
+OPENED = "whatsself:business_open:timestamp_seconds"
 HOUR = 1800
 
 
@@ -23,13 +24,14 @@ def cases() -> Iterator[Case]:
     yield from _vanished()
     yield from _opening()
     yield from _returned()
+    yield from _paused()
 
 
 def _opening() -> Iterator[Case]:
     """When the business was open last: carried on, and looked up in the past where rules were not evaluated."""
-    rule, opened = "WhatsSelfWorkerVanished", "whatsself:business_open:timestamp_seconds"
+    rule = "WhatsSelfWorkerVanished"
     day = {named("business_open"): flat((90, 1), (150, 0))}
-    yield Case(rule=rule, kind=VALUE, title="closed for two hours", series=day, values={(opened, 210): 5400})
+    yield Case(rule=rule, kind=VALUE, title="closed for two hours", series=day, values={(OPENED, 210): 5400})
     away = {named("business_open"): flat((600, 1), (600, 0), step_s=HOUR)}
     yield Case(
         rule=rule,
@@ -37,7 +39,7 @@ def _opening() -> Iterator[Case]:
         title="closed, and the rules were not evaluated for longer than a value is shown",
         series=away,
         # It is looked up hour by hour.
-        values={(opened, 900): 32_400},
+        values={(OPENED, 900): 32_400},
         step_s=HOUR,
     )
 
@@ -54,6 +56,19 @@ def _returned() -> Iterator[Case]:
             values={("whatsself:seen_since:timestamp_seconds / 86400", (3 + away + 3) * day): since},
             step_s=step_s,
         )
+
+
+def _paused() -> Iterator[Case]:
+    """Rules that are evaluated every nine minutes, as around a restart of Prometheus: nothing is forgotten."""
+    every_s = 540
+    lived, began = {named(UPTIME): flat((120, 1))}, {named(UPTIME): flat((30, None), (170, 1))}
+    for rule, record, series, at_s in (
+        ("WhatsSelfTelemetryAbsent", "whatsself:last_seen:timestamp_seconds", lived, 13 * every_s),
+        ("WhatsSelfTelemetryAbsent", "whatsself:seen_since:timestamp_seconds", began, 4 * every_s),
+        ("WhatsSelfWorkerVanished", OPENED, {named("business_open"): flat((90, 1), (110, 0))}, 9 * every_s),
+    ):
+        title, values = f"evaluated every nine minutes: {record}", {(record, 180.0): float(at_s)}
+        yield Case(rule=rule, kind=VALUE, title=title, series=series, values=values, every_s=every_s)
 
 
 def _absent() -> Iterator[Case]:

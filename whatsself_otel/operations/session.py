@@ -18,6 +18,7 @@ from whatsself_otel.operations.promql import (
     SERVICE,
     SESSION,
     UP,
+    carried_on,
     highest,
     increase,
     series,
@@ -296,8 +297,7 @@ def rules(source: Source) -> Group:
 def _reported(source: Source) -> str:
     """Return the time at which each process last reported each session, while it may still own one."""
     told = f"max by ({SESSION}, instance) (timestamp({series(source, WHATSAPP_SESSION_CONNECTED)}))"
-    # A restart of Prometheus, or a process that ends in two steps, must not make it forget.
-    before = f"last_over_time({REPORTED}[10m])"
+    before = carried_on(REPORTED)
     kept = f"{before} > time() - {source['session.missing_until']}"
     # A process that lives and has stopped telling of a session has retired it.
     began = f"max by ({SERVICE}, instance) (time() - {series(source, PROCESS_UPTIME)})"

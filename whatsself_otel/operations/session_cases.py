@@ -207,6 +207,15 @@ def _owner_changed() -> Iterator[Case]:
     )
     yield Case(
         rule=rule,
+        kind=FIRING,
+        title="its process ends in two steps, the session first",
+        series={named(UPTIME): "0+15x83 _x400", named(CONNECTED, MAIN): flat((20, 1))} | OTHER,
+        at={20: 0, 40: 1},
+    )
+    title = "evaluated every nine minutes, as around a restart of Prometheus"
+    yield Case(rule=rule, kind=FIRING, title=title, series=OWNER | OTHER, at={18: 0, 72: 1}, every_s=540)
+    yield Case(
+        rule=rule,
         kind=HEALTHY,
         title="handed over to a new process, hour by hour",
         series=OWNER | OTHER | {named(CONNECTED, MAIN, instance="b"): flat((21, None), (90, 1))},
