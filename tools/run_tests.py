@@ -5,7 +5,7 @@ Run a selection of the tests in several pytest processes at once, one a processo
     python tools/run_tests.py -m "not proof" tests/cli   what is named, in one process
 
 Other arguments go to pytest. Each part's output follows when it ends; every half minute a line says how far each is.
-The exit status is 0 if every part passed.
+The exit status is 0 if every part passed, 5 if nothing was selected, else 1.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Part:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the parts and return the worst status."""
+    """Run the parts; return 0 if each passed, 5 if nothing was selected, else 1."""
     if any((ROOT / word.split("::")[0]).exists() for word in arguments if not word.startswith("-")):
         return subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=ROOT)  # noqa: S603 - pytest, as it was asked for
     count = min(os.cpu_count() or 1, _MOST_PARTS)
@@ -61,7 +61,8 @@ def main(arguments: list[str]) -> int:
             for part in parts:
                 part.process.terminate()
                 part.output.close()
-    return max((status for status in statuses if status != _NO_TESTS), default=0)
+    ran = [status for status in statuses if status != _NO_TESTS]
+    return _NO_TESTS if not ran else int(any(ran))
 
 
 def test_files() -> list[Path]:

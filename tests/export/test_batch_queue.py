@@ -363,6 +363,28 @@ class TestThread:
         assert backend.items == [2]
 
 
+class TestEnd:
+    def test_no_thread_outlives_a_queue_that_has_drained(
+        self, backend: Backend, dropped: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def ends_slowly(queue: BatchQueue[int]) -> bool:
+            goes_on = look(queue)
+            if not goes_on:
+                time.sleep(0.3)
+            return goes_on
+
+        look = BatchQueue._goes_on
+        monkeypatch.setattr(BatchQueue, "_goes_on", ends_slowly)
+        queue = make_queue(backend, dropped)
+        queue.put(1)
+        thread = queue._thread
+        assert thread is not None
+        queue.close()
+
+        assert queue.join(Deadline(5))
+        assert not thread.is_alive()
+
+
 class TestBytes:
     def test_the_oldest_go_when_the_bytes_are_too_many(self, backend: Backend, dropped: list[tuple[str, int]]) -> None:
         queue = make_queue(backend, dropped, weight=10, bytes=100, batch_items=1)

@@ -52,6 +52,18 @@ def test_fails_with_its_output_if_one_part_does(program: ModuleType, capfd: pyte
     assert "ruin" in capfd.readouterr().out
 
 
+def test_fails_if_one_part_is_killed(program: ModuleType) -> None:
+    (program.ROOT / "tests" / "test_first.py").write_text(
+        "import os\n\ndef test_dies():\n    os.kill(os.getpid(), 9)\n"
+    )
+
+    assert program.main(["-q"]) == 1
+
+
+def test_nothing_selected_is_not_passed(program: ModuleType) -> None:
+    assert program.main(["-q", "-k", "nowhere"]) == 5
+
+
 def test_a_part_without_a_selected_test_is_no_failure(program: ModuleType) -> None:
     assert program.main(["-q", "-k", "test_first"]) == 0
 

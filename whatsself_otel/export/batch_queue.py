@@ -208,8 +208,11 @@ class BatchQueue(Generic[_T]):
             self._items.clear()
             self._bytes = 0
             self._changed.notify_all()
+            thread = self._thread
         if left:
             self._drop("shutdown", left)
+        elif thread is not None and thread is not threading.current_thread():
+            thread.join(limit.left_s())  # it has nothing left to do; it ends before this returns
         return drained
 
     def __len__(self) -> int:
