@@ -122,9 +122,6 @@ def test_a_target_that_is_away_loses_nothing_and_gets_all_in_order(
     assert count(gateway, target) == result
 
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-"""A target that goes in the middle of an accept leaves the socket to the garbage collector, which warns at any time."""
-
 
 def _shown(gateway: Gateway) -> str:
     return ", ".join(f"{count_} {answer}" for answer, count_ in sorted(gateway.answers.items()))

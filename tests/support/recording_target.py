@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import socket
 import threading
-import warnings
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -72,14 +70,16 @@ class Target:
         if self._server is not None:
             self._server.close()
             self._server = None
-        for writer in list(self._writers):
-            writer.transport.abort()
-        await asyncio.sleep(0.05)  # so that each connection is told that it is over
+        # A connection may be in the middle of its accept: it is over when its task is.
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for writer in list(self._writers):
+                writer.transport.abort()
+            await asyncio.wait(others, timeout=0.05)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         with suppress(OSError, asyncio.IncompleteReadError):
-            while self.response:
+            while self.response and self._server is not None:
                 await self._answer(reader, writer)
         self._writers.discard(writer)
         writer.close()
@@ -109,10 +109,6 @@ def recording_target() -> Iterator[Target]:
         target._loop.call_soon_threadsafe(target._loop.stop)
         thread.join(10)
         target._loop.close()
-        with warnings.catch_warnings():
-            # One that goes in the middle of an accept leaves the socket to the garbage collector, which warns.
-            warnings.simplefilter("ignore", ResourceWarning)
-            gc.collect()
 
 
 def send(port: int, request: bytes, timeout_s: float = 20.0) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
