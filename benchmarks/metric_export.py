@@ -4,9 +4,9 @@ What one export of metrics executes, ours beside the SDK's own exporter, for the
     python benchmarks/metric_export.py            print the table
     python benchmarks/metric_export.py --write    write it to benchmarks/results/metric_export.md too
 
-Both record the same application's series before each export: 100 of a counter, 40 of a histogram, 20 of a gauge. The
-series that this package adds of its own are the second row. Valgrind counts instructions; each runs with few exports
-and with more, and the difference is what exports cost. The receiver is a process of its own.
+Each row records the same application's series before each export: 100 of a counter, 40 of a histogram, 20 of a gauge.
+The last row has the series that this package adds of its own, too. Valgrind counts instructions; each runs with few
+exports and with more, and the difference is what exports cost. The receiver is a process of its own.
 """
 
 from __future__ import annotations

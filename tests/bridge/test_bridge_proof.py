@@ -122,6 +122,5 @@ def test_a_target_that_is_away_loses_nothing_and_gets_all_in_order(
     assert count(gateway, target) == result
 
 
-
 def _shown(gateway: Gateway) -> str:
     return ", ".join(f"{count_} {answer}" for answer, count_ in sorted(gateway.answers.items()))

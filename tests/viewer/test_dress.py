@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from browser import need_browser, open_browser
 from parts import Client, trace_id
 from telling import CONTACT, lively_business
 
@@ -55,13 +54,6 @@ FAULTS = """
         .map((node) => `${node.tagName} ${node.id} ${node.textContent.slice(0, 20)}`);
     return { wide, cut, untold, small };
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    need_browser()
-    with open_browser() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

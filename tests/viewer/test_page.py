@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from browser import need_browser, open_browser
 from parts import SCRIPT, Client, counter, histogram, logs, spans, trace_id
 
 from whatsself_otel.viewer.server import Viewer
@@ -18,13 +17,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 DESK = {"width": 1280, "height": 800}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    need_browser()
-    with open_browser() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

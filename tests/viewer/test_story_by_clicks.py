@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from browser import need_browser, open_browser
 from filled_stores import STORES, skip_unless_it_takes_late_data, takes_late_data
 from parts import trace_id
 from telling import CONTACT
@@ -39,13 +38,6 @@ class Clicks:
         self.page.keyboard.type(text)
         self.page.keyboard.press("Enter")
         self.count += 1
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    need_browser()
-    with open_browser() as running:
-        yield running
 
 
 @pytest.fixture(scope="module", params=sorted(STORES))
