@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from whatsself_otel.operations.model import Source
 
+_NOT_ACKNOWLEDGED: Final = "WhatsSelfNotAcknowledged"
+
 NOT_ACKNOWLEDGED: Final = Words(
     en=Page(
         summary='No send of {{ or $labels.session "the service" }} was acknowledged in <delivery.ack_window>',
@@ -172,7 +174,7 @@ def _not_acknowledged(source: Source) -> Alert:
     # A number whose first messages stay pending has no days before: another number of the service tells as well.
     known = f"\nand on ({SERVICE}) {over(DELIVERED, source['delivery.ack_known'], by=SERVICE)} > 0"
     return Alert(
-        name="WhatsSelfNotAcknowledged",
+        name=_NOT_ACKNOWLEDGED,
         words=NOT_ACKNOWLEDGED,
         expr=(
             f"{sent} - ({failed} or 0 * {sent}) >= {source['delivery.ack_min'] - 0.5}"
@@ -232,6 +234,9 @@ _SENT, _FAILED, _DELIVERED, _CAME, _CONNECTED = (
 _MAIN = 'session="main"'
 HOUR = 60.0
 MINUTE_S = 60
+DAY = 24 * HOUR
+_STEP_S = 150
+"""Seconds between two samples of several days."""
 
 
 def cases() -> Iterator[Case]:
@@ -245,101 +250,81 @@ def _counter(name: str, labels: str, *segments: tuple[float, float], instance: s
     return {named(name, f"{labels},{_MAIN}", instance=instance): ramp(*segments, step_s=MINUTE_S)}
 
 
+def _sends(*told: tuple[float, float], failing: float = 0, pace: float = 0.1) -> dict[str, str]:
+    """Return a day of two workers' sends, and the acknowledgements a minute of each segment."""
+    return {
+        **_counter(_SENT, 'origin="reply"', (24 * HOUR, pace / 2)),
+        **_counter(_SENT, 'origin="reply"', (24 * HOUR, pace / 2), instance="b"),
+        **_counter(_FAILED, 'fault="ours"', (24 * HOUR, failing / 2)),
+        **_counter(_FAILED, 'fault="provider"', (24 * HOUR, failing / 2)),
+        **_counter(_DELIVERED, 'status="delivered"', *told),
+    }
+
+
 def _acknowledged() -> Iterator[Case]:
-    rule = "WhatsSelfNotAcknowledged"
-
-    def sends(*told: tuple[float, float], failing: float = 0, pace: float = 0.1) -> dict[str, str]:
-        return {
-            **_counter(_SENT, 'origin="reply"', (24 * HOUR, pace / 2)),
-            **_counter(_SENT, 'origin="reply"', (24 * HOUR, pace / 2), instance="b"),
-            **_counter(_FAILED, 'fault="ours"', (24 * HOUR, failing / 2)),
-            **_counter(_FAILED, 'fault="provider"', (24 * HOUR, failing / 2)),
-            **_counter(_DELIVERED, 'status="delivered"', *told),
-        }
-
-    stops = sends((6 * HOUR, 0.1), (18 * HOUR, 0))
-    at = {5 * HOUR: 0, 10 * HOUR: 1, 20 * HOUR: 1}
-    yield Case(rule=rule, kind=FIRING, title="acknowledgements stop", series=stops, at=at, step_s=MINUTE_S)
-    at = {9 * HOUR + 4: 0, 9 * HOUR + 6: 1}
-    yield Case(rule=rule, kind=BOUNDARY, title="three hours after the last", series=stops, at=at, step_s=MINUTE_S)
-    never = sends((24 * HOUR, 0))
-    yield Case(
-        rule=rule,
-        kind=HEALTHY,
-        title="the application never tells of any",
-        series=never,
-        at={10 * HOUR: 0},
-        step_s=MINUTE_S,
-    )
+    stops = _sends((6 * HOUR, 0.1), (18 * HOUR, 0))
+    yield _of_a_day(FIRING, "acknowledgements stop", stops, {5 * HOUR: 0, 10 * HOUR: 1, 20 * HOUR: 1})
+    yield _of_a_day(BOUNDARY, "three hours after the last", stops, {9 * HOUR + 4: 0, 9 * HOUR + 6: 1})
+    never = _sends((24 * HOUR, 0))
+    yield _of_a_day(HEALTHY, "the application never tells of any", never, {10 * HOUR: 0})
     second = _counter(_DELIVERED, 'status="delivered"', (24 * HOUR, 0.1))
     told = {name.replace(_MAIN, 'session="other"'): values for name, values in second.items()}
-    yield Case(
-        rule=rule,
-        kind=FIRING,
-        title="a new number's never came, those of another number of the service do",
-        series=never | told,
-        at={HOUR / 2: 0, 10 * HOUR: 1},
-        step_s=MINUTE_S,
-    )
-    refused = sends((6 * HOUR, 0.1), (18 * HOUR, 0), failing=0.08)
-    yield Case(rule=rule, kind=HEALTHY, title="most were refused", series=refused, at={12 * HOUR: 0}, step_s=MINUTE_S)
-    rare = sends((6 * HOUR, 0.1), *[(170, 0), (1, 1)] * 6)
-    yield Case(
-        rule=rule, kind=HEALTHY, title="one comes every three hours", series=rare, at={12 * HOUR: 0}, step_s=MINUTE_S
-    )
+    title = "a new number's never came, those of another number of the service do"
+    yield _of_a_day(FIRING, title, never | told, {HOUR / 2: 0, 10 * HOUR: 1})
+    refused = _sends((6 * HOUR, 0.1), (18 * HOUR, 0), failing=0.08)
+    yield _of_a_day(HEALTHY, "most were refused", refused, {12 * HOUR: 0})
+    rare = _sends((6 * HOUR, 0.1), *[(170, 0), (1, 1)] * 6)
+    yield _of_a_day(HEALTHY, "one comes every three hours", rare, {12 * HOUR: 0})
     for pace, fires in ((0.024, 0), (0.026, 1)):
-        few = sends((6 * HOUR, 0.1), (18 * HOUR, 0), pace=pace)
-        title = f"{pace * 180:.1f} sends in three hours"
-        yield Case(rule=rule, kind=BOUNDARY, title=title, series=few, at={12 * HOUR: fires}, step_s=MINUTE_S)
-    day = 24 * HOUR
+        few = _sends((6 * HOUR, 0.1), (18 * HOUR, 0), pace=pace)
+        yield _of_a_day(BOUNDARY, f"{pace * 180:.1f} sends in three hours", few, {12 * HOUR: fires})
+    yield _known_for_days()
+    other = {named(_DELIVERED, 'status="read",session="other"'): ramp((24 * HOUR, 1), step_s=MINUTE_S)}
+    yield _of_a_day(FIRING, "another session's arrive", stops | other, {10 * HOUR: 1})
+
+
+def _of_a_day(kind: str, title: str, series: dict[str, str], at: dict[float, int]) -> Case:
+    return Case(rule=_NOT_ACKNOWLEDGED, kind=kind, title=title, series=series, at=at, step_s=MINUTE_S)
+
+
+def _known_for_days() -> Case:
+    day, step_s = DAY, _STEP_S
     old = {
-        named(_SENT, f'origin="reply",{_MAIN}'): ramp((6 * day, 0.1), step_s=150),
-        named(_DELIVERED, f'status="read",{_MAIN}'): ramp((day, 0.1), (5 * day, 0), step_s=150),
+        named(_SENT, f'origin="reply",{_MAIN}'): ramp((6 * day, 0.1), step_s=step_s),
+        named(_DELIVERED, f'status="read",{_MAIN}'): ramp((day, 0.1), (5 * day, 0), step_s=step_s),
     }
     at = {3 * day + 20 * HOUR: 1, 4 * day + HOUR: 0}
-    yield Case(rule=rule, kind=BOUNDARY, title="known for three days", series=old, at=at, step_s=150)
-    other = {named(_DELIVERED, 'status="read",session="other"'): ramp((24 * HOUR, 1), step_s=MINUTE_S)}
-    yield Case(
-        rule=rule,
-        kind=FIRING,
-        title="another session's arrive",
-        series=stops | other,
-        at={10 * HOUR: 1},
-        step_s=MINUTE_S,
-    )
+    title = "known for three days"
+    return Case(rule=_NOT_ACKNOWLEDGED, kind=BOUNDARY, title=title, series=old, at=at, step_s=step_s)
+
+
+def _traffic(*counts: tuple[float, float], up: float = 9 * DAY) -> dict[str, str]:
+    """Return nine days of a session: messages a minute of each segment, and for how long it is connected."""
+    connected = flat((up, 1), (9 * DAY - up, 0), step_s=_STEP_S) if up < 9 * DAY else flat((up, 1), step_s=_STEP_S)
+    return {
+        named(_CAME, f'kind="text",{_MAIN}'): ramp(*counts, step_s=_STEP_S),
+        named(_CONNECTED, _MAIN): connected,
+        named(_CONNECTED, _MAIN, instance="b"): flat((9 * DAY, 0), step_s=_STEP_S),
+    }
+
+
+def _told_twice(series: dict[str, str]) -> dict[str, str]:
+    """Return the same series, with a second process that reports the session as connected."""
+    connected = {name: values for name, values in series.items() if _CONNECTED in name and '"a"' in name}
+    return series | {name.replace('"a"', '"c"'): values for name, values in connected.items()}
 
 
 def _silent_cases() -> Iterator[Case]:
-    rule, day, step_s = "WhatsSelfInboundSilent", 24 * HOUR, 150
-
-    def traffic(*counts: tuple[float, float], up: float = 9 * day) -> dict[str, str]:
-        """Messages a minute, and how long it is connected."""
-        return {
-            named(_CAME, f'kind="text",{_MAIN}'): ramp(*counts, step_s=step_s),
-            named(_CONNECTED, _MAIN): flat((up, 1), (9 * day - up, 0), step_s=step_s)
-            if up < 9 * day
-            else flat((up, 1), step_s=step_s),
-            named(_CONNECTED, _MAIN, instance="b"): flat((9 * day, 0), step_s=step_s),
-        }
-
-    def twice(series: dict[str, str]) -> dict[str, str]:
-        """Return the same series, with a second process that reports the session as connected."""
-        same = {
-            name.replace('"a"', '"c"'): values
-            for name, values in series.items()
-            if _CONNECTED in name and '"a"' in name
-        }
-        return series | same
-
-    stops = traffic((8 * day, 0.2), (day, 0))
+    rule, day, step_s = "WhatsSelfInboundSilent", DAY, _STEP_S
+    stops = _traffic((8 * day, 0.2), (day, 0))
     at: dict[float, int] = {8 * day - HOUR: 0, 8 * day + 4 * HOUR: 1}
-    yield Case(rule=rule, kind=FIRING, title="nothing for four hours", series=twice(stops), at=at, step_s=step_s)
+    yield Case(rule=rule, kind=FIRING, title="nothing for four hours", series=_told_twice(stops), at=at, step_s=step_s)
     at = {8 * day + 3 * HOUR + 2.5: 0, 8 * day + 3 * HOUR + 5: 1}
     yield Case(rule=rule, kind=BOUNDARY, title="three hours", series=stops, at=at, step_s=step_s)
     at = {8 * day + 4 * HOUR: 0}
-    away = traffic((8 * day, 0.2), (day, 0), up=8 * day + 2 * HOUR)
+    away = _traffic((8 * day, 0.2), (day, 0), up=8 * day + 2 * HOUR)
     yield Case(rule=rule, kind=HEALTHY, title="not connected, which is told", series=away, at=at, step_s=step_s)
-    weekly = traffic((day, 0.2), (6 * HOUR, 0), (7 * day - 6 * HOUR, 0.2), (day, 0))
+    weekly = _traffic((day, 0.2), (6 * HOUR, 0), (7 * day - 6 * HOUR, 0.2), (day, 0))
     yield Case(
         rule=rule,
         kind=HEALTHY,
@@ -348,13 +333,13 @@ def _silent_cases() -> Iterator[Case]:
         at={8 * day + 5 * HOUR: 0},
         step_s=step_s,
     )
-    back = traffic((8 * day, 0.2), (6 * HOUR, 0), (18 * HOUR, 0.2))
+    back = _traffic((8 * day, 0.2), (6 * HOUR, 0), (18 * HOUR, 0.2))
     yield while_closed(rule, back, closes=8 * day + 5 * HOUR, opens=8 * day + 11 * HOUR, step_s=step_s)
-    young = traffic((2 * day, 0.2), (7 * day, 0))
+    young = _traffic((2 * day, 0.2), (7 * day, 0))
     at = {2 * day + 4 * HOUR: 1}
     yield Case(rule=rule, kind=FIRING, title="two days old: as the day before", series=young, at=at, step_s=step_s)
     for pace, fires in ((0.05, 0), (0.056, 1)):
-        few = traffic((8 * day, pace), (day, 0))
+        few = _traffic((8 * day, pace), (day, 0))
         title = f"{pace * 180:.0f} messages are usual"
         yield Case(rule=rule, kind=BOUNDARY, title=title, series=few, at={8 * day + 4 * HOUR: fires}, step_s=step_s)
     born = {named(_CONNECTED, _MAIN): flat((9 * day, 1), step_s=step_s)}

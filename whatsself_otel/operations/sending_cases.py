@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.catalogue import MESSAGES_OUTBOUND, MESSAGES_OUTBOUND_FAILED
 from whatsself_otel.operations.cases import BOUNDARY, FIRING, HEALTHY, VALUE, Case, flat, named, ramp
@@ -168,14 +168,16 @@ def _half_open_cases(stuck: str) -> Iterator[Case]:
     )
 
 
+_FAULT_OF: Final = {
+    "WhatsSelfSendFailureHigh": "ours",
+    "WhatsSelfProviderFailing": "provider",
+    "WhatsSelfRecipientsFailing": "recipient",
+}
+
+
 def _faults(sent: str) -> Iterator[Case]:
     """Return a case for each fault: ours pages, the provider's and the recipient's warn."""
-    rules = {
-        "WhatsSelfSendFailureHigh": "ours",
-        "WhatsSelfProviderFailing": "provider",
-        "WhatsSelfRecipientsFailing": "recipient",
-    }
-    for rule, fault in rules.items():
+    for rule, fault in _FAULT_OF.items():
         for reason, whose in (("rate_limited", "ours"), ("provider_error", "provider"), ("opted_out", "recipient")):
             failed = named(FAILED, f'reason="{reason}",fault="{whose}",stage="send"')
             yield Case(
@@ -186,27 +188,7 @@ def _faults(sent: str) -> Iterator[Case]:
                 at={19: 0, 35: int(whose == fault)},
             )
     for rule in ("WhatsSelfProviderFailing", "WhatsSelfRecipientsFailing"):
-        failed = named(FAILED, f'reason="x",fault="{rules[rule]}"')
-        burst = {sent: ramp((100, 12)), failed: ramp((30, 0), (10, 12), (60, 0))}
-        yield Case(rule=rule, kind=BOUNDARY, title="begins and ends", series=burst, at={34: 0, 35: 1, 56.5: 1, 58.5: 0})
-        for share, fires in ((23, 0), (27, 1)):
-            series = {
-                sent: ramp((60, 10)),
-                sent.replace('instance="a"', 'instance="b"'): ramp((60, 10)),
-                failed: ramp((60, share / 10)),
-                failed.replace('instance="a"', 'instance="b"'): ramp((60, share / 10)),
-            }
-            yield Case(rule=rule, kind=BOUNDARY, title=f"{share} %", series=series, at={40: fires})
-        for attempts, fires in ((9, 0), (10, 1)):
-            second = sent.replace('instance="a"', 'instance="b"')
-            series = {sent: flat((10, 0), (30, attempts - 2)), second: flat((10, 0), (30, 2))}
-            series |= {failed: flat((10, 0), (30, 5))}
-            yield Case(rule=rule, kind=BOUNDARY, title=f"{attempts} attempts", series=series, at={14: fires})
-        before = {sent: flat((16, 0), (8, 9), (40, 18)), failed: flat((24, 0), (40, 9))}
-        yield Case(rule=rule, kind=HEALTHY, title="9 attempts, and others longer ago", series=before, at={31: 0})
-        within = {sent: flat((10, 0), (6, 6), (40, 12)), failed: flat((10, 0), (6, 6), (40, 12))}
-        title = "12 attempts in ten minutes, six of them in five"
-        yield Case(rule=rule, kind=BOUNDARY, title=title, series=within, at={19: 1})
+        yield from _warned(rule, sent)
     one, two = (named(SENT, f'origin="reply",session="{name}"') for name in ("one", "two"))
     lost = named(FAILED, 'reason="session_down",fault="ours",session="one"')
     yield Case(
@@ -216,3 +198,28 @@ def _faults(sent: str) -> Iterator[Case]:
         series={one: ramp((60, 2)), two: ramp((60, 18)), lost: ramp((60, 2))},
         at={30: 1},
     )
+
+
+def _warned(rule: str, sent: str) -> Iterator[Case]:
+    """Return the cases of a warning's share, attempts, begin and end."""
+    failed = named(FAILED, f'reason="x",fault="{_FAULT_OF[rule]}"')
+    burst = {sent: ramp((100, 12)), failed: ramp((30, 0), (10, 12), (60, 0))}
+    yield Case(rule=rule, kind=BOUNDARY, title="begins and ends", series=burst, at={34: 0, 35: 1, 56.5: 1, 58.5: 0})
+    for share, fires in ((23, 0), (27, 1)):
+        series = {
+            sent: ramp((60, 10)),
+            sent.replace('instance="a"', 'instance="b"'): ramp((60, 10)),
+            failed: ramp((60, share / 10)),
+            failed.replace('instance="a"', 'instance="b"'): ramp((60, share / 10)),
+        }
+        yield Case(rule=rule, kind=BOUNDARY, title=f"{share} %", series=series, at={40: fires})
+    for attempts, fires in ((9, 0), (10, 1)):
+        second = sent.replace('instance="a"', 'instance="b"')
+        series = {sent: flat((10, 0), (30, attempts - 2)), second: flat((10, 0), (30, 2))}
+        series |= {failed: flat((10, 0), (30, 5))}
+        yield Case(rule=rule, kind=BOUNDARY, title=f"{attempts} attempts", series=series, at={14: fires})
+    before = {sent: flat((16, 0), (8, 9), (40, 18)), failed: flat((24, 0), (40, 9))}
+    yield Case(rule=rule, kind=HEALTHY, title="9 attempts, and others longer ago", series=before, at={31: 0})
+    within = {sent: flat((10, 0), (6, 6), (40, 12)), failed: flat((10, 0), (6, 6), (40, 12))}
+    title = "12 attempts in ten minutes, six of them in five"
+    yield Case(rule=rule, kind=BOUNDARY, title=title, series=within, at={19: 1})

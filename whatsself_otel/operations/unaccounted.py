@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.operations.cases import BOUNDARY, FIRING, HEALTHY, VALUE, Case, flat
@@ -10,6 +11,10 @@ from whatsself_otel.operations.promql import MACHINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+_RULE: Final = "WhatsSelfCollectorUnaccounted"
+_BASE: Final = 'job="otelcol",instance="x"'
+_VENDOR, _GATE = "otlp_http/otlp", "otlp_grpc/otlp_gate"
 
 COLLECTOR_UNACCOUNTED: Final = Words(
     en=Page(
@@ -71,7 +76,7 @@ def rules(window: str, items_of: Mapping[str, str]) -> Iterator[Record | Alert]:
             expr=f'{BALANCE}{{signal="{signal}"}} and on ({BY}) ({empty})',
         )
     yield Alert(
-        name="WhatsSelfCollectorUnaccounted",
+        name=_RULE,
         words=COLLECTOR_UNACCOUNTED,
         # Three looks: between two counters of one item a look may fall, but not so often.
         expr=f"min_over_time({MISSING}[{window}]) > 0\nand count_over_time({MISSING}[{window}]) >= 2.5",
@@ -108,69 +113,99 @@ def _balance(signal: str, items: str) -> str:
     return f"sum by ({BY}) ({union}){sampled}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """Names of one collector's series about one signal."""
+
+    signal: str
+    items: str
+
+    @property
+    def passed(self) -> str:
+        return f'otelcol_processor_outgoing_items{{{_BASE},processor="filter/too_large","otel.signal"="{self.signal}"}}'
+
+    def received(self, outcome: str) -> str:
+        return f'otelcol_receiver_{outcome}_{self.items}{{{_BASE},receiver="otlp/otlp_gate"}}'
+
+    def exported(self, outcome: str, exporter: str = _VENDOR) -> str:
+        return f'otelcol_exporter_{outcome}_{self.items}{{{_BASE},exporter="{exporter}"}}'
+
+    def queue(self, size: float, exporter: str = _VENDOR) -> dict[str, str]:
+        labels = f'{{{_BASE},exporter="{exporter}",data_type="{self.signal}"}}'
+        capacity = {f"otelcol_exporter_queue_capacity{labels}": flat((60, 1000))}
+        return capacity | {f"otelcol_exporter_queue_size{labels}": flat((60, size))}
+
+    def alone(self) -> dict[str, str]:
+        """Return the series of a hundred items that passed to one vendor, whose queue is empty."""
+        return self.queue(0) | {self.passed: flat((60, 100))}
+
+
 def cases(items_of: Mapping[str, str]) -> Iterator[Case]:
     """Return every test of the alert."""
-    rule, base = "WhatsSelfCollectorUnaccounted", 'job="otelcol",instance="x"'
     for signal, items in items_of.items():
-        record = f'{BALANCE}{{instance="x",signal="{signal}"}}'
-
-        def held(exporter: str, size: float, signal: str = signal) -> dict[str, str]:
-            labels = f'{{{base},exporter="{exporter}",data_type="{signal}"}}'
-            capacity = {f"otelcol_exporter_queue_capacity{labels}": flat((60, 1000))}
-            return capacity | {f"otelcol_exporter_queue_size{labels}": flat((60, size))}
-
-        passed = f'otelcol_processor_outgoing_items{{{base},processor="filter/too_large","otel.signal"="{signal}"}}'
-        sent = f'otelcol_exporter_sent_{items}{{{base},exporter="otlp_http/otlp"}}'
-        alone = held("otlp_http/otlp", 0) | {passed: flat((60, 100))}
-        lost = alone | {sent: flat((20, 100), (40, 90))}
-        yield Case(rule=rule, kind=FIRING, title=f"{signal}: ten are missing", series=lost, at={19: 0, 32: 1})
-        yield Case(rule=rule, kind=VALUE, title=f"{signal}: how many", series=lost, values={(record, 32): 10})
-        waits = lost | held("otlp_http/otlp", 5)
-        yield Case(rule=rule, kind=HEALTHY, title=f"{signal}: what waits is not missing", series=waits, at={40: 0})
-        for trouble in ("send_failed", "enqueue_failed"):
-            counted_as = sent.replace("_sent_", f"_{trouble}_")
-            series = alone | {sent: flat((60, 90)), counted_as: flat((60, 10))}
-            yield Case(rule=rule, kind=HEALTHY, title=f"{signal}: {trouble} is counted", series=series, at={40: 0})
-        short = alone | {sent: flat((20, 100), (0.5, 90), (39.5, 100))}
-        yield Case(rule=rule, kind=BOUNDARY, title=f"{signal}: under way at two looks", series=short, at={21: 0, 25: 0})
-        yield from _looks(signal, lost)
+        series = _Series(signal, items)
+        yield from _missing(series)
         yield _all_parts(signal, items)
-        gate = f'otelcol_receiver_accepted_{items}{{{base},receiver="otlp/otlp_gate"}}'
-        gated = alone | held("otlp_grpc/otlp_gate", 0) | {sent.replace("http/otlp", "grpc/otlp_gate"): flat((60, 100))}
-        after = gated | {gate: flat((60, 100)), sent: flat((60, 90))}
-        yield Case(rule=rule, kind=FIRING, title=f"{signal}: missing after a gate", series=after, at={20: 1})
-        refused = gate.replace("accepted", "refused")
-        tried = gated | {gate: flat((60, 90)), refused: flat((60, 30)), sent: flat((60, 90))}
-        tried |= {sent.replace("_sent_", "_enqueue_failed_"): flat((60, 30))}
-        tried |= {sent.replace("http/otlp", "grpc/otlp_gate"): flat((60, 90))}
-        tried |= {sent.replace("_sent_", "_send_failed_").replace("http/otlp", "grpc/otlp_gate"): flat((60, 10))}
-        yield Case(rule=rule, kind=HEALTHY, title=f"{signal}: a gate drops and counts", series=tried, at={20: 0})
-        plain = {sent.replace("otlp_http/otlp", name): flat((60, 70)) for name in ("debug", "file/traces")}
-        yield Case(
-            rule=rule,
-            kind=HEALTHY,
-            title=f"{signal}: what has no queue",
-            series=alone | {sent: flat((60, 100))} | plain,
-            at={20: 0},
-        )
-        if signal == "traces":
-            name = f"otelcol_processor_tail_sampling_new_trace_id_received{{{base}}}"
-            sampled = lost | {name: flat((60, 9))}
-            yield Case(rule=rule, kind=HEALTHY, title="traces: what sampling leaves out", series=sampled, at={40: 0})
-    delta = f'otelcol_processor_incoming_items{{{base},processor="cumulative_to_delta/x","otel.signal"="metrics"}}'
-    first = {delta: flat((60, 100)), delta.replace("incoming", "outgoing"): flat((60, 80))}
-    kept = alone | first | {sent: flat((60, 80))}
-    # The last of the loop are metrics' no more: their names are built once again.
-    kept = {
-        key.replace('"logs"', '"metrics"').replace("_log_records", "_metric_points"): of for key, of in kept.items()
+        yield from _gated(series)
+        yield from _left_out(series)
+    yield _first_deltas(_Series("metrics", items_of["metrics"]))
+
+
+def _missing(of: _Series) -> Iterator[Case]:
+    """Return cases of ten items that are missing, that wait, and that are counted as lost."""
+    record = f'{BALANCE}{{instance="x",signal="{of.signal}"}}'
+    lost = of.alone() | {of.exported("sent"): flat((20, 100), (40, 90))}
+    yield Case(rule=_RULE, kind=FIRING, title=f"{of.signal}: ten are missing", series=lost, at={19: 0, 32: 1})
+    yield Case(rule=_RULE, kind=VALUE, title=f"{of.signal}: how many", series=lost, values={(record, 32): 10})
+    waits = lost | of.queue(5)
+    yield Case(rule=_RULE, kind=HEALTHY, title=f"{of.signal}: what waits is not missing", series=waits, at={40: 0})
+    for trouble in ("send_failed", "enqueue_failed"):
+        series = of.alone() | {of.exported("sent"): flat((60, 90)), of.exported(trouble): flat((60, 10))}
+        yield Case(rule=_RULE, kind=HEALTHY, title=f"{of.signal}: {trouble} is counted", series=series, at={40: 0})
+    short = of.alone() | {of.exported("sent"): flat((20, 100), (0.5, 90), (39.5, 100))}
+    title = f"{of.signal}: under way at two looks"
+    yield Case(rule=_RULE, kind=BOUNDARY, title=title, series=short, at={21: 0, 25: 0})
+    yield from _looks(of.signal, lost)
+
+
+def _gated(of: _Series) -> Iterator[Case]:
+    """Return cases of a vendor behind a gate, which receives what it sends."""
+    gated = of.alone() | of.queue(0, _GATE) | {of.exported("sent", _GATE): flat((60, 100))}
+    after = gated | {of.received("accepted"): flat((60, 100)), of.exported("sent"): flat((60, 90))}
+    yield Case(rule=_RULE, kind=FIRING, title=f"{of.signal}: missing after a gate", series=after, at={20: 1})
+    tried = gated | {
+        of.received("accepted"): flat((60, 90)),
+        of.received("refused"): flat((60, 30)),
+        of.exported("sent"): flat((60, 90)),
+        of.exported("enqueue_failed"): flat((60, 30)),
+        of.exported("sent", _GATE): flat((60, 90)),
+        of.exported("send_failed", _GATE): flat((60, 10)),
     }
-    yield Case(rule=rule, kind=HEALTHY, title="metrics: a delta's first values", series=kept, at={20: 0})
+    yield Case(rule=_RULE, kind=HEALTHY, title=f"{of.signal}: a gate drops and counts", series=tried, at={20: 0})
+
+
+def _left_out(of: _Series) -> Iterator[Case]:
+    """Return cases of what owes nothing: exporters without a queue, and what sampling leaves out."""
+    plain = {of.exported("sent", name): flat((60, 70)) for name in ("debug", "file/traces")}
+    series = of.alone() | {of.exported("sent"): flat((60, 100))} | plain
+    yield Case(rule=_RULE, kind=HEALTHY, title=f"{of.signal}: what has no queue", series=series, at={20: 0})
+    if of.signal == "traces":
+        lost = of.alone() | {of.exported("sent"): flat((20, 100), (40, 90))}
+        sampled = lost | {f"otelcol_processor_tail_sampling_new_trace_id_received{{{_BASE}}}": flat((60, 9))}
+        yield Case(rule=_RULE, kind=HEALTHY, title="traces: what sampling leaves out", series=sampled, at={40: 0})
+
+
+def _first_deltas(of: _Series) -> Case:
+    """Return the case of a delta's first values, which are kept to count from."""
+    delta = f'otelcol_processor_incoming_items{{{_BASE},processor="cumulative_to_delta/x","otel.signal"="metrics"}}'
+    first = {delta: flat((60, 100)), delta.replace("incoming", "outgoing"): flat((60, 80))}
+    kept = of.alone() | first | {of.exported("sent"): flat((60, 80))}
+    return Case(rule=_RULE, kind=HEALTHY, title="metrics: a delta's first values", series=kept, at={20: 0})
 
 
 def _looks(signal: str, lost: Mapping[str, str]) -> Iterator[Case]:
     """Return cases of a queue that is empty for single looks, 30 seconds apart: three within the window are needed."""
-    rule = "WhatsSelfCollectorUnaccounted"
-    yield Case(rule=rule, kind=BOUNDARY, title=f"{signal}: for ten minutes", series=lost, at={27: 0, 31: 1})
+    yield Case(rule=_RULE, kind=BOUNDARY, title=f"{signal}: for ten minutes", series=lost, at={27: 0, 31: 1})
     size = next(name for name in lost if "queue_size" in name)
     for title, moments, at in (
         ("at two looks", (20, 20.5), {25.0: 0}),
@@ -180,7 +215,7 @@ def _looks(signal: str, lost: Mapping[str, str]) -> Iterator[Case]:
     ):
         filled = [0 if sample / 4 in moments else 5 for sample in range(240)]
         series = {**lost, size: " ".join(map(str, filled))}
-        yield Case(rule=rule, kind=BOUNDARY, title=f"{signal}: {title}", series=series, at=at)
+        yield Case(rule=_RULE, kind=BOUNDARY, title=f"{signal}: {title}", series=series, at=at)
 
 
 def _all_parts(signal: str, items: str) -> Case:
@@ -207,7 +242,7 @@ def _all_parts(signal: str, items: str) -> Case:
     # Two vendors: what passed is owed to each of them.
     balance = 2 * 1000 + 500 + 100 + 100 - 1000 - 200 - 150 - 100
     return Case(
-        rule="WhatsSelfCollectorUnaccounted",
+        rule=_RULE,
         kind=VALUE,
         title=f"{signal}: two series of each part",
         series=series,
