@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import settings
 
 from whatsself_otel import Telemetry, TelemetryConfig, setup_telemetry
+from whatsself_otel.logs import TelemetryHandler
 from whatsself_otel.stack.supervisor import Supervisor, tail
 
 TESTS = Path(__file__).parent
@@ -88,6 +90,8 @@ def end_telemetry() -> Iterator[None]:
     before = threading.excepthook
     yield
     assert threading.excepthook is before, "this test leaves telemetry running"
+    left = [handler for handler in logging.getLogger().handlers if isinstance(handler, TelemetryHandler)]
+    assert left == [], "this test leaves telemetry's handler on the root logger"
 
 
 @pytest.fixture(autouse=True)

@@ -357,7 +357,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 @pytest.fixture
 def stage(start: Start, sink: Sink, monkeypatch: pytest.MonkeyPatch, certificates: Certificates) -> Iterator[Stage]:
     root = logging.getLogger()
-    handlers, level = root.handlers, root.level
+    handlers, level = list(root.handlers), root.level
     with ExitStack() as closing:
         stage = Stage(start, sink, monkeypatch, certificates, closing, start(span_delay_s=0.01, log_delay_s=0.01))
         yield stage
