@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from whatsself_otel.viewer.app import STATIC
+from whatsself_otel.viewer.page_files import STATIC
 
 TEXTS: dict[str, dict[str, str]] = json.loads((STATIC / "texts.json").read_text("utf-8"))
 SOURCES = {path.name: path.read_text("utf-8") for path in (*STATIC.glob("*.js"), *STATIC.glob("*.html"))}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+import shutil
 import socket
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -19,11 +21,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from parts import PROTOBUF, Client, counter, logs, names, set_all, spans, trace_id
 
 from whatsself_otel.stack.addresses import free_ports
-from whatsself_otel.viewer import receiver
+from whatsself_otel.viewer import page_files, receiver
 from whatsself_otel.viewer.server import Viewer, ViewerConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from whatsself_otel import Telemetry
 
@@ -98,6 +101,11 @@ class TestTaking:
 
         found = {metric["name"]: metric["series"] for metric in client.get("/api/metrics")["metrics"]}
         assert [row["now"] for row in found["messages_inbound_total"] if row["labels"]["kind"] == "text"] == [1]
+
+
+def file_addresses(client: Client) -> list[str]:
+    """Return the addresses of the files that the page names."""
+    return re.findall(r'="(/static/[^"]+)"', client.ask("/").text)
 
 
 def _otlp_json(request: Any) -> Any:
@@ -255,11 +263,29 @@ class TestGuard:
         assert client.http.get("/api/traces", headers={**headers, "origin": "null"}).status_code == 403
 
     def test_every_answer_forbids_what_a_page_must_not_do(self, client: Client) -> None:
-        for path in ("/", "/api/traces", "/static/app.js"):
+        for path in ("/", "/api/traces", file_addresses(client)[0]):
             headers = client.ask(path).headers
             assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self';")
             assert headers["x-content-type-options"] == "nosniff"
             assert "access-control-allow-origin" not in headers
+
+    def test_a_browser_keeps_the_files_and_nothing_else(self, client: Client) -> None:
+        files = file_addresses(client)
+        kept = {
+            path: client.ask(path).headers["cache-control"] for path in ("/", "/api/traces", f"{files[0]}x", *files)
+        }
+
+        assert len(files) > 20
+        assert {path for path, how in kept.items() if how == "max-age=31536000, immutable"} == set(files)
+        assert {kept[path] for path in ("/", "/api/traces", f"{files[0]}x")} == {"no-store"}
+
+    def test_a_changed_file_has_another_address(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        shutil.copytree(page_files.STATIC, tmp_path / "static")
+        monkeypatch.setattr(page_files, "STATIC", tmp_path / "static")
+        first = page_files.page_routes()[-1]
+        (tmp_path / "static" / "app.js").write_text("// another", encoding="utf-8")
+
+        assert str(first) != str(page_files.page_routes()[-1])
 
     def test_it_listens_on_the_loopback_only(self, viewer: Viewer) -> None:
         port = int(viewer.url.rpartition(":")[2])

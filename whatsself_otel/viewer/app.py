@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from whatsself_otel import __version__
 from whatsself_otel.stack.store_http import SourceError
@@ -20,6 +18,7 @@ from whatsself_otel.viewer import objectives, overview, series
 from whatsself_otel.viewer.guard import Guard
 from whatsself_otel.viewer.otlp import JSON, PROTOBUF, SIGNALS, otlp_json
 from whatsself_otel.viewer.own_source import OwnSource
+from whatsself_otel.viewer.page_files import page_routes
 from whatsself_otel.viewer.query import MOST_LISTED, MOST_REACH, LogQuery, QueryError, TraceQuery
 from whatsself_otel.viewer.receiver import Receiver
 from whatsself_otel.viewer.store import Store
@@ -28,12 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
+    from starlette.routing import BaseRoute
     from starlette.types import ASGIApp
 
     from whatsself_otel.viewer.query import Page
     from whatsself_otel.viewer.source import Source
 
-STATIC: Final = Path(__file__).parent / "static"
 _WINDOWS_S: Final = (300, 900, 3600, 21600)
 
 
@@ -61,7 +60,7 @@ class Pages:
         self._addresses = addresses
 
     def routes(self) -> list[Route]:
-        """Return the page's routes."""
+        """Return the routes of the page's data."""
         asked = {
             "/api/state": self.state,
             "/api/overview": self.overview,
@@ -75,10 +74,7 @@ class Pages:
             "/api/metrics": self.metrics,
             "/api/health": self.health,
         }
-        return [
-            Route("/", lambda _request: FileResponse(STATIC / "index.html")),
-            *(Route(path, _answering(handler)) for path, handler in asked.items()),
-        ]
+        return [Route(path, _answering(handler)) for path, handler in asked.items()]
 
     def state(self, _request: Request) -> Any:
         """Say whether anything is new, and where to send to."""
@@ -166,12 +162,12 @@ def create_app(source: Source | Store, token: str, addresses: Addresses, receive
         addresses: Where applications send to, for the page to say.
         receiver: Shared with gRPC; its own when None.
     """
-    taking: list[Route] = []
+    taking: list[BaseRoute] = []
     if isinstance(source, Store):
         receiver = receiver or Receiver(source)
         taking = [Route(f"/v1/{signal}", receiver.endpoint(signal), methods=["POST"]) for signal in SIGNALS]
         source = OwnSource(source)
-    routes = [*taking, *Pages(source, receiver, addresses).routes(), Mount("/static", StaticFiles(directory=STATIC))]
+    routes = [*taking, *Pages(source, receiver, addresses).routes(), *page_routes()]
     return Starlette(routes=routes, middleware=[Middleware(Guard, token=token)])
 
 

@@ -5,7 +5,7 @@ let table = {};
 let language = "en";
 
 export async function load() {
-  table = await (await fetch("/static/texts.json")).json();
+  table = await (await fetch(new URL("texts.json", import.meta.url))).json();
   const kept = localStorage.getItem("language");
   language = kept in TAGS ? kept : navigator.language.toLowerCase().startsWith("pt") ? "pt" : "en";
 }
