@@ -124,5 +124,6 @@ class TestGrafana:
         assert sources["tempo"]["tracesToLogsV2"]["datasourceUid"] == "loki"
         assert 'trace_id="$${__trace.traceId}"' in sources["tempo"]["tracesToLogsV2"]["query"]
         assert sources["tempo"]["tracesToMetrics"]["datasourceUid"] == "prometheus"
+        assert sources["tempo"]["serviceMap"]["datasourceUid"] == "prometheus"
         field, *_ = sources["loki"]["derivedFields"]
         assert (field["matcherType"], field["matcherRegex"], field["datasourceUid"]) == ("label", "trace_id", "tempo")

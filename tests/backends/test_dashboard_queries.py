@@ -113,6 +113,8 @@ class Asked:
     instant: bool = True
     table_type: str = ""
     exemplars: bool = False
+    gives: str = ""
+    """What Tempo alone gives: ``series`` of a TraceQL query of metrics, ``calls`` between services."""
 
     @property
     def place(self) -> tuple[str, str]:
@@ -143,11 +145,19 @@ def asked_by(name: str, document: dict[str, Any]) -> Iterator[Asked]:
                 page=page,
                 panel=panel["title"],
                 kind=kind_of(target),
-                query=target.get("expr") or target["query"],
+                query=target.get("expr") or target.get("serviceMapQuery") or target["query"],
                 instant=target.get("instant", False),
+                gives=gives(target),
                 table_type=target.get("tableType", ""),
                 exemplars=target.get("exemplar", False),
             )
+
+
+def gives(target: dict[str, Any]) -> str:
+    """Return what *target* gives beside traces."""
+    if target.get("queryType") == "serviceMap":
+        return "calls"
+    return "series" if "metricsQueryType" in target else ""
 
 
 def linked_by(name: str, document: dict[str, Any]) -> Iterator[Asked]:
@@ -245,6 +255,14 @@ class Backends:
         query = asked.filled({**all_of(asked.page), **(chosen or {}), **self.message.by(by)})
         if asked.kind == "prometheus":
             return self._series(query, instant=asked.instant)
+        if asked.gives == "calls":
+            # What Grafana's source of traces asks its source of metrics for.
+            calls = (
+                f"sum by (client, server) (rate(traces_service_graph_request_total{query}[{MACROS['$__range']}])) > 0"
+            )
+            return self._series(calls, instant=True)
+        if asked.gives == "series":
+            return self._counted(query)
         if asked.kind == "tempo":
             return self._traces(query, asked)
         return self._lines(query) if asked.kind == "loki" else self._lines_of_victorialogs(query)
@@ -255,7 +273,7 @@ class Backends:
 
     def can_read(self, asked: Asked) -> bool:
         """Return whether a program runs that reads *asked*, or what `rows` makes of it for another."""
-        return self.has(asked.kind) or asked.kind == "tempo"
+        return self.has(asked.kind) or (asked.kind == "tempo" and not asked.gives)
 
     def exemplars(self, asked: Asked) -> set[str]:
         """Return the ids of the traces that Prometheus keeps beside the series of *asked*."""
@@ -293,6 +311,11 @@ class Backends:
         window = {"start": int(self.since_s) - 60, "end": int(time.time()) + 60, "limit": 50, "spss": 50}
         found = get(f"{url}/api/search", q=query, **window).get("traces") or []
         return sum(trace["spanSets"][0]["matched"] if asked.table_type == "spans" else 1 for trace in found)
+
+    def _counted(self, query: str) -> int:
+        window = {"start": int(self.since_s) - 60, "end": int(time.time()) + 60, "step": "15s"}
+        found = get(f"{self.stack.addresses.tempo}/api/metrics/query_range", q=query, **window)
+        return sum(any(sample.get("value") for sample in each["samples"]) for each in found["series"])
 
     def _traces_of_jaeger(self, query: str, asked: Asked) -> int:
         """Ask for each alternative of the query by itself: Jaeger reads no TraceQL."""
@@ -483,6 +506,19 @@ def test_each_session_is_told_apart(backends: Backends, counted: dict[Asked, int
     assert {name: backends.rows(states, chosen=CHOICES[name]) for name in SESSIONS} == dict.fromkeys(SESSIONS, 1)
     assert backends.rows(states, chosen=wrong) == backends.rows(events, chosen=wrong) == 0
     assert sum(backends.rows(events, chosen=CHOICES[name]) for name in SESSIONS) == backends.rows(events)
+
+
+@pytest.mark.usefixtures("counted")
+def test_the_map_names_both_ends_of_each_call(backends: Backends) -> None:
+    """Whoever calls from outside is ``user``: a server's own address is not its caller's."""
+    if not backends.has("tempo"):
+        pytest.skip(f"tempo does not run here. {remedy('tempo')}")
+    query = 'traces_service_graph_request_total{deployment_environment_name="production"}'
+    found = get(f"{backends.stack.addresses.prometheus}/api/v1/query", query=query)["data"]["result"]
+    calls = {(each["metric"]["client"], each["metric"]["server"]) for each in found}
+
+    assert {("user", "whatsself"), ("whatsself", "whatsself"), ("whatsself", "whatsapp")} < calls
+    assert {client for client, _ in calls} == {"user", "whatsself"}
 
 
 @pytest.mark.usefixtures("counted")

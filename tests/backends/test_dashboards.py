@@ -81,7 +81,7 @@ class TestFiles:
     def test_a_uid_and_a_title_belong_to_one_file(self) -> None:
         for name in ("uid", "title"):
             values = [each[name] for each in DOCUMENTS.values()]
-            assert len(values) == len(set(values)) == 16, values
+            assert len(values) == len(set(values)) == 18, values
 
     def test_every_alert_links_to_a_page_that_exists(self) -> None:
         uids = {each["uid"] for each in DOCUMENTS.values()}
@@ -454,7 +454,7 @@ class TestLinks:
         assert all(link["includeVars"] or "environment" in link["url"] for link in links.values())
         assert all(link["keepTime"] for link in document["links"])
 
-    @pytest.mark.parametrize("key", ["overview", "quality", "flows", "http"])
+    @pytest.mark.parametrize("key", ["overview", "quality", "flows", "http", "services"])
     def test_a_metric_leads_to_the_traces_or_lines_behind_it(self, key: str) -> None:
         urls = [link["url"] for panel in lint.panels(DOCUMENTS[f"{key}.json"]) for link in panel["links"]]
         assert urls

@@ -233,12 +233,14 @@ class TestStores:
         assert told["querier"] == ours["querier"]
         assert told["compactor"] == {key: ours["compactor"][key] for key in told["compactor"]}
 
-    def test_tempo_keeps_as_long_as_our_own_file_says(self) -> None:
+    def test_tempo_keeps_and_counts_what_our_own_file_says(self) -> None:
         text = (ROOT / "backends/tempo/tempo.yaml").read_text("utf-8")
         ours = yaml.safe_load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text))
         told = values("tempo")["tempo"]
 
         assert told["retention"] == ours["backend_worker"]["compaction"]["block_retention"]
+        assert told["metricsGenerator"]["processor"] == ours["metrics_generator"]["processor"]
+        assert told["overrides"]["defaults"] == ours["overrides"]["defaults"]
         assert (
             told["storage"]["trace"]["wal"]["ingestion_time_range_slack"]
             == (ours["storage"]["trace"]["wal"]["ingestion_time_range_slack"])

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from dashboards.files import documents
 from dashboards.model import Store
-from test_dashboard_queries import MACROS, SESSIONS, Backends
+from test_dashboard_queries import MACROS, SESSIONS, Backends, gives
 
 from whatsself_otel.operations.model import Source
 from whatsself_otel.stack.paths import cache_dir
@@ -114,7 +114,7 @@ def _lower(panel: dict[str, Any], by: int) -> dict[str, Any]:
 
 
 def _answer(target: dict[str, Any], panel: dict[str, Any], values: dict[str, str], backends: Backends) -> Any:
-    query = str(target.get("expr") or target["query"])
+    query = str(target.get("expr") or target.get("serviceMapQuery") or target["query"])
     for name, value in {**MACROS, **{f"${{{name}}}": value for name, value in values.items()}}.items():
         query = query.replace(name, value)
     query = re.sub(r"\$(\w+)", lambda found: values[found[1]], query)
@@ -126,6 +126,8 @@ def _answer(target: dict[str, Any], panel: dict[str, Any], values: dict[str, str
     if store is Store.VICTORIALOGS:
         text = _get(f"{addresses.victorialogs}/select/logsql/query", query=query, limit=40, **window).text
         return {"lines": [json.loads(line) for line in text.splitlines()]}
+    if form := gives(target):
+        return _of_tempo(form, query, backends) if backends.has("tempo") else {}
     if re.fullmatch("[0-9a-f]{32}", query):
         spans = _get(f"{addresses.jaeger}/api/traces/{query}").json()["data"][0]["spans"]
         return {"traces": [{"trace": each["spanID"], "name": each["operationName"], "spans": 1} for each in spans]}
@@ -142,6 +144,27 @@ def _answer(target: dict[str, Any], panel: dict[str, Any], values: dict[str, str
         for trace in found
     ]
     return {"traces": rows}
+
+
+def _of_tempo(form: str, query: str, backends: Backends) -> Any:
+    """Return calls between services as rows, or a TraceQL query's series as Prometheus would give them."""
+    addresses = backends.stack.addresses
+    if form == "calls":
+        calls = f"sum by (client, server) (rate(traces_service_graph_request_total{query}[15m])) > 0"
+        found = _get(f"{addresses.prometheus}/api/v1/query", query=calls).json()["data"]["result"]
+        rows = [each["metric"] for each in found]
+        return {"traces": [{"trace": each["client"], "name": f"→ {each['server']}", "spans": 1} for each in rows]}
+    window = {"start": int(backends.since_s), "end": int(time.time()), "step": "15s"}
+    found = _get(f"{addresses.tempo}/api/metrics/query_range", q=query, **window).json()["series"]
+    return {
+        "result": [
+            {
+                "metric": {label["key"]: next(iter(label["value"].values())) for label in each["labels"]},
+                "values": [[int(one["timestampMs"]) / 1000, one.get("value", 0)] for one in each["samples"]],
+            }
+            for each in found
+        ]
+    }
 
 
 def _metrics(url: str, query: str, panel: dict[str, Any], *, instant: bool, backends: Backends) -> Any:

@@ -20,7 +20,7 @@ import { initPluginTranslations } from "@grafana/i18n";
 import { BarGauge, BigValue, PanelChrome, PanelContextProvider, VizRepeater } from "@grafana/ui";
 import { TimeSeries } from "./node_modules/@grafana/ui/dist/esm/graveyard/TimeSeries/TimeSeries.mjs";
 
-const OWN = ["unit", "noValue", "color", "min", "max", "decimals", "thresholds", "mappings", "displayName", "links"];
+const OWN = ["unit", "noValue", "color", "min", "max", "decimals", "thresholds", "mappings", "links"];
 const CUSTOM = [
   "drawStyle", "lineWidth", "fillOpacity", "showPoints", "spanNulls", "thresholdsStyle", "lineStyle", "barAlignment",
 ];
@@ -40,6 +40,13 @@ function named(legend, labels) {
   return told.length ? `{${told.map(([name, value]) => `${name}="${value}"`).join(", ")}}` : "Value";
 }
 
+// Tempo's queries have no legend: an override names their series by a label, which Grafana's server would fill in.
+function legend(panel, target) {
+  const own = panel.fieldConfig.overrides.find((each) => each.matcher.options === target.refId)?.properties ?? [];
+  const name = own.find((each) => each.id === "displayName")?.value;
+  return name ? name.replace(/\$\{__field\.labels\.(\w+)\}/g, "{{$1}}") : target.legendFormat;
+}
+
 function frames(panel, answers) {
   return panel.targets.flatMap((target) =>
     (answers[target.refId]?.result ?? []).map((series) => {
@@ -52,7 +59,7 @@ function frames(panel, answers) {
           { name: "Time", type: FieldType.time, config: {}, values: points.map(([at]) => at * 1000) },
           {
             name: "Value", type: FieldType.number, labels,
-            config: { displayNameFromDS: named(target.legendFormat, labels) },
+            config: { displayNameFromDS: named(legend(panel, target), labels) },
             values: points.map(([, value]) => Number(value)),
           },
         ],
@@ -157,6 +164,7 @@ function drawn(panel, page, theme, width, height) {
     case "bargauge": return bars(panel, data, theme, width, height);
     case "timeseries": return lines(panel, data, page, width, height);
     case "state-timeline": return strips(panel, data, page);
+    case "nodeGraph":
     case "table":
     case "traces": return table(panel, answers);
     default: return logLines(panel, answers);

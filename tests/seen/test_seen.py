@@ -29,7 +29,7 @@ LOOKS = {
     for mode in ("light", "dark")
     for name, width in (("1440", 1440), ("phone", 390))
 }
-KEYS = ("overview", "quality", "flows", "message", "providers", "http", "collector", "capacity")
+KEYS = ("overview", "quality", "flows", "message", "providers", "http", "services", "collector", "capacity")
 SEEN = [
     (f"{key}{ending}", look)
     for key in KEYS

@@ -40,7 +40,7 @@ OF_SESSIONS = re.compile(
     "^(" + "|".join(spec.prometheus_name for spec in METRICS if SESSION_NAME in spec.attributes) + ")(_bucket|_count)?$"
 )
 
-PANELS = {"stat", "timeseries", "bargauge", "state-timeline", "table", "logs", "traces", "row"}
+PANELS = {"stat", "timeseries", "bargauge", "state-timeline", "table", "logs", "traces", "nodeGraph", "row"}
 """None of these shows a picture or HTML."""
 
 _SELECTOR = re.compile(r'([a-zA-Z_:][\w:]*)\{((?:[^{}"]|"(?:[^"\\]|\\.)*")*)\}(?:\[([^\]]+)\])?')
@@ -358,7 +358,8 @@ def _tells_apart(panel: dict[str, Any]) -> bool:
     defaults, overrides = panel["fieldConfig"]["defaults"], panel["fieldConfig"]["overrides"]
     own = {each["matcher"]["options"]: str(each["properties"]) for each in overrides}
     looks = [own.get(target["refId"], "") for target in panel["targets"]]
-    many = any("{{" in target["legendFormat"] for target in panel["targets"])
+    # Tempo's series have no legend of their own: an override names them by their label.
+    many = any("{{" in target.get("legendFormat", "") for target in panel["targets"]) or "__field.labels" in str(own)
     return len(looks) == len(set(looks)) and (not many or defaults["color"]["mode"] == "shades")
 
 

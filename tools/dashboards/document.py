@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
@@ -231,6 +232,10 @@ def _panel(panel: Panel) -> dict[str, Any]:
 
 def _target(query: Query, name: str) -> dict[str, Any]:
     common = {"refId": name, "datasource": query.store.reference}
+    if query.store is Store.TEMPO and query.maps:
+        return {**common, "queryType": "serviceMap", "query": "", "serviceMapQuery": query.expr}
+    if query.store is Store.TEMPO and query.counts:
+        return {**common, "queryType": "traceql", "query": query.expr, "metricsQueryType": "range", "limit": 20}
     if query.store is Store.TEMPO:
         search = {"tableType": query.table_type, "limit": 50, "spss": 50} if query.table_type else {}
         return {**common, "queryType": "traceql", "query": query.expr, **search}
@@ -288,10 +293,24 @@ def _overrides(panel: Panel) -> Iterator[dict[str, Any]]:
 
 def _drawn(query: Query) -> Iterator[dict[str, Any]]:
     return chain(
+        _named(query),
         _coloured(query.colour) if query.colour else (),
         [{"id": "unit", "value": query.unit}] if query.unit else (),
         [{"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [10, 10]}}] if query.dashed else (),
     )
+
+
+def _named(query: Query) -> Iterator[dict[str, Any]]:
+    """Name the series of Tempo, whose queries have no legend of their own."""
+    if query.counts:
+        yield {"id": "displayName", "value": _by_label(query.legend)}
+
+
+def _by_label(legend: Words) -> Words:
+    """Return *legend* with its labels as Grafana writes them in the name of a field."""
+    if isinstance(legend, str):
+        return re.sub(r"\{\{(\w+)\}\}", r"${__field.labels.\1}", legend)
+    return legend
 
 
 def _coloured(colour: str) -> Iterator[dict[str, Any]]:

@@ -17,6 +17,7 @@ from dashboards.model import Store
 from dashboards.overview import overview
 from dashboards.providers import providers
 from dashboards.quality import quality
+from dashboards.services import services
 
 if TYPE_CHECKING:
     from dashboards.model import Dashboard, Panel, Query
@@ -32,6 +33,7 @@ def pages(source: Source) -> tuple[Dashboard, ...]:
         message(source),
         providers(source),
         http(source),
+        services(source),
         collector(source),
         capacity(source),
     )

@@ -73,6 +73,10 @@ class Query:
     """Shows traces beside the line."""
     table_type: str = ""
     """Kind of a TraceQL search's rows: ``traces`` or ``spans``; empty for one trace by its id."""
+    counts: bool = False
+    """Whether it is a TraceQL query of metrics: series, not traces."""
+    maps: bool = False
+    """Whether it shows which service calls which; *expr* then selects Tempo's series in Prometheus."""
     colour: str = ""
     """Fixed colour of its series."""
     dashed: bool = False

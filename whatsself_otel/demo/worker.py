@@ -108,7 +108,11 @@ class Worker:
 
     async def _send(self, claim: Claim) -> Outcome:
         with self.tracer.start_as_current_span(
-            "send whatsapp", kind=SpanKind.CLIENT, record_exception=False, set_status_on_exception=False
+            "send whatsapp",
+            kind=SpanKind.CLIENT,
+            attributes={"peer.service": "whatsapp"},
+            record_exception=False,
+            set_status_on_exception=False,
         ) as span:
             try:
                 await self.client.send(

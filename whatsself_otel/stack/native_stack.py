@@ -234,6 +234,8 @@ def _prometheus(config: StackConfig) -> Process:
             f"--storage.tsdb.path={config.data / 'prometheus'}",
             f"--web.listen-address={config.addresses.at('PROMETHEUS_PORT')}",
             "--web.enable-otlp-receiver",
+            # Tempo's counts of calls between services come by it.
+            "--web.enable-remote-write-receiver",
             "--enable-feature=exemplar-storage",
             # So long a value is shown after its last sample: the default of 5 minutes.
             *([] if config.speed == 1 else [f"--query.lookback-delta={divide('5m', config.speed)}"]),
@@ -364,7 +366,9 @@ def _tempo(config: StackConfig) -> Process:
         ],
         ready_url=f"{config.addresses.tempo}/ready",
         ports=_ports(config, "TEMPO_HTTP_PORT", "TEMPO_GRPC_PORT", "TEMPO_OTLP_PORT"),
-        environment=_UNTRACED | config.addresses.environment | {"TEMPO_DATA": str(config.data / "tempo")},
+        environment=_UNTRACED
+        | config.addresses.environment
+        | {"TEMPO_DATA": str(config.data / "tempo"), "TEMPO_PROMETHEUS_URL": config.addresses.prometheus},
         stage=_BACKENDS,
     )
 
