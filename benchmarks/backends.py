@@ -2,7 +2,8 @@
 What the stores of the native stack need of disk and memory, for the messages of benchmarks/load.py.
 
 Each is started empty, gets its items by OTLP, and is asked to write them down; then its folder and its memory are
-read. Prometheus' samples are measured in a snapshot, which is a block as it is kept.
+read. Prometheus' samples are measured in a snapshot, which is a block as it is kept. Loki and Tempo are measured where
+they are on PATH or named by LOKI_BIN and TEMPO_BIN.
 
     python benchmarks/backends.py [--messages 25000] [--series 20000] [--markdown benchmarks/backends.md]
 """
@@ -24,14 +25,17 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 sys.path.insert(0, str(Path(__file__).parent))
 
+import grpc  # type: ignore[import-untyped]
 import load
-from binaries import Program, free_ports, need, post_otlp, running
+from binaries import Program, find, free_ports, need, post_otlp, running
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from tables import circumstances
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+ROOT = Path(__file__).parent.parent
 STEP_S = 15
 POINTS = 240
 """Points of a series: an hour."""
@@ -80,12 +84,25 @@ class Store:
 
 
 @contextmanager
-def started(name: str, folder: Path, ready: str, *words: str) -> Iterator[Store]:
-    """Run program *name* with *words*, in which ``{port}`` is the port that *ready* is asked at."""
-    (port,) = free_ports(1)
-    url = f"http://127.0.0.1:{port}"
-    command: list[str | Path] = [need(name), *(word.replace("{port}", str(port)) for word in words)]
-    program = Program(command=command, ready_url=url + ready, environ={}, log=folder / f"{name}.log")
+def started(
+    name: str, folder: Path, ready: str, *words: str, environ: Mapping[str, str] | None = None, port: str = "PORT"
+) -> Iterator[Store]:
+    """
+    Run program *name*.
+
+    Args:
+        name: As `need` finds it.
+        folder: For its log.
+        ready: The path that says that it runs.
+        words: Its arguments; ``{port}`` is the port that *ready* is asked at.
+        environ: Its environment.
+        port: The variable of it that has the port.
+    """
+    (number,) = free_ports(1)
+    url = f"http://127.0.0.1:{number}"
+    command: list[str | Path] = [need(name), *(word.replace("{port}", str(number)) for word in words)]
+    given = {**(environ or {}), port: str(number)}
+    program = Program(command=command, ready_url=url + ready, environ=given, log=folder / f"{name}.log")
     with running(program) as process:
         time.sleep(2)
         yield Store(url, process.pid)
@@ -142,6 +159,53 @@ def jaeger(folder: Path, messages: int) -> Measured:
         time.sleep(5)
         full = store.rss_mib()
     return Measured("Jaeger", messages * load.SPANS_A_MESSAGE, None, empty, full)
+
+
+def loki(folder: Path, messages: int) -> Measured:
+    """Measure log records in Loki, with its shipped configuration; its write-ahead log goes and is left out."""
+    data = folder / "loki"
+    (grpc_port,) = free_ports(1)
+    environ = {"LOKI_DATA": str(data), "LOKI_GRPC_PORT": str(grpc_port)}
+    numbers = random.Random(1)
+    with started("loki", folder, "/ready", *_shipped("loki"), environ=environ, port="LOKI_HTTP_PORT") as store:
+        empty = store.rss_mib()
+        for first in range(0, messages, 250):
+            post_otlp(f"{store.url}/otlp/v1/logs", load.requests(first, 250, numbers)[1])
+        full = store.rss_mib()
+        ask(f"{store.url}/flush", "POST")
+    items = messages * load.LOGS_A_MESSAGE
+    return Measured("Loki", items, (size(data) - size(data / "wal")) / items, empty, full)
+
+
+def tempo(folder: Path, messages: int) -> Measured:
+    """Measure spans in Tempo, with its shipped configuration, in the blocks that it has finished."""
+    data = folder / "tempo"
+    grpc_port, otlp = free_ports(2)
+    environ = {"TEMPO_DATA": str(data), "TEMPO_GRPC_PORT": str(grpc_port), "TEMPO_OTLP_PORT": str(otlp)}
+    numbers = random.Random(1)
+    with started("tempo", folder, "/ready", *_shipped("tempo"), environ=environ, port="TEMPO_HTTP_PORT") as store:
+        empty = store.rss_mib()
+        with grpc.insecure_channel(f"127.0.0.1:{otlp}") as channel:
+            for first in range(0, messages, 100):
+                TraceServiceStub(channel).Export(load.requests(first, 100, numbers)[0], timeout=60)
+        full = store.rss_mib()
+        give_up_s = time.monotonic() + 300
+        while objects(data / "blocks") < messages:
+            if time.monotonic() > give_up_s:
+                raise TimeoutError(f"Tempo has written {objects(data / 'blocks')} of {messages} traces in 300 s")
+            time.sleep(1)
+    items = messages * load.SPANS_A_MESSAGE
+    return Measured("Tempo", items, size(data / "blocks") / items, empty, full)
+
+
+def objects(blocks: Path) -> int:
+    """Return how many traces the finished blocks below *blocks* hold."""
+    found = [json.loads(path.read_text("utf-8")) for path in blocks.rglob("meta.json")]
+    return sum(int(each["totalObjects"]) for each in found)
+
+
+def _shipped(name: str) -> tuple[str, str]:
+    return f"-config.file={ROOT / 'backends' / name / f'{name}.yaml'}", "-config.expand-env=true"
 
 
 def points(series: int, at_ns: int, value: int) -> ExportMetricsServiceRequest:
@@ -202,6 +266,7 @@ def main() -> int:
         folder = Path(temporary)
         results = [victorialogs(folder, arguments.messages), jaeger(folder, arguments.messages)]
         results += prometheus(folder, arguments.series)
+        results += [each(folder, arguments.messages) for each in (loki, tempo) if find(each.__name__)]
     text = HEAD.format(**circumstances()) + "\n".join(each.row() for each in results) + "\n"
     print(text)
     if arguments.markdown:

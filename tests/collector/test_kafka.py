@@ -13,7 +13,8 @@ import pytest
 from binaries import COLLECTOR, ROOT, get, need, post_otlp, run_collector
 from certificates import make_certificates
 from fault_rig import QUICK, Load, Tally, note, tally, wait_for_all
-from kafka_broker import PASSWORD, USER, Broker, run_broker
+from kafka_broker import PARTITIONS, PASSWORD, USER, Broker, run_broker
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from otlp_sink import Sink, run_sink
 
@@ -126,6 +127,56 @@ class TestRestarts:
 
         assert counted.sent > 300
         assert counted.lost == 0
+
+
+class TestUnreadable:
+    """Messages that are no OTLP, in every partition, between spans that are."""
+
+    def test_stop_no_partition(self, broker: Broker, tmp_path: Path) -> None:
+        with (
+            run_sink() as sink,
+            consumer(broker, "unreadable", tmp_path / "consumer", sink) as reading,
+            producer(broker, "unreadable", tmp_path / "producer") as sending,
+            spoiler(broker, "unreadable", tmp_path / "spoiler") as spoiling,
+        ):
+            load = Load(sending.http_url, batch=20)
+            for number in range(10):
+                assert load.attempt()
+                post_otlp(f"{spoiling.http_url}/v1/logs", garbage(number, count=20))
+            counted = wait_for_all(load, sink, timeout_s=120)
+            partitions = unreadable_by_partition(reading)
+
+        assert (counted.sent, counted.lost, counted.duplicated) == (200, 0, 0)
+        assert len(partitions) == PARTITIONS, "garbage came into too few partitions to show anything"
+
+
+def garbage(first: int, count: int) -> ExportLogsServiceRequest:
+    """Return records whose texts are no OTLP, of many resources, so that they come into many partitions."""
+    request = ExportLogsServiceRequest()
+    for number in range(count):
+        resource = request.resource_logs.add()
+        resource.resource.attributes.add(key="service.name").value.string_value = f"spoiler-{first}-{number}"
+        resource.scope_logs.add().log_records.add().body.string_value = "no protobuf at all"
+    return request
+
+
+def unreadable_by_partition(reading: Collector) -> set[str]:
+    """Return the partitions in which the consumer could not read a message."""
+    page = (get(reading.metrics_url) or b"").decode()
+    found = re.findall(
+        r'^otelcol_kafka_receiver_unmarshal_failed_spans\w*\{.*partition="(\d+)".*\} [1-9]', page, re.MULTILINE
+    )
+    return set(found)
+
+
+def spoiler(broker: Broker, topics: str, folder: Path) -> AbstractContextManager[Collector]:
+    """Run a collector that writes log texts, as they are, to the topic of spans."""
+    environ = {**environment(broker, topics), "KAFKA_TOPIC_LOGS": f"{topics}_traces"}
+    raw = (
+        "exporters::kafka/scale::logs::encoding: raw",
+        "exporters::kafka/scale::partition_logs_by_resource_attributes: true",
+    )
+    return run_collector(files=[PRODUCER], folder=made(folder), environ=environ, settings=(*raw, SOON.format("/scale")))
 
 
 class TestSecure:
