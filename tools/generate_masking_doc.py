@@ -128,6 +128,11 @@ _DIFFERENCES: Final = (
     ),
     ("statements", "literals become `?`", "literals are read by the detectors"),
     ("bytes", "read as text", "a body is replaced; elsewhere digits and plain text are found in their base64"),
+    (
+        "numbers in names of attributes",
+        "masked",
+        "eight digits become `****`; at a point of a metric the attribute goes",
+    ),
     ("name, unit and description of a metric", "read", "searched for eight digits"),
     (
         "entity references of a resource",

@@ -370,6 +370,17 @@ class TestOneBadPointCostsItselfOnly:
         assert Encoder().metrics(MetricsData([ResourceMetrics(Resource({}), [scope], "")]), losses) == b""
 
 
+def test_a_point_that_no_backend_takes_goes_alone() -> None:
+    large = NumberDataPoint({str(number): "x" * 50_000 for number in range(11)}, 1, 2, 5, ())
+    points = [NumberDataPoint({}, 1, 2, 1, ()), large, NumberDataPoint({}, 1, 2, 3, ())]
+    data = Sum(points, AggregationTemporality.CUMULATIVE, is_monotonic=True)
+
+    (found,), losses = encode_metrics(Metric("shop.total", "", "", data))
+
+    assert [point.as_int for point in found.sum.data_points] == [1, 3]
+    assert (losses.points, losses.too_large) == (0, 1)
+
+
 class TestMemory:
     def test_what_is_remembered_has_a_bound(self) -> None:
         encoder = Encoder()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from opentelemetry import metrics
@@ -62,6 +62,15 @@ class TestAnIntegerBeyond64Bits:
             if point.as_int
         }
         assert counted == {("metrics", "not_encodable"): 1}
+
+    def test_and_one_that_is_too_large_leave_the_rest(self, sink: Sink, start: Start) -> None:
+        telemetry = start(endpoint=sink.url, metric_interval_s=600)
+        meter().create_counter("shop.total").add(1, {str(number): "x" * 50_000 for number in range(11)})
+        telemetry.force_flush(10)
+        telemetry.force_flush(10)
+        assert "shop.total" not in sink.metrics()
+        assert sink.total("telemetry.dropped_items", signal="metrics", reason="too_large") >= 1
+        assert telemetry.health().signals["metrics"]["last_error"] == "1 points were too large"
 
     def test_in_an_exemplar_costs_the_exemplar_only(self, sink: Sink, start: Start) -> None:
         telemetry = start(endpoint=sink.url, metric_interval_s=600)
@@ -123,6 +132,21 @@ class Partly:
         self.results.clear()
 
 
+class Long(Partly):
+    """Makes 2 MB of each metric."""
+
+    def encode(self, data: MetricsData, losses: Losses) -> Any:
+        del losses
+        return bytes(
+            2_000_000 * sum(len(scope.metrics) for each in data.resource_metrics for scope in each.scope_metrics)
+        )
+
+    @property
+    def sizes(self) -> list[int]:
+        """How long each request was."""
+        return [len(cast("bytes", each)) for each in self.posted]
+
+
 def collect(*names: str) -> MetricsData:
     reader = InMemoryMetricReader()
     of_test = MeterProvider([reader], shutdown_on_exit=False).get_meter("m")
@@ -167,6 +191,13 @@ class TestCounting:
         made, dropped, _ = exporter(sender)
         assert made.export(collect("a", "b", "c")) is MetricExportResult.SUCCESS
         assert (made.counts.exported, dropped, len(sender.posted)) == (3, [], 3)
+
+    def test_what_is_long_is_sent_in_halves_at_once(self) -> None:
+        """The collector answers 400 to what it finds too long, and so does not ask for less."""
+        sender = Long(ExportResult(), ExportResult())
+        made, dropped, _ = exporter(sender)
+        assert made.export(collect("a", "b")) is MetricExportResult.SUCCESS
+        assert (made.counts.exported, dropped, sender.sizes) == (2, [], [2_000_000, 2_000_000])
 
     def test_halves_that_are_all_refused_are_no_success(self) -> None:
         results = [ExportResult(error="HTTP 413", too_large=True)] * 3

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 MAX_REMEMBERED: Final = 4096
 """Attributes in the cache; beyond it, all are forgotten. An attribute takes about 300 bytes."""
 MAX_REMEMBERED_CHARS: Final = 1024
+MAX_POINT_BYTES: Final = 500_000
+"""Most bytes of a data point: no backend takes a larger one, and some refuse what came with it too."""
 _MAX_SOURCES: Final = 64
 
 _IDS: Final = struct.Struct(">2sQQ2sQ")
@@ -263,9 +265,14 @@ class Encoder:
         points = []
         for point in data.data_points:
             try:
-                points.append(write(point, metric.name, losses))
+                written = write(point, metric.name, losses)
             except Exception as error:  # noqa: BLE001 - whatever an application has measured
                 losses.add(error, metric.name, points=1)
+                continue
+            if len(written) <= MAX_POINT_BYTES:
+                points.append(written)
+            else:
+                losses.too_large += 1
         if not points:
             return b""
         texts = _text(b"\x0a", metric.name), _text(b"\x12", metric.description), _text(b"\x1a", metric.unit)

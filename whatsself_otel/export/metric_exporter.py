@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from whatsself_otel.export.otlp import Client
 
+MAX_REQUEST_BYTES: Final = 3 * 1024 * 1024
+"""Most bytes in one request, as for the other signals: the collector answers 400 to one of more than 4 MiB."""
 Preferences: TypeAlias = tuple[dict[type, AggregationTemporality], dict[type, Aggregation]]
 """The temporality and aggregation that a sender prefers, by class of instrument."""
 
@@ -145,7 +147,8 @@ class GuardedMetricExporter(MetricExporter):
         try:
             result, points = self._export(metrics_data, losses)
         except Exception as error:  # noqa: BLE001 - the SDK would log it, and nobody would count what is lost
-            losses.points = points = count_points(metrics_data)
+            points = count_points(metrics_data)
+            losses = Losses(points=points)
             result = ExportResult(error=f"not encodable: {type(error).__name__}")
         self._zero_points.settle(may_have_arrived=self._may_have_arrived)
         self._count(result, points, losses)
@@ -174,14 +177,21 @@ class GuardedMetricExporter(MetricExporter):
         encoded = self._sender.encode(data, losses)
         if not encoded:
             return ExportResult(error=f"not encodable: {losses.last}")
+        is_long = isinstance(encoded, bytes) and len(encoded) > MAX_REQUEST_BYTES
+        if is_long and (halves := _halves(data)):
+            return self._send_each(halves)
         result = self._sender.post(encoded, lambda reason: self._count_retried(reason, count_points(data)))
         self._may_have_arrived = self._may_have_arrived or may_have_arrived(result)
         if result.too_large and (halves := _halves(data)):
-            return _together([(self._send(half, Losses()), count_points(half)) for half in halves])
+            return self._send_each(halves)
         return result
 
+    def _send_each(self, halves: list[MetricsData]) -> ExportResult:
+        # What is left out of them is counted already.
+        return _together([(self._send(half, Losses()), count_points(half)) for half in halves])
+
     def _count(self, result: ExportResult, points: int, losses: Losses) -> None:
-        sent = points - losses.points
+        sent = points - losses.points - losses.too_large
         refused = min(result.rejected, sent) if result.accepted else sent
         self.has_delivered = result.accepted
         self.counts.exported += sent - refused
@@ -194,6 +204,9 @@ class GuardedMetricExporter(MetricExporter):
         if left_out := losses.points + losses.exemplars:
             self.counts.last_error = result.error or f"not encodable: {losses.last}"
             self._drop("not_encodable", left_out)
+        if losses.too_large:
+            self.counts.last_error = result.error or f"{losses.too_large} points were too large"
+            self._drop("too_large", losses.too_large)
 
     def _count_retried(self, reason: str, count: int) -> None:
         self.counts.retried += 1

@@ -184,7 +184,7 @@ _REMEDIES: Final = tuple(
         (r"HTTP 40[45]|HTTP 3|UNIMPLEMENTED|is not |BadStatusLine", "is {url} the address of an OTLP receiver?"),
         (r"were rejected|HTTP 400|INVALID_ARGUMENT", "the log of the receiver at {url} says why."),
         (r"not encodable|was ended by", "the fault is in this process, not at {url}."),
-        (r"HTTP 413", "one item is larger than {url} takes: record less in it."),
+        (r"HTTP 413|too large", "one item is larger than {url} takes: record less in it."),
         (r"HTTP 429|HTTP 50[234]|EXHAUSTED|UNAVAILABLE|a pause", "{url} is overloaded or away; it is asked again."),
         (r"forked", "set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf."),
         (r"gaierror", "is the name in {url} right? Nobody knows it."),

@@ -49,11 +49,13 @@ class Losses:
         points: Data points.
         exemplars: Exemplars of points that left without them.
         last: The last error's type and the metric's name; None: nothing was left out.
+        too_large: Data points of more bytes than a backend takes.
     """
 
     points: int = 0
     exemplars: int = 0
     last: str | None = None
+    too_large: int = 0
 
     def add(self, error: Exception, metric: str, *, points: int = 0, exemplars: int = 0) -> None:
         """Count the losses that *error* caused for the metric of this masked name."""
