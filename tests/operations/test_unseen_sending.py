@@ -117,6 +117,13 @@ SITUATIONS = (
         fires={"WhatsSelfSessionBanned": 1, "WhatsSelfSessionDown": 1, "WhatsSelfBanRiskHigh": 1},
     ),
     Situation(
+        source="https://github.com/devlikeapro/waha/issues/246",
+        what="the same, an hour before the ban: its pace is a warning",
+        minutes=HOUR + 63,
+        changes={MASS: steady(0, (HOUR, 0), (10, 30), (30, 0), (10, 30), (13, 0))},
+        fires={"WhatsSelfBanRiskHigh": 1},
+    ),
+    Situation(
         source="https://github.com/WhiskeySockets/Baileys/issues/1864",
         what="the same reply to one person each minute, all else works",
         minutes=2 * HOUR,
@@ -124,6 +131,7 @@ SITUATIONS = (
             REPLIES: steady(0, (HOUR, 0.2), (HOUR, 1.2)),
             of("rate_per_contact_per_5min"): gauge((HOUR, 1), (HOUR, 5)),
         },
+        # Five messages in five minutes to one person are a lively chat as well: nothing here tells them apart.
     ),
     Situation(
         source="https://github.com/aldinokemal/go-whatsapp-web-multidevice/issues/381",

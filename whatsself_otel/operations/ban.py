@@ -125,11 +125,15 @@ def _told(source: Source) -> Iterator[str]:
 _FILLED: Final = ("disconnects", "rating")
 """Signals that are 0 by themselves where there is nothing to tell."""
 
+_LIMITS: Final = {"pace": "limits.per_minute", "contact": "limits.per_contact"}
+"""Signals whose ends are shares of a limit of the application."""
+
 
 def _weighted(source: Source, name: str, expr: str) -> Record:
     signal = source[f"ban_risk.{name}"]
-    low, high = signal["from"], signal["to"]
-    scaled = f"({expr} - {low}) / {round(high - low, 6):g}"
+    unit = source[_LIMITS[name]] if name in _LIMITS else 1
+    low, high = (round(signal[end] * unit, 6) for end in ("from", "to"))
+    scaled = f"({expr} - {low:g}) / {round(high - low, 6):g}"
     return Record(
         name=WEIGHTED,
         labels={"risk": name},

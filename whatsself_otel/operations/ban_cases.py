@@ -47,7 +47,7 @@ def _pace_cases(rule: str, score: str, base: dict[str, str], names: tuple[str, s
         kind=VALUE,
         title="pace and contact",
         series=fast,
-        values={(score, 30): 64, ('whatsself:ban_risk:weighted{risk="pace"}', 30): 0.4},
+        values={(score, 30): 76, ('whatsself:ban_risk:weighted{risk="pace"}', 30): 0.6},
     )
     yield Case(
         rule=rule,
@@ -61,12 +61,19 @@ def _pace_cases(rule: str, score: str, base: dict[str, str], names: tuple[str, s
             named("rate_per_contact_per_5min", instance="b"): flat((90, 2)),
         },
         values={
-            ('whatsself:ban_risk:weighted{risk="pace"}', 29): 0.2,
+            ('whatsself:ban_risk:weighted{risk="pace"}', 29): 0.3,
             ('whatsself:ban_risk:weighted{risk="contact"}', 29): 0.2,
-            ('whatsself:ban_risk:weighted{risk="pace"}', 30.5): 0.11,
-            (score, 29): 36,
+            ('whatsself:ban_risk:weighted{risk="pace"}', 30.5): 0.16,
+            (score, 29): 44,
         },
     )
+    yield _burst(rule, base, sent)
+
+
+def _burst(rule: str, base: dict[str, str], sent: str) -> Case:
+    """300 messages, one each two seconds, after which a number was banned: told before the second 300."""
+    series = {**base, sent: ramp((10, 0), (10, 30), (70, 0))}
+    return Case(rule=rule, kind=FIRING, title="300 messages in ten minutes", series=series, at={17: 0, 19: 1, 37: 1})
 
 
 def _session_pace(rule: str, base: dict[str, str]) -> Case:
@@ -77,7 +84,7 @@ def _session_pace(rule: str, base: dict[str, str]) -> Case:
         kind=VALUE,
         title="half of the pace at one of two sessions",
         series={**base, one: ramp((60, 12.3)), two: ramp((60, 3))},
-        values={('whatsself:ban_risk:weighted{risk="pace"}', 30): 0.2},
+        values={('whatsself:ban_risk:weighted{risk="pace"}', 30): 0.3},
     )
 
 
@@ -169,7 +176,7 @@ def _loss_cases(rule: str, score: str, base: dict[str, str]) -> Iterator[Case]:
         named(LOSSES, f'{MAIN},reason="replaced"', instance="b"): flat((10, 0), (100, 1)),
     }
     yield Case(rule=rule, kind=FIRING, title="logged out and replaced", series=again, at={30: 1})
-    yield Case(rule=rule, kind=BOUNDARY, title="for ten minutes", series=again, at={19: 0, 21: 1})
+    yield Case(rule=rule, kind=BOUNDARY, title="for five minutes", series=again, at={14: 0, 16: 1})
 
 
 def _told_cases(rule: str, score: str, base: dict[str, str]) -> Iterator[Case]:
@@ -222,7 +229,10 @@ def _saturated(rule: str, base: dict[str, str]) -> Iterator[Case]:
         kind=VALUE,
         title="pace and load on one contact far past their limits",
         series=past,
-        values={(f'whatsself:ban_risk:weighted{{risk="{risk}"}}', 40): 0.4 for risk in ("pace", "contact")},
+        values={
+            ('whatsself:ban_risk:weighted{risk="pace"}', 40): 0.6,
+            ('whatsself:ban_risk:weighted{risk="contact"}', 40): 0.4,
+        },
     )
     yield Case(
         rule=rule,

@@ -184,6 +184,8 @@ def _set_aside() -> Iterator[Case]:
     # Prometheus was started again too and wrote no end of the series: by itself it would show it for five minutes.
     both_again = {aside: flat((10, 1), (50, None))}
     yield Case(rule=rule, kind=BOUNDARY, title="started again without it", series=both_again, at={9: 1, 13: 0})
+    missed = {aside: flat((10, 1), (1.75, None), (40, 1))}
+    yield Case(rule=rule, kind=BOUNDARY, title="readings of 100 seconds were missed", series=missed, at={11.5: 1})
     gone = {aside: flat((10, 1), (50, 0))}
     yield Case(rule=rule, kind=BOUNDARY, title="taken away", series=gone, at={9: 1, 11: 0})
     otlp = {aside.replace("file_log/set_aside", "otlp"): flat((60, 700))}

@@ -237,6 +237,9 @@ def _renewed() -> Iterator[Case]:
     lives = {named(UPTIME, old): "0+15x79", named(UPTIME, new): "_x80 0+15x400"}
     had = {named(CONNECTED, f"{MAIN},{old}"): flat((20, 1)) + " stale"}
     yield Case(rule=rule, kind=FIRING, title="it came back without its session", series=lives | had, at={19: 0, 40: 1})
+    drains = lives | had | {named(UPTIME, old): "0+15x139"}
+    title = "the old one lives for another quarter of an hour"
+    yield Case(rule=rule, kind=FIRING, title=title, series=drains, at={19: 0, 40: 1})
     brief = {named(CONNECTED, f"{MAIN},{old}"): flat((20, 1), (2.5, None)) + " stale"}
     brief |= {named(CONNECTED, f"{MAIN},{new}"): flat((20, None), (3, 1)) + " stale"}
     yield Case(

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _SMALL = 0.1
 """Smaller thresholds are passed so soon that the time does not tell one from another."""
+_COARSE_MIN = 10
+"""A shorter wait is not told from its half where a window is made of sums of five minutes."""
 
 
 def slo_cases(source: Source, slo: str) -> Iterator[Case]:
@@ -56,9 +58,21 @@ def _tier(source: Source, slo: str, tier: dict[str, Any]) -> Iterator[Case]:
     # A wait is told from its half by samples that are closer than that.
     fine_s = step_s if 3 * step_s / 60 < 0.4 * wait else round(6 * wait)
     yield from _edges(rule, slo, (long, short, wait), threshold, fine_s)
+    if long > RAW_MINUTES and wait < _COARSE_MIN:
+        yield _wait(rule, slo, tier)
     if threshold < _SMALL:
         yield from _one_window(rule, slo, (long, short, wait), threshold, step_s)
     yield from _guard(source, slo, rule, (long, short, wait), step_s if long <= RAW_MINUTES else 15)
+
+
+def _wait(rule: str, slo: str, tier: dict[str, Any]) -> Case:
+    """Return the case of the wait alone; the recorded ratios are given."""
+    wait = minutes(tier["for"])
+    match = f'{{job="whatsself",slo="{slo}"}}'
+    series = {f"slo:error_ratio:{tier[end]}{match}": flat((20, 0), (60, 1), step_s=30) for end in ("long", "short")}
+    series[f"slo:bad_events:{tier['long']}{match}"] = flat((80, 100), step_s=30)
+    at = {20 + 0.7 * wait: 0, 20 + 1.3 * wait: 1}
+    return Case(rule=rule, kind=BOUNDARY, title=f"for {tier['for']}", series=series, at=at, step_s=30)
 
 
 def _held(source: Source, slo: str) -> Iterator[Case]:

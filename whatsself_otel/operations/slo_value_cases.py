@@ -111,10 +111,12 @@ def _taken_back(window: Window) -> Case:
     else:
         raw = (("first_response_failed_total", share), ('first_response_latency_seconds_bucket{le="120"}', 1.0))
         series = {of(name, "a"): ramp((length, PER_MINUTE * part), step_s=step_of(window.length)) for name, part in raw}
+    # Later than a window after the beginning, so that a longer one would hold more.
+    at = 1.4 * span
     values = {
-        (window.of("error_ratio"), span): share,
-        (f"{window.of('bad_events')} / {share * span * PER_MINUTE:g}", span): 1.0,
-        **window.all_at(span),
+        (window.of("error_ratio"), at): share,
+        (f"{window.of('bad_events')} / {share * span * PER_MINUTE:g}", at): 1.0,
+        **window.all_at(at),
     }
     return window.case(
         f"a quarter of the replies of {window.length} failed after they were recorded, and no wait was in vain",
@@ -166,7 +168,7 @@ def _down(rule: str, window: str) -> Iterator[Case]:
     else:
         beat = calm = {named("process_uptime_seconds"): flat((span, 1), (span / 2, None), (span, 1), step_s=pace[0])}
         failing = {
-            named(count, f'http_response_status_code="{status}"'): ramp((2.5 * span, 30), step_s=pace[0])
+            named(count, f'http_response_status_code="{status}"'): ramp((2.5 * span, 1), step_s=pace[0])
             for status in (200, 500)
         }
     yield Case(
@@ -197,11 +199,26 @@ def _silent(rule: str, window: str) -> Iterator[Case]:
     """Silence in windows that are too short for one half of them to be silent: it is known after two minutes."""
     # Minutes with and without a heartbeat, when to look, the share of the window's samples that are down, and the step.
     (alive, silent), at, share, step_s = {"5m": ((5, 5), 9, 5 / 10, 15), "30m": ((30, 30), 50, 38 / 60, 30)}[window]
+    beat = {named("process_uptime_seconds"): flat((alive, 1), (silent, None), (alive, 1), step_s=step_s)}
+    requests = {
+        named("http_server_request_duration_seconds_count", f'http_response_status_code="{status}"'): ramp(
+            (2 * alive + silent, 1), step_s=step_s
+        )
+        for status in (200, 500)
+    }
+    yield Case(
+        rule=rule,
+        kind=VALUE,
+        title=f"silence in {window}, half of the requests failed",
+        series=beat | requests,
+        values={(f"slo:error_ratio:{window}", at): 0.5 + share / 2},
+        step_s=step_s,
+    )
     yield Case(
         rule=rule,
         kind=VALUE,
         title=f"silence in {window}",
-        series={named("process_uptime_seconds"): flat((alive, 1), (silent, None), (alive, 1), step_s=step_s)},
+        series=beat,
         values={
             (f"whatsself:down:ratio_{window}", at): share,
             (f"slo:error_ratio:{window}", at): share,

@@ -225,7 +225,7 @@ def _all_parts(signal: str, items: str) -> Case:
         ("otelcol_processor_outgoing_items", 'processor="filter/too_large"', 600, 400),
         (f"otelcol_receiver_accepted_{items}", 'receiver="otlp/a_gate"', 300, 200),
         (f"otelcol_receiver_refused_{items}", 'receiver="otlp/a_gate"', 60, 40),
-        (f"otelcol_exporter_sent_{items}", 'exporter="otlp/a"', 700, 300),
+        (f"otelcol_exporter_sent_{items}", 'exporter="otlp/a"', 1500, 300),
         (f"otelcol_exporter_send_failed_{items}", 'exporter="otlp/a"', 120, 80),
         (f"otelcol_exporter_enqueue_failed_{items}", 'exporter="otlp/a"', 100, 50),
         ("otelcol_processor_incoming_items", 'processor="cumulative_to_delta/a"', 50, 50),
@@ -240,7 +240,7 @@ def _all_parts(signal: str, items: str) -> Case:
     for name in "ab":
         series[f'otelcol_exporter_queue_capacity{{{queue},exporter="otlp/{name}"}}'] = flat((40, 1000))
     # Two vendors: what passed is owed to each of them.
-    balance = 2 * 1000 + 500 + 100 + 100 - 1000 - 200 - 150 - 100
+    balance = 2 * 1000 + 500 + 100 + 100 - 1800 - 200 - 150 - 100
     return Case(
         rule=_RULE,
         kind=VALUE,
