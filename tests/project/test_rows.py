@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,12 +64,28 @@ def test_a_table_without_rows_fails() -> None:
         anything()  # type: ignore[call-arg]
 
 
-def test_what_no_row_fills_is_a_fixture(tmp_path: Path) -> None:
-    @for_each("name", ["a", "b"], ids=str.upper)
-    def writes(tmp_path: Path, name: str) -> None:
-        (tmp_path / name).touch()
+def test_what_no_row_fills_is_a_fixture_of_the_row_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @for_each("name", ["A_ROW", "ANOTHER"])
+    def leaves_things(
+        name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        seen = [list(tmp_path.iterdir()), capsys.readouterr().out, "A_ROW" in os.environ, "ANOTHER" in os.environ]
+        (tmp_path / "file").touch()
+        monkeypatch.setenv(name, "1")
+        sys.stdout.write(name)
+        assert seen == [[], "", False, False]
 
-    writes(tmp_path=tmp_path)  # type: ignore[call-arg]
+    leaves_things(tmp_path=tmp_path, monkeypatch=monkeypatch, capsys=capsys)  # type: ignore[call-arg]
 
-    assert list(inspect.signature(writes).parameters) == ["tmp_path"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+    assert list(inspect.signature(leaves_things).parameters) == ["tmp_path", "monkeypatch", "capsys"]
+    assert "ANOTHER" not in os.environ
+
+
+def test_a_coroutine_is_refused() -> None:
+    async def check(number: int) -> None:
+        del number
+
+    with pytest.raises(AssertionError, match="never be awaited"):
+        for_each("number", [1])(check)

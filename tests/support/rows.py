@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import pytest
@@ -20,6 +21,7 @@ def for_each(
     Return a decorator that runs a test, or each of a class, for each of *rows*, as `pytest.mark.parametrize` does.
 
     It is for tables whose rows share nothing that one could leave behind for the next: all run in one test.
+    Each row has its own `tmp_path` and `monkeypatch`, and finds `capsys`, `capfd` and `caplog` empty.
 
     Args:
         names: Names of the arguments that a row fills, separated by commas.
@@ -36,14 +38,17 @@ def for_each(
                 setattr(test, name, decorate(getattr(test, name)))
             return test
 
+        assert not inspect.iscoroutinefunction(test), "a coroutine would never be awaited"
+
         @functools.wraps(test)
         def run_all(*given: Any, **fixtures: Any) -> None:
             assert table, "a table without rows proves nothing"
             failures = []
-            for row, label in zip(table, labels, strict=True):
+            for number, (row, label) in enumerate(zip(table, labels, strict=True)):
                 values = (row,) if len(arguments) == 1 else row
                 try:
-                    test(*given, **fixtures, **dict(zip(arguments, values, strict=True)))
+                    with _fresh(fixtures, number) as own:
+                        test(*given, **own, **dict(zip(arguments, values, strict=True)))
                 except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - whatever a row's check raises
                     error.add_note(f"the row: {label}")
                     failures.append(error)
@@ -58,6 +63,24 @@ def for_each(
         return cast("_T", run_all)
 
     return decorate
+
+
+@contextmanager
+def _fresh(fixtures: dict[str, Any], number: int) -> Iterator[dict[str, Any]]:
+    """Give a row the test's fixtures, those of pytest as if the row were a test by itself."""
+    own = dict(fixtures)
+    for name in ("capsys", "capfd"):
+        if name in own:
+            own[name].readouterr()
+    if "caplog" in own:
+        own["caplog"].clear()
+    if "tmp_path" in own:
+        own["tmp_path"] /= f"row{number}"
+        own["tmp_path"].mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        if "monkeypatch" in own:
+            own["monkeypatch"] = patch
+        yield own
 
 
 def _labels(table: list[Any], ids: Iterable[str] | Callable[[Any], object] | None) -> list[str]:
