@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rows import for_each
 
 from whatsself_otel import catalogue
 from whatsself_otel.catalogue import (
@@ -109,9 +110,7 @@ class TestNames:
 
 
 class TestBuckets:
-    @pytest.mark.parametrize(
-        ("bound", "otlp", "scrape"), [(120, "120", "120.0"), (0.005, "0.005", "0.005"), (float("inf"), "+Inf", "+Inf")]
-    )
+    @for_each("bound, otlp, scrape", [(120, "120", "120.0"), (0.005, "0.005", "0.005"), (float("inf"), "+Inf", "+Inf")])
     def test_are_spelled_as_each_way_spells_them(self, bound: float, otlp: str, scrape: str) -> None:
         assert (otlp, scrape) == (bucket_label(bound, Exposition.OTLP), bucket_label(bound, Exposition.SCRAPE))
 

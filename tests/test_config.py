@@ -186,8 +186,8 @@ class TestBearerToken:
 class TestTheStricter:
     """No argument opens what an operator has closed by a variable."""
 
-    @pytest.mark.parametrize(
-        ("masking", "shown"),
+    @for_each(
+        "masking, shown",
         [
             (MaskingConfig(extra_keys=("order_note",)), 0),
             (MaskingConfig(mask_last=4), 0),
@@ -295,7 +295,7 @@ class TestOneSignal:
         with pytest.raises(ConfigError, match="protocol must be one of http/protobuf, grpc, got 'carrier'"):
             OtlpConfig(protocol="carrier")
 
-    @pytest.mark.parametrize(("field", "kind"), [("traces_otlp", "an OtlpConfig"), ("limits", "a LimitsConfig")])
+    @for_each("field, kind", [("traces_otlp", "an OtlpConfig"), ("limits", "a LimitsConfig")])
     def test_of_another_kind_is_named(self, field: str, kind: str) -> None:
         wrong: Any = {field: {"headers": {}}}
         with pytest.raises(ConfigError, match=f"{field} must be {kind}, got dict"):
@@ -316,7 +316,7 @@ class TestEndpointTexts:
 
         assert config.target("logs") == "http://c:4318/base/v1/logs?key=1"
 
-    @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+    @for_each("protocol", ["http/protobuf", "grpc"])
     def test_credentials_become_a_header_and_are_shown_nowhere(self, protocol: str) -> None:
         config = TelemetryConfig(endpoint="https://me:s3%40cret@c:4318", protocol=protocol, environ={})
 
@@ -356,8 +356,8 @@ class TestEndpointTexts:
 
         assert (config.target("logs"), config.problems) == (url, ())
 
-    @pytest.mark.parametrize(
-        ("protocol", "text", "ignored"),
+    @for_each(
+        "protocol, text, ignored",
         [
             ("grpc", "http://c:4317/v1/traces?a=b#c", "/v1/traces?a=b#c"),
             ("http/protobuf", "http://c:4318#part", "#part"),
@@ -378,7 +378,7 @@ class TestHeaders:
         assert "left out: pair 2." in config.problems[0]
         assert "s3cret" not in config.problems[0]
 
-    @pytest.mark.parametrize("name", ["content-type", "TE", "User-Agent", "grpc-timeout"])
+    @for_each("name", ["content-type", "TE", "User-Agent", "grpc-timeout"])
     def test_none_takes_the_place_of_the_exporter_s_own(self, name: str) -> None:
         config = TelemetryConfig(environ={"OTEL_EXPORTER_OTLP_HEADERS": f"{name}=x,y=1"})
 
@@ -388,8 +388,8 @@ class TestHeaders:
 
 
 class TestResourceAttributes:
-    @pytest.mark.parametrize(
-        ("arguments", "environ", "found"),
+    @for_each(
+        "arguments, environ, found",
         [
             ({}, {"OTEL_RESOURCE_ATTRIBUTES": "service.name=a"}, "a"),
             ({}, {"OTEL_RESOURCE_ATTRIBUTES": "service.name=a", "OTEL_SERVICE_NAME": "b"}, "b"),
@@ -402,7 +402,7 @@ class TestResourceAttributes:
     ) -> None:
         assert TelemetryConfig(**arguments, environ=environ).service_name == found
 
-    @pytest.mark.parametrize("name", ["deployment.environment.name", "deployment.environment"])
+    @for_each("name", ["deployment.environment.name", "deployment.environment"])
     def test_name_the_environment_by_its_old_name_too(self, name: str) -> None:
         environ = {"OTEL_RESOURCE_ATTRIBUTES": f"{name}=production"}
 

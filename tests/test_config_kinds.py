@@ -138,7 +138,7 @@ class TestFiles:
 class TestOneText:
     """A text where a tuple is wanted would be read letter by letter."""
 
-    @pytest.mark.parametrize("name", ["extra_keys", "allow_keys", "allow_values"])
+    @for_each("name", ["extra_keys", "allow_keys", "allow_values"])
     def test_is_an_error_that_shows_it_masked(self, name: str) -> None:
         with pytest.raises(ConfigError, match=f"{name} must be a tuple of text") as caught:
             MaskingConfig(**{name: PHONE})  # type: ignore[arg-type]
@@ -155,7 +155,7 @@ class TestCall:
 
 
 class TestCertificates:
-    @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+    @for_each("protocol", ["http/protobuf", "grpc"])
     def test_that_are_none_stop_the_exports_and_not_the_application(self, protocol: str, tmp_path: Path) -> None:
         (tmp_path / "ca.pem").write_text("no certificate", "utf-8")
         environ = {

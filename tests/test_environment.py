@@ -14,6 +14,7 @@ from environment_probe import LONG, PHONE
 from environment_stage import Run, run_probe
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 from otlp_sink import values
+from rows import for_each
 
 from whatsself_otel import TelemetryConfig
 from whatsself_otel._environment import OTHERS, STANDARD_PREFIX
@@ -490,7 +491,7 @@ class TestTheList:
         assert set(SPECIFIED.split()) - NAMES == set()
 
 
-@pytest.mark.parametrize("name", sorted(CASES))
+@for_each("name", sorted(CASES))
 class TestAVariable:
     def test_with_a_right_value_is_honoured(self, name: str, runs: Callable[[str], Run]) -> None:
         case, run = CASES[name], runs(CASES[name].group)
@@ -517,7 +518,7 @@ class TestAVariable:
 
 
 class TestWithoutEffect:
-    @pytest.mark.parametrize("name", UNUSED)
+    @for_each("name", UNUSED)
     def test_each_is_named_once_with_what_to_do_instead(self, name: str, runs: Callable[[str], Run]) -> None:
         run = runs("unused")
 
@@ -533,8 +534,8 @@ class TestWithoutEffect:
 
 
 class TestNames:
-    @pytest.mark.parametrize(
-        ("wrong", "right"),
+    @for_each(
+        "wrong, right",
         [
             ("OTEL_SERVICENAME", "OTEL_SERVICE_NAME"),
             ("OTEL_EXPORTER_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
@@ -548,7 +549,7 @@ class TestNames:
 
         assert config.problems == (f"{wrong} is not a variable of OpenTelemetry: did you mean {right}?",)
 
-    @pytest.mark.parametrize(
+    @for_each(
         "name",
         [
             "OTEL_RESOURCE_ATTRIBUTES_POD_NAME",  # OpenTelemetry's operator for Kubernetes sets these three

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from children import environment
 from otlp_sink import Sink, run_sink
+from rows import for_each
 
 from whatsself_otel import _sdk
 from whatsself_otel.logs.record import RECORDS
@@ -59,7 +60,7 @@ def arrived(sink: Sink, service: str) -> tuple[set[str], int, set[str]]:
     return spans, logs, metrics
 
 
-@pytest.mark.parametrize("name", [CONTROL, *NAMES])
+@for_each("name", [CONTROL, *NAMES])
 def test_all_three_signals_leave_and_health_names_what_fell_back(name: str, runs: Any) -> None:
     reports, sink = runs
     for report in reports[name]:

@@ -13,7 +13,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import pytest
 from rows import for_each
 
 import whatsself_otel
@@ -133,7 +132,7 @@ class TestTheWall:
     def test_sees_a_touch_of_every_kind(self, touch: str) -> None:
         assert list(touched_names(ast.parse(touch)))
 
-    @pytest.mark.parametrize(
+    @for_each(
         "own",
         [
             "from opentelemetry.sdk._logs import LoggerProvider",

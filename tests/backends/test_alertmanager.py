@@ -16,6 +16,7 @@ import yaml
 from alert_variables import alert_variables
 from alertmanager_server import alertmanager, fire, inbox, wait_for
 from binaries import ROOT, get, need, run_once
+from rows import for_each
 
 from whatsself_otel.cli.prove_alerts import (
     NEVER_INHIBITED,
@@ -45,8 +46,8 @@ class TestConfig:
         assert list(AlertingConfig.from_environment({}).problems()) == []
         assert "_file" not in render(AlertingConfig())
 
-    @pytest.mark.parametrize("name", ["ALERT_SLACK_URL_FILE", "ALERT_SMTP_PASSWORD_FILE", "ALERT_HEARTBEAT_URL_FILE"])
-    @pytest.mark.parametrize("content", [None, "", " \n"])
+    @for_each("name", ["ALERT_SLACK_URL_FILE", "ALERT_SMTP_PASSWORD_FILE", "ALERT_HEARTBEAT_URL_FILE"])
+    @for_each("content", [None, "", " \n"])
     def test_refuses_a_missing_or_empty_secret_by_name(self, tmp_path: Path, name: str, content: str | None) -> None:
         variables = alert_variables(tmp_path, **{name: str(tmp_path / "other")})
         if content is not None:
@@ -67,7 +68,7 @@ class TestConfig:
 
         assert not (tmp_path / "data").exists()
 
-    @pytest.mark.parametrize("name", ["ALERT_SMTP_SMARTHOST", "ALERT_SMTP_FROM", "ALERT_SMTP_PASSWORD_FILE"])
+    @for_each("name", ["ALERT_SMTP_SMARTHOST", "ALERT_SMTP_FROM", "ALERT_SMTP_PASSWORD_FILE"])
     def test_names_what_e_mail_lacks(self, tmp_path: Path, name: str) -> None:
         with pytest.raises(CommandError, match=name):
             AlertingConfig.from_environment(alert_variables(tmp_path, **{name: ""}))
@@ -109,7 +110,7 @@ class TestConfig:
 
         assert (hours["hours"], hours["time_zone"]) == DEFAULT_HOURS
 
-    @pytest.mark.parametrize("hours", ["9-18", "09:00-25:00", "09:00"])
+    @for_each("hours", ["9-18", "09:00-25:00", "09:00"])
     def test_refuses_other_hours(self, hours: str) -> None:
         with pytest.raises(CommandError, match="BUSINESS_HOURS must be like 'mon-fri 09:00-18:00"):
             AlertingConfig.from_environment({"BUSINESS_HOURS": hours})

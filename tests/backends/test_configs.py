@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from binaries import ROOT, need, run_once
+from rows import for_each
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +61,7 @@ class TestPrometheus:
         assert "deployment.environment.name" in otlp["promote_resource_attributes"]
         assert "service.instance.id" not in otlp["promote_resource_attributes"]
 
-    @pytest.mark.parametrize(("folder", "is_right"), [("targets", "127.0.0.1"), ("targets-compose", "")])
+    @for_each("folder, is_right", [("targets", "127.0.0.1"), ("targets-compose", "")])
     def test_every_target_file_is_there_for_both_ways_to_run(self, folder: str, is_right: str) -> None:
         config = read("prometheus/prometheus.yml")
         named = [*config["alerting"]["alertmanagers"], *config["scrape_configs"]]

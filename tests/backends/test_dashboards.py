@@ -245,21 +245,14 @@ class TestEachRule:
     def test_has_a_document_that_breaks_it(self) -> None:
         assert MUTATIONS.keys() == {rule.__name__ for rule in lint.RULES}
 
-    @pytest.mark.parametrize(
-        ("rule", "mutate"),
-        [
-            pytest.param(rule, mutate, id=f"{rule.__name__}-{number}")
-            for rule in lint.RULES
-            for number, mutate in enumerate(MUTATIONS[rule.__name__])
-        ],
+    @for_each(
+        "rule, number",
+        [(rule, number) for rule in lint.RULES for number in range(len(MUTATIONS[rule.__name__]))],
+        ids=lambda row: f"{row[0].__name__}-{row[1]}",
     )
-    def test_finds_what_breaks_it(
-        self,
-        rule: Callable[[lint.Document], lint.Problems],
-        mutate: Callable[[dict[str, Any]], object],
-        overview: dict[str, Any],
-    ) -> None:
-        mutate(overview)
+    def test_finds_what_breaks_it(self, rule: Callable[[lint.Document], lint.Problems], number: int) -> None:
+        overview = copy.deepcopy(DOCUMENTS["overview.json"])
+        MUTATIONS[rule.__name__][number](overview)
 
         assert list(rule(overview))
 
@@ -319,7 +312,7 @@ class TestNames:
     def test_every_metric_and_label_is_made_somewhere(self, name: str) -> None:
         assert unknown_names(DOCUMENTS[name]) == []
 
-    @pytest.mark.parametrize(
+    @for_each(
         "query",
         [
             f"queue_depths{{{CHOSEN}}}",
@@ -327,7 +320,8 @@ class TestNames:
             f"sum by (phone) (queue_depth{{{CHOSEN}}})",
         ],
     )
-    def test_one_that_is_not_is_found(self, query: str, overview: dict[str, Any]) -> None:
+    def test_one_that_is_not_is_found(self, query: str) -> None:
+        overview = copy.deepcopy(DOCUMENTS["overview.json"])
         ask(overview, query)
 
         assert unknown_names(overview)
@@ -336,10 +330,9 @@ class TestNames:
     def test_no_identifier_is_a_label(self, name: str) -> None:
         assert identifiers(DOCUMENTS[name]) == set()
 
-    @pytest.mark.parametrize(
-        "query", [f"max by (contactId) (cb_state_contact{{{CHOSEN}}})", f'up{{{CHOSEN}, messageId="m1"}}']
-    )
-    def test_one_that_is_is_found(self, query: str, overview: dict[str, Any]) -> None:
+    @for_each("query", [f"max by (contactId) (cb_state_contact{{{CHOSEN}}})", f'up{{{CHOSEN}, messageId="m1"}}'])
+    def test_one_that_is_is_found(self, query: str) -> None:
+        overview = copy.deepcopy(DOCUMENTS["overview.json"])
         ask(overview, query)
 
         assert identifiers(overview)
@@ -416,11 +409,11 @@ def untranslated(english: dict[str, Any], portuguese: dict[str, Any]) -> set[str
 
 
 class TestLanguages:
-    @pytest.mark.parametrize(("english", "portuguese"), PAIRS)
+    @for_each("english, portuguese", PAIRS)
     def test_show_the_same_queries_and_panels(self, english: str, portuguese: str) -> None:
         assert shape(DOCUMENTS[portuguese]) == shape(DOCUMENTS[english])
 
-    @pytest.mark.parametrize(("english", "portuguese"), PAIRS)
+    @for_each("english, portuguese", PAIRS)
     def test_every_sentence_is_translated(self, english: str, portuguese: str) -> None:
         assert untranslated(DOCUMENTS[english], DOCUMENTS[portuguese]) == set()
 
@@ -430,7 +423,7 @@ class TestLanguages:
 
         assert untranslated(overview, portuguese) == {first(overview)["description"]}
 
-    @pytest.mark.parametrize(("language", "text"), [(PORTUGUESE, both("Queue", "")), (ENGLISH, both(" ", "Fila"))])
+    @for_each("language, text", [(PORTUGUESE, both("Queue", "")), (ENGLISH, both(" ", "Fila"))])
     def test_a_missing_one_is_refused(self, language: Any, text: Text) -> None:
         with pytest.raises(ValueError, match=f"no words in {language.tag}"):
             translate({"panels": [{"title": text}]}, language)
@@ -454,7 +447,7 @@ class TestLinks:
         assert all(link["includeVars"] or "environment" in link["url"] for link in links.values())
         assert all(link["keepTime"] for link in document["links"])
 
-    @pytest.mark.parametrize("key", ["overview", "quality", "flows", "http", "services"])
+    @for_each("key", ["overview", "quality", "flows", "http", "services"])
     def test_a_metric_leads_to_the_traces_or_lines_behind_it(self, key: str) -> None:
         urls = [link["url"] for panel in lint.panels(DOCUMENTS[f"{key}.json"]) for link in panel["links"]]
         assert urls
@@ -465,7 +458,7 @@ class TestLinks:
             assert pane["datasource"] in {f"${{{store}_datasource}}" for store in (Store.LOKI, Store.TEMPO)}
             assert pane["range"] == {"from": "${__from}", "to": "${__to}"}
 
-    @pytest.mark.parametrize("key", ["quality", "http"])
+    @for_each("key", ["quality", "http"])
     def test_durations_show_their_traces(self, key: str) -> None:
         targets = [target for panel in lint.panels(DOCUMENTS[f"{key}.json"]) for target in panel["targets"]]
         assert [target["expr"] for target in targets if target.get("exemplar")]
@@ -491,8 +484,8 @@ class TestLinks:
 class TestLimits:
     """What is drawn is what the alerts compare with."""
 
-    @pytest.mark.parametrize(
-        ("key", "value", "page", "shown", "drawn"),
+    @for_each(
+        "key, value, page, shown, drawn",
         [
             ("sending.fail_ratio", 0.4, "overview.json", "40%", 0.4),
             ("limits.per_minute", 77, "overview.json", "limit 77", 77),

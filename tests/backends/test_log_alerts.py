@@ -16,6 +16,7 @@ import pytest
 import yaml
 from alertmanager_server import alertmanager
 from binaries import ROOT, Program, free_ports, need, running
+from rows import for_each
 from runbook_pages import BOTH, sections
 
 from whatsself_otel.operations.log_alerts import LOG_ALERTS, LogAlert, log_rule_files, logql, logsql
@@ -60,19 +61,19 @@ class TestFiles:
     def test_name_alerts_that_no_rule_of_metrics_has(self) -> None:
         assert NAMES.keys() & {alert.name for alert in alerts(SOURCE)} == set()
 
-    @pytest.mark.parametrize("name", NAMES)
+    @for_each("name", NAMES)
     def test_lead_to_a_heading_in_each_language(self, name: str) -> None:
         for page in BOTH:
             assert NAMES[name].runbook in sections(page)
 
-    @pytest.mark.parametrize("name", NAMES)
+    @for_each("name", NAMES)
     def test_speak_both_languages(self, name: str) -> None:
         alert = NAMES[name]
 
         assert alert.summary != alert.summary_pt
         assert alert.description != alert.description_pt
 
-    @pytest.mark.parametrize("name", NAMES)
+    @for_each("name", NAMES)
     def test_tell_environments_apart_in_both_stores(self, name: str) -> None:
         for expr in (logql(NAMES[name], SOURCE), logsql(NAMES[name], SOURCE)):
             assert "by (service_name, service_namespace, deployment_environment_name" in expr

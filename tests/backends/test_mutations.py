@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from binaries import ROOT, need
 from mutation_bench import Bench
+from rows import for_each
 from rule_mutants import expressions, mutants
 
 RUN = (sys.executable, str(ROOT / "tools" / "mutate_rules.py"))
@@ -24,7 +25,7 @@ def test_every_change_of_the_http_rules_is_noticed() -> None:
     assert "0 survived" in done.stdout
 
 
-@pytest.mark.parametrize(
+@for_each(
     "change",
     ["[10m] -> [300s]", "> 0.05 -> 0.0625", ">= 2.5 -> 3.5", "for: 5m -> 600s", "sum by -> max by", "without: and on"],
 )
@@ -45,7 +46,7 @@ def test_a_whole_rule_is_noticed_by_no_case() -> None:
     assert Bench().survivors([broken, whole]) == [whole]
 
 
-@pytest.mark.parametrize(("asked", "changes"), [("== 0", 0), ("> 0", 0), ("> 300", 1)])
+@for_each("asked, changes", [("== 0", 0), ("> 0", 0), ("> 300", 1)])
 def test_a_sum_in_place_of_a_maximum_is_a_change_unless_only_zero_is_asked_for(asked: str, changes: int) -> None:
     found = [change for _, change in expressions(f"max by (job) (x) {asked}")]
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from binaries import ROOT, need, run_once
 from markdown_pages import read
+from rows import for_each
 from rule_cuts import TestFile
 from runbook_pages import BOTH, ENGLISH, PORTUGUESE, checks, sections
 
@@ -229,17 +230,17 @@ class TestPromtool:
 class TestNames:
     """What rules and runbooks speak of exists."""
 
-    @pytest.mark.parametrize("expr", EXPRESSIONS)
+    @for_each("expr", EXPRESSIONS)
     def test_of_metrics_in_a_rule(self, expr: str) -> None:
         assert set() == metric_names(expr) - known_metrics()
 
-    @pytest.mark.parametrize("expr", EXPRESSIONS)
+    @for_each("expr", EXPRESSIONS)
     def test_of_labels_in_a_rule(self, expr: str) -> None:
         known = LABELS | catalogue_labels(Pii.NONE) | ALLOWED_IDENTIFIERS
 
         assert set() == label_names(expr) - known
 
-    @pytest.mark.parametrize("page", BOTH)
+    @for_each("page", BOTH)
     def test_of_metrics_in_a_runbook(self, page: str) -> None:
         for query in promql_blocks(read(page)):
             assert set() == metric_names(query) - known_metrics()
@@ -254,21 +255,21 @@ class TestNames:
 class TestPrivacy:
     """No rule tells who somebody is."""
 
-    @pytest.mark.parametrize("expr", EXPRESSIONS)
+    @for_each("expr", EXPRESSIONS)
     def test_no_identifier_is_a_label(self, expr: str) -> None:
         assert set() == identifiers(expr)
 
     def test_a_contact_would_be_noticed(self) -> None:
         assert {"contactId"} == identifiers("sum by (contactId) (cb_state_contact)")
 
-    @pytest.mark.parametrize("rule", ALERTS, ids=rule_name)
+    @for_each("rule", ALERTS, ids=rule_name)
     def test_no_annotation_shows_one(self, rule: dict[str, Any]) -> None:
         shown = set(re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values())))
 
         assert set() == shown & (catalogue_labels(Pii.IDENTIFIER) - ALLOWED_IDENTIFIERS)
 
 
-@pytest.mark.parametrize("rule", ALERTS, ids=rule_name)
+@for_each("rule", ALERTS, ids=rule_name)
 class TestAlert:
     """What stands beside each alert."""
 

@@ -12,6 +12,7 @@ import pytest
 from otlp_sink import Sink
 from provider_fixtures import ALL, fixture
 from recording_target import Target, post, recording_target, send
+from rows import for_each
 from running_bridge import running_bridge, start_bridge
 
 from whatsself_otel import Telemetry, TelemetryConfig
@@ -181,8 +182,8 @@ class TestCommand:
 
         assert "Another bridge uses the queue" in capsys.readouterr().err
 
-    @pytest.mark.parametrize(
-        ("arguments", "told"),
+    @for_each(
+        "arguments, told",
         [
             (["--listen", "8085"], "--listen must be HOST:PORT"),
             (["--route", "evolution"], "a route must be PATH=PROVIDER"),

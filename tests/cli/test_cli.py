@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from command_tree import EVERY, TREE
+from rows import for_each
 
 import whatsself_otel
 from whatsself_otel.cli import main, parser
@@ -37,7 +38,7 @@ class TestMain:
         documented = capsys.readouterr().out.partition("exit status:")[2].partition("\n\n")[0]
         assert [line.split()[0] for line in documented.strip().splitlines()] == ["0", "1", "2", "3", "130"]
 
-    @pytest.mark.parametrize("argv", [(), ("nonsense",), ("stack",), ("stack", "up", "--native", "--docker")])
+    @for_each("argv", [(), ("nonsense",), ("stack",), ("stack", "up", "--native", "--docker")])
     def test_wrong_use_is_status_2(self, argv: tuple[str, ...]) -> None:
         assert main(argv) == 2
 
@@ -94,7 +95,7 @@ class TestColour:
         assert "a well-kept word" in told
 
     @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals there")
-    @pytest.mark.parametrize(("variables", "is_coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+    @for_each("variables, is_coloured", [({}, True), ({"NO_COLOR": "1"}, False)])
     def test_only_a_terminal_gets_any_and_only_if_it_wants_them(
         self, variables: dict[str, str], *, is_coloured: bool
     ) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from binaries import ROOT, run_collector
+from rows import for_each
 
 from whatsself_otel.cli import main
 from whatsself_otel.stack import gates, queue_folder, vendor_files
@@ -31,8 +32,8 @@ needs_collector = pytest.mark.skipif(
 class TestVariables:
     """Nothing starts with a variable missing."""
 
-    @pytest.mark.parametrize("action", ["validate", "print", "run"])
-    @pytest.mark.parametrize(("value", "wanted"), [(None, "is not set"), ("", "is empty"), ("changeme", "placeholder")])
+    @for_each("action", ["validate", "print", "run"])
+    @for_each("value, wanted", [(None, "is not set"), ("", "is empty"), ("changeme", "placeholder")])
     def test_a_missing_empty_or_placeholder_variable_is_status_2_and_named(
         self,
         action: str,
@@ -85,7 +86,7 @@ class TestVariables:
 class TestBackends:
     """What is asked of the collector with one backend, with several, and with none."""
 
-    @pytest.mark.parametrize("more", [[], ["--sampling"], ["--source", "pino"], ["--scale", "gateway"]])
+    @for_each("more", [[], ["--sampling"], ["--source", "pino"], ["--scale", "gateway"]])
     def test_without_one_it_would_keep_nothing_and_is_status_2(
         self, more: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -96,8 +97,8 @@ class TestBackends:
         assert main(["collector", "run", *more]) == 2
         assert "Without a vendor the collector would answer 200 and keep nothing." in capsys.readouterr().err
 
-    @pytest.mark.parametrize(
-        ("names", "expected"),
+    @for_each(
+        "names, expected",
         [
             (["debug"], []),
             (["local", "debug"], ["debug"]),
@@ -134,7 +135,7 @@ class TestPorts:
         monkeypatch.setenv("OTELCOL_BIN", sys.executable)
         monkeypatch.setenv("OTELCOL_QUEUE_DIR", str(tmp_path / "queue"))
 
-    @pytest.mark.parametrize("variable", ["OTELCOL_HTTP_PORT", "OTELCOL_HEALTH_PORT"])
+    @for_each("variable", ["OTELCOL_HTTP_PORT", "OTELCOL_HEALTH_PORT"])
     def test_that_is_taken_is_named_before_the_collector_starts(
         self, variable: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -148,8 +149,8 @@ class TestPorts:
         assert said.err.startswith(f"whatsself-otel: Port {port}, which collector needs, is taken by another program. ")
         assert said.err.endswith(f"Stop that program, or set {variable} to a free port.\n")
 
-    @pytest.mark.parametrize("words", ["collector run --vendor debug", "stack up --native"])
-    @pytest.mark.parametrize("value", ["99999", "abc", "0"])
+    @for_each("words", ["collector run --vendor debug", "stack up --native"])
+    @for_each("value", ["99999", "abc", "0"])
     def test_that_is_none_is_wrong_use(
         self, words: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:

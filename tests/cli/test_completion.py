@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from json_output import content
+from rows import for_each
 
 from whatsself_otel.cli import COMMANDS, completion, main
 from whatsself_otel.cli.completion import SHELLS
@@ -81,7 +82,7 @@ def test_offers_a_file_only_for_a_file(offered: Callable[[str], set[str]], tmp_p
     assert offered("whatsself-otel trace sta") == set()
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+@for_each("shell", SHELLS)
 def test_each_shell_gets_a_script_that_names_the_program(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", shell]) == 0
     script = capsys.readouterr().out

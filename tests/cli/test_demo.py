@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 from json_output import kind_of
+from rows import for_each
 
 from whatsself_otel.cli import demo, main
 from whatsself_otel.cli.stack import Running
@@ -206,7 +207,7 @@ class TestChoose:
         assert "Not on this machine: victorialogs." in choice.why
 
     @pytest.mark.usefixtures("no_docker", "no_native")
-    @pytest.mark.parametrize("wanted", ["docker", "native"])
+    @for_each("wanted", ["docker", "native"])
     def test_what_was_asked_for_and_is_not_there_is_said_with_a_remedy(self, wanted: str) -> None:
         with pytest.raises(CommandError, match=f"The {wanted} stack cannot be used.*--stack python") as raised:
             demo.choose(wanted)

@@ -26,6 +26,7 @@ from binaries import free_ports, run_collector
 from children import environment
 from fault_rig import QUICK
 from isolation import Spans, three, wait_until_decided
+from rows import for_each
 
 from whatsself_otel import TelemetryConfig
 from whatsself_otel.cli import doctor, main
@@ -245,7 +246,7 @@ class TestEnvironment:
 
         assert found(findings, "duplicates", "ddtrace 4.16.0")["state"] == "warning"
 
-    @pytest.mark.parametrize("library", ["loguru", "structlog"])
+    @for_each("library", ["loguru", "structlog"])
     def test_a_library_that_prints_past_logging_is_named(self, tmp_path: Path, library: str) -> None:
         _, findings = examine(tmp_path / "data", installed(tmp_path / "site", **{library: "9.9.9"}))
 

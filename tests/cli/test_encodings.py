@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from command_tree import COMMANDS, EVERY
 from consoles import type_in
+from rows import for_each
 
 from whatsself_otel.cli import main
 
@@ -100,7 +101,7 @@ def test_a_reader_that_has_enough_sees_nothing_ugly(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
-@pytest.mark.parametrize("words", ["vendors list", "--help"])
+@for_each("words", ["vendors list", "--help"])
 def test_a_process_whose_reader_has_enough_ends_without_a_word(words: str) -> None:
     """The interpreter's own end included, which writes what is left."""
     command = [sys.executable, "-m", "whatsself_otel.cli", *words.split()]
@@ -113,7 +114,7 @@ def test_a_process_whose_reader_has_enough_ends_without_a_word(words: str) -> No
     assert listing.returncode in {0, 1}  # 120 is what Python says of what it could not flush
 
 
-@pytest.mark.parametrize(("encoding", "language"), [("cp1252", "pt-BR"), ("ascii", "en")])
+@for_each("encoding, language", [("cp1252", "pt-BR"), ("ascii", "en")])
 def test_the_demo_draws_its_tree_in_plain_signs(encoding: str, language: str) -> None:
     console = {"PYTHONIOENCODING": encoding, "COLUMNS": "60", "PYTHONUTF8": "0", "WHATSSELF_OTEL_LANG": language}
     command = [sys.executable, "-m", "whatsself_otel.cli", "demo", "--stack", "python"]

@@ -16,6 +16,7 @@ from command_tree import COMMANDS
 from consoles import type_in
 from json_output import KINDS, kind_of
 from markdown_pages import ROOT, is_a_test
+from rows import for_each
 
 from whatsself_otel.stack.native import COLLECTOR, find_binary
 
@@ -81,7 +82,7 @@ def test_the_page_is_what_the_parsers_say(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.usefixtures("no_docker")
-@pytest.mark.parametrize(("words", "kind"), SUCCEEDS.items())
+@for_each("words, kind", SUCCEEDS.items())
 def test_it_has_the_form_that_its_schema_says(
     words: str, kind: str, files: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,7 +121,7 @@ def test_the_collector_is_run_as_was_said(tmp_path: Path, monkeypatch: pytest.Mo
     assert " ".join(json.loads(said)["command"]) == ran
 
 
-@pytest.mark.parametrize("words", ["view --port {port} --no-grpc", "bridge --listen 127.0.0.1:{port}"])
+@for_each("words", ["view --port {port} --no-grpc", "bridge --listen 127.0.0.1:{port}"])
 def test_what_listens_says_where_it_is(words: str) -> None:
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "whatsself_otel.cli", *words.format(port=port).split(), "--json"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from binaries import need, run_once
+from rows import for_each
 
 from whatsself_otel.cli import main
 from whatsself_otel.stack.files import shipped
@@ -51,9 +52,7 @@ def test_addresses_of_links_change(tmp_path: Path) -> None:
     assert "https://wiki.example.org/alerts.html#whatsselfqueuestuck" in str(files["queue.yml"])
 
 
-@pytest.mark.parametrize(
-    ("form", "where"), [("operator", lambda file: file["spec"]["groups"]), ("mimir", lambda file: file["groups"])]
-)
+@for_each("form, where", [("operator", lambda file: file["spec"]["groups"]), ("mimir", lambda file: file["groups"])])
 def test_each_form_holds_the_same_groups(tmp_path: Path, form: str, where: Any) -> None:
     plain, other = build(tmp_path / "plain"), build(tmp_path / form, "--form", form)
 
@@ -64,7 +63,7 @@ def test_each_form_holds_the_same_groups(tmp_path: Path, form: str, where: Any) 
         assert len({file["namespace"] for file in other.values()}) == len(other)
 
 
-@pytest.mark.parametrize("given", ["queue.stuck_fro=5m", "queue=1", "queue.stuck_for", "sending.fail_ratio=much"])
+@for_each("given", ["queue.stuck_fro=5m", "queue=1", "queue.stuck_for", "sending.fail_ratio=much"])
 def test_what_cannot_be_set_is_refused_by_name(tmp_path: Path, given: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rules", "build", "--output", str(tmp_path), "--set", given]) == 2
 

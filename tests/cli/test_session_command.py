@@ -11,6 +11,7 @@ import pytest
 from alertmanager_server import alertmanager, fire, inbox, wait_for
 from binaries import free_ports, get
 from json_output import content
+from rows import for_each
 
 from whatsself_otel.cli import main
 
@@ -104,7 +105,7 @@ def test_tells_programs_what_is_retired(tmp_path: Path, capsys: pytest.CaptureFi
     assert content(line) == {"retired": [found]}
 
 
-@pytest.mark.parametrize("name", ["", "+5511987654321"])
+@for_each("name", ["", "+5511987654321"])
 def test_a_number_is_no_session_and_is_not_shown(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["session", "retire", name]) == 2
     said = capsys.readouterr().err

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from json_output import content
+from rows import for_each
 
 from whatsself_otel.cli import main, simulate
 from whatsself_otel.simulation.receivers import Told
@@ -31,8 +32,8 @@ def test_lists_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
     assert [each["scenario"] for each in content(capsys.readouterr().out)["scenarios"]] == list(SCENARIOS)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
+@for_each(
+    "arguments, said",
     [(["nothing"], "No scenario is called 'nothing'. There are: ban, breaker,"), ([], "SCENARIO is missing.")],
 )
 def test_an_unknown_scenario_is_refused_with_those_there_are(

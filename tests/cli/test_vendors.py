@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from json_output import content
+from rows import for_each
 
 from whatsself_otel.cli import main
 from whatsself_otel.stack import vendor_files
@@ -61,7 +62,7 @@ class TestParse:
 
         assert (vendor.requires, vendor.optional) == ((), {})
 
-    @pytest.mark.parametrize("name", vendor_files.names())
+    @for_each("name", vendor_files.names())
     def test_every_shipped_file_says_what_it_takes_and_needs(self, name: str) -> None:
         vendor = vendor_files.load(name)
 
@@ -70,7 +71,7 @@ class TestParse:
         assert vendor.signals
         assert {"temporality", "limits", "source", "checked"} <= vendor.facts.keys()
 
-    @pytest.mark.parametrize("name", vendor_files.names())
+    @for_each("name", vendor_files.names())
     def test_every_variable_of_a_header_is_read_by_its_file(self, name: str) -> None:
         vendor = vendor_files.load(name)
         text = vendor.path.read_text("utf-8")
@@ -81,8 +82,8 @@ class TestParse:
 class TestProblem:
     """A required variable, before start."""
 
-    @pytest.mark.parametrize(
-        ("value", "wanted"),
+    @for_each(
+        "value, wanted",
         [
             ("", "KEY is empty"),
             ("   ", "KEY is empty"),
@@ -105,7 +106,7 @@ class TestProblem:
         assert found.startswith(wanted)
         assert not value.strip() or value not in found
 
-    @pytest.mark.parametrize("value", ["hcaik_01j", "glc_eyJvIjoi", "pa$$w${o}rd", "https://otlp.example.com", "a b"])
+    @for_each("value", ["hcaik_01j", "glc_eyJvIjoi", "pa$$w${o}rd", "https://otlp.example.com", "a b"])
     def test_real_values_pass(self, value: str) -> None:
         assert vendor_files.problem("KEY", {"KEY": value}) is None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from rows import for_each
 
 from whatsself_otel.cli import main
 
@@ -80,7 +81,7 @@ def _nothing_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("whatsself_otel.stack.docker.problem", build)
 
 
-@pytest.mark.parametrize(("typed", "status", "said"), WRONG, ids=[typed for typed, _, _ in WRONG])
+@for_each("typed, status, said", WRONG, ids=[typed for typed, _, _ in WRONG])
 def test_a_wrong_word_is_answered_by_one_line_with_the_remedy(
     typed: str, status: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -91,7 +91,7 @@ class TestFolder:
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert list(folder.iterdir()) == []
 
-    @pytest.mark.parametrize("mode", [0o755, 0o777])
+    @for_each("mode", [0o755, 0o777])
     def test_that_others_may_enter_is_refused(self, tmp_path: Path, mode: int) -> None:
         folder = tmp_path / "gates"
         folder.mkdir()

@@ -138,8 +138,8 @@ class TestShippedFiles:
     def test_opens_nothing_to_everybody(self, path: Path) -> None:
         assert weaknesses(path.read_text("utf-8")) == []
 
-    @pytest.mark.parametrize(
-        ("text", "wanted"),
+    @for_each(
+        "text, wanted",
         [
             ("extensions: {pprof: {}}", "pprof"),
             ("extensions: {zpages: {}}", "zpages"),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from protobuf_sink import OtlpSink
+from rows import for_each
 
 from whatsself_otel import catalogue
 from whatsself_otel.cli.demo_app import APP, RunningApp, demo_app
@@ -149,11 +150,11 @@ class TestInterface:
         assert phone.removeprefix("+55") not in answers
         assert "Fulana" not in answers
 
-    @pytest.mark.parametrize("path", ["/api/messages/unknown", "/api/contacts/unknown"])
+    @for_each("path", ["/api/messages/unknown", "/api/contacts/unknown"])
     def test_an_unknown_id_is_not_found(self, demo: Demo, path: str) -> None:
         assert demo.client.get(path).status_code == 404
 
-    @pytest.mark.parametrize(
+    @for_each(
         "fields", [{"phone": "11 91234-5678"}, {"kind": "telegram"}, {"simulateFailure": "because"}, {"colour": "red"}]
     )
     def test_a_malformed_message_is_refused(self, demo: Demo, fields: dict[str, str]) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import pytest
+from rows import for_each
 
 from whatsself_otel.demo.flows import MAX_AUTO_STEPS, first_key, match_trigger, plan_run
 from whatsself_otel.demo.models import FlowStep, Trigger
@@ -18,11 +18,11 @@ def make_steps(*steps: tuple[str, str | None, bool]) -> dict[str, FlowStep]:
 class TestMatchTrigger:
     """Which words fire a trigger."""
 
-    @pytest.mark.parametrize("body", ["precos", "PREÇOS", "Quais os preços?", "preços, por favor"])
+    @for_each("body", ["precos", "PREÇOS", "Quais os preços?", "preços, por favor"])
     def test_case_accents_and_punctuation_do_not_matter(self, body: str) -> None:
         assert PRICES is match_trigger(body, [PRICES])
 
-    @pytest.mark.parametrize("body", ["", "preço", "precosx"])
+    @for_each("body", ["", "preço", "precosx"])
     def test_another_word_does_not_match(self, body: str) -> None:
         assert match_trigger(body, [PRICES]) is None
 

@@ -33,6 +33,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+from rows import for_each
 
 from whatsself_otel.export import encoding
 from whatsself_otel.export.encoding import Encoder, join
@@ -302,14 +303,14 @@ class TestMaskingWhileEncoding:
 
 
 class TestOneBadValueCostsItselfOnly:
-    @pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**30])
+    @for_each("value", [2**63, -(2**63) - 1, 10**30])
     def test_a_number_beyond_64_bits_becomes_text(self, value: int) -> None:
         """As https://opentelemetry.io/docs/specs/otel/common/attribute-type-mapping/#integer-values has it."""
         (pair, listed) = read(encode_spans([span(attributes={"n": value, "l": [1, value]})])).attributes
         assert pair.value.string_value == str(value)
         assert [each.WhichOneof("value") for each in listed.value.array_value.values] == ["int_value", "string_value"]
 
-    @pytest.mark.parametrize("value", [object(), {1}, [object()]])
+    @for_each("value", [object(), {1}, [object()]])
     def test_an_attribute_without_a_type_is_left_out(self, value: Any) -> None:
         attributes = BoundedAttributes(attributes={"good": 1}, immutable=False)
         attributes._dict["bad"] = value
@@ -343,7 +344,7 @@ def encode_metrics(*found: Metric) -> tuple[Any, Losses]:
 
 
 class TestOneBadPointCostsItselfOnly:
-    @pytest.mark.parametrize("value", [2**63, -(2**63) - 1, "seven", object()])
+    @for_each("value", [2**63, -(2**63) - 1, "seven", object()])
     def test_its_neighbours_leave(self, value: Any) -> None:
         found, losses = encode_metrics(sums(1, value, 3), sums(4))
         assert [[point.as_int for point in metric.sum.data_points] for metric in found] == [[1, 3], [4]]

@@ -16,6 +16,7 @@ import pytest
 from certificates import Certificates, make_certificates
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from otlp_sink import Sink
+from rows import for_each
 
 from whatsself_otel import Telemetry
 from whatsself_otel.export.otlp import ExportResult, OtlpHttpClient, Target
@@ -153,7 +154,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 class TestPlain:
-    @pytest.mark.parametrize("name", BEHAVIOURS)
+    @for_each("name", BEHAVIOURS)
     def test_it_ends_at_its_deadline(self, name: str) -> None:
         behave, error = BEHAVIOURS[name]
         body = b"x" * 8_000_000 if behave is take_nothing else b"x"
@@ -208,7 +209,7 @@ class TestTls:
 
         return behave_securely
 
-    @pytest.mark.parametrize("name", BEHAVIOURS)
+    @for_each("name", BEHAVIOURS)
     def test_it_ends_at_its_deadline(self, name: str, certificates: Certificates) -> None:
         behave, error = BEHAVIOURS[name]
         body = b"x" * 8_000_000 if behave is take_nothing else b"x"
@@ -219,7 +220,7 @@ class TestTls:
         assert (result.error, result.retry) == (error, True)
         assert took_s < MOST_S
 
-    @pytest.mark.parametrize("behave", [take_nothing, lambda connection: drip(connection, b"\x16\x03\x03\x40\x00")])
+    @for_each("behave", [take_nothing, lambda connection: drip(connection, b"\x16\x03\x03\x40\x00")])
     def test_a_handshake_that_does_not_end_ends(self, behave: Behave, certificates: Certificates) -> None:
         with receiving(behave) as (port, _):
             url = f"https://localhost:{port}/v1/traces"
@@ -282,7 +283,7 @@ class TestConnections:
 
         assert asked == [b"POST /v1/traces?tenant=shop HTTP/1.1"]
 
-    @pytest.mark.parametrize("answer", [b"\x00\x00\x06\x04\x00\x00\x00\x00\x00", b"SSH-2.0-x\r\n", b""])
+    @for_each("answer", [b"\x00\x00\x06\x04\x00\x00\x00\x00\x00", b"SSH-2.0-x\r\n", b""])
     def test_what_speaks_no_http_is_a_failure(self, answer: bytes) -> None:
         def behave(connection: socket.socket) -> None:
             read_request(connection)

@@ -31,6 +31,7 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from otlp_sink import Sink
+from rows import for_each
 from starlette.applications import Starlette
 from test_http_deadline import drip_body, receiving, take_nothing
 from test_otlp import PROTOBUF, answering
@@ -459,7 +460,7 @@ def test_the_command_asks_a_running_application(stage: Stage) -> None:
     assert any("The last export of traces failed (HTTP 503)" in cause for cause in found)
 
 
-@pytest.mark.parametrize("body", [b"{}", b"[]", b"<html>", b'{"problems": 1, "signals": {}}'])
+@for_each("body", [b"{}", b"[]", b"<html>", b'{"problems": 1, "signals": {}}'])
 def test_the_doctor_takes_no_other_page_for_health(body: bytes) -> None:
     with answering_get(body) as url:
         (finding,) = check_application(url, TelemetryConfig(environ={}))

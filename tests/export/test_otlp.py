@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -73,7 +72,7 @@ def post(url: str, timeout_s: float = 2.0) -> ExportResult:
 
 
 class TestRequest:
-    @pytest.mark.parametrize("compress", [True, False])
+    @for_each("compress", [True, False])
     def test_says_how_its_body_is_packed(self, compress: bool) -> None:  # noqa: FBT001
         with run_sink() as sink:
             target = Target(url=f"{sink.url}/v1/traces", headers={}, timeout_s=5, compress=compress)
@@ -111,7 +110,7 @@ class TestAnswers:
         with answering(status) as url:
             assert post(url) == ExportResult(error=f"HTTP {status}")
 
-    @pytest.mark.parametrize("status", [429, 502, 503, 504])
+    @for_each("status", [429, 502, 503, 504])
     def test_these_may_be_tried_again(self, status: int) -> None:
         with answering(status, retry_after="3") as url:
             assert post(url) == ExportResult(error=f"HTTP {status}", retry=True, retry_after_s=3.0)
@@ -257,7 +256,7 @@ class TestWhatMayHaveArrived:
         assert result.error == "TimeoutError while waiting for the answer"
         assert may_have_arrived(result)
 
-    @pytest.mark.parametrize("status", [401, 404, 413, 429])
+    @for_each("status", [401, 404, 413, 429])
     def test_what_is_refused_has_not(self, status: int) -> None:
         with answering(status) as url:
             assert not may_have_arrived(self.post(url))

@@ -29,6 +29,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 from otlp_sink import run_sink
+from rows import for_each
 from test_http_deadline import Behave, drip, drip_headers, receiving, say_nothing, take_nothing
 
 from whatsself_otel.export.otlp import ExportResult, Target
@@ -134,14 +135,12 @@ class TestAnswers:
         with answering(lambda _body, _context: body) as url:
             assert post(url) == ExportResult(rejected=7)
 
-    @pytest.mark.parametrize(
-        "name", ["CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"]
-    )
+    @for_each("name", ["CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"])
     def test_these_may_be_tried_again(self, name: str) -> None:
         with answering(failing(grpc.StatusCode[name])) as url:
             assert post(url) == ExportResult(error=f"gRPC {name}", retry=True)
 
-    @pytest.mark.parametrize(
+    @for_each(
         "name",
         [
             *("UNKNOWN", "INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "FAILED_PRECONDITION"),
@@ -152,7 +151,7 @@ class TestAnswers:
         with answering(failing(grpc.StatusCode[name])) as url:
             assert post(url) == ExportResult(error=f"gRPC {name}")
 
-    @pytest.mark.parametrize("name", ["UNAVAILABLE", "RESOURCE_EXHAUSTED"])
+    @for_each("name", ["UNAVAILABLE", "RESOURCE_EXHAUSTED"])
     def test_a_receiver_may_ask_for_a_pause(self, name: str) -> None:
         with answering(failing(grpc.StatusCode[name], retry_s=1.5)) as url:
             assert post(url) == ExportResult(error=f"gRPC {name}", retry=True, retry_after_s=1.5)
@@ -165,7 +164,7 @@ class TestAnswers:
         with answering(lambda _body, _context: b"", ("grpc.max_receive_message_length", 1000)) as url:
             assert post(url, os.urandom(5000)) == ExportResult(error="gRPC RESOURCE_EXHAUSTED", too_large=True)
 
-    @pytest.mark.parametrize("compress", [True, False])
+    @for_each("compress", [True, False])
     def test_three_megabytes_arrive_whole(self, compress: bool) -> None:  # noqa: FBT001
         seen: list[bytes] = []
         body = os.urandom(3_000_000)
@@ -218,8 +217,8 @@ class TestAnswers:
         )
         assert post_to({**answer, "grpc-status-details-bin": "no base64!"}).retry_after_s is None
 
-    @pytest.mark.parametrize(
-        ("status", "expected"),
+    @for_each(
+        "status, expected",
         [
             ("503", ExportResult(error="HTTP 503", retry=True)),
             ("429", ExportResult(error="HTTP 429", retry=True)),
@@ -235,13 +234,13 @@ class TestAnswers:
             error="the answer is not OTLP: something else listens there", retry=True
         )
 
-    @pytest.mark.parametrize("code", ["99", "123456"])
+    @for_each("code", ["99", "123456"])
     def test_a_status_of_no_known_meaning_is_final(self, code: str) -> None:
         answer = {":status": "200", "content-type": "application/grpc+proto", "grpc-status": code}
 
         assert post_to(answer) == ExportResult(error="gRPC UNKNOWN")
 
-    @pytest.mark.parametrize("behave", [say_nothing, take_nothing, drip_headers, drip_frames])
+    @for_each("behave", [say_nothing, take_nothing, drip_headers, drip_frames])
     def test_a_call_ends_at_its_timeout(self, behave: Behave) -> None:
         with receiving(behave) as (port, _):
             start_s = time.monotonic()
@@ -306,8 +305,8 @@ class TestTls:
         with answering(lambda _body, _context: b"", credentials=server_side(certificates, "localhost")) as url:
             assert post(url, certificate_file=str(certificates.authority)) == ExportResult()
 
-    @pytest.mark.parametrize(
-        ("name", "error"),
+    @for_each(
+        "name, error",
         [("expired", "certificate has expired"), ("elsewhere", "Hostname mismatch"), ("stranger", "self signed")],
     )
     def test_any_other_is_refused_with_one_line(self, certificates: Certificates, name: str, error: str) -> None:

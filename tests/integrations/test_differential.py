@@ -16,6 +16,7 @@ from fastapi import APIRouter, BackgroundTasks, FastAPI, HTTPException
 from fastapi.responses import JSONResponse
 from opentelemetry.trace import NoOpTracer
 from otlp_sink import Sink, Span
+from rows import for_each
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -233,7 +234,7 @@ class TestRequests:
         assert sum(kind == SERVER for _, kind, *_ in contrib.spans) == len(ORDINARY) - 1
         assert len(contrib.logs) == sum(scope["path"].startswith("/contacts") for scope in ORDINARY.values())
 
-    @pytest.mark.parametrize("name", HOSTILE)
+    @for_each("name", HOSTILE)
     def test_that_are_hostile_are_recorded_the_same(self, start: Start, sink: Sink, name: str) -> None:
         body: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
         scopes = [HOSTILE[name], (http(), body)]

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rows import for_each
 
 from whatsself_otel import Telemetry
 from whatsself_otel.integrations.fastapi import _REQUEST_ID
@@ -118,7 +119,7 @@ def apps(start: Start) -> tuple[FastAPI, FastAPI]:
 
 
 class TestSameAnswer:
-    @pytest.mark.parametrize("case", CORPUS)
+    @for_each("case", CORPUS)
     async def test_with_and_without_telemetry(self, case: str, apps: tuple[FastAPI, FastAPI]) -> None:
         scope, incoming = CORPUS[case]
         plain, instrumented = apps

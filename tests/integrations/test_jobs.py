@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from children import environment
 from job_queue import SLOW
+from rows import for_each
 
 from whatsself_otel import ConfigError, capture_context, message_context
 from whatsself_otel.integrations import finish, instrument_arq, instrument_celery, instrument_rq, run_job
@@ -52,7 +53,7 @@ class TestRunJob:
         assert process.parent is not None
         assert process.parent.span_id == tick.context.span_id
 
-    @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+    @for_each("error", [ValueError, KeyboardInterrupt])
     def test_says_by_what_it_failed_and_lets_it_pass(self, error: type[BaseException]) -> None:
         with record_telemetry() as recorded:
             with pytest.raises(error), run_job("fail"):
@@ -69,7 +70,7 @@ class TestRunJob:
         finish()
 
 
-@pytest.mark.parametrize("instrument", [instrument_arq, instrument_celery, instrument_rq])
+@for_each("instrument", [instrument_arq, instrument_celery, instrument_rq])
 class TestInstrument:
     def test_without_telemetry_is_an_error_with_its_remedy(self, instrument: Callable[[], None]) -> None:
         with pytest.raises(ConfigError, match=rf"{instrument.__name__}\(\) needs running telemetry.*setup_telemetry"):

@@ -11,6 +11,7 @@ import pytest
 from asgi_client import http, listen
 from fastapi import APIRouter, FastAPI, WebSocket
 from otlp_sink import Sink, Span
+from rows import for_each
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import PlainTextResponse
@@ -110,20 +111,22 @@ def points(sink: Sink) -> dict[str | None, int]:
 
 
 class TestRoutes:
-    @pytest.mark.parametrize("path", ROUTES)
+    @for_each("path", ROUTES)
     async def test_are_whole_patterns_of_span_and_duration(
         self, path: str, start: Start, sink: Sink, tmp_path: Path
     ) -> None:
         (tmp_path / "logo.txt").write_text("logo")
         app = build_app(tmp_path)
-        start(app)
+        telemetry = start(app)
         await listen(app, http(path), [{"type": "http.request", "body": b""}])
+        spans, durations, route = server_spans(sink), points(sink), ROUTES[path]
+        telemetry.shutdown()
+        sink.received.clear()
 
-        (span,) = server_spans(sink)
-        route = ROUTES[path]
+        (span,) = spans
         assert span.attributes.get("http.route") == route
         assert span.name == ("GET" if route is None else f"GET {route}")
-        assert points(sink) == {route: 1}
+        assert durations == {route: 1}
 
     async def test_by_the_host_are_patterns_too_and_never_the_path_itself(
         self, start: Start, sink: Sink, tmp_path: Path

@@ -13,6 +13,7 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from readings import labels, read_values
+from rows import for_each
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -190,8 +191,9 @@ class TestSeveralEngines:
 
 
 class TestUnwatching:
-    @pytest.mark.parametrize("pool", [QueuePool, NullPool])
-    def test_puts_the_engine_back_as_it_was(self, bench: Bench, pool: type, tmp_path: Path) -> None:
+    @for_each("pool", [QueuePool, NullPool])
+    def test_puts_the_engine_back_as_it_was(self, pool: type, tmp_path: Path) -> None:
+        bench = Bench()
         engine = create_engine(f"sqlite:///{tmp_path / 'db'}", poolclass=pool)
         before = set(vars(engine.pool))
         bench.pools.watch(engine)

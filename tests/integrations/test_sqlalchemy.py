@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.metrics import NoOpMeter
+from rows import for_each
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -337,8 +338,8 @@ def shadow(engine: Any, seen: list[str]) -> Any:
 
 
 class TestNames:
-    @pytest.mark.parametrize(
-        ("statement", "name", "operation"),
+    @for_each(
+        "statement, name, operation",
         [
             ("select * from contacts where id = 1", "SELECT contacts", "SELECT"),
             ("/* a\n b */ insert into messages values (1)", "INSERT messages", "INSERT"),
@@ -355,11 +356,12 @@ class TestNames:
         engine = create_engine("sqlite://")
         telemetry = start()
         unused = NoOpMeter("none").create_up_down_counter("none")
-        tracer = StatementTracer(telemetry.tracer, engine, unused)
-
-        assert tracer._operation_name("/home/shop/shop.db", statement) == name
-        assert operation_of(statement) == operation
+        called = StatementTracer(telemetry.tracer, engine, unused)._operation_name("/home/shop/shop.db", statement)
         engine.dispose()
+        telemetry.shutdown()
+
+        assert called == name
+        assert operation_of(statement) == operation
 
     def test_no_path_of_the_machine_leaves(self, start: Start, sink: Sink, tmp_path: Path) -> None:
         engine = create_engine(f"sqlite:///{tmp_path / 'shop.db'}")

@@ -13,6 +13,7 @@ import kubernetes_validate
 import pytest
 import yaml
 from documents import FOLDER, RUNS, documents
+from rows import for_each
 
 CHARTS = Path(os.environ.get("KUBERNETES_CHARTS") or "/nowhere")
 CHART_OF = {**dict.fromkeys(RUNS, "opentelemetry-collector"), "loki": "loki", "tempo": "tempo"}
@@ -30,7 +31,7 @@ def rendered(name: str, *settings: str) -> list[dict[str, Any]]:
     return [each for each in yaml.safe_load_all(done.stdout) if each]
 
 
-@pytest.mark.parametrize("name", CHART_OF)
+@for_each("name", CHART_OF)
 def test_what_a_chart_renders_is_valid(name: str) -> None:
     made = rendered(name)
 

@@ -39,7 +39,7 @@ class TestCoreKinds:
     def test_each_is_valid_by_kubernetes_own_schema(self, name: str, document: dict[str, Any]) -> None:
         kubernetes_validate.validate(document, VERSION, strict=True)
 
-    @pytest.mark.parametrize(
+    @for_each(
         "change",
         [
             lambda spec: spec.update(replicas="two"),
@@ -108,7 +108,7 @@ class TestBridge:
 
 
 class TestCollectors:
-    @pytest.mark.parametrize("name", RUNS)
+    @for_each("name", RUNS)
     def test_each_file_is_mounted_and_each_variable_it_requires_is_set(self, name: str, tmp_path: Path) -> None:
         pod = Pod(name, tmp_path)
         headers = [vendor_files.parse(file, FOLDER, config_map()[file]) for file in pod.files()]
@@ -117,7 +117,7 @@ class TestCollectors:
         assert required
         assert required - pod.variables().keys() == set()
 
-    @pytest.mark.parametrize("name", RUNS)
+    @for_each("name", RUNS)
     def test_each_extension_of_its_files_is_started(self, name: str, tmp_path: Path) -> None:
         pod = Pod(name, tmp_path)
         added = [
@@ -127,7 +127,7 @@ class TestCollectors:
 
         assert started == [*vendor_files.EXTENSIONS, *added]
 
-    @pytest.mark.parametrize("name", RUNS)
+    @for_each("name", RUNS)
     def test_the_image_has_the_version_that_is_built_natively(self, name: str) -> None:
         manifest = yaml.safe_load((ROOT / "collector/builder.yaml").read_text("utf-8"))
 
@@ -246,7 +246,7 @@ class TestStores:
             == (ours["storage"]["trace"]["wal"]["ingestion_time_range_slack"])
         )
 
-    @pytest.mark.parametrize("name", VALUES)
+    @for_each("name", VALUES)
     def test_each_values_file_says_where_its_chart_lives(self, name: str) -> None:
         head = "".join(line for line in (FOLDER / name).read_text("utf-8").splitlines() if line.startswith("#"))
 

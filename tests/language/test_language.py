@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from consoles import type_in
+from rows import for_each
 
 from whatsself_otel import TelemetryConfig, setup_telemetry
 from whatsself_otel.cli import main, parser
@@ -25,7 +26,7 @@ def portuguese(monkeypatch: pytest.MonkeyPatch) -> None:
 
 class TestHelp:
     @pytest.mark.usefixtures("portuguese")
-    @pytest.mark.parametrize("command", COMMANDS)
+    @for_each("command", COMMANDS)
     def test_of_every_command_is_portuguese(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit):
             main([*command.split(), "--help"])
@@ -36,7 +37,7 @@ class TestHelp:
         assert "status de saída:" in told
         assert re.search(r"usage|options:|exit status|examples|default:|repeatable| the ", told) is None
 
-    @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+    @for_each("encoding", ["ascii", "cp1252", "utf-8"])
     def test_is_shown_by_every_console(self, encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
         told = type_in(monkeypatch, "trace", "--help", encoding=encoding, language="pt-BR").out
 
@@ -60,8 +61,8 @@ class TestDoctor:
 
 
 class TestOutput:
-    @pytest.mark.parametrize(
-        ("words", "said"),
+    @for_each(
+        "words, said",
         [
             ("vendors show honeycomb", "  limites       2 MB por requisição antes da compressão"),
             (
@@ -102,8 +103,8 @@ def no_docker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestHealth:
-    @pytest.mark.parametrize(
-        ("language", "said"),
+    @for_each(
+        "language, said",
         [
             ("pt-BR", "A telemetria está desligada."),
             ("en", "Telemetry is disabled."),
@@ -132,8 +133,8 @@ class TestErrors:
         )
 
     @pytest.mark.usefixtures("portuguese")
-    @pytest.mark.parametrize(
-        ("words", "told"),
+    @for_each(
+        "words, told",
         [
             ("trase", "COMMAND deve ser um destes: demo, "),
             ("trase", "recebido: 'trase'. Você quis dizer trace? Veja whatsself-otel --help."),
@@ -162,8 +163,8 @@ class TestErrors:
 
 
 class TestChoice:
-    @pytest.mark.parametrize(
-        ("variables", "expected"),
+    @for_each(
+        "variables, expected",
         [
             ({"WHATSSELF_OTEL_LANG": "pt-BR", "LANG": "en_US.UTF-8"}, True),
             ({"WHATSSELF_OTEL_LANG": "en", "LANG": "pt_BR.UTF-8"}, False),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from rows import for_each
 from shown_texts import ELSEWHERE, PACKAGE, Text, literals, shown_texts
 
 from whatsself_otel import TelemetryConfig
@@ -260,7 +261,7 @@ class TestCatalogues:
         assert [key for key, text in catalogue().items() if not text or (text == key and key not in same)] == []
         assert [key for key, text in catalogue().items() if key.count("{}") != text.count("{}")] == []
 
-    @pytest.mark.parametrize("kind", [r"--[a-z][a-z-]+", r"\b[A-Z]+(?:_[A-Z0-9]+)+\b", r"`[^`]+`", r"https?://[\w:/]*"])
+    @for_each("kind", [r"--[a-z][a-z-]+", r"\b[A-Z]+(?:_[A-Z0-9]+)+\b", r"`[^`]+`", r"https?://[\w:/]*"])
     def test_keep_what_is_typed(self, kind: str) -> None:
         """Options, variables, code and addresses are the same in both languages."""
         differing = [

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from otlp_sink import Sink
+from rows import for_each
 from sqlalchemy import create_engine, event
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -80,7 +81,7 @@ BAD: dict[str, tuple[object, tuple[object, ...], dict[str, Any], str, dict[str, 
 """Message, arguments and extras, with the expected result."""
 
 
-@pytest.mark.parametrize("name", BAD)
+@for_each("name", BAD)
 def test_the_others_arrive_and_it_does_too(start: Start, sink: Sink, name: str) -> None:
     message, arguments, extra, body, attributes = BAD[name]
     telemetry = start()
@@ -89,11 +90,14 @@ def test_the_others_arrive_and_it_does_too(start: Start, sink: Sink, name: str) 
     logging.getLogger("bad").info(message, *arguments, extra=extra)
     for number in range(50, 99):
         logging.getLogger("shop").info("good %d", number)
-    assert telemetry.force_flush(30)
+    flushed, logs, sent = telemetry.force_flush(30), sink.logs(), b"".join(export.body for export in sink.received)
+    telemetry.shutdown()
+    sink.received.clear()
 
-    assert [log.body for log in sink.logs() if log.scope == "shop"] == [f"good {number}" for number in range(99)]
-    assert [(log.body, log.attributes) for log in sink.logs() if log.scope == "bad"] == [(body, attributes)]
-    assert PHONE[4:].encode() not in b"".join(export.body for export in sink.received)
+    assert flushed
+    assert [log.body for log in logs if log.scope == "shop"] == [f"good {number}" for number in range(99)]
+    assert [(log.body, log.attributes) for log in logs if log.scope == "bad"] == [(body, attributes)]
+    assert PHONE[4:].encode() not in sent
 
 
 def test_half_characters_in_names_cost_only_themselves(start: Start, sink: Sink) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry.instrumentation.utils import suppress_instrumentation
+from rows import for_each
 
 from whatsself_otel import ConfigError, Telemetry, message_context
 from whatsself_otel.export.otlp import ExportResult, OtlpHttpClient
@@ -57,6 +58,14 @@ def read(lines: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines.getvalue().splitlines()]
 
 
+def take(lines: io.StringIO) -> list[dict[str, Any]]:
+    """Return the lines, and empty the stream for the next row of a table."""
+    found = read(lines)
+    lines.seek(0)
+    lines.truncate()
+    return found
+
+
 class TestShape:
     def test_a_line_is_pinos_record(self, log: logging.Logger, lines: io.StringIO) -> None:
         with message_context(contact_id="c1", message_id="m1"):
@@ -75,14 +84,14 @@ class TestShape:
             "depth": 3,
         }
 
-    @pytest.mark.parametrize(
-        ("number", "name"),
+    @for_each(
+        "number, name",
         [(5, "trace"), (10, "debug"), (20, "info"), (25, "info"), (30, "warn"), (40, "error"), (50, "fatal")],
     )
     def test_levels_have_pinos_names(self, log: logging.Logger, lines: io.StringIO, number: int, name: str) -> None:
         log.log(number, "x")
 
-        assert read(lines)[0]["level"] == name
+        assert take(lines)[0]["level"] == name
 
     def test_an_exception_is_type_message_and_stack_masked(self, log: logging.Logger, lines: io.StringIO) -> None:
         try:
@@ -155,8 +164,8 @@ class TestMasking:
 
 
 class TestHostileRecords:
-    @pytest.mark.parametrize(
-        ("message", "arguments"),
+    @for_each(
+        "message, arguments",
         [
             ("%s %s", ("one",)),
             ("%d", ("text",)),
@@ -173,9 +182,9 @@ class TestHostileRecords:
     ) -> None:
         log.info(message, *arguments)
 
-        assert len(read(lines)) == 1
+        assert len(take(lines)) == 1
 
-    @pytest.mark.parametrize(
+    @for_each(
         "value", [Rude(), 2**70, float("nan"), float("inf"), b"\xff", {1, 2}, {"a": {Rude(): 1}}, "\ud83d", object()]
     )
     def test_no_extra_costs_more_than_its_own_field(
@@ -183,7 +192,7 @@ class TestHostileRecords:
     ) -> None:
         log.info("kept", extra={"odd": value, "fine": 1})
 
-        (line,) = read(lines)
+        (line,) = take(lines)
         assert (line["msg"], line["fine"]) == ("kept", 1)
 
     def test_line_breaks_and_escape_sequences_stay_inside_the_line(

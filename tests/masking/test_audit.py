@@ -70,7 +70,7 @@ class TestFindPii:
     def test_finds_nothing_in_clean_spans(self) -> None:
         assert find_pii(spans_with("GET /c/{id}", {"http.route": "/c/{id}", "service.name": "shop"})) == []
 
-    @pytest.mark.parametrize("pack", [bytes, gzip.compress])
+    @for_each("pack", [bytes, gzip.compress])
     def test_reads_otlp_bytes(self, pack: type[bytes]) -> None:
         leaking = encode_spans(spans_with("take", {"note": f"wrote to {PHONE}"})).SerializeToString()
         clean = encode_spans(spans_with("take", {"note": "wrote"})).SerializeToString()
@@ -182,7 +182,7 @@ class TestCommand:
         assert done.returncode == 2
         assert "cannot read" in done.stderr
 
-    @pytest.mark.parametrize(
+    @for_each(
         "content", [b"", b"\n\n", b"PK\x03\x04\x14\x00" + bytes(range(256)), b"\xff\xfe\xfd", b"\x1f\x8b\x08\x00cut"]
     )
     def test_what_cannot_be_read_is_never_clean(

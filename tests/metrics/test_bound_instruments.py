@@ -15,6 +15,7 @@ from opentelemetry.sdk.metrics.view import DropAggregation, View
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import set_span_in_context
 from readings import labels, read_points, read_values
+from rows import for_each
 
 from whatsself_otel.catalogue import OVERFLOW
 from whatsself_otel.metrics.bound_instruments import BoundInstrument
@@ -80,7 +81,7 @@ class TestCounters:
 
         assert read_values(bench.reader)["c"] == {labels(kind="text"): 7}
 
-    @pytest.mark.parametrize("value", [-1, math.inf, -math.inf, math.nan])
+    @for_each("value", [-1, math.inf, -math.inf, math.nan])
     def test_refuse_what_the_sdk_refuses(self, value: float, caplog: pytest.LogCaptureFixture) -> None:
         bench = Bench()
         series = BoundInstrument(bench.meter.create_counter("c"), KIND)
@@ -134,8 +135,8 @@ class TestTheLimitOfSeries:
         assert told == ["c"] * 6
 
 
-@pytest.mark.parametrize(
-    ("view", "expected"),
+@for_each(
+    "view, expected",
     [
         (View(instrument_name="c", attribute_keys=set()), {"c": {(): 2}}),
         (View(instrument_name="c", name="renamed"), {"renamed": {labels(kind="text"): 2}}),

@@ -31,24 +31,22 @@ class TestDays:
     def test_times_alone_are_from_monday_to_friday(self, day: str) -> None:
         assert opens(parse("09:00-18:00"), day, "12:00") == (day not in {"sat", "sun"})
 
-    @pytest.mark.parametrize(
-        ("time", "is_open"), [("08:59", False), ("09:00", True), ("17:59", True), ("18:00", False)]
-    )
+    @for_each("time, is_open", [("08:59", False), ("09:00", True), ("17:59", True), ("18:00", False)])
     def test_the_first_minute_is_in_and_the_last_is_not(self, time: str, *, is_open: bool) -> None:
         assert opens(parse("09:00-18:00"), "wed", time) is is_open
 
-    @pytest.mark.parametrize(
-        ("day", "time", "is_open"),
+    @for_each(
+        "day, time, is_open",
         [("fri", "17:59", True), ("sat", "12:59", True), ("sat", "13:00", False), ("sun", "10:00", False)],
     )
     def test_saturday_has_hours_of_its_own(self, day: str, time: str, *, is_open: bool) -> None:
         assert opens(parse("mon-fri 09:00-18:00; sat 09:00-13:00"), day, time) is is_open
 
-    @pytest.mark.parametrize(("time", "is_open"), [("11:59", True), ("12:00", False), ("13:00", True)])
+    @for_each("time, is_open", [("11:59", True), ("12:00", False), ("13:00", True)])
     def test_a_day_may_have_a_pause(self, time: str, *, is_open: bool) -> None:
         assert opens(parse("09:00-12:00; 13:00-18:00"), "tue", time) is is_open
 
-    @pytest.mark.parametrize(("day", "is_open"), [("sat", True), ("sun", True), ("mon", True), ("tue", False)])
+    @for_each("day, is_open", [("sat", True), ("sun", True), ("mon", True), ("tue", False)])
     def test_days_may_pass_over_sunday(self, day: str, *, is_open: bool) -> None:
         assert opens(parse("sat-mon 10:00-11:00"), day, "10:30") is is_open
 
@@ -74,11 +72,11 @@ class TestNights:
     def test_ends_on_the_next_day(self, day: str, time: str, *, is_open: bool) -> None:
         assert opens(parse("fri-sat 20:00-02:00"), day, time) is is_open
 
-    @pytest.mark.parametrize(("day", "is_open"), [("mon", True), ("sun", False)])
+    @for_each("day, is_open", [("mon", True), ("sun", False)])
     def test_the_night_after_sunday_is_mondays(self, day: str, *, is_open: bool) -> None:
         assert opens(parse("sun 22:00-06:00"), day, "05:59") is is_open
 
-    @pytest.mark.parametrize("end", ["00:00", "24:00"])
+    @for_each("end", ["00:00", "24:00"])
     def test_midnight_may_be_written_either_way(self, end: str) -> None:
         hours = parse(f"mon 20:00-{end}")
 
@@ -87,7 +85,7 @@ class TestNights:
         # Alertmanager refuses an interval without a minute.
         assert hours.spans == (OpenSpan(day=0, start=1200, end=DAY_MINUTES),)
 
-    @pytest.mark.parametrize(("day", "time"), [("mon", "00:00"), ("mon", "23:59"), ("sun", "12:00")])
+    @for_each("day, time", [("mon", "00:00"), ("mon", "23:59"), ("sun", "12:00")])
     def test_round_the_clock(self, day: str, time: str) -> None:
         assert opens(parse("mon-sun 00:00-24:00"), day, time)
 
@@ -118,7 +116,7 @@ class TestHolidays:
 class TestZones:
     """The clock on the wall, through summer and winter."""
 
-    @pytest.mark.parametrize(("month", "utc_hour"), [(1, 9), (7, 8)])
+    @for_each("month, utc_hour", [(1, 9), (7, 8)])
     def test_opens_by_the_wall_clock_in_winter_and_in_summer(self, month: int, utc_hour: int) -> None:
         # Lisbon: UTC in winter, an hour ahead in summer. Both days are Wednesdays.
         day = {1: 14, 7: 15}[month]
@@ -162,7 +160,7 @@ class TestWrong:
 
         assert str(raised.value) == f"BUSINESS_HOURS must be like {FORM!r}, got {hours!r}."
 
-    @pytest.mark.parametrize("hours", ["09:00-09:00", "24:00-02:00", "09:00-12:00; sat 10:00-10:00"])
+    @for_each("hours", ["09:00-09:00", "24:00-02:00", "09:00-12:00; sat 10:00-10:00"])
     def test_a_span_without_a_minute(self, hours: str) -> None:
         with pytest.raises(ValueError, match="must not begin and end at once") as raised:
             parse(hours)
@@ -176,7 +174,7 @@ class TestWrong:
 
         assert str(raised.value) == f"TIMEZONE must be like America/Sao_Paulo, got {zone!r}."
 
-    @pytest.mark.parametrize("holidays", ["25/12/2026", "2026-02-30", "2026-12-25;2027-01-01", "christmas"])
+    @for_each("holidays", ["25/12/2026", "2026-02-30", "2026-12-25;2027-01-01", "christmas"])
     def test_a_holiday_that_is_no_day(self, holidays: str) -> None:
         with pytest.raises(ValueError, match="HOLIDAYS must be days like") as raised:
             parse("09:00-18:00", holidays)
@@ -184,6 +182,6 @@ class TestWrong:
         assert str(raised.value) == f"HOLIDAYS must be days like 2026-12-25, by commas, got {holidays!r}."
 
 
-@pytest.mark.parametrize(("minutes", "text"), [(0, "00:00"), (545, "09:05"), (1440, "24:00")])
+@for_each("minutes, text", [(0, "00:00"), (545, "09:05"), (1440, "24:00")])
 def test_minutes_as_a_time_of_day(minutes: int, text: str) -> None:
     assert clock(minutes) == text

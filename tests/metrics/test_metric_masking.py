@@ -12,6 +12,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric, Metri
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
+from rows import for_each
 
 from whatsself_otel.masking import Masker
 from whatsself_otel.metrics import metric_masking
@@ -215,10 +216,12 @@ class TestOneBadPoint:
         assert (shop.losses.points, shop.losses.last) == (1, "RuntimeError in sent")
         assert shop.series("other") == [({}, 1)]
 
-    @pytest.mark.parametrize(("failing", "lost"), [("safe_metric", 3), ("mask_scope", 3)])
+    @for_each("failing, lost", [("safe_metric", 3), ("mask_scope", 3)])
     def test_costs_its_metric_or_meter_where_their_names_fail(
-        self, shop: Shop, failing: str, lost: int, monkeypatch: pytest.MonkeyPatch
+        self, failing: str, lost: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        shop = Shop()
+
         def fail(*_: object) -> Any:
             raise RuntimeError
 

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from readings import labels, read_points, read_values
+from rows import for_each
 
 from whatsself_otel import catalogue
 from whatsself_otel.catalogue import METRICS, OTHER, OVERFLOW, SESSION_STATE
@@ -416,12 +417,13 @@ class TestQueue:
     async def never(self) -> float:
         return 1.0
 
-    @pytest.mark.parametrize(
+    @for_each(
         "nonsense",
         [float("nan"), float("inf"), -1, None, "12", True, object(), [1]],
         ids=["nan", "inf", "negative", "none", "text", "bool", "object", "list"],
     )
-    def test_nonsense_is_skipped_and_counted(self, bench: Bench, nonsense: Any) -> None:
+    def test_nonsense_is_skipped_and_counted(self, nonsense: Any) -> None:
+        bench = Bench()
         bench.metrics.observe_queue(depth=lambda: nonsense, oldest_age=lambda: 3.5)
         values = bench.values()
         assert "queue.depth" not in values
@@ -467,8 +469,8 @@ class TestQueue:
 
 
 class TestClosedSets:
-    @pytest.mark.parametrize(
-        ("call", "name", "attribute"),
+    @for_each(
+        "call, name, attribute",
         [
             (lambda m: m.message_sent(origin="??"), "messages.outbound", "origin"),
             (lambda m: m.message_failed(reason="??"), "messages.outbound.failed", "reason"),
@@ -478,8 +480,9 @@ class TestClosedSets:
         ],
     )
     def test_an_unknown_value_becomes_other_and_is_counted(
-        self, bench: Bench, call: Callable[[WhatsSelfMetrics], None], name: str, attribute: str
+        self, call: Callable[[WhatsSelfMetrics], None], name: str, attribute: str
     ) -> None:
+        bench = Bench()
         call(bench.metrics)
         assert bench.value(name, **{attribute: OTHER}) == 1
         assert bench.value("telemetry.errors", component="unknown_value") == 1
@@ -520,7 +523,7 @@ class TestTelemetryOfTelemetry:
 
 
 class TestTheApplicationNeverSuffers:
-    @pytest.mark.parametrize(
+    @for_each(
         "call",
         [
             lambda m: m.message_sent("reply"),
@@ -538,7 +541,8 @@ class TestTheApplicationNeverSuffers:
             lambda m: m.observe_queue(depths=1),
         ],
     )
-    def test_by_any_wrong_call(self, bench: Bench, call: Callable[[Any], None]) -> None:
+    def test_by_any_wrong_call(self, call: Callable[[Any], None]) -> None:
+        bench = Bench()
         call(bench.metrics)
         assert bench.value("cb.state.global") == 0
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
+from rows import for_each
 
 from whatsself_otel.metrics.point_merging import MAX_BUCKETS, merge_points
 
@@ -52,7 +53,7 @@ class TestNumbers:
         merged = merge_points(number(3, k="a"), number(4, k="b"), is_gauge=False)
         assert (merged.value, merged.attributes) == (7, {"k": "a"})
 
-    @pytest.mark.parametrize(("first_ns", "second_ns", "expected"), [(2, 2, 4), (2, 3, 4), (3, 2, 3)])
+    @for_each("first_ns, second_ns, expected", [(2, 2, 4), (2, 3, 4), (3, 2, 3)])
     def test_of_a_gauge_are_replaced_by_the_newer(self, first_ns: int, second_ns: int, expected: int) -> None:
         merged = merge_points(number(3, first_ns, k="a"), number(4, second_ns, k="b"), is_gauge=True)
         assert (merged.value, merged.attributes) == (expected, {"k": "a"})

@@ -21,6 +21,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from rows import for_each
 
 from whatsself_otel.catalogue import FIRST_RESPONSE_LATENCY, METRICS
 from whatsself_otel.errors import ConfigError
@@ -72,8 +73,9 @@ def serve(app: Any, path: str = "/metrics", method: str = "GET", **headers: str)
 
 
 class TestTheExposition:
-    @pytest.mark.parametrize("accept", ["", OPENMETRICS])
-    def test_shows_the_catalogues_names_with_values(self, bench: Bench, accept: str) -> None:
+    @for_each("accept", ["", OPENMETRICS])
+    def test_shows_the_catalogues_names_with_values(self, accept: str) -> None:
+        bench = Bench()
         metrics = WhatsSelfMetrics(bench.meter)
         metrics.message_sent(origin="reply")
         metrics.first_response(100)
@@ -237,10 +239,11 @@ class TestTheDoor:
         assert answer.headers["cache-control"] == "no-store"
         assert "c_total 1.0" in answer.text
 
-    @pytest.mark.parametrize(
+    @for_each(
         "authorization", [None, "", "Bearer", "Bearer ", "Bearer wrong", "bearer s3cret", "Basic s3cret", "s3cret"]
     )
-    def test_stays_shut_without_the_right_token(self, bench: Bench, authorization: str | None) -> None:
+    def test_stays_shut_without_the_right_token(self, authorization: str | None) -> None:
+        bench = Bench()
         headers = {} if authorization is None else {"authorization": authorization}
         answer = serve(MetricsApp(bench.reader, bearer_token=RIGHT), **headers)
         assert answer.status_code == 401
@@ -309,8 +312,9 @@ class TestAScrapeNeverHurts:
 
 
 class TestConfiguration:
-    @pytest.mark.parametrize("token", ["", "  "])
-    def test_an_empty_token_is_refused(self, bench: Bench, token: str) -> None:
+    @for_each("token", ["", "  "])
+    def test_an_empty_token_is_refused(self, token: str) -> None:
+        bench = Bench()
         with pytest.raises(ConfigError, match="must not be empty"):
             MetricsApp(bench.reader, bearer_token=token)
 
@@ -332,6 +336,6 @@ class TestSeveralWorkers:
         assert problem is not None
         assert "collector" in problem
 
-    @pytest.mark.parametrize("environ", [{}, {"WEB_CONCURRENCY": "1"}, {"WEB_CONCURRENCY": "many"}])
+    @for_each("environ", [{}, {"WEB_CONCURRENCY": "1"}, {"WEB_CONCURRENCY": "many"}])
     def test_one_is_none(self, environ: dict[str, str]) -> None:
         assert several_workers_problem(environ) is None

@@ -23,6 +23,7 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
 from otlp_sink import run_sink
+from rows import for_each
 
 from whatsself_otel import TelemetryConfig
 from whatsself_otel.export.exporters import build_metric_sender
@@ -152,7 +153,7 @@ class TestACounter:
         assert [point.value for point in line.export()["c"]] == [0, 7]
         assert [point.value for point in line.export()["c"]] == [7]
 
-    @pytest.mark.parametrize(
+    @for_each(
         "error",
         [
             "ConnectionRefusedError while connecting",
@@ -164,14 +165,15 @@ class TestACounter:
             "gRPC UNAUTHENTICATED",
         ],
     )
-    def test_is_not_born_with_an_export_that_cannot_have_arrived(self, line: Line, error: str) -> None:
+    def test_is_not_born_with_an_export_that_cannot_have_arrived(self, error: str) -> None:
+        line = Line()
         line.meter.create_counter("c").add(3)
         line.recorder.results = [ExportResult(error=error)]
         line.export()
         assert [point.value for point in line.export()["c"]] == [0, 3]
         assert [point.value for point in line.export()["c"]] == [3]
 
-    @pytest.mark.parametrize(
+    @for_each(
         "result",
         [
             ExportResult(rejected=1),
@@ -182,7 +184,8 @@ class TestACounter:
         ],
         ids=lambda result: result.error or "one point rejected",
     )
-    def test_is_born_once_with_an_export_that_may_have_arrived(self, line: Line, result: ExportResult) -> None:
+    def test_is_born_once_with_an_export_that_may_have_arrived(self, result: ExportResult) -> None:
+        line = Line()
         line.meter.create_counter("c").add(3)
         line.recorder.results = [result] * 10
         assert [[point.value for point in line.export()["c"]] for _ in range(10)] == [[0, 3]] + 9 * [[3]]

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from binaries import need
 from packaging.utils import parse_wheel_filename
+from rows import for_each
 
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT / "native"))
@@ -52,12 +53,12 @@ class TestPlatforms:
         with pytest.raises(build.BuildError, match=r"plan9/386\. There is: linux-x86_64, .*windows-x86_64"):
             wheels.platform_of("plan9/386")
 
-    @pytest.mark.parametrize("name", wheels.PLATFORMS)
+    @for_each("name", wheels.PLATFORMS)
     def test_programs_for_others_never_lie_where_ours_are_looked_up(self, name: str) -> None:
         assert "native" not in wheels.workspace(name).cache.parts
 
-    @pytest.mark.parametrize(
-        ("platform", "file"),
+    @for_each(
+        "platform, file",
         [("windows-x86_64", "jaeger.exe"), ("macos-arm64", "jaeger"), (None, build._PATHS["executable"]("jaeger"))],
     )
     def test_a_program_has_the_name_of_its_system(self, platform: str | None, file: str) -> None:

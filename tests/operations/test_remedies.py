@@ -48,7 +48,7 @@ class TestEveryAlert:
         assert near <= ALERTS.keys() - {name}
         assert near
 
-    @pytest.mark.parametrize("page", BOTH)
+    @for_each("page", BOTH)
     def test_has_a_heading_to_lead_to_and_no_other_is_spoken_of(self, page: str) -> None:
         assert SECTIONS[page].keys() == ALERTS.keys()
         assert set(SPOKEN_OF.findall(read(page))) <= ALERTS.keys()

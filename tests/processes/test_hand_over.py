@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from readings import read_values
+from rows import for_each
 
 from whatsself_otel import (
     ConfigError,
@@ -123,7 +124,7 @@ class TestAnswered:
         assert machine.answered() == (10, 300)
         assert machine.unanswered() == 0
 
-    @pytest.mark.parametrize("keys", [0, 1])
+    @for_each("keys", [0, 1])
     def test_contacts_that_are_masked_alike_are_told_apart(self, keys: int, tmp_path: Path) -> None:
         key = tmp_path / "key"
         key.write_text("an-invented-key-of-this-test\n")
@@ -268,7 +269,7 @@ class TestUnanswered:
 
 
 class TestCarrier:
-    @pytest.mark.parametrize("phone", PHONES)
+    @for_each("phone", PHONES)
     def test_holds_no_phone(self, phone: str) -> None:
         machine = Machine()
         with (
@@ -434,7 +435,7 @@ class TestConfig:
         assert len(caught.value.problems) == 2
         assert "metrics must be a MetricsConfig, got dict." in caught.value.problems
 
-    @pytest.mark.parametrize("value", ["many", None, True, 1.5, float("nan"), object()])
+    @for_each("value", ["many", None, True, 1.5, float("nan"), object()])
     def test_a_value_of_any_kind_is_a_problem_that_is_told(self, value: Any) -> None:
         with pytest.raises(ConfigError, match="tracked_contacts must be a whole number of at least 1"):
             MetricsConfig(tracked_contacts=value)

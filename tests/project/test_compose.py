@@ -16,6 +16,7 @@ import yaml
 from alert_variables import alert_variables
 from binaries import ROOT, Program, free_ports, need, post_otlp, run_once, running
 from fault_rig import numbered
+from rows import for_each
 from vendor_files import VENDORS, header, listed
 
 from whatsself_otel.stack import gates
@@ -147,7 +148,7 @@ MUTATIONS: dict[Any, Document] = {
 """Each check, and a change to which it must object; ``...`` removes the key."""
 
 
-@pytest.mark.parametrize("check", MUTATIONS, ids=lambda check: check.__name__)
+@for_each("check", MUTATIONS, ids=lambda check: check.__name__)
 class TestHardening:
     """No service of the file, and the same service made worse."""
 
@@ -281,7 +282,7 @@ class TestAlerting:
         assert document["global"]["smtp_auth_password_file"] == f"{tmp_path}/run/secrets/alert-smtp-password"
         assert document["time_intervals"][0]["time_intervals"][0]["location"] == "America/Manaus"
 
-    @pytest.mark.parametrize(
+    @for_each(
         "name",
         [
             "ALERT_SLACK_URL_FILE",
@@ -302,7 +303,7 @@ class TestAlerting:
         assert f"{name} is not" in done.stderr
         assert not (tmp_path / "alertmanager").exists()
 
-    @pytest.mark.parametrize("name", ["slack", "smtp", "heartbeat"])
+    @for_each("name", ["slack", "smtp", "heartbeat"])
     def test_refuses_an_empty_secret_by_name(self, tmp_path: Path, name: str) -> None:
         variables = self.everything(tmp_path)
         (tmp_path / name).write_text("\n", "utf-8")
@@ -362,8 +363,8 @@ class TestCollectorConfig:
             assert pipelines[f"traces/{name}"]["receivers"] == [f"otlp/{name}_gate"]
         assert pipelines["traces/tempo"]["receivers"] == ["forward/traces"]
 
-    @pytest.mark.parametrize(
-        ("variables", "said"),
+    @for_each(
+        "variables, said",
         [
             ({"OTELCOL_VENDORS": "datadog"}, "datadog: DD_API_KEY is not set."),
             ({"OTELCOL_VENDOR": "datadog"}, "datadog: DD_API_KEY is not set."),
@@ -475,7 +476,7 @@ class TestDockerCompose:
 
         assert (done.returncode, done.stderr) == (0, "")
 
-    @pytest.mark.parametrize("environ", [{}, {"GF_SECURITY_ADMIN_PASSWORD": ""}], ids=["missing", "empty"])
+    @for_each("environ", [{}, {"GF_SECURITY_ADMIN_PASSWORD": ""}], ids=["missing", "empty"])
     def test_refuses_to_start_without_a_password_and_names_it(self, environ: dict[str, str]) -> None:
         done = compose("config", "--quiet", **environ)
 
@@ -491,8 +492,8 @@ class TestDockerCompose:
 
 class TestBridge:
     @pytest.mark.skipif(sys.platform == "win32", reason="the command is for the shell of the container")
-    @pytest.mark.parametrize(
-        ("forward", "more"), [("", ""), ("http://n8n:5678/x y", "--forward|http://n8n:5678/x y|--queue|/data/queue|")]
+    @for_each(
+        "forward, more", [("", ""), ("http://n8n:5678/x y", "--forward|http://n8n:5678/x y|--queue|/data/queue|")]
     )
     def test_forwards_and_keeps_a_queue_only_where_there_is_a_target(
         self, forward: str, more: str, tmp_path: Path

@@ -131,7 +131,7 @@ class TestSnippets:
 
         assert [code for code in mentioned if not is_taken(code)] == []
 
-    @pytest.mark.parametrize("page", [page for page in PAGES if page not in RUN_ELSEWHERE and fences(page, "python")])
+    @for_each("page", [page for page in PAGES if page not in RUN_ELSEWHERE and fences(page, "python")])
     def test_python_prints_what_its_comments_say(self, page: str, tmp_path: Path) -> None:
         """A page's snippets are one program, from top to bottom; a whole example has its own test."""
         shown = [fence for fence in fences(page, "python") if fence.text not in EXAMPLES]
@@ -353,9 +353,7 @@ class TestScale:
 
         assert scale_figures.cores(1000, dearer) == pytest.approx(2 * scale_figures.cores(1000, measured))
 
-    @pytest.mark.parametrize(
-        ("page", "heading"), [("docs/kubernetes.md", "## Sizes"), ("docs/pt-BR/kubernetes.md", "## Tamanhos")]
-    )
+    @for_each("page, heading", [("docs/kubernetes.md", "## Sizes"), ("docs/pt-BR/kubernetes.md", "## Tamanhos")])
     def test_the_walk_of_a_cluster_has_the_figures_that_are_computed(self, page: str, heading: str) -> None:
         """What `kubernetes/` has is the first row."""
         told = [[cell.replace(".", ",") for cell in row[:3]] for row in table_rows(page, heading)]
@@ -426,7 +424,7 @@ class TestCoverageReport:
         assert check_coverage.main(path) == 1
         assert " 94.0 %    6 of 100  a.py  3>5 7>exit" in capsys.readouterr().out
 
-    @pytest.mark.parametrize(("version", "counts"), [((3, 11, 7), False), ((3, 12, 0), True), ((3, 14, 1), True)])
+    @for_each("version, counts", [((3, 11, 7), False), ((3, 12, 0), True), ((3, 14, 1), True)])
     def test_a_python_that_counts_too_few_is_refused_with_the_remedy(
         self,
         version: tuple[int, ...],
@@ -452,7 +450,7 @@ class TestArchitecture:
 
         assert named == top | folders | inner
 
-    @pytest.mark.parametrize(("signal", "most"), [("A span", 6), ("A log line", 7), ("A metric", 8), ("An alert", 1)])
+    @for_each("signal, most", [("A span", 6), ("A log line", 7), ("A metric", 8), ("An alert", 1)])
     def test_the_walk_goes_through_few_files_and_each_has_what_is_named(self, signal: str, most: int) -> None:
         steps = walk(signal)
 

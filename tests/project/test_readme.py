@@ -45,17 +45,17 @@ def bare_machine(tmp_path: Path) -> dict[str, str]:
 
 
 class TestCommands:
-    @pytest.mark.parametrize("page", READMES)
+    @for_each("page", READMES)
     def test_each_is_run_or_tied(self, page: str) -> None:
         assert set(commands(page)) - proven() == set()
 
-    @pytest.mark.parametrize("page", READMES)
+    @for_each("page", READMES)
     def test_each_inside_a_sentence_is_run_or_tied_too(self, page: str) -> None:
         mentioned = {code for code in inline_code(page) if code.startswith(("make ", "whatsself-otel ", "docker "))}
 
         assert mentioned - proven() == set()
 
-    @pytest.mark.parametrize("page", READMES)
+    @for_each("page", READMES)
     def test_every_fence_is_of_a_kind_that_is_looked_at(self, page: str) -> None:
         assert {fence.language for fence in fences(page)} <= {"sh", "powershell", "python", "text"}
         assert read(page).count("```") == 2 * len(fences(page))
@@ -106,7 +106,7 @@ class TestMake:
         assert done.startswith("Stack: python")
         assert re.search(r"^Trace  [0-9a-f]{32}$", done, re.MULTILINE)
 
-    @pytest.mark.parametrize("page", READMES)
+    @for_each("page", READMES)
     def test_by_hand_is_what_make_does(self, page: str) -> None:
         made = run_make("-n", "-B", "demo", "test").splitlines()
 
@@ -133,7 +133,7 @@ class TestCode:
             assert first.text == read("examples/minimal.py")
             assert len([line for line in first.lines if line]) == 10
 
-    @pytest.mark.parametrize("page", READMES)
+    @for_each("page", READMES)
     def test_prints_what_its_comments_say(self, page: str, tmp_path: Path) -> None:
         for fence in fences(page, "python")[1:]:
             done = subprocess.run(
@@ -154,7 +154,7 @@ class TestFacts:
     def test_every_link_leads_somewhere(self, page: str) -> None:
         assert [target for target in links(page) if not ((ROOT / page).parent / target).exists()] == []
 
-    @pytest.mark.parametrize("page", READMES)
+    @for_each("page", READMES)
     def test_ports_are_those_of_the_stack(self, page: str) -> None:
         named = {int(port) for port in re.findall(r"\(porta? (\d+)", read(page))}
 
@@ -162,7 +162,7 @@ class TestFacts:
         assert named - {3000} <= set(PORTS.values())  # Grafana's is only in docker-compose.yml
         assert "GRAFANA_PORT:-3000}" in read("docker-compose.yml")
 
-    @pytest.mark.parametrize("page", READMES)
+    @for_each("page", READMES)
     def test_queries_are_those_the_stack_prints(self, page: str) -> None:
         """Each of them is asked for real by tests/cli/test_stack.py::TestRealBackends."""
         printed = {

@@ -19,6 +19,7 @@ import pytest
 import yaml
 from binaries import free_ports
 from markdown_pages import ROOT
+from rows import for_each
 
 from whatsself_otel import catalogue
 from whatsself_otel.catalogue import METRICS
@@ -88,7 +89,7 @@ class TestDefinitions:
 
 
 class TestVectors:
-    @pytest.mark.parametrize("provider", PROVIDERS)
+    @for_each("provider", PROVIDERS)
     def test_every_payload_has_one_and_nothing_personal_is_in_it(self, provider: str) -> None:
         payloads = json.loads((REGISTRY / f"vectors/payloads/{provider}.json").read_text(encoding="utf-8"))
         found = vectors(provider)
@@ -129,7 +130,7 @@ class TestWeaver:
             (tmp_path / "registry" / "manifest.yaml").write_text(yaml.safe_dump(manifest), encoding="utf-8")
         return tmp_path / "registry"
 
-    @pytest.mark.parametrize("name", ["attributes", "metrics", "events"])
+    @for_each("name", ["attributes", "metrics", "events"])
     def test_its_own_schema_takes_the_files(self, name: str) -> None:
         done = weaver("registry", "json-schema", "--json-schema", "semconv-definition-v2")
         assert done.returncode == 0, done.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-import pytest
 from markdown_pages import ROOT, is_a_test, table_rows
 from rows import for_each
 
@@ -120,7 +119,7 @@ BY_NAME = {
 
 
 class TestExists:
-    @pytest.mark.parametrize(
+    @for_each(
         "reference",
         [
             "messages_outbund_total",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import os
 import sys
@@ -83,9 +84,16 @@ def test_what_no_row_fills_is_a_fixture_of_the_row_alone(
     assert "ANOTHER" not in os.environ
 
 
-def test_a_coroutine_is_refused() -> None:
-    async def check(number: int) -> None:
-        del number
+async def test_a_coroutine_is_awaited_for_each_row() -> None:
+    tried: list[int] = []
 
-    with pytest.raises(AssertionError, match="never be awaited"):
-        for_each("number", [1])(check)
+    @for_each("number", [1, 2, 3])
+    async def is_odd(number: int) -> None:
+        await asyncio.sleep(0)
+        tried.append(number)
+        assert number % 2
+
+    with pytest.raises(AssertionError) as caught:
+        await is_odd()  # type: ignore[call-arg]
+
+    assert (tried, caught.value.__notes__) == ([1, 2, 3], ["the row: 2"])

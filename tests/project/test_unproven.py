@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from markdown_pages import READMES, ROOT, paragraphs, read, table_rows, tracked_pages
 from rows import for_each
 
@@ -30,7 +29,7 @@ class TestList:
 
 
 class TestPages:
-    @pytest.mark.parametrize("page", READMES)
+    @for_each("page", READMES)
     def test_each_paragraph_of_a_readme_that_names_one_links_to_the_list(self, page: str) -> None:
         unlinked = [
             (word, text) for text in paragraphs(page) for word in WORDS if names(text, word) and not LINK.search(text)

@@ -78,7 +78,7 @@ class TestOutcome:
     def test_nobody_was_told_of_the_end(self) -> None:
         assert list(outcome(LOUD, QUIET, told=(BEGUN,)).problems()) == ["nobody was told that Loud has ended"]
 
-    @pytest.mark.parametrize("name", ["Quiet", "Other"])
+    @for_each("name", ["Quiet", "Other"])
     def test_people_were_told_too_much(self, name: str) -> None:
         more = tuple(Told(at=0, by="email", title=f"[{word}] {name}", text="") for word in ("WARNING x1", "OK"))
 
@@ -87,7 +87,7 @@ class TestOutcome:
         ]
 
 
-@pytest.mark.parametrize("speed", [0, 0.5, 121])
+@for_each("speed", [0, 0.5, 121])
 def test_a_speed_out_of_range_is_refused(speed: float) -> None:
     with pytest.raises(Exception, match=r"--speed must be from 1 to 120, got"), simulation(speed=speed):
         pass

@@ -49,7 +49,7 @@ class TestFree:
 class TestFiles:
     """The shipped files read the same variables with the same defaults."""
 
-    @pytest.mark.parametrize("path", ["collector/config.yaml", "backends/loki/loki.yaml", "backends/tempo/tempo.yaml"])
+    @for_each("path", ["collector/config.yaml", "backends/loki/loki.yaml", "backends/tempo/tempo.yaml"])
     def test_every_port_of_a_file_is_known_here(self, path: str) -> None:
         read = re.findall(r"\$\{(?:env:)?([A-Z_]+_PORT):-(\d+)\}", (ROOT / path).read_text("utf-8"))
 

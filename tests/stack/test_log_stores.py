@@ -8,6 +8,7 @@ from urllib.parse import unquote_plus
 
 import pytest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from rows import for_each
 
 from whatsself_otel.stack import log_stores
 from whatsself_otel.stack.log_stores import LogSearch, LogStores, Loki, VictoriaLogs
@@ -58,9 +59,7 @@ class TestAnswers:
         (record,) = VictoriaLogs("http://victorialogs").lines(TRACE)
         self.check(record)
 
-    @pytest.mark.parametrize(
-        ("time", "decimals"), [("2026-11-29T21:26:40Z", 0), ("2026-11-29T21:26:40.5Z", 500_000_000)]
-    )
+    @for_each("time, decimals", [("2026-11-29T21:26:40Z", 0), ("2026-11-29T21:26:40.5Z", 500_000_000)])
     def test_a_time_may_have_fewer_decimals(self, monkeypatch: pytest.MonkeyPatch, time: str, decimals: int) -> None:
         monkeypatch.setattr(log_stores, "get", lambda *_: json.dumps({**VICTORIALOGS, "_time": time}).encode())
 
@@ -72,7 +71,7 @@ class TestOrder:
     def test_the_first_store_that_has_any_is_taken_in_order_of_time(self) -> None:
         assert texts(LogStores((Store(), Store("last", "first"), Store("never asked")))) == ["first", "last"]
 
-    @pytest.mark.parametrize("problem", [SourceError("away"), LookupError(), TypeError(), ValueError()])
+    @for_each("problem", [SourceError("away"), LookupError(), TypeError(), ValueError()])
     def test_one_that_does_not_answer_hides_no_other(self, problem: Exception) -> None:
         assert texts(LogStores((Store(fails=problem), Store("here")))) == ["here"]
 

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from rows import for_each
 
 from whatsself_otel.stack import native
 from whatsself_otel.stack.errors import MISSING, CommandError
@@ -55,8 +56,8 @@ class TestFindBinary:
 
         assert native.find_binary("jaeger", environ) == cached
 
-    @pytest.mark.parametrize(
-        ("name", "package"),
+    @for_each(
+        "name, package",
         [
             ("jaeger", "jaeger"),
             (native.COLLECTOR, "collector"),
@@ -65,8 +66,9 @@ class TestFindBinary:
         ],
     )
     def test_the_wheel_of_this_environment_comes_before_the_cache(
-        self, environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, package: str
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, package: str
     ) -> None:
+        environ = {"WHATSSELF_OTEL_CACHE": str(tmp_path / "cache"), "PATH": str(tmp_path / "path")}
         _program(tmp_path / "cache" / "native" / "any" / "1.0-abc", name)
         installed = _wheel(tmp_path / "site", package, name)
         monkeypatch.syspath_prepend(tmp_path / "site")
@@ -90,10 +92,9 @@ class TestFindBinary:
 
         assert native.find_binary("jaeger", environ) == builds[0]
 
-    @pytest.mark.parametrize("name", native.FOUND)
-    def test_what_an_earlier_release_built_of_the_agpl_is_not_taken(
-        self, environ: dict[str, str], tmp_path: Path, name: str
-    ) -> None:
+    @for_each("name", native.FOUND)
+    def test_what_an_earlier_release_built_of_the_agpl_is_not_taken(self, tmp_path: Path, name: str) -> None:
+        environ = {"WHATSSELF_OTEL_CACHE": str(tmp_path / "cache"), "PATH": str(tmp_path / "path")}
         _program(tmp_path / "cache" / "native" / name / "1.0-abc", name)
 
         assert native.find_binary(name, environ) is None
@@ -103,8 +104,8 @@ class TestFindBinary:
 
         assert native.find_binary("jaeger", environ) is None
 
-    @pytest.mark.parametrize(
-        ("name", "variable"),
+    @for_each(
+        "name, variable",
         [
             ("otelcol-whatsself", "OTELCOL_BIN"),
             ("victorialogs", "VICTORIALOGS_BIN"),
@@ -112,7 +113,8 @@ class TestFindBinary:
             ("tempo", "TEMPO_BIN"),
         ],
     )
-    def test_the_variable_comes_first(self, environ: dict[str, str], tmp_path: Path, name: str, variable: str) -> None:
+    def test_the_variable_comes_first(self, tmp_path: Path, name: str, variable: str) -> None:
+        environ = {"WHATSSELF_OTEL_CACHE": str(tmp_path / "cache"), "PATH": str(tmp_path / "path")}
         _program(tmp_path / "cache" / "native" / "x" / "1.0-abc", name)
         mine = _program(tmp_path / "mine", name)
 
@@ -122,17 +124,16 @@ class TestFindBinary:
         with pytest.raises(CommandError, match="TEMPO_BIN names '/nowhere/tempo', which is not a file"):
             native.find_binary("tempo", environ | {"TEMPO_BIN": "/nowhere/tempo"})
 
-    @pytest.mark.parametrize(
-        ("name", "official"),
+    @for_each(
+        "name, official",
         [
             (native.COLLECTOR, "otelcol-contrib"),
             ("victorialogs", "victoria-logs"),
             ("victorialogs", "victoria-logs-prod"),
         ],
     )
-    def test_the_official_program_serves_too(
-        self, environ: dict[str, str], tmp_path: Path, name: str, official: str
-    ) -> None:
+    def test_the_official_program_serves_too(self, tmp_path: Path, name: str, official: str) -> None:
+        environ = {"WHATSSELF_OTEL_CACHE": str(tmp_path / "cache"), "PATH": str(tmp_path / "path")}
         downloaded = _program(tmp_path / "path", official)
 
         assert native.find_binary(name, environ) == downloaded
@@ -154,7 +155,7 @@ class TestMissing:
 
         assert native.missing(("victorialogs", "jaeger"), environ) == ("jaeger",)
 
-    @pytest.mark.parametrize("name", native.FOUND)
+    @for_each("name", native.FOUND)
     def test_what_is_under_the_agpl_is_downloaded_and_not_built(self, name: str) -> None:
         assert f"https://github.com/grafana/{name}/releases" in native.remedy(name)
 

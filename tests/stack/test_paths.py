@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rows import for_each
 
 from whatsself_otel.stack import paths
 
@@ -23,9 +24,7 @@ with paths["locked"](Path(sys.argv[2])) as taken:
 class TestFolders:
     """Cache and data."""
 
-    @pytest.mark.parametrize(
-        ("find", "variable"), [(paths.cache_dir, "WHATSSELF_OTEL_CACHE"), (paths.data_dir, "WHATSSELF_OTEL_DATA")]
-    )
+    @for_each("find, variable", [(paths.cache_dir, "WHATSSELF_OTEL_CACHE"), (paths.data_dir, "WHATSSELF_OTEL_DATA")])
     def test_the_variable_comes_first(self, find: object, variable: str, tmp_path: Path) -> None:
         assert callable(find)
         assert find({variable: str(tmp_path), "XDG_CACHE_HOME": "/other", "XDG_DATA_HOME": "/other"}) == tmp_path

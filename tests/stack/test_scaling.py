@@ -90,8 +90,8 @@ def test_scaled_rules_are_valid(tmp_path: Path, speed: int) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    ("duration", "speed", "divided"),
+@for_each(
+    "duration, speed, divided",
     [("15s", 60, "250ms"), ("1d", 60, "1440000ms"), ("0s", 60, "0ms"), ("30d", 1, "2592000000ms")],
 )
 def test_divides(duration: str, speed: float, divided: str) -> None:
@@ -103,7 +103,7 @@ def test_refuses_to_wait_less_than_a_millisecond() -> None:
         divide("1ms", 2)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "name", ["slo:error_ratio:5m", "whatsself:down:ratio_1h", "collector:increase10m", "http://127.0.0.1:9090/5m"]
 )
 def test_names_that_hold_a_duration_stay(name: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeVar, cast
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Self, TypeVar, cast
 
 import pytest
 
@@ -38,31 +38,64 @@ def for_each(
                 setattr(test, name, decorate(getattr(test, name)))
             return test
 
-        assert not inspect.iscoroutinefunction(test), "a coroutine would never be awaited"
-
         @functools.wraps(test)
         def run_all(*given: Any, **fixtures: Any) -> None:
-            assert table, "a table without rows proves nothing"
-            failures = []
-            for number, (row, label) in enumerate(zip(table, labels, strict=True)):
-                values = (row,) if len(arguments) == 1 else row
-                try:
-                    with _fresh(fixtures, number) as own:
-                        test(*given, **own, **dict(zip(arguments, values, strict=True)))
-                except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - whatever a row's check raises
-                    error.add_note(f"the row: {label}")
-                    failures.append(error)
-            if len(failures) == 1:
-                raise failures[0]
-            if failures:
-                raise BaseExceptionGroup(f"{len(failures)} of {len(table)} rows fail", failures)
+            with _Failures(table) as failures:
+                for values, label, own in _runs(arguments, table, labels, fixtures):
+                    with failures.named(label), own as fresh:
+                        test(*given, **fresh, **values)
 
+        @functools.wraps(test)
+        async def await_all(*given: Any, **fixtures: Any) -> None:
+            with _Failures(table) as failures:
+                for values, label, own in _runs(arguments, table, labels, fixtures):
+                    with failures.named(label), own as fresh:
+                        await test(*given, **fresh, **values)
+
+        run = await_all if inspect.iscoroutinefunction(test) else run_all
         signature = inspect.signature(test)
         kept = [each for name, each in signature.parameters.items() if name not in arguments]
-        run_all.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
-        return cast("_T", run_all)
+        run.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
+        return cast("_T", run)
 
     return decorate
+
+
+class _Failures:
+    """Collects what the rows of a table raise, and raises it at the end."""
+
+    def __init__(self, table: list[Any]) -> None:
+        assert table, "a table without rows proves nothing"
+        self._rows, self._raised = len(table), list[Exception]()
+
+    @contextmanager
+    def named(self, label: str) -> Iterator[None]:
+        """Keep what the block raises, under the name of its row."""
+        try:
+            yield
+        except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - whatever a row's check raises
+            error.add_note(f"the row: {label}")
+            self._raised.append(cast("Exception", error))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind not in (None, pytest.skip.Exception):
+            return  # an interrupt goes on; a row that is skipped hides no failure before it
+        if len(self._raised) == 1:
+            raise self._raised[0]
+        if self._raised:
+            raise BaseExceptionGroup(f"{len(self._raised)} of {self._rows} rows fail", self._raised)
+
+
+def _runs(
+    arguments: list[str], table: list[Any], labels: list[str], fixtures: dict[str, Any]
+) -> Iterator[tuple[dict[str, Any], str, AbstractContextManager[dict[str, Any]]]]:
+    """Yield each row's arguments, its name, and the fixtures that are its own."""
+    for number, (row, label) in enumerate(zip(table, labels, strict=True)):
+        values = (row,) if len(arguments) == 1 else row
+        yield dict(zip(arguments, values, strict=True)), label, _fresh(fixtures, number)
 
 
 @contextmanager

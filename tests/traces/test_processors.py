@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import pytest
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.trace import ReadableSpan
 from otlp_sink import Sink
+from rows import for_each
 
 from whatsself_otel import Telemetry, message_context
 from whatsself_otel.traces.processors import with_attributes
@@ -28,9 +28,7 @@ def test_an_applications_span_carries_the_ids_of_its_context(start: Start, sink:
 
 
 class TestLateIds:
-    @pytest.mark.parametrize(
-        "attributes", [None, {}, {"url.path": "/"}, BoundedAttributes(attributes={"url.path": "/"})]
-    )
+    @for_each("attributes", [None, {}, {"url.path": "/"}, BoundedAttributes(attributes={"url.path": "/"})])
     def test_are_added_to_whatever_a_span_holds(self, attributes: Mapping[str, Any] | None) -> None:
         span = ReadableSpan("served", attributes=attributes)
 

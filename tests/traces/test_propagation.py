@@ -16,6 +16,7 @@ from opentelemetry.propagate import inject
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, set_span_in_context
 from otlp_sink import Sink
+from rows import for_each
 
 from whatsself_otel import ConfigError, Masker, Telemetry, TelemetryConfig
 from whatsself_otel.traces.propagation import CleanTraceContext
@@ -169,6 +170,7 @@ def called(start: Start) -> Callable[..., list[str]]:
             HTTPXClientInstrumentor.instrument_client(client)
             client.get(url)
         assert telemetry.force_flush(30)
+        telemetry.shutdown()
         return seen
 
     return call
@@ -177,8 +179,8 @@ def called(start: Start) -> Callable[..., list[str]]:
 class TestTraceContextOfOtherHosts:
     """Sent by contrib's instrumentation of httpx; only the wire is played: there is no other host here."""
 
-    @pytest.mark.parametrize(
-        ("host", "hosts", "told"),
+    @for_each(
+        "host, hosts, told",
         [
             ("api.example.com", ("*",), True),
             ("api.example.com", ("api.example.com",), True),

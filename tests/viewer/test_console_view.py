@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 from typing import Any
 
-import pytest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from rows import for_each
 
 from whatsself_otel.viewer.console_view import Paint, last_points, render, render_tree, span_title, tell
 
@@ -91,8 +91,8 @@ class TestTree:
 
 
 class TestSpanTitle:
-    @pytest.mark.parametrize(
-        ("statement", "title"),
+    @for_each(
+        "statement, title",
         [
             ("INSERT INTO messages (id) VALUES (?)", "INSERT messages"),
             ("select a\nfrom contacts", "SELECT contacts"),
@@ -169,8 +169,8 @@ class Terminal(io.StringIO):
 
 
 class TestPaint:
-    @pytest.mark.parametrize(
-        ("stream", "environ", "is_on"),
+    @for_each(
+        "stream, environ, is_on",
         [
             (Terminal(), {}, True),
             (Terminal(), {"NO_COLOR": "1"}, False),

@@ -10,6 +10,7 @@ import pytest
 from filled_stores import MESSAGES, STORES, skip_unless_it_takes_late_data, takes_late_data
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from parts import Client, names, trace_id
+from rows import for_each
 from telling import CONTACT, DAYS
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ def test_messages_are_listed_newest_first_with_what_became_of_them(client: Clien
     assert signs["read_ns"] / 1e9 - found["traces"][1]["start_s"] == pytest.approx(12, abs=0.01)
 
 
-@pytest.mark.parametrize(
-    ("asked", "numbers"),
+@for_each(
+    "asked, numbers",
     [
         ({"outcome": "failed"}, [11, 7, 3]),
         ({"outcome": "failed", "reason": "timeout"}, [7, 3]),
@@ -130,13 +131,13 @@ def test_unknown_is_unknown(client: Client) -> None:
     assert client.get("/api/find?id=nobody")["traces"] == []
 
 
-@pytest.mark.parametrize("wanted", ["contact-7", "message-7", trace_id(7)])
+@for_each("wanted", ["contact-7", "message-7", trace_id(7)])
 def test_found_by_each_id(client: Client, wanted: str) -> None:
     assert names(client.get(f"/api/find?id={wanted}")["traces"]) == [trace_id(7)]
 
 
-@pytest.mark.parametrize(
-    ("asked", "count"),
+@for_each(
+    "asked, count",
     [
         ({}, 2 * MESSAGES),
         ({"level": "error"}, 3),

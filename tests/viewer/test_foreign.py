@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from google.protobuf.descriptor import FieldDescriptor  # type: ignore[import-untyped]  # has no types
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from parts import set_all, spans
+from rows import for_each
 
 from whatsself_otel.masking import Masker
 from whatsself_otel.viewer.foreign import mask_foreign
@@ -42,7 +42,7 @@ def fill(message: Message, depth: int = 0) -> int:
     return filled
 
 
-@pytest.mark.parametrize("kind", [ExportTraceServiceRequest, ExportLogsServiceRequest, ExportMetricsServiceRequest])
+@for_each("kind", [ExportTraceServiceRequest, ExportLogsServiceRequest, ExportMetricsServiceRequest])
 def test_every_text_of_the_schema_is_masked(kind: type[Message]) -> None:
     request = kind()
     assert fill(request) > 10

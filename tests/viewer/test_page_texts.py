@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-import pytest
+from rows import for_each
 
 from whatsself_otel.viewer.page_files import STATIC
 
@@ -74,7 +74,7 @@ class TestTable:
 
         assert re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|srcdoc|eval\(", source) == []
 
-    @pytest.mark.parametrize("attribute", ["FAILURE_REASON", "MESSAGE_KIND"])
+    @for_each("attribute", ["FAILURE_REASON", "MESSAGE_KIND"])
     def test_every_word_of_the_catalogue_is_there(self, attribute: str) -> None:
         from whatsself_otel import catalogue
 

@@ -19,6 +19,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from parts import PROTOBUF, Client, counter, logs, names, set_all, spans, trace_id
+from rows import for_each
 
 from whatsself_otel.stack.addresses import free_ports
 from whatsself_otel.viewer import page_files, receiver
@@ -54,7 +55,7 @@ class TestTaking:
         assert names(client.get("/api/traces")["traces"]) == [trace_id(1)]
         assert names(client.get("/api/traces?which=all")["traces"]) == [trace_id(2), trace_id(1)]
 
-    @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+    @for_each("pack", [gzip.compress, zlib.compress])
     def test_packed_bodies(self, client: Client, pack: Callable[[bytes], bytes]) -> None:
         encoding = "gzip" if pack is gzip.compress else "deflate"
         body = pack(spans(1).SerializeToString())
@@ -159,7 +160,7 @@ WORST: dict[str, tuple[str, bytes, dict[str, str], int]] = {
 
 
 class TestRefusing:
-    @pytest.mark.parametrize("case", WORST)
+    @for_each("case", WORST)
     def test_gets_a_4xx_and_nothing_breaks(self, client: Client, case: str) -> None:
         path, body, headers, status = WORST[case]
 
@@ -294,7 +295,7 @@ class TestGuard:
             with pytest.raises(OSError, match=r"refused|timed out"):
                 socket.create_connection((address, port), timeout=2)
 
-    @pytest.mark.parametrize(
+    @for_each(
         "path",
         [
             "/api/traces?which=x",

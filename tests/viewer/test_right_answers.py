@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from parts import Client, logs, names, set_all, spans, trace_id
+from rows import for_each
 
 from whatsself_otel.cli.doctor.probe import SERVICE_NAME
 from whatsself_otel.viewer import store as store_module
@@ -152,9 +153,7 @@ class TestLists:
         assert client.get("/api/traces?which=errors")["traces"] == []
         assert len(client.get("/api/traces?which=all")["traces"]) == 1
 
-    @pytest.mark.parametrize(
-        "wrong", ["which=some", "sort=best", "limit=0", "limit=1001", "min_ms=-1", "field=a", "range=2h"]
-    )
+    @for_each("wrong", ["which=some", "sort=best", "limit=0", "limit=1001", "min_ms=-1", "field=a", "range=2h"])
     def test_a_wrong_question_says_what_is_allowed(self, client: Client, wrong: str) -> None:
         answer = client.ask(f"/api/traces?{wrong}")
 

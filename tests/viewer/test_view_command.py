@@ -15,6 +15,7 @@ import httpx
 import pytest
 from json_output import kind_of
 from parts import Client, logs, names, spans, trace_id
+from rows import for_each
 
 from whatsself_otel.cli import main, view
 from whatsself_otel.stack import native
@@ -154,7 +155,7 @@ class TestView:
         assert main(["view"]) == 3
         assert 'needs not_there. Run: pip install "pyyaml>=' in capsys.readouterr().err
 
-    @pytest.mark.parametrize("wrong", [("--max-size", "1"), ("--max-spans", "0"), ("--max-age", "0")])
+    @for_each("wrong", [("--max-size", "1"), ("--max-spans", "0"), ("--max-age", "0")])
     def test_limits_that_are_none(self, wrong: tuple[str, str]) -> None:
         assert main(["view", *wrong]) == 2
 

@@ -7,7 +7,6 @@ import json
 import re
 from typing import Any
 
-import pytest
 from provider_fixtures import ALL, PROVIDERS, Fixture, fixture, load, short
 from rows import for_each
 
@@ -118,8 +117,8 @@ class TestFacts:
         (event,) = events_of(fixture("evolution", "connection_open_200"))
         assert event.at is None
 
-    @pytest.mark.parametrize(
-        ("provider", "name", "session"),
+    @for_each(
+        "provider, name, session",
         [
             ("cloud_api", "message_text", "100000000000111"),
             ("evolution", "upsert_text", "loja-centro"),
@@ -131,9 +130,8 @@ class TestFacts:
         (event,) = events_of(fixture(provider, name))
         assert event.session == session
 
-    @pytest.mark.parametrize(
-        ("name", "chat"),
-        [("upsert_text", "person"), ("upsert_group", "group"), ("upsert_status_story", "broadcast")],
+    @for_each(
+        "name, chat", [("upsert_text", "person"), ("upsert_group", "group"), ("upsert_status_story", "broadcast")]
     )
     def test_chats_are_told_apart(self, name: str, chat: str) -> None:
         (event,) = events_of(fixture("evolution", name))

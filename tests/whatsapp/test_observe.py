@@ -14,6 +14,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 from provider_fixtures import ALL, fixture
+from rows import for_each
 from whatsapp_bench import Bench, as_bytes, connection, graph_answer, message, phone, wamid
 
 from whatsself_otel import ConfigError, TelemetryConfig, WhatsAppConfig
@@ -43,8 +44,9 @@ def sign(body: bytes, algorithm: str) -> str:
 
 
 class TestPayloads:
-    @pytest.mark.parametrize("shape", [lambda it: it, json.dumps, as_bytes, lambda it: bytearray(as_bytes(it))])
-    def test_may_be_parsed_text_or_bytes(self, bench: Bench, shape: Any) -> None:
+    @for_each("shape", [lambda it: it, json.dumps, as_bytes, lambda it: bytearray(as_bytes(it))])
+    def test_may_be_parsed_text_or_bytes(self, shape: Any) -> None:
+        bench = Bench()
         (event,) = bench.observe(shape(message(1)))
         assert isinstance(event, MessageReceived)
 
@@ -52,10 +54,11 @@ class TestPayloads:
         (event,) = bench.whatsapp.observe(body=as_bytes(message(1)))
         assert isinstance(event, MessageReceived)
 
-    @pytest.mark.parametrize(
+    @for_each(
         "broken", [None, b"", b"{", b"[]", b"7", "nonsense", b"\xff\xfe", {"hello": 1}, [1], as_bytes(message(1))[:-40]]
     )
-    def test_that_cannot_be_read_cost_their_own_event_only(self, bench: Bench, broken: Any) -> None:
+    def test_that_cannot_be_read_cost_their_own_event_only(self, broken: Any) -> None:
+        bench = Bench()
         assert bench.observe(broken) == []
         assert bench.total("webhook.rejected", reason="malformed") == 1
         bench.observe(message(1))
@@ -67,8 +70,9 @@ class TestPayloads:
         assert time.monotonic() - started_s < 1
         assert bench.total("webhook.rejected", reason="too_large") == 1
 
-    @pytest.mark.parametrize("opening", [b"[", b'{"entry":', b'{"event":{"a":'])
-    def test_that_are_too_deep_are_malformed(self, bench: Bench, opening: bytes) -> None:
+    @for_each("opening", [b"[", b'{"entry":', b'{"event":{"a":'])
+    def test_that_are_too_deep_are_malformed(self, opening: bytes) -> None:
+        bench = Bench()
         assert bench.observe(opening * 10_000) == []
         assert bench.total("webhook.rejected", reason="malformed") == 1
 
@@ -125,7 +129,7 @@ class TestSignatures:
         assert bench.observe(connection("open")) == []
         assert len(bench.observe({**connection("open"), "apikey": SECRET})) == 1
 
-    @pytest.mark.parametrize("content", ["", " \n"])
+    @for_each("content", ["", " \n"])
     def test_with_an_empty_secret_lets_nothing_through(self, tmp_path: Path, content: str) -> None:
         file = tmp_path / "empty"
         file.write_text(content)
@@ -151,8 +155,8 @@ def answer(status: int, body: Any) -> httpx.Response:
 
 
 class TestAnswers:
-    @pytest.mark.parametrize(
-        ("taken", "provider"),
+    @for_each(
+        "taken, provider",
         [
             (graph_answer(1), "cloud_api"),
             (answer(200, graph_answer(1)), "cloud_api"),
@@ -162,15 +166,16 @@ class TestAnswers:
             ({"key": {"remoteJid": f"{phone(1)}@s.whatsapp.net", "fromMe": True, "id": "3EB0AA"}}, "waha"),
         ],
     )
-    def test_that_take_a_message_are_attempts(self, bench: Bench, taken: Any, provider: str) -> None:
+    def test_that_take_a_message_are_attempts(self, taken: Any, provider: str) -> None:
+        bench = Bench()
         event = bench.whatsapp.observe_send(taken, origin="broadcast", session="loja")
         assert isinstance(event, MessageAccepted)
         assert event.provider == provider
         assert event.contact_ref == bench.whatsapp.contact_ref(phone(1))
         assert bench.total("messages.outbound", origin="broadcast", session="loja") == 1
 
-    @pytest.mark.parametrize(
-        ("refusal", "reason", "fault", "code"),
+    @for_each(
+        "refusal, reason, fault, code",
         [
             ({"error": {"code": 131047, "message": "x"}}, "outside_window", "ours", "131047"),
             (answer(400, {"error": {"code": 190}}), "auth", "ours", "190"),
@@ -195,9 +200,8 @@ class TestAnswers:
             (b"\xff", "other", "ours", "unknown"),
         ],
     )
-    def test_that_refuse_one_say_why_and_whose_fault(
-        self, bench: Bench, refusal: Any, reason: str, fault: str, code: str
-    ) -> None:
+    def test_that_refuse_one_say_why_and_whose_fault(self, refusal: Any, reason: str, fault: str, code: str) -> None:
+        bench = Bench()
         event = bench.whatsapp.observe_send(refusal)
         assert isinstance(event, MessageRejected)
         assert (event.reason, event.fault, event.error_type) == (reason, fault, code)
@@ -355,7 +359,7 @@ class TestAPhoneInPlaceOfANumber:
         assert len(events) == 1
         assert str(self.PHONE) not in repr(events)
 
-    @pytest.mark.parametrize(
+    @for_each(
         "answer",
         [
             {"error": {"code": PHONE, "message": "no"}},
@@ -363,5 +367,6 @@ class TestAPhoneInPlaceOfANumber:
             {"status": PHONE, "response": {"message": ["no"]}},
         ],
     )
-    def test_is_no_code_of_an_error(self, bench: Bench, answer: dict[str, Any]) -> None:
+    def test_is_no_code_of_an_error(self, answer: dict[str, Any]) -> None:
+        bench = Bench()
         assert str(self.PHONE) not in repr(bench.whatsapp.observe_send(answer))

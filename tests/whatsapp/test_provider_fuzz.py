@@ -123,7 +123,7 @@ def cut(provider: str, name: str) -> None:
     assert bench.total("webhook.rejected") == len(range(0, len(body), 7))
 
 
-@pytest.mark.parametrize(("provider", "name"), [("cloud_api", "message_text"), ("waha", "message_noweb")])
+@for_each("provider, name", [("cloud_api", "message_text"), ("waha", "message_noweb")])
 def test_a_body_cut_in_the_middle_is_malformed_wherever(provider: str, name: str) -> None:
     cut(provider, name)
 
