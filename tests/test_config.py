@@ -184,7 +184,7 @@ class TestBearerToken:
 
 
 class TestTheStricter:
-    """No argument opens what an operator has closed by a variable."""
+    """No argument opens what an operator closed by a variable."""
 
     @for_each(
         "masking, shown",

@@ -1,4 +1,4 @@
-"""Every standard variable, set to a right value, a wrong one and an empty one in fresh processes: what came of it."""
+"""Every standard variable with a right, a wrong and an empty value, in fresh processes."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def called(run: Run) -> Any:
 
 
 def timeout(signal: str) -> See:
-    """See the timeout in force, and if nobody answers that it ends an export."""
+    """Return the timeout in force, and whether it ended an export that got no answer."""
 
     def see(run: Run) -> Any:
         error = run.report["errors"].get(signal, "")
@@ -477,7 +477,7 @@ VALUES: dict[str, tuple[Mapping[str, str], Mapping[str, str]]] = {
 
 
 def run_with(kind: str, name: str) -> str:
-    """Return the run in which the variable *name* has its value of this *kind*."""
+    """Return the run in which the variable *name* has this *kind* of value."""
     return f"{kind} {name}" if name == ENDPOINT else kind
 
 

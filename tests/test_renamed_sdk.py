@@ -1,5 +1,5 @@
 """
-Telemetry leaves on an OpenTelemetry that has renamed a private name of `_sdk.py`, and health says what is lost.
+Telemetry leaves although OpenTelemetry renamed a private name of `_sdk.py`, and health names the lost part.
 
 The names come from `_sdk.py` itself; tests/test_sdk_wall.py sees to it that its list is whole.
 """
@@ -26,7 +26,7 @@ PARTS = [*(value for value in vars(_sdk).values() if isinstance(value, _sdk.Part
 NAMES = sorted({name for part in PARTS for name in part.names})
 CONTROL = "no_such_name_anywhere"
 BY_CONTRIB = {CONTROL, *_sdk.CONVENTIONS.names, *_sdk.STATEMENTS.names}
-"""What the application by contrib is run with too: it takes as long again."""
+"""Names for which contrib's instrumentation runs too; that doubles their time."""
 SPANS = {"POST", "OWN", "SELECT"}
 """The first words of their names."""
 
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can
 
 @pytest.fixture(scope="module")
 def runs() -> Any:
-    """What the application said of itself and what arrived of it, by the name that was another."""
+    """The application's own report, and the telemetry that arrived, for each name that was renamed."""
     program = str(Path(__file__).parent / "support" / "renamed_sdk.py")
     with run_sink() as sink:
         command = [sys.executable, program, sink.url]

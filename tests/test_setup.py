@@ -223,7 +223,7 @@ class TestResource:
 
 
 def _own_threads() -> list[str]:
-    """Return the threads except those of the sink, which has one for each connection of a closed client."""
+    """Return the threads except the sink's: it has one for each connection of a closed client."""
     return sorted(thread.name for thread in threading.enumerate() if "process_request" not in thread.name)
 
 
@@ -240,7 +240,7 @@ def _run(code: str, *variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def _time_exit(code: str, endpoint: str) -> tuple[subprocess.CompletedProcess[str], float]:
-    """Run *code*, which writes the time of its end, and return the seconds that the exit took after it."""
+    """Run *code*, which writes its end time, and return the seconds from there to the exit."""
     import tempfile
     from pathlib import Path
 

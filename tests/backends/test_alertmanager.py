@@ -1,4 +1,4 @@
-"""Who is told what: routes by amtool, inhibition and messages by a real Alertmanager."""
+"""Alerts reach the right people: routes by amtool, inhibition and messages by a real Alertmanager."""
 
 from __future__ import annotations
 
@@ -260,7 +260,7 @@ class TestInhibition:
         ]
 
     def test_no_page_silences_a_page_of_another_session(self) -> None:
-        """Only that no session of the service is connected explains what is of no session, or of another one."""
+        """Alerts without a session, or of another one, are explained only by a service without any connected session."""
         pages = [example(rule) for rule in ALERTS if rule["labels"]["severity"] == "critical"]
         without = [{key: value for key, value in page.items() if key != "session"} for page in pages]
 
@@ -355,7 +355,7 @@ def _settled(url: str, count: int) -> dict[str, str] | None:
 
 @pytest.mark.backend
 class TestMessages:
-    """What arrives at a Slack-shaped receiver and at the dead-man's listener."""
+    """Messages at a Slack-shaped receiver and at the dead-man's listener."""
 
     def test_slack_gets_both_languages_escaped(self, tmp_path: Path) -> None:
         words = BY_NAME["WhatsSelfQueueStuck"]["annotations"] | {"summary": "5 < 6 & <!channel>"}

@@ -49,7 +49,7 @@ class TestTheirOwnCheckers:
 
 
 class TestPrometheus:
-    """What the design needs of Prometheus."""
+    """The design's requirements of Prometheus."""
 
     def test_takes_what_a_day_of_queue_may_bring(self) -> None:
         assert read("prometheus/prometheus.yml")["storage"]["tsdb"]["out_of_order_time_window"] == "24h"
@@ -77,7 +77,7 @@ class TestPrometheus:
 
 
 class TestLoki:
-    """What the design needs of Loki."""
+    """The design's requirements of Loki."""
 
     def test_indexes_three_labels_and_no_identifier(self) -> None:
         attributes = read("loki/loki.yaml")["limits_config"]["otlp_config"]["resource_attributes"]
@@ -98,7 +98,7 @@ class TestLoki:
 
 
 class TestTempo:
-    """What the design needs of Tempo 3."""
+    """The design's requirements of Tempo 3."""
 
     def test_has_no_block_that_tempo_3_removed(self) -> None:
         removed = {"ingester", "ingester_client", "compactor", "metrics_generator_client", "ingest"}

@@ -60,7 +60,7 @@ CHOICES = {
     "staging": {"environment": "staging"},
     **{session: {"environment": place, "session": session} for session, place in SESSIONS.items()},
 }
-"""What is chosen on a page, by the name of its column."""
+"""The choice on a page, by the name of its column."""
 
 _WELL = "nothing is refused or lost, and the collector makes the counter with its first event"
 _NO_BRIDGE = "no bridge runs here; tests/bridge has these series"
@@ -181,7 +181,7 @@ KINDS = {"promql": "prometheus", "logql": "loki", "logsql": "victorialogs", "tra
 
 def asked_by_runbooks() -> Iterator[Asked]:
     """
-    Return the checks to paste of each runbook, without the ``> 0`` that hides what is well.
+    Return the checks to paste of each runbook, without the ``> 0`` that hides healthy values.
 
     The alert's own rule, below them, is empty while all is well.
     """
@@ -234,7 +234,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backends:
-    """The running backends, and what is to be found in them."""
+    """The running backends, and the data in them."""
 
     stack: Stack
     message: Message
@@ -318,7 +318,7 @@ class Backends:
         return sum(any(sample.get("value") for sample in each["samples"]) for each in found["series"])
 
     def _traces_of_jaeger(self, query: str, asked: Asked) -> int:
-        """Ask for each alternative of the query by itself: Jaeger reads no TraceQL."""
+        """Ask for each alternative of the query separately: Jaeger reads no TraceQL."""
         url = self.stack.addresses.jaeger
         if not asked.table_type:
             return len(get(f"{url}/api/traces/{query}")["data"])
@@ -488,7 +488,7 @@ def test_each_environment_and_each_session_has_data_of_its_own(chosen: dict[Aske
 
 @pytest.mark.parametrize("kind", ["prometheus", "victorialogs"])
 def test_a_place_where_nothing_runs_shows_nothing(backends: Backends, counted: dict[Asked, int], kind: str) -> None:
-    """So that a page of production shows nothing of staging; what has no environment is shown with each."""
+    """A page of production shows nothing of staging; data without an environment is on each."""
     nowhere = {"environment": "nowhere"}
     shown = [
         asked for asked in counted if asked.is_of_a_page and asked.kind == kind and backends.rows(asked, chosen=nowhere)

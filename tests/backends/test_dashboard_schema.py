@@ -42,7 +42,7 @@ def problems(document: dict[str, Any]) -> list[str]:
 
 
 def _lost(given: Any, kept: Any, place: str) -> Iterator[str]:
-    """Yield what is in *given* and no longer in *kept*."""
+    """Yield the entries of *given* that *kept* lacks."""
     if isinstance(given, dict):
         for key, value in given.items():
             if key not in kept:

@@ -46,7 +46,7 @@ OWN_METRICS: dict[str, set[str]] = {
 """The collector's own, with the labels that panels use; compared with a running collector below."""
 
 SPAN_METRICS = {SPAN_CALLS: {"span_name", "span_kind"}, f"{SPAN_SECONDS}_bucket": {"span_name", "span_kind", "le"}}
-"""What the collector makes of spans; every query of them is run on real data in test_dashboard_queries.py."""
+"""The collector's span metrics; test_dashboard_queries.py runs all their queries on real data."""
 
 STORE_METRICS: dict[str, set[str]] = {
     **{name: set() for name in (*FREE_BYTES, *ARRIVED_BYTES, *STORED_BYTES)},
@@ -482,7 +482,7 @@ class TestLinks:
 
 
 class TestLimits:
-    """What is drawn is what the alerts compare with."""
+    """The dashboards draw the limits of the alerts."""
 
     @for_each(
         "key, value, page, shown, drawn",

@@ -1,4 +1,4 @@
-"""Twenty-five faults are planted in a real stack, and the doctor finds each by name; well it calls only what is."""
+"""Twenty-five faults are planted in a real stack, and the doctor names each one and nothing else."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOBODY = "http://127.0.0.1:9"
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What is wrong, and the finding that has to name it."""
+    """A planted fault, and the finding that must name it."""
 
     check: str
     says: str
@@ -122,7 +122,7 @@ OF_VENDORS: Final = {
     "a wrong port of the collector's metrics": "No collector answers with its own metrics",
     "a vendor whose queue behind a gate is full": "The backend behind that gate was away and its queue full.",
 }
-"""What a collector with vendors says of itself."""
+"""The metrics of a collector with vendors."""
 
 
 def distribution(folder: Path, name: str, number: str) -> None:
@@ -144,7 +144,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 
 def examine(data: Path, endpoint: str, environ: Mapping[str, str], *arguments: str) -> dict[str, Any]:
-    """Return what the doctor tells programs."""
+    """Return the doctor's report as JSON."""
     asked = subprocess.run(
         [sys.executable, "-m", "whatsself_otel.cli", "doctor", "--json", f"--data={data}", *arguments],
         env={**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, **environ},

@@ -1,4 +1,4 @@
-"""The doctor against the real stack: everything arrives and is read back; a backend that is gone is named."""
+"""The doctor against the real stack: everything arrives and is read back; a missing backend is named."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class TestFiles:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a VictoriaLogs to which a production in trouble and a staging that is well have told."""
+    """The address of a VictoriaLogs that holds lines of a failing production and a healthy staging."""
     for program in BUILT:
         need(program)
     folder = tmp_path_factory.mktemp("log-alerts")
@@ -157,7 +157,7 @@ EXPECTED = {
     "WhatsSelfSessionEvent": {**PLACE, "session": "vendas", "event": "disconnected"},
     "WhatsSelfWebhookSignatureRefused": {**PLACE, "provider": "cloud_api"},
 }
-"""What Alertmanager is told, beside severity and component."""
+"""Labels for Alertmanager besides severity and component."""
 
 
 def told_to(url: str) -> dict[str, dict[str, str]]:

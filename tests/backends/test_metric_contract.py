@@ -1,7 +1,4 @@
-"""
-The contract: what each catalogue entry's method records is what the real Prometheus shows, by OTLP through the real
-collector and from ``/metrics`` alike.
-"""
+"""Each catalogue method's record appears in the real Prometheus, by OTLP through the collector and from ``/metrics``."""
 
 from __future__ import annotations
 
@@ -280,7 +277,7 @@ def play(prometheus: Prometheus, collector_url: str) -> Stage:
 
 
 async def scrape(telemetry: Telemetry, app: FastAPI) -> list[Any]:
-    """Read ``/metrics`` from a running loop, which the lag is measured on."""
+    """Read ``/metrics`` from a running loop, for the measurement of its lag."""
     telemetry._runtime.watch_event_loop()
     await asyncio.sleep(4 * INTERVAL_S)
     answer = await request(app, "/metrics", "application/openmetrics-text; version=1.0.0")

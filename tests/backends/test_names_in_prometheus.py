@@ -1,7 +1,4 @@
-"""
-One naming for both ways: what the real Prometheus takes by OTLP and what it scrapes from ``/metrics`` are called alike,
-and as `prometheus_names` says.
-"""
+"""The real Prometheus shows one name for a metric, by OTLP and from ``/metrics``: the name in `prometheus_names`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a real backend refuses for good is counted by the collector, item by item, and the rest goes on."""
+"""Items that a real backend refuses for good are counted by the collector one by one; the rest continues."""
 
 from __future__ import annotations
 

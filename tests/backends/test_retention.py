@@ -1,4 +1,4 @@
-"""What is past its time is deleted: personal data is kept no longer than needed (LGPD art. 15 and 16)."""
+"""Old data is deleted in time: personal data is kept only as long as needed (LGPD art. 15 and 16)."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def lines_of(victorialogs: VictoriaLogs) -> set[str]:
 
 @pytest.mark.backend
 class TestTempo:
-    """Tempo's blocks are made and judged sooner; the file's own retention is what is shortened."""
+    """Tempo's blocks are made and judged sooner; only the file's retention is shortened."""
 
     SOONER: ClassVar[dict[str, Any]] = {
         "storage": {"trace": {"blocklist_poll": "1s"}},

@@ -1,4 +1,4 @@
-"""The rules: generated, valid, tested, and free of names that nobody exports."""
+"""The rules are generated, valid and tested, and name only metrics that exist."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ MACHINERY = frozenset({
     "prometheus_tsdb_wal_storage_size_bytes",
     "up",
 })  # fmt: skip
-"""What collector, Prometheus and Alertmanager export of their own."""
+"""Metrics of the collector, of Prometheus and of Alertmanager."""
 
 LABELS = frozenset(
     {"alertname", "alertstate", "data_type", "exporter", "instance", "integration", "job", "le", "processor"}
@@ -111,7 +111,7 @@ _FUNCTIONS = frozenset(
 
 
 _LISTS = "by|without|on|ignoring|group_left"
-"""What a list of labels follows."""
+"""Words before a list of labels."""
 
 
 def every_rule() -> Iterator[dict[str, Any]]:
@@ -253,7 +253,7 @@ class TestNames:
 
 
 class TestPrivacy:
-    """No rule tells who somebody is."""
+    """No rule shows a person's identity."""
 
     @for_each("expr", EXPRESSIONS)
     def test_no_identifier_is_a_label(self, expr: str) -> None:
@@ -271,7 +271,7 @@ class TestPrivacy:
 
 @for_each("rule", ALERTS, ids=rule_name)
 class TestAlert:
-    """What stands beside each alert."""
+    """Each alert has words, a runbook and tests."""
 
     def test_has_words_in_both_languages(self, rule: dict[str, Any]) -> None:
         words = rule["annotations"]

@@ -1,4 +1,4 @@
-"""What an exporter drops without counting it is seen by Prometheus, in the shipped rule."""
+"""Prometheus sees, by the shipped rule, data that an exporter drops without counting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a VictoriaLogs that is killed loses of what it has answered for: the package sends, the collector repeats."""
+"""Measures the acknowledged lines that a killed VictoriaLogs loses: the package sends, the collector repeats."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_twenty_kills_of_victorialogs_lose_the_last_seconds_and_no_more(
 
 
 def wait_until_drained(*, collector_queue: Callable[[], float], timeout_s: float = 180.0) -> None:
-    """Wait until the collector holds nothing more, and VictoriaLogs shows what it took."""
+    """Wait until the collector's queue is empty, and VictoriaLogs shows the lines."""
     deadline_s = time.monotonic() + timeout_s
     while collector_queue():
         assert time.monotonic() < deadline_s, "the collector's queue was not drained"

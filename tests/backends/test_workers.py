@@ -1,4 +1,4 @@
-"""Four workers under load, two of them killed: what Prometheus adds up is what was answered, to a stated bound."""
+"""Prometheus's sum over four workers under load, two of them killed, equals the answers, within a stated bound."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Journal:
     answers: Counter[str] = field(default_factory=Counter)
     pids: dict[str, int] = field(default_factory=dict)
     unexported: Counter[str] = field(default_factory=Counter)
-    """Answers of the killed workers, none of which must have been exported."""
+    """Answers of the killed workers, none of them exported."""
 
     def note(self, answer: dict[str, str]) -> None:
         self.answers[answer["instance"]] += 1
@@ -49,7 +49,7 @@ class Journal:
 
 
 def ask(url: str, count: int, journal: Journal) -> None:
-    """Send requests, each on a connection of its own so that every worker gets some."""
+    """Send each request on a new connection so that every worker gets some."""
     with httpx.Client(base_url=url, timeout=30, limits=httpx.Limits(max_keepalive_connections=0)) as client:
         for _ in range(count):
             journal.note(client.get("/work").raise_for_status().json())
@@ -62,7 +62,7 @@ class Run:
     killed: set[str]
 
     def totals(self, metric: str) -> dict[str, int]:
-        """Return the last value of each instance, gone ones too."""
+        """Return the last value of each instance, ended ones included."""
         found = self.prometheus.query(f"sum by (instance) (max_over_time({metric}[10m]))")
         return {series["metric"]["instance"]: int(float(series["value"][1])) for series in found}
 

@@ -42,7 +42,7 @@ class Walk:
     bridge_port: int
 
     def commands(self) -> list[str]:
-        """Return the page's commands without its installation and its stores, which have other tests."""
+        """Return the page's commands without its installation and its stores, which other tests run."""
         found = commands(f"docs/no-code/{self.page}.md")
         assert found[:2] == [INSTALL, STACK]
         return [self.here(each) for each in found[2:]]

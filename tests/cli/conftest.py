@@ -24,5 +24,5 @@ def _every_json_output_has_its_form(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def no_docker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine whose Docker nobody asks."""
+    """A machine with a Docker that is never asked."""
     monkeypatch.setattr("whatsself_otel.stack.docker.problem", lambda: "Docker is not asked here.")

@@ -84,7 +84,7 @@ class TestVariables:
 
 
 class TestBackends:
-    """What is asked of the collector with one backend, with several, and with none."""
+    """The collector's arguments with one backend, with several, and with none."""
 
     @for_each("more", [[], ["--sampling"], ["--source", "pino"], ["--scale", "gateway"]])
     def test_without_one_it_would_keep_nothing_and_is_status_2(

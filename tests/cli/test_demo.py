@@ -1,4 +1,4 @@
-"""The demo command, as a process of its own: what it prints, what it chooses, and what it leaves behind."""
+"""The demo command as a process: its output, its choices, and the files that it leaves."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ class TestArguments:
 
 
 class TestChoose:
-    """Which machines exist cannot be changed by a test, so what they answer is replaced."""
+    """A test cannot change which machines exist, so it replaces their answers."""
 
     @pytest.fixture(autouse=True)
     def nothing_runs(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -248,13 +248,13 @@ class TestAtATerminal:
 
 
 def traced(trace_id: str, environ: dict[str, str]) -> str:
-    """Return the story that the viewer, found by its own note, tells of one trace."""
+    """Return the viewer's story of one trace; the note of the viewer gives its address."""
     command = [sys.executable, "-m", "whatsself_otel.cli", "trace", trace_id, "--from", "viewer"]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environ).stdout
 
 
 def read_until(leader: int, wanted: str) -> str:
-    """Return what a terminal shows up to *wanted*."""
+    """Return a terminal's output up to *wanted*."""
     told, deadline_s = "", time.monotonic() + 90
     while wanted not in told:
         assert time.monotonic() < deadline_s, told

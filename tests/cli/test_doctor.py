@@ -176,7 +176,7 @@ def certificate(folder: Path, name: str = "localhost", years: str = "2020 2099")
 
 
 def installed(folder: Path, **versions: str) -> dict[str, str]:
-    """Return an environment that believes in packages of these versions: only what is read of them exists."""
+    """Return an environment with packages of these versions: only the parts that the doctor reads exist."""
     for name, number in versions.items():
         project = name.replace("_", "-")
         information = folder / f"{name}-{number}.dist-info"
@@ -422,7 +422,7 @@ class TestTls:
 
 @pytest.mark.collector
 class TestQueues:
-    """What a real collector says of a real backend: away, refusing, slow; and where nobody says anything."""
+    """A real collector's report of a real backend: away, refusing, slow; and an address without a server."""
 
     def ask(self, data: Path, sink: Sink, *arguments: str, **more: str) -> tuple[int, list[Finding]]:
         """Examine with a collector that sends to *sink* as its only vendor."""

@@ -45,7 +45,7 @@ RUNS = {
     "vendors show": "vendors show honeycomb",
     "view": "view --store {data}/no/folder/viewer.db",
 }
-"""Each command, run as far as it goes without a program of its own."""
+"""Each command, run as far as it goes without another program."""
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_a_reader_that_has_enough_sees_nothing_ugly(
 @pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
 @for_each("words", ["vendors list", "--help"])
 def test_a_process_whose_reader_has_enough_ends_without_a_word(words: str) -> None:
-    """The interpreter's own end included, which writes what is left."""
+    """This includes the interpreter's end, which writes the remaining output."""
     command = [sys.executable, "-m", "whatsself_otel.cli", *words.split()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as listing:
         assert listing.stdout is not None

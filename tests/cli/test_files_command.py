@@ -1,4 +1,4 @@
-"""`files export` gets out what the package carries, and overwrites nothing."""
+"""`files export` writes the package's files, and overwrites nothing."""
 
 from __future__ import annotations
 

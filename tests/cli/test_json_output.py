@@ -39,7 +39,7 @@ SUCCEEDS = {
     "rules build --output {data}/rules": "rules-build",
     "rules settings": "rules-settings",
 }
-"""What is typed, and which form is printed."""
+"""Typed commands, and the form that each prints."""
 ELSEWHERE = {
     "error": "tests/cli/test_json_output.py::test_every_command_says_its_failure_in_the_same_form",
     "view": "tests/cli/test_json_output.py::test_what_listens_says_where_it_is",

@@ -41,7 +41,7 @@ def becomes(url: str, labels: dict[str, str], state: str) -> bool:
 
 @pytest.mark.backend
 class TestRetired:
-    """Nobody is told of it, over a restart too, until it is restored."""
+    """No alert is sent for it, after a restart too, until it is restored."""
 
     def test_it_pages_nobody_and_the_others_still_do(self, tmp_path: Path) -> None:
         with inbox() as slack:

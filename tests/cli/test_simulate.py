@@ -75,7 +75,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
 
 
 class TestOutcome:
-    """What is said of a scenario that was played."""
+    """The report of a scenario that was played."""
 
     def test_as_stated_is_status_0_with_every_alert_and_message(
         self, played: Callable[..., Outcome], capsys: pytest.CaptureFixture[str]

@@ -104,7 +104,7 @@ class TestWay:
 
 @pytest.fixture
 def compose_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A compose file, whatever the checkout has."""
+    """A compose file, for any kind of checkout."""
     (tmp_path / "docker-compose.yml").write_text("services: {}\n", "utf-8")
     monkeypatch.setattr(docker, "shipped", lambda name: tmp_path / name)
     return tmp_path / "docker-compose.yml"
@@ -113,7 +113,7 @@ def compose_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 @pytest.mark.usefixtures("compose_file")
 @pytest.mark.skipif(sys.platform == "win32", reason="shell scripts stand in for Docker")
 class TestDocker:
-    """What is asked of Docker."""
+    """The commands given to Docker."""
 
     def test_no_docker(self, nothing_built: Path) -> None:
         assert str(docker.problem()).startswith("Docker is not installed.")
@@ -306,7 +306,7 @@ class TestNothingRuns:
 
 @pytest.fixture
 def a_stack_runs(tmp_path: Path) -> Iterator[Callable[..., stack.Running]]:
-    """Leave in a data folder what a running stack leaves there; what it says of its programs is asked for real."""
+    """Leave a running stack's files in a data folder; its programs are asked for real."""
     held = contextlib.ExitStack()
 
     def run(**ready_urls: str) -> stack.Running:
@@ -328,7 +328,7 @@ def program(server: Callable[..., Process], tmp_path: Path) -> Iterator[str]:
 
 
 DEAD = "http://127.0.0.1:9"
-"""Nobody answers there."""
+"""No server is there."""
 
 
 class TestForPrograms:
@@ -472,7 +472,7 @@ class TestForPrograms:
 
 
 def _said(output: Path, least: int) -> list[str]:
-    """Return the lines of a log told in *output*, once there are *least* of them or it takes too long."""
+    """Return the lines of a log in *output*, once there are at least *least*, or after the time limit."""
     deadline = time.monotonic() + 20
     while len(told := output.read_text("utf-8").splitlines()) < least and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -635,7 +635,7 @@ class TestRealBackends:
     def test_detached_from_up_to_down(
         self, tmp_path: Path, environment: dict[str, str], left_running: Callable[..., list[str]]
     ) -> None:
-        """Also where Python is a launcher, as in a virtual environment on Windows: what runs has another pid."""
+        """Also where Python is a launcher, as in a virtual environment on Windows: the real program has another pid."""
         launcher = tmp_path / "launcher"
         launcher.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\nexit $?\n')
         launcher.chmod(0o755)

@@ -41,7 +41,7 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestParse:
-    """What a header says."""
+    """The contents of a header."""
 
     vendor = vendor_files.parse("some", Path("some.yaml"), HEADER)
 

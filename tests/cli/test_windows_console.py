@@ -21,7 +21,7 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class ClosedPipe(io.RawIOBase):
-    """A pipe whose reader has gone, as Windows has it."""
+    """A pipe whose reader closed it, as on Windows."""
 
     def __init__(self, file: int) -> None:
         self._file = file

@@ -25,12 +25,12 @@ pytestmark = pytest.mark.collector
 BODY_LIMIT_BYTES = 4 << 20
 BOMB_BYTES = 1 << 30
 RSS_LIMIT_MIB = 480
-"""The collector's own limit (400 MiB of heap) and what a Go program has beside it."""
+"""The collector's own limit (400 MiB of heap) and the usual overhead of a Go program."""
 CONNECTIONS = 2000
 TIMEOUT_S = 30
 HTTP = "receivers::otlp::protocols::http"
 SHORT_TIMES = (f"{HTTP}::read_header_timeout: 1s", f"{HTTP}::read_timeout: 3s")
-"""Shipped are 5 s and 30 s: what is tested is that they end the connection."""
+"""The shipped values are 5 s and 30 s: the tests show that they end the connection."""
 PROTOBUF = {"content-type": "application/x-protobuf"}
 
 

@@ -1,5 +1,5 @@
 """
-What is lost, duplicated or refused when something breaks, counted: each row of docs/delivery.md is a test of this file.
+Losses, duplicates and refusals after each fault, counted: each row of docs/delivery.md is a test of this file.
 
 The long forms are in test_faults_proof.py.
 """
@@ -53,7 +53,7 @@ def test_each_row_of_the_table_names_tests_that_exist() -> None:
 
 
 class TestCollectorEnds:
-    """What was answered with 200 is on disk already."""
+    """Data answered with 200 is already on disk."""
 
     def test_a_killed_collector_loses_nothing(self, tmp_path: Path, sink: Sink) -> None:
         load = Load(url="http://127.0.0.1:9")
@@ -87,7 +87,7 @@ class TestCollectorEnds:
 
 
 class TestBackendRefuses:
-    """Retried without end what may pass later; dropped and counted what never will."""
+    """Errors that may pass are retried without end; permanent ones are dropped and counted."""
 
     def test_a_storm_of_429_and_503_delays_and_loses_nothing(self, tmp_path: Path, sink: Sink) -> None:
         outcome = storm_of_refusals(tmp_path, sink, seconds=3)

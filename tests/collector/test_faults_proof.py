@@ -72,7 +72,7 @@ def test_a_backend_away_for_thirty_minutes_of_load_gets_all_of_it(tmp_path: Path
 
 STORM_S = 60.0
 STORED_BATCHES = 200
-"""Of 50 spans each: what lies in a queue when its disk turns read-only."""
+"""Batches of 50 spans each, in the queue when its disk becomes read-only."""
 
 
 def test_a_long_storm_of_429_and_503_delays_and_loses_nothing(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def mounted(image: Path, folder: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("fsync", ["true", "false"])
 def test_power_loss_keeps_what_was_accepted_only_with_fsync(tmp_path: Path, fsync: str) -> None:
     """
-    The disk of a machine whose power fails holds what was synced, and no more.
+    After a power failure, the disk holds exactly the synced data.
 
     The queue lies on ext4 in an image. A copy of that image, taken while all runs, is such a disk: what the kernel has
     not yet written to it is not in it.

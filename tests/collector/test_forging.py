@@ -1,4 +1,4 @@
-"""What a sender says of itself cannot make tenants, streams or series without end."""
+"""A sender's claims about itself cannot make endless tenants, streams or series."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def gate_of(vendor: str) -> dict[str, Any]:
 
 
 class TestFiles:
-    """What the files say."""
+    """The contents of the files."""
 
     def test_are_what_the_generator_would_write(self) -> None:
         assert generate_gates.main(["--check"]) == 0
@@ -147,7 +147,7 @@ class TestFullQueue:
         assert (late.received + dropped, late.duplicated) == (spans.sent, 0)
 
     def test_without_the_gate_starves_the_others(self, tmp_path: Path) -> None:
-        """What the gate is for: the same vendors without it."""
+        """The reason for the gate: the same vendors without it."""
         load = Load(url="", text="x" * 1000)
         with three(tmp_path) as vendors:
             vendors.second.status = 503

@@ -88,7 +88,7 @@ def sent_deltas(sink: Sink) -> float:
 def count_through(
     folder: Path, sink: Sink, start: Callable[..., Telemetry], *, gateways: int, files: Sequence[str]
 ) -> float:
-    """Have the package count to 300 in ten exports through an agent with *files*, and return what the vendor got."""
+    """Have the package count to 300 in ten exports through an agent with *files*, and return the vendor's data."""
     vendor = {"DD_API_KEY": "k", "DD_OTLP_ENDPOINT": sink.url}
     with ExitStack() as stack:
         running = [
@@ -122,7 +122,7 @@ class TestDeltas:
     def test_are_wrong_when_three_gateways_make_them(
         self, tmp_path: Path, sink: Sink, start: Callable[..., Telemetry]
     ) -> None:
-        """What is refused below, and why."""
+        """Refused combinations, and the reasons."""
         assert count_through(tmp_path, sink, start, gateways=3, files=[]) > COUNT
 
 

@@ -34,7 +34,9 @@ MAKES_TOPICS = "exporters::kafka{}::producer::allow_auto_topic_creation: true"
 SPANS_A_TRACE = 4
 SOON = "exporters::kafka{}::sending_queue::batch::flush_timeout: 100ms"
 PAUSE_S = 0.2
-"""Between two batches of 20 spans, each a trace and so a message of its own, which the consumer syncs to its disk."""
+"""
+Pause between two batches of 20 spans. Each span is one trace and one message, and the consumer syncs each to disk.
+"""
 ROUND_S = 1.5
 """How long load goes on between two faults."""
 LOAD_SPANS = 75_400
@@ -43,7 +45,7 @@ LOAD_WAIT_S = 1_500
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """Run one broker for the module; each test has topics of its own."""
+    """Run one broker for the module; each test has separate topics."""
     need(COLLECTOR)
     with run_broker(tmp_path_factory.mktemp("kafka")) as running:
         yield running
@@ -77,7 +79,7 @@ def made(folder: Path) -> Path:
 
 
 def whole_traces(first: int, count: int) -> Iterator[ExportTraceServiceRequest]:
-    """*count* traces, their spans one by one in requests of their own: first spans first, last spans last."""
+    """*count* traces, each span in one request: first spans first, last spans last."""
     now_ns = time.time_ns()
     for span_number in range(1, SPANS_A_TRACE + 1):
         request = ExportTraceServiceRequest()
@@ -180,7 +182,7 @@ def spoiler(broker: Broker, topics: str, folder: Path) -> AbstractContextManager
 
 
 class TestSecure:
-    """A broker that asks for TLS and a login, and makes no topic by itself."""
+    """A broker with TLS and a login that creates no topic automatically."""
 
     def test_takes_and_gives_what_the_two_files_more_send_and_read(self, tmp_path: Path) -> None:
         certificates = make_certificates(made(tmp_path / "certificates"))
@@ -229,7 +231,7 @@ def secured(role: str) -> str:
 
 @pytest.mark.proof
 class TestHighLoad:
-    """More at once than the consumer's disk can sync: each span is a trace, and so a message, of its own."""
+    """More messages at once than the consumer's disk can sync: each span is one trace and one message."""
 
     def test_makes_the_consumer_lag_and_loses_nothing(self, broker: Broker, tmp_path: Path) -> None:
         with (

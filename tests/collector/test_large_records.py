@@ -63,7 +63,7 @@ def records(large: int, *, body: bool = False) -> ExportLogsServiceRequest:
 
 
 def fill(attributes: Any, is_large: bool) -> None:  # noqa: FBT001 - of the three above only
-    """Give a note, and to what is large many of them: one alone would be cut."""
+    """Add a note, and many notes to a large item: a single one would be cut."""
     for number in range(100 if is_large else 1):
         attributes.add(key=f"note{number}").value.string_value = LARGE[:25_000] if is_large else "small"
 
@@ -170,7 +170,7 @@ def test_a_scope_that_no_backend_takes_goes_alone(collector: Collector, sink: Si
 
 
 def test_a_span_with_events_and_words_of_the_collector_in_it_is_taken(collector: Collector, sink: Sink) -> None:
-    """What a sender puts where the size is noted refuses nothing and stays nowhere."""
+    """Nothing that a sender puts in the place of the size note is refused, and none of it stays."""
     request = spans(-1)
     span = request.resource_spans[0].scope_spans[0].spans[0]
     span.attributes.add(key="masking.bytes").value.string_value = "many"

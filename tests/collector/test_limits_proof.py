@@ -28,7 +28,7 @@ SPAN_BYTES = 1080
 
 
 def container_limit_mib() -> int:
-    """Return what the container of docker-compose.yml may have."""
+    """Return the limits of the container in docker-compose.yml."""
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
     return int(compose["services"]["otelcol"]["mem_limit"].removesuffix("m"))
 

@@ -1,4 +1,4 @@
-"""What reaches the collector unmasked, from whoever sends it, never leaves it: in no field of no signal."""
+"""Unmasked data from any sender never leaves the collector, in any field of any signal."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ QUICK = (
     "exporters::otlp_http/otlp::sending_queue::batch::flush_timeout: 10ms",
     "connectors::span_metrics::metrics_flush_interval: 200ms",
 )
-"""Waiting is not what is tested here."""
+"""No wait, because these tests do not test waiting."""
 
 PHONE = "5511987654321"
 TAIL = PHONE[-8:]
@@ -132,7 +132,7 @@ def collector(sink: Sink, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 class Wire:
-    """Sends one request and gives back what came out of the collector for it."""
+    """Sends one request and returns the collector's output for it."""
 
     def __init__(self, collector: Collector, sink: Sink) -> None:
         self._collector = collector
@@ -165,7 +165,7 @@ class Wire:
 
 
 def is_answer(export: Received, path: str) -> bool:
-    """Tell what came for a test from what the span metrics send at their own time."""
+    """Separate the telemetry of a test from the span metrics, which are sent at other times."""
     metrics = [
         metric.name
         for resource in getattr(export.message, "resource_metrics", ())
@@ -395,7 +395,7 @@ class TestEveryForm:
 
 
 class TestWhatIsHarmless:
-    """Ids, times and prices keep their meaning, or nobody could follow a message."""
+    """Ids, times and prices keep their meaning, else messages cannot be followed."""
 
     def test_stays_in_attributes(self, wire: Wire) -> None:
         sent = [*texts(HARMLESS), *(KeyValue(key=f"int {k}", value=AnyValue(int_value=v)) for k, v in NUMBERS.items())]

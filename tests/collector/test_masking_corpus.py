@@ -28,7 +28,7 @@ SHORT = "989601"
 """The one number of fewer than seven digits: 00 and as many digits are no phone to anybody else either."""
 SAMPLES = 400
 MAY_CHANGE = {"byte count with unit": 120}
-"""Of SAMPLES: bare digits of a phone's form, which only what stands behind them tells from phones."""
+"""Of SAMPLES: bare digits in a phone's form; only the text after them shows that they are no phone."""
 
 
 class Wire:
@@ -60,7 +60,7 @@ def wire() -> Iterator[Wire]:
 
 
 def readable(text: str) -> str:
-    """Undo what a reader would undo: entities, escapes, full-width digits."""
+    """Undo the encodings that a reader undoes: entities, escapes, full-width digits."""
     unescaped = re.sub(r"\\+u([0-9a-f]{4})", lambda found: chr(int(found[1], 16)), html.unescape(text))
     return unicodedata.normalize("NFKC", unescaped)
 

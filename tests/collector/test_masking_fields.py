@@ -35,7 +35,7 @@ REQUESTS: dict[str, Any] = {
     "logs": ExportLogsServiceRequest,
 }
 IDS = {"trace_id", "span_id", "parent_span_id"}
-"""Eight or sixteen bytes, or the receiver refuses them: an id, whatever it says."""
+"""Eight or sixteen bytes, else the receiver refuses them: an id of any value."""
 OUT_OF_REACH = {"entity_refs"}
 """A row of docs/masking.md: names of attributes, which nothing in the collector can look into."""
 Path = tuple[FieldDescriptor, ...]
@@ -54,7 +54,7 @@ def paths(descriptor: Descriptor, way: Path = ()) -> Iterator[Path]:
 
 
 def place(message: Message, way: Path, text: str) -> None:
-    """Put *text* at the end of *way*, in messages of its own."""
+    """Put *text* at the end of *way*, in new messages."""
     *before, last = way
     for field in before:
         inner = getattr(message, field.name)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 CLOUD_ID = "wamid.HBgNNTUxMTk4NzY1NDMyMRUCABIYFjNFQjBDNzY3RDI2QTFCMkM0RAA="
 VALUE = "Ofelia foi ali"
-"""Three words: what somebody wrote under any name of the table, the ambiguous ones too."""
+"""Three words: a person's text under any name of the table, the ambiguous ones included."""
 KEYS = read(None)["processors"]["redaction/keys"]
 BLOCKED = [re.compile(each.replace("$$", "$")) for each in KEYS["blocked_key_patterns"]]
 HARMLESS = re.compile(KEYS["ignored_key_patterns"][0].replace("$$", "$"))
@@ -74,7 +74,7 @@ def masked_as_an_attribute(name: str) -> bool:
 
 
 class TestAttributes:
-    """Names of attributes: what the table says of the name alone."""
+    """Names of attributes, by the table's verdict on the name alone."""
 
     def test_are_masked_as_the_package_masks_them(self) -> None:
         written_together = {name.replace("_", "") for name in exact(KEY_RULES)}  # callto, which is callTo in any case

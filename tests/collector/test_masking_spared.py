@@ -1,4 +1,4 @@
-"""What the collector's masking spares itself: no value and no key that it passes over could have been masked."""
+"""Values and keys that the collector's masking skips could never have been masked."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ PARTS = (
     ),
     *("a", "B", "\u00e9", "\u017f", "c.us", "lid", "u:p@h", "://", "AB.", "CDE.", "FGH/", "IJKL-", "s.whatsapp.net"),
 )
-"""What every expression of the masking is made of, and what stands between."""
+"""The parts of every masking expression, and their separators."""
 
 
 def compiled(processor: str, key: str) -> list[re.Pattern[str]]:

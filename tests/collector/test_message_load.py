@@ -1,4 +1,4 @@
-"""benchmarks/load.py: what it sends can be counted, and what is refused is told."""
+"""benchmarks/load.py counts what it sends and reports every refusal."""
 
 from __future__ import annotations
 

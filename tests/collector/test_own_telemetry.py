@@ -1,4 +1,4 @@
-"""What the collector says of itself: every name that an alert asks for, under exactly that name, and its own log."""
+"""The collector's own telemetry: every metric that an alert uses, under exactly that name, and its log."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class TestMetrics:
 
 
 class TestLog:
-    """A person who reads it learns what was dropped, where and why."""
+    """A person who reads it learns the dropped data, the place and the reason."""
 
     def test_names_the_exporter_the_signal_and_the_answer_of_what_it_drops(self, tmp_path: Path) -> None:
         with run_sink() as sink:
@@ -153,7 +153,7 @@ class TestOwnLogExported:
         assert {name for name in resources(sink) if "service.name" in name} == {"service.name=otelcol"}
 
     def test_a_backend_of_logs_that_is_away_makes_few_lines(self, tmp_path: Path) -> None:
-        """Each refusal makes a line, which is refused: upstream's own limit of lines of a kind must end that."""
+        """Each refusal writes a line, and that line is refused: upstream's limit on equal lines must end the loop."""
         with run_sink() as sink:
             sink.status = 503
             environ = {"OTLP_ENDPOINT": sink.url}

@@ -1,4 +1,4 @@
-"""``collector/sampling.yaml`` on the real collector, judged by what it keeps."""
+"""``collector/sampling.yaml`` on the real collector, judged by the traces it keeps."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_replaces_the_processors_of_one_pipeline_and_nothing_else() -> None:
 
 @pytest.mark.collector
 class TestRealCollector:
-    """What is left of a few hundred traces."""
+    """The traces that remain of a few hundred."""
 
     def test_keeps_what_matters_even_when_nothing_else_is(self) -> None:
         with run_sink() as sink:

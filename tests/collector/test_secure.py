@@ -1,4 +1,4 @@
-"""``collector/secure.yaml`` on the real collector: who may send, and what the shipped files never do."""
+"""``collector/secure.yaml`` on the real collector: permitted senders, and settings that no shipped file has."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def post(config: TelemetryConfig, request: bytes) -> str:
 
 
 class TestShippedFiles:
-    """What no file of ``collector/`` does."""
+    """Settings that no file of ``collector/`` has."""
 
     @for_each("path", SHIPPED, ids=lambda path: path.stem)
     def test_opens_nothing_to_everybody(self, path: Path) -> None:

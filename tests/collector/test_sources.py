@@ -32,7 +32,7 @@ def sink() -> Iterator[Sink]:
 
 
 def read(folder: Path, sink: Sink, *lines: str) -> list[Log]:
-    """Let the collector read *lines* of a file and give what came out."""
+    """Let the collector read *lines* of a file and return its output."""
     (folder / "app.log").write_text("".join(f"{line}\n" for line in lines))
     with running(folder, sink):
         sink.wait_for(lambda sink: len(sink.logs()) >= len(lines))
@@ -138,7 +138,7 @@ def counted(sink: Sink) -> Counter[int]:
 
 
 class TestDelivery:
-    """Every line arrives, whatever happens to the file or the collector."""
+    """Every line arrives, through changes of the file and restarts of the collector."""
 
     def test_rotation_and_orderly_restarts_lose_and_repeat_nothing(self, tmp_path: Path, sink: Sink) -> None:
         with Writer(tmp_path, rotate_every=150) as writer:

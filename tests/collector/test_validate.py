@@ -90,7 +90,7 @@ EXPORTERS = {
     "file": {"path", "create_directory", "format", "rotation"},
     "prometheus": {"endpoint", "translation_strategy", "enable_open_metrics", "metric_expiration"},
 }
-"""Kind of exporter -> what a vendor file may say of it: nothing that weakens TLS, opens a port or skips the queue."""
+"""Kind of exporter -> keys that a vendor file may set: none weakens TLS, opens a port or skips the queue."""
 TLS = {"insecure", "ca_file", "cert_file", "key_file", "min_version", "server_name_override"}
 ALLOWED = {
     "exporters": set(EXPORTERS),
@@ -101,7 +101,7 @@ ALLOWED = {
 
 
 def breaches(file: dict[str, Any]) -> list[str]:
-    """Return what a vendor *file* says that no vendor file may say."""
+    """Return the keys of a vendor *file* that are forbidden there."""
     found = [f"section {name}" for name in file.keys() - ALLOWED.keys() - {"service"}]
     found += [f"service.{name}" for name in file["service"].keys() - {"pipelines"}]
     for section, kinds in ALLOWED.items():
@@ -127,7 +127,7 @@ def bypasses(config: dict[str, Any], base: dict[str, Any]) -> list[str]:
 
 
 class TestMergedConfiguration:
-    """What the files say together: none, each, every pair, all."""
+    """The files in combination: none, each, every pair, all."""
 
     def test_no_set_of_vendors_changes_anything_of_the_base(self) -> None:
         base = read(None)
@@ -162,7 +162,7 @@ class TestMergedConfiguration:
 
 
 class TestBase:
-    """What must hold for the base itself."""
+    """Requirements of the base file."""
 
     def test_every_signal_is_masked_before_it_is_forwarded(self) -> None:
         pipelines = read(None)["service"]["pipelines"]
@@ -214,7 +214,7 @@ class TestBase:
 
 @for_each("name", INPUTS)
 class TestInput:
-    """What must hold for each file that receives from outside."""
+    """Requirements of each file that receives from outside."""
 
     def test_adds_receivers_of_its_own_masks_and_forwards(self, name: str) -> None:
         added = read(name)
@@ -234,11 +234,11 @@ class TestInput:
 
 
 class TestAgent:
-    """The one file of which the native build lacks an exporter."""
+    """The one file whose exporter is not in the native build."""
 
     def test_knows_every_setting_of_the_exporter_it_names(self) -> None:
         """
-        Against a list made from notes on upstream's page, which was not at hand.
+        Checked against a list from notes on upstream's page, for lack of the page.
 
         What stands under ``protocol`` the real collector checks, below.
         """
@@ -273,7 +273,7 @@ HARM: dict[str, dict[str, Any]] = {
         "service": {"pipelines": {"logs/otlp": {"processors": ["redaction/keys"]}}}
     },
 }
-"""What is said against a vendor file -> what was added to ``otlp.yaml``."""
+"""A fault in a vendor file, and the lines that cause it in ``otlp.yaml``."""
 
 
 @for_each("said", HARM)
@@ -283,7 +283,7 @@ def test_a_vendor_file_that_may_do_harm_is_told(said: str) -> None:
 
 @for_each("vendor", [*VENDORS, *OUTPUTS])
 class TestVendorFile:
-    """What must hold for each file of collector/vendors, and for those of collector/scale that send."""
+    """Requirements of each file of collector/vendors, and of the files of collector/scale that send."""
 
     def test_says_nothing_that_a_vendor_file_may_not_say(self, vendor: str) -> None:
         assert breaches(read(vendor)) == []
@@ -343,7 +343,7 @@ class TestRealCollector:
 
     @staticmethod
     def refused(vendors: Iterable[str], queue: Path) -> str:
-        """Return what the collector says against *vendors*, or nothing."""
+        """Return the collector's complaint about *vendors*, or an empty text."""
         environ = {**SAMPLE_VALUES, "OTELCOL_QUEUE_DIR": str(queue)}
         done = run_once([need(COLLECTOR), "validate", *config_arguments(*vendors)], environ)
         return done.stderr or f"exit {done.returncode}" if done.returncode else ""
@@ -414,7 +414,7 @@ class TestRealCollector:
         assert "not used in any supported" in done.stderr
 
     def test_starts_without_a_word_about_deprecation(self, tmp_path: Path) -> None:
-        """Every kind of component but Kafka's, which waits for its broker when it stops."""
+        """Every kind of component but Kafka's: at its stop, Kafka's exporter waits for the broker."""
         (scrape,) = free_ports(1)
         environ = {**SAMPLE_VALUES, "OTELCOL_SCRAPE_PORT": str(scrape)}
         vendors = ("datadog", "debug", "jaeger", "otlp", "prometheus-scrape")

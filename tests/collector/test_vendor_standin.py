@@ -46,7 +46,7 @@ LARGE_RECORDS, LARGE_TEXT = 1_500, "the queue is moving " * 50
 
 
 def complaints(intake: Intake, signal: str, headers: Mapping[str, str], body: bytes) -> list[str]:
-    """Return what the vendor would have against one request of *signal*."""
+    """Return the vendor's objections to one request of *signal*."""
     if signal == "metrics" and intake.remote_write:
         sent_as = {"content-encoding": "snappy", "x-prometheus-remote-write-version": "0.1.0"}
     else:
@@ -81,7 +81,7 @@ def temporalities(message: ExportMetricsServiceRequest) -> Iterator[tuple[str, s
 
 @dataclass
 class StandIn:
-    """What has arrived, and what was wrong with it."""
+    """The arrived requests and their faults."""
 
     intake: Intake
     url: str = ""

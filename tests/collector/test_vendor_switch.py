@@ -26,7 +26,7 @@ PATHS = {"/v1/traces", "/v1/metrics", "/v1/logs"}
 
 
 def send_as_the_application(http_url: str, *, total: int = 5, started_ns: int | None = None) -> None:
-    """Send a span, a log and a counter by OTLP: all that an application does, whatever the vendor."""
+    """Send a span, a log and a counter by OTLP, as an application does for any vendor."""
     now_ns = time.time_ns()
     started_ns = started_ns or now_ns
     traces, logs, metrics = ExportTraceServiceRequest(), ExportLogsServiceRequest(), ExportMetricsServiceRequest()
@@ -44,7 +44,7 @@ def send_as_the_application(http_url: str, *, total: int = 5, started_ns: int | 
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """What a vendor's file must make of a request."""
+    """Requirements of a vendor's file."""
 
     endpoint: str
     """The variable that names its endpoint."""
@@ -77,7 +77,7 @@ def sink() -> Iterator[Sink]:
 
 @pytest.mark.parametrize("name", VENDORS)
 class TestSaasVendor:
-    """A stand-in for the vendor, which nobody here has an account with: it checks what a vendor would check."""
+    """A stand-in for a vendor that we have no account with: it checks what the vendor would check."""
 
     def test_gets_all_signals_with_its_headers(self, name: str, sink: Sink) -> None:
         vendor = VENDORS[name]

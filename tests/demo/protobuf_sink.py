@@ -1,4 +1,4 @@
-"""A receiver of OTLP over HTTP that keeps what arrives: exactly the bytes a collector would have got, masked or not."""
+"""A receiver of OTLP over HTTP that keeps exactly the bytes a collector would get."""
 
 from __future__ import annotations
 

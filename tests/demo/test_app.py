@@ -32,7 +32,7 @@ BRIEF = httpx.Limits(keepalive_expiry=2)
 
 @dataclass(frozen=True)
 class Demo:
-    """The running application and what it exported."""
+    """The running application and its exports."""
 
     app: RunningApp
     sink: OtlpSink

@@ -142,7 +142,7 @@ class TestPace:
 
 
 class TestFinish:
-    """What the end of an attempt changes."""
+    """Changes at the end of an attempt."""
 
     async def test_a_reply_ends_the_contacts_wait_and_tells_how_long_it_was(
         self, sessions: Sessions, queue: SendQueue, clock: Clock

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Server:
-    """Answers with each status in turn, then with the last for ever."""
+    """Answers with each status in turn, then always with the last."""
 
     def __init__(self, statuses: list[int]) -> None:
         outer = self

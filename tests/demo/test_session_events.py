@@ -1,4 +1,4 @@
-"""What happens to the WhatsApp session is a log record with an event, and never carries the QR code."""
+"""Events of the WhatsApp session are log records and never carry the QR code."""
 
 from __future__ import annotations
 

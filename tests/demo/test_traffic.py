@@ -1,4 +1,4 @@
-"""The traffic generator against a real HTTP server that can be told to misbehave."""
+"""The traffic generator against a real HTTP server that misbehaves on demand."""
 
 from __future__ import annotations
 

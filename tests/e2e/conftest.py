@@ -58,11 +58,11 @@ def prometheus(job: Job) -> Iterator[Prometheus]:
 
 @pytest.fixture(scope="session")
 def counts(request: pytest.FixtureRequest) -> dict[str, dict[str, object]]:
-    """What was sent and found, shown at the end of the run."""
+    """Counts sent and found, shown at the end of the run."""
     return request.config.stash.setdefault(COUNTS, {})
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Show the counts whatever the outcome, so that the log of a build holds them."""
+    """Show the counts after success and failure, so that the build log holds them."""
     for name, found in config.stash.get(COUNTS, {}).items():
         terminalreporter.write_line(f"e2e {name}: {json.dumps(found)}")

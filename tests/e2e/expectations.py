@@ -1,4 +1,4 @@
-"""What the telemetry must hold, derived from what the sender itself saw."""
+"""The expected telemetry, derived from the sender's counts."""
 
 from __future__ import annotations
 

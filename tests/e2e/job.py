@@ -35,7 +35,7 @@ _TRAFFIC_DEADLINE_S = 150.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """The finished job: what the sender knows, and where the backends are to be asked."""
+    """The finished job: the sender's counts, and the addresses of the backends."""
 
     plan: TrafficPlan
     journal: Journal
@@ -47,7 +47,7 @@ class Job:
     failed_trace: str
     """Trace of a request that failed with an exception whose text names a phone."""
     console: Path
-    """What the application wrote to its standard output."""
+    """The application's standard output."""
 
     def program_logs(self) -> dict[str, str]:
         """Return what each program of the stack has logged."""

@@ -1,4 +1,4 @@
-"""What the backends know, asked through their own APIs."""
+"""Reads the backends through their APIs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def wait_until_found(
     wanted: Iterable[_Key], problems_of: Callable[[_Key], list[str]], *, deadline_s: float = 30.0
 ) -> None:
     """
-    Ask again and again for what is still missing.
+    Ask again and again for the missing part.
 
     Args:
         wanted: What should be there.
@@ -215,7 +215,7 @@ class LogStore(Protocol):
         """Return every line of every source."""
 
     def indexed(self) -> set[str]:
-        """Return the names of what is indexed: each new value of one makes a new stream."""
+        """Return the indexed names: each new value of one makes a new stream."""
 
 
 def everything_of(store: LogStore) -> str:
@@ -386,7 +386,7 @@ class Viewer(_Api):
         ]
 
     def count(self, metric: str, labels: Mapping[str, str]) -> float:
-        """Return what a counter or histogram has counted, over all instances that were born at zero."""
+        """Return the sum of a counter or histogram over all instances that started at zero."""
         found = self._json("/api/metrics", window_s=21600)["metrics"]
         rows = [row for each in found if each["name"] == metric for row in each["series"]]
         return sum(float(row["now"]) for row in rows if labels.items() <= row["labels"].items())

@@ -1,4 +1,4 @@
-"""The package over gRPC, which the other tests leave to HTTP."""
+"""The package over gRPC; the other tests use HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Three hundred messages through the real application, found again in the real backends, whatever was restarted."""
+"""Three hundred messages through the real application are found in the real backends, over every restart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Counts = dict[str, dict[str, object]]
 
 
 class TestSender:
-    """What the sender itself saw; everything below is measured against it."""
+    """The sender's own counts; every check below is measured against them."""
 
     def test_every_message_was_taken_and_every_reply_read_or_refused(self, job: Job) -> None:
         summary = job.journal.summary()
@@ -116,7 +116,7 @@ class TestLogs:
 
 
 class TestMetrics:
-    """Counters grow by exactly what the sender counted, over all processes that counted."""
+    """Counters of all processes together grow by exactly the sender's counts."""
 
     def test_increases_equal_the_journal(self, job: Job, prometheus: Prometheus, counts: Counts) -> None:
         expected = expected_increases(job.journal)

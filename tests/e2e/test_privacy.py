@@ -14,7 +14,7 @@ pytestmark = pytest.mark.e2e
 
 
 class TestWhatTheBackendsReturn:
-    """Searched as text, whatever the field; each search first shows that it looks at the customers' messages."""
+    """Searched as text in every field; each search first shows that it sees the customers' messages."""
 
     def test_no_log_names_a_customer(self, job: Job, log_store: LogStore) -> None:
         text = everything_of(log_store)
@@ -52,7 +52,7 @@ class TestWhatTheBackendsReturn:
 
 
 def _found_in(text: str, job: Job) -> Iterator[str]:
-    """Yield what of the customers is in *text*: phones in any spelling, names, what they wrote and were answered."""
+    """Yield the customers' data in *text*: phones in any spelling, names, messages and answers."""
     numbers = set(re.findall(r"[0-9]{8,}", text)) | set(re.findall(r"[0-9]{8,}", _without_spaces(text)))
     joined = " ".join(numbers)
     phones = [job.plan.phone(entry.number).removeprefix("+") for entry in job.journal.entries]

@@ -1,5 +1,5 @@
 """
-A thing is broken; whoever was told by Slack opens the page that the message names, does what it says, and it is over.
+Something breaks; the person on call opens the page from Slack's message, follows it, and the alert ends.
 
 The native commands are run as they stand. Stand-ins are: the address of the application, which is on another port here,
 and `journalctl`, since the application is no service of systemd here. Rules are quick, by their waits and looks back.
@@ -36,7 +36,7 @@ DEMO = "http://127.0.0.1:8000"
 TOLD_S = 150.0
 OVER_S = 170.0
 STEADY_S = 15.0
-"""So long an alert must be away; what is still broken fires again after ten seconds."""
+"""Seconds for which an alert must stay away; a fault that remains fires again after ten."""
 READS = ("whatsself-otel stack logs", "journalctl", "df ")
 
 
@@ -94,7 +94,7 @@ class Site:
         os.kill(self.pid("prometheus"), signal.SIGHUP)
 
     def told(self, alert: str, since: float) -> str:
-        """Return what stands where Slack's message about *alert* leads."""
+        """Return the section that Slack's message about *alert* links to."""
         deadline = time.monotonic() + TOLD_S
         while time.monotonic() < deadline:
             told = [each for each in self.receivers.told if each.by == "slack" and each.at > since and not each.is_over]
@@ -133,7 +133,7 @@ def steps(section: str) -> Iterator[str]:
 
 
 def follow(site: Site, section: str) -> list[str]:
-    """Do what *section* says, step by step until it is over, and return what was done."""
+    """Follow *section* step by step until the alert ends, and return the steps done."""
     query = re.findall(r"### Over.*?```promql\n(.*?)\n```", section, re.DOTALL)[0]
     done = []
     for command in steps(section):
@@ -186,7 +186,7 @@ def stop(program: str) -> Callable[[Site], None]:
 
 
 def refuse_a_reload(site: Site) -> None:
-    """Prometheus is told to read a file that is none."""
+    """Prometheus is configured to read an invalid file."""
     main = site.data / "config" / "prometheus" / "prometheus.yml"
     main.write_text("scrape_configs: nothing\n", "utf-8")
     os.kill(site.pid("prometheus"), signal.SIGHUP)

@@ -1,4 +1,4 @@
-"""A request over HTTP ends at its deadline, whatever the receiver does with its bytes: real sockets, real TLS."""
+"""A request over HTTP ends at its deadline for every behaviour of the receiver: real sockets, real TLS."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Start = Callable[..., Telemetry]
 Behave = Callable[[socket.socket], None]
 TIMEOUT_S: Final = 0.6
 MOST_S: Final = 3.0
-"""Every receiver here would hold a caller for longer than this whose timeout begins anew with each byte."""
+"""Every receiver here holds a caller longer than this if its timeout restarts with each byte."""
 OK: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\n"
 
 

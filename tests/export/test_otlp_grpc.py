@@ -1,4 +1,4 @@
-"""OTLP over gRPC: real servers of the official library, every answer taken for what it is, forks included."""
+"""OTLP over gRPC: real servers of the official library, every possible answer, forks included."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Answer = Callable[[bytes, Any], bytes]
 
 
 def drip_frames(connection: socket.socket) -> None:
-    """Send settings again and again, which is never an answer."""
+    """Send settings again and again, and never an answer."""
     connection.recv(65_536)
     drip(connection, b"\x00\x00\x00\x04\x00\x00\x00\x00\x00")
 
@@ -269,7 +269,7 @@ class TestAnswers:
         assert result == ExportResult(error="the answer is not OTLP: something else listens there", retry=True)
 
     def test_a_receiver_that_comes_back_is_found_within_seconds(self) -> None:
-        """The library by itself would wait for up to two minutes."""
+        """The library alone would wait for up to two minutes."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -394,7 +394,7 @@ def telemetry_leaves(number):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 class TestFork:
-    """The library cannot be used on both sides of a fork: who comes second says so, and neither hangs nor is lost."""
+    """The library fails on both sides of a fork: the second user reports it, hangs never and loses nothing."""
 
     def run(self, tmp_path: Path, url: str, *, used_before: bool, leave: str) -> subprocess.CompletedProcess[str]:
         script = tmp_path / "shop.py"

@@ -126,7 +126,7 @@ DEADLINE = "setup_telemetry(config=TelemetryConfig(metrics=MetricsConfig(first_r
 
 class TestCollectorAway:
     def test_no_job_waits_for_it(self, shop: Shop) -> None:
-        """It accepts connections and never answers; a job that sent by itself would wait for seconds."""
+        """It accepts connections and never answers; a job that sent alone would wait for seconds."""
         enqueue(shop, *(("answer", f"contact-{number}") for number in range(5)))
         shop.write("timed", TIMED.replace("REDIS", repr(shop.redis)))
         with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -1,4 +1,4 @@
-"""The script that runs OpenTelemetry's own tests tells a defect from a deliberate difference."""
+"""The script that runs OpenTelemetry's tests separates defects from deliberate differences."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def config_map() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Pod:
-    """What a container of the chart would be started with, its folders below *folder* and its address *address*."""
+    """Return a container's start arguments, with its folders below *folder* and the address *address*."""
 
     name: str
     folder: Path

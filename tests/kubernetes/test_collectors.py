@@ -1,4 +1,4 @@
-"""What the real collector says of the configuration that pods would be given."""
+"""The real collector's answer to the configuration of the pods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""kubernetes/: what the API server, the collector and Prometheus would say of it, as far as it can be asked here."""
+"""kubernetes/: the answers of the API server, the collector and Prometheus, as far as they can be had here."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ FRAMES = (
     "{} logger.",
     "Collector: base, {}.",
 )
-"""Sentences in which a text that is no sentence of its own is said."""
+"""Sentences that contain another text, one that is not a sentence."""
 ALREADY_RUNNING = (
     "setup_telemetry() already runs with other settings ({}); use the handle it returned, or call its shutdown() first."
 )
@@ -98,7 +98,7 @@ COMPOSED: dict[str, tuple[str, ...]] = {
         "Use Docker, or install the wheels that `make wheels` packs in a clone (needs Go): `x`, or set X to its path.",
     ),
 }
-"""Templates of which a place holds words of ours, and how they are said; none: a setting or a parser says it."""
+"""Templates with a place for our words, and how to show them; none: a setting or a parser shows them."""
 UNSHOWN = {
     "whatsself-otel doctor probe": "a name in telemetry",
     "doctor was here": "a name in telemetry",
@@ -134,7 +134,7 @@ UNSHOWN = {
 TYPED = re.compile(r"(?:[A-Z_]+=\S+ )*(?:whatsself-otel|python -m|pip install) |\{\} whatsself-otel ")
 """A command line."""
 WITHIN = re.compile(r"whatsself-otel [a-z-]+(?: [a-z]+)?|(?:pip|rq|python) [\w./-]+|`[^`]+`")
-"""What is typed, inside a sentence."""
+"""Typed words inside a sentence."""
 
 
 def texts(of: argparse.ArgumentParser) -> Iterator[str]:
@@ -155,7 +155,7 @@ NEEDED = {key for text in OF_PARSERS for key in keys(text)} | {"usage: "}
 
 
 def sentences(text: Text) -> Iterator[str]:
-    """What of *text* is said in one breath, its places filled."""
+    """Yield the sentences of *text* as shown, with their places filled."""
     if text.says in UNSHOWN or TYPED.match(text.says) or any(text.whole in each for each in OF_PARSERS):
         return
     for part in _END.split(text.says):
@@ -208,7 +208,7 @@ class TestEveryText:
         assert not missing, "\n".join(["write these into whatsself_otel/language/help.toml:", *sorted(missing)])
 
     def test_that_is_new_is_found_wherever_it_stands(self, tmp_path: Path) -> None:
-        """A sentence, a part of one, and a word that is shown, in a module that nobody has listed."""
+        """A sentence, a part of one, and a shown word, in a module that is in no list."""
         (tmp_path / "new").mkdir()
         (tmp_path / "new" / "module.py").write_text(
             'HINT = "Turn it off and on again."\ndef f(x):\n    say("nonsense")\n    return f"{x} does odd things"\n'
@@ -221,7 +221,7 @@ class TestEveryText:
         ]
 
     def test_of_a_setting_that_is_wrong_is_told_whole(self) -> None:
-        """Every setting that a variable sets is given what it does not take."""
+        """Every setting with a variable gets a wrong value."""
         assert len(wrong_settings()) > 30
         english = re.compile(r"\b(must|got|instead|unset|effect|Correct|is not)\b")
         assert [told for told in map(translated, wrong_settings()) if english.search(told)] == []
@@ -248,7 +248,7 @@ def table(name: str, part: str) -> dict[str, str]:
 
 
 def wrong_settings() -> list[str]:
-    """What is said when every variable holds what it does not take."""
+    """Problems shown when every variable holds a wrong value."""
     names = [name for name in variable_names() if "(" not in name and not name.endswith("_FILE")]
     config = TelemetryConfig(environ=dict.fromkeys([*names, "WHATSSELF_OTEL_NOTHING"], "\x00 no value of it"))
     config_file = TelemetryConfig(environ=dict.fromkeys((other.name for other in OTHERS), "x"))

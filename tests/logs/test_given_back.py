@@ -117,7 +117,7 @@ def test_what_was_configured_since_stays(start: Start) -> None:
 def test_who_came_over_ours_finds_what_was_below(
     start: Start, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Sentry, for example, keeps the hook that it found and calls it for ever."""
+    """Sentry, for example, keeps the previous hook and calls it always."""
     before = logging.Logger.callHandlers
     monkeypatch.setattr(logging.Logger, "callHandlers", before)  # what is there after the test
     telemetry = start()

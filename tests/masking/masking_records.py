@@ -1,5 +1,5 @@
 """
-Invented records by class, for a measure of what masking finds and of what it damages.
+Invented records by class: they measure what masking finds and what it damages.
 
 Every value is made here: no phone, name, key or token of anybody. The seed is fixed, so that a record keeps its number.
 """
@@ -44,7 +44,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Keep:
-    """One input under its name, which must stay as it is."""
+    """One named input that must stay as it is."""
 
     cls: str
     key: str | None

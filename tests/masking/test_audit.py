@@ -1,4 +1,4 @@
-"""Auditing: whatever form telemetry has, what is personal in it is reported by class and place, and never shown."""
+"""The audit reports personal data by class and place in any form of telemetry, and never shows it."""
 
 from __future__ import annotations
 

@@ -587,7 +587,7 @@ def test_the_page_names_every_rule() -> None:
 
 
 class TestWhatLooksLikeAnIdButHoldsANumber:
-    """The short cut for ids must not let through what is written like one."""
+    """The short cut for ids must not let similar text through."""
 
     @for_each(
         "text", ["cabcdefghtel5511987654321", "tel/11987654321", "2026-11-23T12:00:00 5511987654321", "-/5511987654321"]

@@ -27,7 +27,7 @@ def given() -> list[Record]:
 
 
 class TestRecords:
-    """The records of the ruler: what every class must lose, and what must stay."""
+    """The records of the ruler: data that every class must lose, and data that must stay."""
 
     def test_are_many_of_many_classes(self, given: list[Record]) -> None:
         assert len(given) > 5_000

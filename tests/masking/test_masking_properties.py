@@ -262,7 +262,7 @@ HOSTILE = {
 @for_each("name", HOSTILE)
 @for_each("method", ["text", "url", "sql"])
 def test_time_grows_with_the_text_and_no_faster(method: str, name: str) -> None:
-    """Twice the text takes about twice the time: a superlinear pattern takes four times as long, or for ever."""
+    """Twice the text takes about twice the time: a superlinear pattern takes at least four times as long."""
     mask = getattr(MASKER, method)
     unit = HOSTILE[name]
     small, large = unit * 12, unit * 48

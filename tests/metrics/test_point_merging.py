@@ -35,7 +35,7 @@ def number(value: float, time_ns: int = 2, **attributes: str) -> NumberDataPoint
 
 
 def buckets_of(point: Any, scale: int) -> tuple[dict[int, int], dict[int, int]]:
-    """Return the filled buckets of both signs at *scale*, which must not be finer than the point's."""
+    """Return the filled buckets of both signs at *scale*, at most as fine as the point's."""
 
     def at_scale(buckets: Any) -> dict[int, int]:
         found: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""What a runbook tells to do: for every alert, in both languages, with commands that exist."""
+"""Every runbook has commands for every alert, in both languages, and the commands exist."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["ser
 PROGRAMS = {"collector", "prometheus", "alertmanager", "victorialogs", "jaeger"}
 SPOKEN_OF = re.compile(r"WhatsSelf[A-Z]\w+")
 CAPITALS = {"ENVIRONMENT", "SESSION", "MESSAGE_ID", "POD"}
-"""What a reader puts in from the alert."""
+"""Placeholders that a reader fills from the alert."""
 
 
 class TestEveryAlert:
@@ -34,7 +34,7 @@ class TestEveryAlert:
 
     @for_each("name", sorted(TOLD - {"WhatsSelfSloBudgetExhausted"}))
     def test_that_tells_people_gives_them_a_step(self, name: str) -> None:
-        """An exhausted budget asks for patience, which has no command."""
+        """An exhausted budget needs time, and no command."""
         assert remedy(name).steps
 
     def test_that_nobody_has_written_about_is_an_error(self) -> None:

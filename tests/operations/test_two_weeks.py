@@ -25,7 +25,7 @@ def line(title: str, day: str, begin: str, end: str, by: tuple[str, ...] = (*EMA
 
 
 def page(alert: str, where: str, told: tuple[str, str, str], over: tuple[str, str, str]) -> tuple[Line, Line]:
-    """Return a page by e-mail and Slack, and its end; each with its day and the times between which it comes."""
+    """Return one notification by e-mail and Slack, and its end, each with its day and its time window."""
     title = f"WhatsSelf{alert}{where and f' ({where})'}"
     return line(f"[CRITICAL] {title}", *told), line(f"[OK] {title}", *over)
 
@@ -117,7 +117,7 @@ LARGE: Final = (
 
 
 class TestProblems:
-    """What the comparison notices."""
+    """Differences that the comparison reports."""
 
     INCIDENT = Incident(
         what="lost", lines=page("SessionDown", PRODUCTION, ("Mon", "10:00", "10:10"), ("Mon", "11:00", "11:10"))
@@ -166,7 +166,7 @@ def test_an_afternoon_with_a_lost_session_is_one_page_and_its_end(tmp_path: Path
 @pytest.mark.proof
 @pytest.mark.backend
 class TestTwoWeeks:
-    """On a busy machine 15 and 27 minutes; the page is written from what was told."""
+    """This takes 15 and 27 minutes on a busy machine. It writes the page from the notifications."""
 
     def test_a_small_business(self, tmp_path: Path) -> None:
         told = play(small_week(), tmp_path, refused=SLACK_AWAY)
@@ -182,6 +182,6 @@ class TestTwoWeeks:
 
 
 def play(week: Week, folder: Path, *, refused: Span) -> list[Notice]:
-    """Return what people are told in *week*."""
+    """Return the notifications of *week*."""
     need("alertmanager")
     return Player(folder).play(fired(week, folder), Span(begin=week.begin, end=week.minutes), refused)

@@ -52,7 +52,7 @@ def queue(*filled: tuple[float, float], signal: str = "logs") -> dict[str, str]:
 
 
 def rolling(first: float, *, apart: float, minutes: float) -> dict[str, str]:
-    """Return three workers, each of which is replaced by a new one, one after the other."""
+    """Return three workers that are replaced one after the other."""
     found = {}
     for number in range(3):
         ends = first + number * apart
@@ -62,7 +62,7 @@ def rolling(first: float, *, apart: float, minutes: float) -> dict[str, str]:
 
 
 def interrupted(series: dict[str, str], begin: int, end: int) -> dict[str, str]:
-    """Return *series* without the samples of these minutes, which nobody asked for."""
+    """Return *series* without the samples of these minutes."""
     return {name: _cut_out(values, begin, end) for name, values in series.items()}
 
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from whatsself_otel import Telemetry
 
 PHONES = ("+5511987654321", "+5521912344321")
-"""Invented, of two contacts who are masked alike."""
+"""Invented numbers of two contacts that are masked alike."""
 MASKER = Masker()
 
 
@@ -107,7 +107,7 @@ def answer(machine: Machine, job: str, contact_id: str) -> None:
 
 
 def skip(machine: Machine, job: str) -> None:
-    """Take up a job that answers nobody."""
+    """Take up a job that has no message to answer."""
     with machine.worker.runs(), resume_context(json.loads(job)):
         pass
 
@@ -300,7 +300,7 @@ EVENTS = st.lists(st.tuples(st.sampled_from(["in", "out", "wait"]), st.sampled_f
 class TestAnyOrder:
     @given(EVENTS)
     def test_two_processes_count_what_one_would(self, events: list[tuple[str, str, int]]) -> None:
-        """Each message is a job of its own, taken up at once; jobs answer as they please."""
+        """Each message is one job, started at once; jobs answer in any order."""
         apart, alone = Machine(), Machine()
         for what, contact, seconds in events:
             for machine in (apart, alone):

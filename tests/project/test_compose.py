@@ -145,7 +145,7 @@ MUTATIONS: dict[Any, Document] = {
     with_a_secret_in_the_file: {"environment": {"GF_SECURITY_ADMIN_PASSWORD": "admin"}},
     ungated: {"healthcheck": ...},
 }
-"""Each check, and a change to which it must object; ``...`` removes the key."""
+"""Each check, and a change that it must report; ``...`` removes the key."""
 
 
 @for_each("check", MUTATIONS, ids=lambda check: check.__name__)

@@ -29,7 +29,7 @@ STEPS = {
     ),
     "whatsself-otel stack up --docker": ("https://docs.docker.com/get-docker/",),
 }
-"""What each further step of the road says where what it needs is not there."""
+"""Each further step of the road, and its message where a requirement is missing."""
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(sys.platform == "win32", reason="types the commands into a POSIX shell"),
@@ -68,7 +68,7 @@ def bare(home: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def clone(home: Path, bare: dict[str, str]) -> Path:
     """
-    A copy of what is committed or about to be, as a newcomer has it, after the first lines of the block.
+    A copy of the committed and staged files, as a newcomer has it, after the first lines of the block.
 
     They are the same in both languages: tests/project/test_readme.py.
     """
@@ -100,7 +100,7 @@ def typed(lines: str, folder: Path, variables: dict[str, str]) -> subprocess.Com
 
 
 def test_the_python_of_the_system_takes_no_packages(clone: Path, bare: dict[str, str]) -> None:
-    """As Debian and Ubuntu have it (PEP 668): the block goes into an environment of its own."""
+    """On Debian and Ubuntu (PEP 668) the block creates a separate environment."""
     assert shutil.which("python", path=bare["PATH"]) is None
     if not is_managed(STOCK):
         pytest.skip(f"{STOCK} is not Debian's")

@@ -216,7 +216,7 @@ CORE = (
 
 class TestWheel:
     def test_passes_the_core_of_the_tests(self, built: Path, tmp_path: Path) -> None:
-        """In a separate environment, which takes everything but the package from this one."""
+        """In a separate environment that takes every package but ours from this one."""
         venv.create(tmp_path / "fresh", with_pip=False)
         python = tmp_path / "fresh" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
         site, ours = (

@@ -1,4 +1,4 @@
-"""The security page, typed as an operator types it: who may enter, and no loss while keys change."""
+"""The commands of the security page, as an operator types them: access, and no loss while keys change."""
 
 from __future__ import annotations
 

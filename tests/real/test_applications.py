@@ -26,7 +26,7 @@ FAILURES = ("no answer from +", "gave up on +")
 
 @dataclass(frozen=True)
 class Seen:
-    """What an application answered, wrote and exported."""
+    """An application's answer, output and exports."""
 
     answers: list[tuple[int, Any]]
     output: str
@@ -48,7 +48,7 @@ def use(port: int, ready: Callable[[], object]) -> list[tuple[int, Any]]:
 
 
 def _content(answer: httpx.Response) -> Any:
-    """Return what an answer says: SQLAlchemy gives the columns of a row in the order of their addresses in memory."""
+    """Return an answer in one fixed order: SQLAlchemy orders the columns of a row by memory address."""
     return answer.json() if answer.headers["content-type"] == "application/json" else answer.text
 
 

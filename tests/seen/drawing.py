@@ -71,13 +71,13 @@ class Look:
 
 
 def pages(backends: Backends) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each dashboard by its file's name, with the answers to what it asks."""
+    """Yield each dashboard by its file name, with the answers to its queries."""
     for name, document in documents(Source.load(), logs=Store.VICTORIALOGS).items():
         yield name.removesuffix(".json"), answered(document, backends)
 
 
 def answered(document: dict[str, Any], backends: Backends) -> dict[str, Any]:
-    """Return what the page's script needs: panels in order, each with its answers."""
+    """Return the data for the page's script: panels in order, each with its answers."""
     lists = document["templating"]["list"]
     chosen = {each["name"]: each["allValue"] for each in lists if each["type"] == "query"}
     typed = backends.message.by("messageId")
@@ -198,7 +198,7 @@ _PROBLEMS = """() => {
 
 
 def draw(browser: Browser, script: Path, page: dict[str, Any], look: Look, picture: Path) -> list[str]:
-    """Draw *page* into the file *picture*, and return what is wrong with it."""
+    """Draw *page* into the file *picture*, and return its problems."""
     tab = browser.new_page(viewport={"width": look.width, "height": 1000})
     said: list[str] = []
     tab.on("pageerror", lambda error: said.append(f"error: {error}"))

@@ -8,7 +8,7 @@ from whatsself_otel.cli import parser
 
 
 def _commands(of: argparse.ArgumentParser, path: str = "") -> dict[str, bool]:
-    """Return each command below *of*, and whether it has commands of its own."""
+    """Return each command below *of*, and whether it has subcommands."""
     below = [action for action in of._actions if isinstance(action, argparse._SubParsersAction)]
     found = {path: bool(below)}
     for action in below:

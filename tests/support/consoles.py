@@ -1,4 +1,4 @@
-"""A command of `whatsself-otel` typed at a console of any encoding and width, without a process of its own."""
+"""Runs a `whatsself-otel` command at a console of any encoding and width, without a new process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """What a command ended with."""
+    """A command's status and output."""
 
     status: int
     out: str

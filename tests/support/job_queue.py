@@ -71,7 +71,7 @@ class Shop:
 
     @contextmanager
     def started(self, *command: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
-        """Run *command*, which ends successfully after the block."""
+        """Run *command*; after the block it ends successfully."""
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, *command], cwd=self.folder, env=self.environ(**variables), stdout=log, stderr=log

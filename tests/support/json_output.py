@@ -13,7 +13,7 @@ KINDS = {each["$ref"].rpartition("/")[2] for each in SCHEMA["oneOf"]}
 
 
 def content(text: str) -> dict[str, Any]:
-    """Return the JSON object of *text* without the name of its form, which it must have."""
+    """Return the JSON object of *text* without the required name of its form."""
     found: dict[str, Any] = json.loads(text)
     kind_of(text)
     del found["schema"]

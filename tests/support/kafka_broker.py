@@ -58,9 +58,9 @@ listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.se
 ssl.keystore.type=PEM
 ssl.keystore.location={folder}/keystore.pem
 """
-"""One listener more, which asks for TLS and a login; the broker itself goes on by the plain one."""
+"""A second listener with TLS and a login; the broker itself uses the plain one."""
 USER, PASSWORD = "whatsself", "a-password-of-tests"
-"""Who may log in to the secure listener."""
+"""Users of the secure listener."""
 
 
 def jars() -> Path:

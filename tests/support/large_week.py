@@ -83,7 +83,7 @@ def _state(session: int, minute: int, process: Process) -> str:
 
 
 def _session(process: Process, session: int, pace: list[float], life: Span) -> None:
-    """Add session *session* from the minute in which the process takes it."""
+    """Add session *session* from the minute in which the process starts it."""
     owner = Process(week=process.week, instance=process.instance, life=Span(begin=life.begin, end=process.life.end))
     owner.life = Span(begin=max(life.begin, process.life.begin), end=process.life.end)
     states = [_state(session, minute, process) for minute in range(len(pace))]

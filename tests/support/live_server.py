@@ -67,7 +67,7 @@ class WebSocketClient:
         self._send(TextMessage(data=text))
 
     def receive(self) -> Event | None:
-        """Return the next bytes, or None if the server has gone."""
+        """Return the next bytes, or None after the server closed."""
         while True:
             for event in self._protocol.events():
                 return event

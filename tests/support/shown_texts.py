@@ -45,7 +45,7 @@ _NOT_PROSE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One text: where it stands, and what it says, with ``{}`` for what changes."""
+    """One text: its place and its words, with ``{}`` for the parts that change."""
 
     place: str
     says: str
@@ -85,7 +85,7 @@ def _texts(module: str, tree: ast.Module) -> Iterator[Text]:
 
 
 def _skipped(tree: ast.Module) -> Iterator[int]:
-    """Yield what is no text for people: docstrings, parts of f-strings, keys, and what a quiet call takes."""
+    """Yield texts that users never see: docstrings, parts of f-strings, keys, and arguments of quiet calls."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr):
             yield id(node.value)
@@ -110,7 +110,7 @@ def _calls(tree: ast.Module, names: set[str]) -> Iterator[ast.Call]:
 
 
 def _choices(call: ast.Call) -> Iterator[ast.expr]:
-    """Yield what a call is given, both of what a condition chooses between."""
+    """Yield the texts among a call's arguments, both sides of a condition included."""
     for argument in call.args:
         yield from (argument.body, argument.orelse) if isinstance(argument, ast.IfExp) else (argument,)
 

@@ -1,4 +1,4 @@
-"""What other people reported of their operation: what it looks like in our metrics, and what should fire."""
+"""Incidents that other people reported: their shape in our metrics, and the alerts that should fire."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FAILED = "messages_outbound_failed_total"
 
 
 def business(minutes: float) -> dict[str, str]:
-    """Return a small business that is well: every five minutes a message, which is answered and delivered."""
+    """Return a small healthy business: one message every five minutes, answered and delivered."""
     return {
         of("process_uptime_seconds"): f"0+{STEP_S}x{round(minutes)}",
         of(CONNECTED, on("main")): gauge((minutes, 1)),
@@ -64,7 +64,7 @@ def business(minutes: float) -> dict[str, str]:
 
 
 def machinery(minutes: float) -> dict[str, str]:
-    """Return what the collector and Prometheus tell of themselves."""
+    """Return the metrics of the collector and of Prometheus about themselves."""
     return {
         'up{job="otelcol",instance="x"}': gauge((minutes, 1)),
         'prometheus_notifications_alertmanagers_discovered{job="prometheus"}': gauge((minutes, 1)),
@@ -73,7 +73,7 @@ def machinery(minutes: float) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
-    """What somebody reported, what it looks like in our metrics, and what should fire."""
+    """A reported incident, its shape in our metrics, and the alerts that should fire."""
 
     source: str
     what: str

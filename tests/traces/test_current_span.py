@@ -1,4 +1,4 @@
-"""Beside another tracer provider, each exports complete trees of its own spans."""
+"""Beside another tracer provider, each provider exports complete trees of its spans."""
 
 from __future__ import annotations
 

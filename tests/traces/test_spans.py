@@ -1,4 +1,4 @@
-"""A span of our own class takes fewer steps than the SDK's and reads the same."""
+"""A span of our class takes fewer steps than the SDK's and reads the same."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ SIGNALS = {"Trace": "traces", "Logs": "logs", "Metrics": "metrics"}
 
 
 def takes_late_data(store: str) -> bool:
-    """Return whether *store* takes what is over a day old: Loki and Tempo do not, as their files have it."""
+    """Return whether *store* takes data that is over a day old: the files of Loki and Tempo forbid it."""
     return store == "own" or all(native.find_binary(name) is None for name in ("loki", "tempo"))
 
 
@@ -71,7 +71,7 @@ def stack(folder: Path) -> Iterator[Viewer]:
 
 
 def _has(config: ViewerConfig, count: int) -> bool:
-    """Ask by a viewer of its own: one remembers for minutes what it has looked through, and these traces are old."""
+    """Ask through a new viewer: a viewer remembers its answers for minutes, and these traces are old."""
     with Viewer(config) as viewer, Client(viewer) as client:
         return len(client.get("/api/traces")["traces"]) == count
 

@@ -1,4 +1,4 @@
-"""What a WhatsApp application sends about messages that are read, fail or wait, as the demo does."""
+"""The telemetry of a WhatsApp application whose messages are read, fail or wait, as in the demo."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DAYS = {101: 1, 102: 1, 103: 2}
 def message(
     number: int, *, reason: str = "", ago_s: float = 0.0, read_s: float = 12.0, contact: str = ""
 ) -> Sequence[Any]:
-    """Return the exports of one message in and its answer, which was read after *read_s* or failed for *reason*."""
+    """Return the exports of one message in and its answer, read after *read_s* or failed for *reason*."""
     start_ns = time.time_ns() - int(ago_s * 1e9)
     request = spans(number, count=4, flowId="flow_price_list", contact=contact)
     set_all(request.resource_spans[0].scope_spans[0].spans[0].attributes, {"http.route": "/webhook/messages"})

@@ -97,7 +97,7 @@ def test_every_page_fits_and_is_accessible(
 
 
 def _show(page: Page, address: str) -> None:
-    """Go to a page, and wait until it is what is shown."""
+    """Go to a page, and wait until it is shown."""
     page.evaluate("document.querySelector('main').replaceChildren()")
     page.goto(f"{page.url.partition('#')[0]}{address}")
     page.locator("main h1").wait_for()

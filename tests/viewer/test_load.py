@@ -62,7 +62,7 @@ def test_a_thousand_spans_a_second(tmp_path: Path, seconds: int) -> None:
 
 
 def _exports(first: int, count: int) -> tuple[Any, Any, Any]:
-    """Return what an application's batch processors send: many traces at once, and their log lines."""
+    """Return the exports of an application's batch processors: many traces at once, and their log lines."""
     traces, lines = ExportTraceServiceRequest(), ExportLogsServiceRequest()
     for number in range(first, first + count):
         traces.MergeFrom(spans(number, count=TRACE))

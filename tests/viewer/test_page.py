@@ -61,7 +61,7 @@ def page(browser: Browser, filled: Viewer) -> Iterator[Page]:
 
 
 def show(page: Page, view: str) -> None:
-    """Go to a view, and wait until it is what is shown."""
+    """Go to a view, and wait until the page shows it."""
     page.evaluate("document.querySelector('main').replaceChildren()")
     page.goto(f"{page.url.partition('#')[0]}{view}")
     page.locator("main h1").wait_for()

@@ -1,4 +1,4 @@
-"""What the viewer takes, and what it refuses without harm."""
+"""The viewer's receiver takes valid telemetry and refuses the rest without harm."""
 
 from __future__ import annotations
 

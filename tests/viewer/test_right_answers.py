@@ -1,4 +1,4 @@
-"""What the viewer's own store answers is right: order, search, limits, errors, outcomes, and whose token it takes."""
+"""The viewer's own store answers correctly: order, search, limits, errors, outcomes, and tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the viewer asks the stores of a stack, and what it says when they give but a part."""
+"""The viewer's questions to the stores of a stack, and its words when they give only a part."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ APART_S = 10.0
 
 
 class Traces:
-    """A store that keeps many traces and gives the newest of a window; it notes what it was asked for."""
+    """A store that keeps many traces, gives the newest of a window, and notes every question."""
 
     name = "traces"
 

@@ -23,7 +23,7 @@ MOST_CLICKS = 6
 
 
 class Clicks:
-    """Counts what a hand does: a click, or the key that sends what was typed."""
+    """Counts a user's actions: a click, or the key that sends the typed text."""
 
     def __init__(self, page: Page) -> None:
         self.page = page

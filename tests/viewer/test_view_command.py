@@ -1,4 +1,4 @@
-"""`whatsself-otel view` and `whatsself-otel trace`, as processes of their own and against the viewer's own store."""
+"""`whatsself-otel view` and `whatsself-otel trace` as processes, against the viewer's own store."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COMMAND = [sys.executable, "-m", "whatsself_otel.cli"]
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An own data folder, and ports of the usual stores where nobody listens."""
+    """A data folder for this test, and ports of the usual stores without servers."""
     monkeypatch.setenv("WHATSSELF_OTEL_DATA", str(tmp_path))
     stores = ("TEMPO_HTTP_PORT", "JAEGER_QUERY_PORT", "LOKI_HTTP_PORT", "VICTORIALOGS_PORT")
     for name, port in zip(stores, free_ports(len(stores)), strict=True):

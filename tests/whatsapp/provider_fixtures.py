@@ -50,7 +50,7 @@ ALL = [fixture for provider in PROVIDERS for fixture in load(provider)]
 
 
 def fixture(provider: str, name: str) -> dict[str, Any]:
-    """Return a copy of one payload, which a test may change."""
+    """Return a copy of one payload, for a test to change."""
     found = next(each.payload for each in ALL if (each.provider, each.name) == (provider, name))
     copy: dict[str, Any] = json.loads(json.dumps(found))
     return copy
