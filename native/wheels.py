@@ -53,7 +53,7 @@ PLATFORMS = {
 """Name -> Go's target, and the wheel's platform tags: programs without cgo run on any libc."""
 
 PACKED = tuple(program for program in native.PROGRAMS if not program.for_tests)
-"""What the stack runs."""
+"""The programs of the stack."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

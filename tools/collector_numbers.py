@@ -72,7 +72,7 @@ def brazilian() -> Iterator[str]:
 
 
 def letterhead() -> str:
-    """Numbers with the 0xx of old letterheads, which may follow a letter."""
+    """Return numbers with the 0xx of old letterheads; they may follow a letter."""
     return rf"0 ?[xX]{{2}} ?\(?{_AREA}\)?( ?[2-8][0-9]{{3}}[ .-]?[0-9]{{4}}|[ .-]?{_MOBILE})\b"
 
 

@@ -65,7 +65,7 @@ _QUEUE_IDS: Final = (
     rf"(?:[A-Za-z={_MARKS}]"
     rf"|_(?:1[0-9]{{12}}_[0-9]{{0,6}}[a-z][0-9a-z]{{0,11}}[{_MARKS}]|[A-Za-z={_MARKS}]))*"
 )
-"""Letters and marks; the numbers of an id of WhatsSelf's queue, which a mark ends."""
+"""Letters and marks; the numbers of an id of WhatsSelf's queue, ended by a mark."""
 NO_NUMBERS: Final = (
     f"^{_NO_DIGIT}(?:[0-9]{_NO_DIGIT}){{0,5}}$",
     f"^{_UUID}$",

@@ -1,5 +1,5 @@
 """
-Broken rules side by side: of each case one run of promtool, which tells which of them it notices.
+Broken rules side by side: one run of promtool for each case shows which of them it notices.
 
 A broken rule is a copy beside the whole one, under a name of its own, and so is every rule that reads it; the case asks
 for the copies what it asks for the whole ones. The series are loaded and the rules before evaluated once for all.
@@ -71,7 +71,7 @@ class Stand:
 
 class Bench:
     """
-    Every case of the rules, and what is known of them.
+    All cases of the rules, and the known outcomes.
 
     Args:
         journal: File of what was found out; None: nothing is kept. What a case or its rules have changed is found out
@@ -110,7 +110,7 @@ class Bench:
         return alive
 
     def _noticed(self, stand: Stand, mutants: Sequence[Mutant]) -> set[Mutant]:
-        """Return those of *mutants* that fail the case, from what is known or by a run of it."""
+        """Return those of *mutants* that fail the case, from the known outcomes or by a run of it."""
         keys = {
             mutant: f"{stand.digest} {mutant.group} {mutant.rule} {mutant.key} {mutant.value}" for mutant in mutants
         }

@@ -29,9 +29,9 @@ class TestFile:
 
     path: Path
     head: Mapping[str, Any]
-    """What stands there beside the tests and the rules."""
+    """The file's other keys."""
     groups: Sequence[Mapping[str, Any]]
-    """In the order in which they are evaluated."""
+    """In the order of their evaluation."""
     tests: Sequence[Mapping[str, Any]]
 
     @classmethod
@@ -44,7 +44,7 @@ class TestFile:
         return cls(path, head=content, groups=groups, tests=content.pop("tests"))
 
     def rules(self) -> dict[Place, Rule]:
-        """Return every rule by its place, in the order in which they are evaluated."""
+        """Return every rule by its place, in the order of their evaluation."""
         return {(group["name"], at): rule for group in self.groups for at, rule in enumerate(group["rules"])}
 
     def cuts(self) -> dict[tuple[Place, ...], list[Mapping[str, Any]]]:
@@ -65,7 +65,7 @@ class TestFile:
     def write_cut(
         self, folder: Path, name: str, rules: Mapping[Place, Sequence[Rule]], tests: Sequence[Mapping[str, Any]]
     ) -> Path:
-        """Write *tests* beside *rules*, which are given by the places that they take, and return the path."""
+        """Write *tests* beside *rules*, chosen by their places, and return the path."""
         groups: dict[str, list[Rule]] = defaultdict(list)
         for (group, _), some in rules.items():
             groups[group] += some
@@ -122,7 +122,7 @@ class Readers:
 
 
 def name_of(rule: Rule) -> str:
-    """Return what the rule records, or the name of the alert."""
+    """Return the recorded name of the rule, or the name of the alert."""
     return str(rule.get("record") or rule["alert"])
 
 

@@ -108,7 +108,7 @@ def _zeros(expr: str) -> list[range]:
 
 
 def expressions(expr: str) -> Iterator[tuple[str, str]]:
-    """Return every change of *expr*, with what tells it from the others."""
+    """Return every change of *expr*, each with its distinguishing words."""
     zeros = _zeros(expr)
     for at, value, change in _everywhere(expr):
         if not any(at in span for span in zeros):

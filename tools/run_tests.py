@@ -35,7 +35,7 @@ class Part:
     output: IO[bytes]
 
     def read(self) -> str:
-        """Return what the process has printed."""
+        """Return the output of the process."""
         return Path(self.output.name).read_text(encoding="utf-8", errors="replace")
 
     def progress(self) -> str:

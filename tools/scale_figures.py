@@ -1,4 +1,4 @@
-"""What `docs/scale.md` says in figures: capacity, disks and bills, computed from what the benchmarks measured."""
+"""The figures of `docs/scale.md`: capacity, disks and bills, computed from the benchmarks' measurements."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def bill() -> list[tuple[str, ...]]:
 
 
 def queue_minutes(messages_per_min: int, gateways: int) -> float:
-    """Return how long the queues for traces of so many gateways hold what comes while the store is away."""
+    """Return how long the queues for traces of *gateways* gateways hold data while the store is away."""
     return gateways * QUEUE_BYTES / (messages_per_min * message_bytes()[0])
 
 

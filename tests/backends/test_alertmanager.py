@@ -260,7 +260,7 @@ class TestInhibition:
         ]
 
     def test_no_page_silences_a_page_of_another_session(self) -> None:
-        """Alerts without a session, or of another one, are explained only by a service without any connected session."""
+        """Only a service without any connected session explains alerts without a session, or of another one."""
         pages = [example(rule) for rule in ALERTS if rule["labels"]["severity"] == "critical"]
         without = [{key: value for key, value in page.items() if key != "session"} for page in pages]
 

@@ -1,4 +1,4 @@
-"""Each catalogue method's record appears in the real Prometheus, by OTLP through the collector and from ``/metrics``."""
+"""The real Prometheus shows each catalogue method's record, by OTLP through the collector and from ``/metrics``."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _RANGE: Final = "$__range"
 SPAN_SERIES: Final = 2000
 """``aggregation_cardinality_limit`` of the collector's base: a service instance has no more."""
 FREE_BYTES: Final = ("vl_free_disk_space_bytes", "node_filesystem_avail_bytes")
-"""Free space: VictoriaLogs tells that of its disk, a node exporter that of each."""
+"""Free space: VictoriaLogs reports that of its disk, a node exporter that of each."""
 ARRIVED_BYTES: Final = (
     "vl_bytes_ingested_total",
     "loki_distributor_bytes_received_total",

@@ -30,7 +30,7 @@ class Store(StrEnum):
 
     @property
     def reference(self) -> dict[str, str]:
-        """The reference by which a panel or query names the chosen data source."""
+        """Return the reference of a panel or query to the chosen data source."""
         return {"type": self.value, "uid": f"${{{self.variable}}}"}
 
 

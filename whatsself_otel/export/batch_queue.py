@@ -252,7 +252,7 @@ class BatchQueue(Generic[_T]):
         return time.monotonic() - self._sending_since_s if self._in_flight else 0.0
 
     def _ready(self, item: _T) -> tuple[int, Any] | None:
-        """Return *item* prepared, or None. Items made while preparing one are ignored, or they would loop for ever."""
+        """Return *item* prepared, or None. Items made while preparing one are ignored, else they would loop."""
         preparing = self._preparing
         if getattr(preparing, "busy", False):
             return None

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 SIGNALS: Final = ("traces", "metrics", "logs")
 _ITEMS: Final = {"traces": "spans", "metrics": "metrics", "logs": "log records"}
 _RECENT_S: Final = 60.0
-"""Seconds for which a loss or an error stays reported."""
+"""A loss or an error stays reported for this many seconds."""
 _HANGS_AFTER_S: Final = 30.0
-"""Seconds after which a send or a collection counts as hanging; a request takes 10 s by default."""
+"""A send or a collection that takes this many seconds counts as hanging; a request takes 10 s by default."""
 _COMPONENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "callback": ("metrics",),
     "metrics": ("metrics",),

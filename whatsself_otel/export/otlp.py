@@ -308,7 +308,7 @@ def _numbers(message: Any) -> list[tuple[str, Any]]:
 
 def describe_error(error: Exception, stage: str = "") -> str:
     """
-    Return the class of *error*, never its text, which may hold the URL and so a credential. TLS errors give a reason.
+    Return the class of *error*, never its text: that may hold the URL and a credential. TLS errors give a reason.
 
     Args:
         error: What was raised.
