@@ -70,7 +70,7 @@ _LONELY_WAITS: Final = (
     "MetricsConfig(track_first_response=False); see docs/several-processes.md."
 )
 _LAST_TRY_S: Final = 0.3
-"""Seconds for a shutdown after the flush before it has failed."""
+"""Seconds for a shutdown whose earlier flush failed."""
 
 
 class Telemetry:
@@ -81,8 +81,8 @@ class Telemetry:
 
     Args:
         config: Settings.
-        exporters: Who takes what is exported, for tests; default: what *config* says.
-        id_generator: Makes trace and span ids, for tests; default: at random.
+        exporters: Receivers of the exports, for tests; default: from *config*.
+        id_generator: Makes trace and span ids, for tests; default: random ids.
     """
 
     def __init__(
@@ -173,7 +173,7 @@ class Telemetry:
 
     @property
     def masker(self) -> Masker:
-        """The masker in force, for text that leaves by another way than telemetry."""
+        """The masker in force, for text that the application sends on without telemetry."""
         return self._masker
 
     @property
@@ -232,7 +232,7 @@ class Telemetry:
 
         Args:
             engine: A SQLAlchemy ``Engine`` or ``AsyncEngine``.
-            name: What the pool is called in metrics.
+            name: Name of the pool in metrics.
         """
         if self._providers is None:
             return
@@ -245,7 +245,7 @@ class Telemetry:
                 self._say(problem)
 
     def _is_own(self) -> bool:
-        """Return whether our own instrumentation serves; contrib serves if its variables ask for its extra data."""
+        """Return whether our own instrumentation is used. Contrib's is used if variables ask for its extra data."""
         return self.config.instrumentation == "own" and not wants_contrib(os.environ)
 
     def _release_engine(self, engine: weakref.ref[Any]) -> None:
@@ -362,7 +362,7 @@ class Telemetry:
                 self._logging.handler.provider = None
 
     def _end_child(self) -> None:
-        """End the exports of a process that ends when this returns, or wait for the thread that has begun with it."""
+        """End the exports before this process ends; if another thread is ending them, wait for it."""
         self._end_process()
         self._ended.wait(self.config.shutdown_timeout_s)
 
@@ -388,13 +388,13 @@ class Telemetry:
         """Flush when a server ends. If the collector does not answer, the later shutdown waits only briefly."""
         before = self._signals()
         self._gave_up = not self.force_flush(self.config.shutdown_timeout_s)
-        # What was given up for good during this flush is lost at the end too: nobody will read its counter any more.
+        # Items dropped during this flush are lost too: no later export will carry their count.
         lost = {
             signal: count
             for signal, now in self._signals().items()
             if (count := now["queued"] + now["dropped"] - before[signal]["dropped"])
         }
-        if self._gave_up and lost:  # a server that dies by its signal comes no further than this
+        if self._gave_up and lost:  # a server that its signal kills runs no code after this
             _logger.warning("telemetry was not delivered at the end: %s", lost)
 
     def _signals(self) -> dict[str, dict[str, Any]]:
@@ -504,17 +504,17 @@ def setup_telemetry(app: Any = None, engine: Any = None, *, config: TelemetryCon
     """
     Configure traces, metrics and logs of this process and return their handle.
 
-    Call it once at the start of the application; a second call with the same configuration returns the same handle
-    and instruments what it is given.
+    Call it once at the start of the application. A second call with the same configuration returns the same handle
+    and instruments the given *app* and *engine*.
 
     Args:
-        app: A FastAPI application to instrument; more by `Telemetry.instrument_app`.
-        engine: A SQLAlchemy engine, sync or async, to instrument; more by `Telemetry.instrument_engine`.
+        app: A FastAPI application to instrument. `Telemetry.instrument_app` takes further ones.
+        engine: A SQLAlchemy engine, sync or async, to instrument. `Telemetry.instrument_engine` takes further ones.
         config: Settings; default: from the environment.
 
     Raises:
-        ConfigError: If an argument is of another kind, or telemetry already runs with another configuration. (A
-            `TelemetryConfig` with wrong arguments raises by itself; a wrong environment never raises.)
+        ConfigError: If an argument has a wrong type, or telemetry already runs with another configuration.
+            (`TelemetryConfig` itself raises for wrong arguments; a wrong variable never raises.)
     """
     if problems := list(_wrong_arguments(app, engine, config)):
         raise ConfigError(problems)

@@ -66,23 +66,23 @@ class _Passing(threading.local):
     """State of one thread's record handling."""
 
     record: object = OUTSIDE
-    """The record that was taken last on its way through the loggers; None if the current one was not taken yet."""
+    """The last record that this handler took from a logger; None if it has not taken the current one yet."""
     busy: bool = False
-    """Whether a record is being masked or written. A record that this causes would loop for ever, so it is ignored."""
+    """Whether a record is being masked or written. Records that this causes are ignored, else they would loop."""
 
 
 class TelemetryHandler(logging.Handler):
     """
-    Writes each record as a masked line and exports it, once, for any number of handlers.
+    Writes each record as a masked line and exports it, once, even if several handlers pass it on.
 
     It never raises and never blocks on the network. A field that cannot be rendered costs that field, not the record.
 
     Args:
-        masker: What hides personal data.
-        settings: How lines look.
-        provider: Where records are exported; None: nowhere.
-        on_error: Told when a record could not be handled as it should.
-        limits: What an exported record may hold.
+        masker: Hides personal data.
+        settings: Format of the lines.
+        provider: Exports the records; None: no export.
+        on_error: Called with ``logs`` after each error.
+        limits: Limits of an exported record.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class TelemetryHandler(logging.Handler):
         hold_while_forking(self._writing)
 
     def handle(self, record: logging.LogRecord, *, write: bool = True) -> bool:
-        """Handle *record* unless it was handled before. It needs no lock of the handler's."""
+        """Handle *record* unless it was handled before. This takes no handler lock."""
         passing = self.passing
         if passing.record is record or RELAYED in record.__dict__:
             return True
@@ -129,7 +129,7 @@ class TelemetryHandler(logging.Handler):
         if record.name.partition(".")[0] in _QUIET:
             if record.levelno >= self._settings.sdk_level:
                 self._handle(record, export=False, write=write)
-        elif self.passing.busy:  # a masking rule or a repr that logs would go round for ever
+        elif self.passing.busy:  # a masking rule or a repr that logs would recurse without end
             self._on_error("logs")
         else:
             self.passing.busy = True
@@ -186,7 +186,7 @@ class TelemetryHandler(logging.Handler):
         found = extras_of(record)
         if not found:
             return found
-        if isinstance(found.get("extra"), dict):  # where loguru puts what was bound
+        if isinstance(found.get("extra"), dict):  # loguru puts bound fields there
             found |= found.pop("extra")
         kept = found.items() if len(found) <= _MAX_EXTRAS else list(found.items())[:_MAX_EXTRAS]
         named = {f"extra_{key}" if key in _RESERVED else key: value for key, value in kept}
@@ -235,7 +235,7 @@ class TelemetryHandler(logging.Handler):
         silent = self._settings.silent
         if silent and entry.logger != UNCAUGHT:
             return
-        # What ends a process is shown even where lines are not: its traceback would be nowhere else.
+        # An uncaught exception is shown even if lines are switched off: its traceback would be lost otherwise.
         try:
             stream = self._settings.stream or (
                 self._console(sys.stderr, sys.__stderr__) if silent else self._console(sys.stdout, sys.__stdout__)

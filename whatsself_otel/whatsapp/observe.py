@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _logger: Final = OwnLogger(__name__)
 _knocks: Final = OwnLogger("whatsself.webhooks")
-"""An application logger, and so exported; this package's own loggers are not."""
+"""Logs refused webhooks. It is an application logger, because this package's own loggers are not exported."""
 _KNOCKS_S: Final = 60.0
 """Seconds between two lines about one provider's refused signatures, so that guessing does not fill the log."""
 _SECRETS: Final = {
@@ -49,7 +49,7 @@ _KEY_INSIDE: Final = frozenset({"evolution", "twilio"})
 
 
 _NOBODYS: Final = secrets.token_bytes(32)
-"""Stands for the secret of an empty or unreadable file: nothing is signed with it."""
+"""Used in place of an empty or unreadable file's secret: no webhook is signed with it."""
 
 
 class WhatsApp:
@@ -59,7 +59,7 @@ class WhatsApp:
     Args:
         metrics: The instruments.
         config: Secrets, limits, names of sessions.
-        pseudonyms: `Masker.pseudonyms`: what a phone is called under each key of the pseudonym file.
+        pseudonyms: Returns a phone's pseudonym under each key of the pseudonym file, as `Masker.pseudonyms` does.
         clock: Unix time in seconds.
     """
 
@@ -80,7 +80,7 @@ class WhatsApp:
 
     def contact_ref(self, address: str) -> str:
         """
-        Return the reference by which events name a contact, for recording methods called beside `observe`.
+        Return a contact's reference in events, for recording methods that you call besides `observe`.
 
         Args:
             address: The contact's phone, JID, LID or user id.
@@ -103,24 +103,24 @@ class WhatsApp:
         Record a webhook's events in the metrics, and return them.
 
         Args:
-            payload: Its JSON or form, parsed or as text or bytes; default: what *body* holds.
-            headers: Of its request; needed where the provider signs.
-            body: As it came, byte for byte; needed where the provider signs.
-            provider: One of `detect.PROVIDERS`; default: as its shape tells.
-            origin: What made the application send the messages that are told of: ``reply`` or ``broadcast``.
-            expects_reply: False where no reply is due: out of hours, handled by a person.
-            is_verified: True where the caller has checked that the provider sent it.
-            url: Under which the provider has called, as it knows it; needed for Twilio, which signs it.
+            payload: Its JSON or form, parsed or as text or bytes; default: the content of *body*.
+            headers: Headers of the request; needed if the provider signs.
+            body: Unchanged body of the request; needed if the provider signs.
+            provider: One of `detect.PROVIDERS`; default: recognised by the payload's shape.
+            origin: Why the application sent the messages that the webhook reports: ``reply`` or ``broadcast``.
+            expects_reply: False if no reply is due: out of hours, or a person has taken over.
+            is_verified: True if the caller has checked that the provider sent it.
+            url: Address that the provider called, as the provider knows it; needed for Twilio, which signs it.
 
         Returns:
-            The events; those that were told before are marked. Empty if the webhook was not read.
+            The events; repeated ones are marked. Empty if the webhook could not be read.
         """
         try:
             if isinstance(payload, bytes | bytearray | str):
                 body, payload = _as_bytes(payload), None
             checked = None if is_verified else signatures.lower_headers(headers)
             return self._observe(payload, (checked, body, url), provider, (origin, expects_reply))
-        except Exception as error:  # noqa: BLE001 - promise 1: the application never suffers
+        except Exception as error:  # noqa: BLE001 - the application must never suffer
             self._fail(error)
             return []
 
@@ -138,12 +138,12 @@ class WhatsApp:
         Record a provider's answer to a message, and return the event.
 
         Args:
-            answer: The JSON of Graph, Evolution or WAHA, the response that holds it, or what was raised.
+            answer: The JSON of Graph, Evolution or WAHA, the response object that holds it, or the raised exception.
             origin: ``reply``, ``broadcast`` or ``manual``.
-            contact_id: As the application names the contact; default: the reference of whom the answer names.
-            session: WhatsApp session it left by; default `main`.
-            provider: Whose answer it is; default: as its shape tells.
-            at: When it came, Unix seconds; default now.
+            contact_id: The application's id of the contact; default: the reference of the contact in the answer.
+            session: WhatsApp session that sent the message; default `main`.
+            provider: Provider of the answer; default: recognised by the answer's shape.
+            at: Time of the answer, in Unix seconds; default now.
         """
         try:
             event = read_answer(answer, self._addresses, provider)
@@ -155,15 +155,15 @@ class WhatsApp:
 
     def instrument_webhook(self, app: Any, *, path: str, **options: Any) -> Any:
         """
-        Observe the webhooks that *app* gets at *path*, from a copy of their bodies.
+        Observe the webhooks that *app* receives at *path*, by a copy of their bodies.
 
         Args:
             app: A FastAPI or Starlette application that has not started, or any ASGI application.
-            path: Of the webhook; paths below it count too.
+            path: Path of the webhook; paths below it are observed too.
             options: More arguments of `observe`: ``provider``, ``origin``, ``expects_reply``.
 
         Returns:
-            The application; where it cannot take a middleware, a new one around it, to be served in its place.
+            *app*; or, if it takes no middleware, a wrapper to serve in its place.
         """
         if hasattr(app, "add_middleware"):
             app.add_middleware(WebhookMiddleware, whatsapp=self, path=path, options=options)
@@ -194,13 +194,13 @@ class WhatsApp:
         url: str | None = None,
     ) -> bool | None:
         """
-        Return whether the provider sent a webhook, by its signature or key; None without a secret to check with.
+        Return whether the provider sent a webhook, by its signature or key; None if no secret is configured.
 
         Args:
-            provider: Whose it claims to be.
-            headers: Of its request.
-            body: As it came, byte for byte.
-            url: Under which the provider has called; needed where it signs that.
+            provider: Claimed provider of the webhook.
+            headers: Headers of the request.
+            body: Unchanged body of the request.
+            url: Address that the provider called; needed if the provider signs it.
         """
         if not self.has_secret(provider):
             return None
@@ -219,7 +219,7 @@ class WhatsApp:
             self._fail(error)
 
     def retire_session(self, name: str) -> None:
-        """Record that a session was removed for good; *name* is the provider's."""
+        """Record that a session was removed for good; *name* is its name at the provider."""
         self._metrics.session_retired(session=self.config.sessions.get(name) or self._metrics.name_of(name))
 
     def count_rejected(self, reason: str, provider: str | None = None) -> None:
@@ -262,7 +262,7 @@ class WhatsApp:
         found: list[Event] = []
         try:
             found.extend(islice(ADAPTERS[provider](payload, self._addresses), MAX_ITEMS))
-        except Exception as error:  # noqa: BLE001 - a shape that nobody has thought of
+        except Exception as error:  # noqa: BLE001 - an unexpected shape
             self._fail(error)
         return found
 
