@@ -14,7 +14,7 @@
 #   wheels   .venv/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheels ., then .venv/bin/python native/wheels.py
 #   e2e      native, then .venv/bin/pytest -m "(e2e or collector or backend) and not proof"
 #   proof    native, then .venv/bin/pytest -m proof
-#   docs     .venv/bin/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going docs build/docs
+#   docs     .venv/bin/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going docs build/docs && .venv/bin/python tools/check_site.py build/docs && .venv/bin/python tools/count_words.py && .venv/bin/python tools/check_prose.py
 
 PYTHON ?= python3
 VENV := .venv
@@ -49,9 +49,11 @@ stack: $(SET_UP) ## set up, then collector and backends in the foreground until 
 proof: $(SET_UP) native ## the long proofs: faults, load, abuse
 	@$(BIN)/pytest -m proof $(ARGS)
 
-docs: $(SET_UP) ## the documentation as a site in build/docs; a warning or a dead link is an error
+docs: $(SET_UP) ## the documentation as a site in build/docs; a warning, a dead link, too many words or turned sentences are errors
 	@$(BIN)/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going docs build/docs
 	@$(BIN)/python tools/check_site.py build/docs
+	@$(BIN)/python tools/count_words.py
+	@$(BIN)/python tools/check_prose.py
 
 coverage: $(SET_UP) ## which branches of the package no test takes; fails below 95 % (Python 3.12 or newer; slow)
 	@$(BIN)/python tools/check_coverage.py

@@ -133,7 +133,9 @@ def label_names(expr: str) -> set[str]:
     return {name.strip() for name in [*grouped, *matched]} - {""}
 
 
+@cache
 def known_metrics() -> set[str]:
+    """Return the names that exist; the rules are read once."""
     names = {*MACHINERY, EXPECTED_SESSION, EXPECTED_WORKERS} | {
         str(rule["record"]) for rule in every_rule() if "record" in rule
     }

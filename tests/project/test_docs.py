@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import check_coverage
+import check_prose
 import check_site
 import count_words
 import first_steps
@@ -313,9 +314,13 @@ def pages_text(site: Path) -> str:
     return "".join(path.read_text(encoding="utf-8") for path in site.rglob("*.html"))
 
 
-class TestLength:
-    def test_the_pages_in_the_navigation_are_short_enough_to_be_read(self) -> None:
-        assert sum(count_words.counted().values()) <= count_words.MOST_WORDS
+class TestProse:
+    """`make docs` counts words and turned sentences; here its two counters are shown to count."""
+
+    def test_a_turned_opening_is_seen(self) -> None:
+        found = [text for _, text in check_prose.openings('"""What is due is sent."""\nx = 1\n"""Send *x*."""\n')]
+
+        assert [check_prose.is_turned(text) for text in found] == [True, False]
 
     def test_words_are_counted_and_lists_of_the_navigation_are_not(self) -> None:
         assert count_words.words("# One two\n\n```{toctree}\n:hidden:\n\npage\n```\n\nthree\n") == 4
