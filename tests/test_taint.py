@@ -18,7 +18,8 @@ from opentelemetry import metrics, trace
 from opentelemetry._logs import LogRecord, get_logger
 from opentelemetry.propagate import inject
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags, TraceState
-from otlp_sink import Sink
+from otlp_sink import Sink, run_sink
+from rows import for_each
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -261,7 +262,14 @@ def run(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> TaintRun:
-    taint = TaintRun(sink, capfd, request.param)
+    return prepared(sink, capfd, request.param, monkeypatch)
+
+
+def prepared(
+    sink: Sink, capfd: pytest.CaptureFixture[str], instrumentation: str, monkeypatch: pytest.MonkeyPatch
+) -> TaintRun:
+    """Return a run with a canary in the resource."""
+    taint = TaintRun(sink, capfd, instrumentation)
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", f"host.owner=+{taint.canary('resource')}")
     return taint
 
@@ -313,9 +321,14 @@ class TestTaint:
         assert len(run.sink.logs()) >= 20
         assert "shop.sizes" in run.sink.metrics()
 
-    @pytest.mark.parametrize("hook", HOOKS)
-    def test_without_a_hook_a_canary_comes_out(self, hook: str, run: TaintRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("instrumentation", INSTRUMENTATIONS)
+    @for_each("hook", HOOKS)
+    def test_without_a_hook_a_canary_comes_out(
+        self, hook: str, instrumentation: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         owner, name, nothing = HOOKS[hook]
-        monkeypatch.setattr(owner, name, nothing)
+        with run_sink() as sink:
+            run = prepared(sink, capfd, instrumentation, monkeypatch)
+            monkeypatch.setattr(owner, name, nothing)
 
-        assert run.leaks() != set()
+            assert run.leaks() != set()

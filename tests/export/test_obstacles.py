@@ -30,13 +30,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
-from otlp_sink import Sink
+from otlp_sink import Sink, run_sink
 from rows import for_each
 from starlette.applications import Starlette
 from test_http_deadline import drip_body, receiving, take_nothing
 from test_otlp import PROTOBUF, answering
 
-from whatsself_otel import Telemetry, TelemetryConfig
+from whatsself_otel import Telemetry, TelemetryConfig, setup_telemetry
 from whatsself_otel._sdk import Globals
 from whatsself_otel.cli.doctor.findings import Finding
 from whatsself_otel.cli.doctor.running import check_application
@@ -355,17 +355,30 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
-@pytest.fixture
-def stage(start: Start, sink: Sink, monkeypatch: pytest.MonkeyPatch, certificates: Certificates) -> Iterator[Stage]:
+@contextmanager
+def staged(monkeypatch: pytest.MonkeyPatch, certificates: Certificates) -> Iterator[Stage]:
+    """Run telemetry that sends to a sink, and take back what broke it."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    with ExitStack() as closing:
+    with run_sink() as sink, ExitStack() as closing:
+
+        def start(**settings: Any) -> Telemetry:
+            return setup_telemetry(config=TelemetryConfig(**{"endpoint": sink.url, "log_to_stdout": False, **settings}))
+
         stage = Stage(start, sink, monkeypatch, certificates, closing, start(span_delay_s=0.01, log_delay_s=0.01))
+        try:
+            yield stage
+        finally:
+            sink.delay_s = 0.0
+            stage.telemetry.shutdown(1)
+            root.handlers = handlers
+            root.setLevel(level)  # one that was set after set-up is not ours to take back
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch, certificates: Certificates) -> Iterator[Stage]:
+    with staged(monkeypatch, certificates) as stage:
         yield stage
-        sink.delay_s = 0.0
-        stage.telemetry.shutdown(1)
-    root.handlers = handlers
-    root.setLevel(level)  # one that was set after set-up is not ours to take back
 
 
 @contextmanager
@@ -406,13 +419,16 @@ def ask_doctor(telemetry: Telemetry) -> list[Finding]:
         return list(check_application(url, TelemetryConfig(environ={})))
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_health_and_the_doctor_name_what_keeps_a_signal_from_leaving(stage: Stage, name: str) -> None:
+@for_each("name", STAGES)
+def test_health_and_the_doctor_name_what_keeps_a_signal_from_leaving(
+    monkeypatch: pytest.MonkeyPatch, certificates: Certificates, name: str
+) -> None:
     break_it, signals, words, wanted = STAGES[name]
-    before = stage.telemetry.health()
-    break_it(stage)
-    health = stage.telemetry.health()
-    findings = ask_doctor(stage.telemetry)
+    with staged(monkeypatch, certificates) as stage:
+        before = stage.telemetry.health()
+        break_it(stage)
+        health = stage.telemetry.health()
+        findings = ask_doctor(stage.telemetry)
 
     assert (before.ok, [before.signals[signal]["not_leaving"] for signal in ALL]) == (True, [[], [], []])
     said = {signal: [text for text in health.signals[signal]["not_leaving"] if words in text] for signal in ALL}

@@ -38,6 +38,21 @@ def test_one_row_that_fails_is_raised_itself_under_its_name() -> None:
     assert caught.value.__notes__ == ["the row: second"]
 
 
+def test_a_row_that_cannot_be_shown_is_named_all_the_same() -> None:
+    class Rude:
+        def __repr__(self) -> str:
+            raise RuntimeError("no")
+
+    @for_each("value", [Rude()])
+    def fails(value: object) -> None:
+        assert value is None, "not None"
+
+    with pytest.raises(AssertionError, match="not None") as caught:
+        fails()  # type: ignore[call-arg]
+
+    assert caught.value.__notes__[0].startswith("the row: <Rude instance at")
+
+
 def test_each_test_of_a_class_runs_every_row() -> None:
     tried: list[tuple[str, int]] = []
 

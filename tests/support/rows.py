@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import reprlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Self, TypeVar, cast
@@ -12,6 +13,8 @@ import pytest
 
 _T = TypeVar("_T", bound=Callable[..., Any])
 _LONGEST = 120
+_REPR = reprlib.Repr()  # shows a row whose own repr raises, too
+_REPR.maxstring = _REPR.maxother = _LONGEST
 
 
 def for_each(
@@ -118,5 +121,5 @@ def _fresh(fixtures: dict[str, Any], number: int) -> Iterator[dict[str, Any]]:
 
 def _labels(table: list[Any], ids: Iterable[str] | Callable[[Any], object] | None) -> list[str]:
     if ids is None:
-        return [repr(row)[:_LONGEST] for row in table]
+        return [_REPR.repr(row)[:_LONGEST] for row in table]
     return [str(ids(row)) for row in table] if callable(ids) else list(ids)
