@@ -55,10 +55,10 @@ def for_each(
                     with failures.named(label), own as fresh:
                         await test(*given, **fresh, **values)
 
-        run = await_all if inspect.iscoroutinefunction(test) else run_all
+        run: Any = await_all if inspect.iscoroutinefunction(test) else run_all
         signature = inspect.signature(test)
         kept = [each for name, each in signature.parameters.items() if name not in arguments]
-        run.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
+        run.__signature__ = signature.replace(parameters=kept)
         return cast("_T", run)
 
     return decorate
