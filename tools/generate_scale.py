@@ -195,7 +195,9 @@ together, with the reason. Without the command line nothing does.
 
 A consumer syncs each Kafka message to its disk before it is marked, and each trace is a message of its own: its disk is
 the limit before its CPU. Give topics many partitions, which are read side by side, and watch the group's lag. More
-than it can take makes it lag and loses nothing ([counts](evidence/delivery.md)).
+than it can take makes it lag and loses nothing ([counts](evidence/delivery.md)). A message that is no OTLP is counted
+(`otelcol_kafka_receiver_unmarshal_failed_spans`) and passed over: it stops no partition
+(`tests/collector/test_kafka.py`).
 
 ## Steps
 
@@ -306,6 +308,8 @@ que não pode dar certo junto, e diz por quê. Sem a linha de comando, ninguém 
 Um consumidor grava cada mensagem do Kafka no disco antes de marcá-la, e cada trace é uma mensagem: o limite dele é o
 disco, antes da CPU. Dê muitas partições aos tópicos, que são lidas em paralelo, e acompanhe o atraso (lag) do grupo.
 Mais do que ele aguenta o atrasa, e não perde nada ([contagens](../evidence/delivery.md), em inglês).
+Uma mensagem que não é OTLP é contada (`otelcol_kafka_receiver_unmarshal_failed_spans`) e deixada para trás: ela não
+para nenhuma partição (`tests/collector/test_kafka.py`).
 
 ## Passos
 
