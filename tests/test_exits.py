@@ -13,6 +13,7 @@ from asgi_client import Answer, Message, http, listen, talk
 from fastapi import BackgroundTasks, FastAPI, Request, WebSocket
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from otlp_sink import Sink
+from rows import for_each
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import QueuePool
 
@@ -93,13 +94,15 @@ async def talk_without_telemetry(app: FastAPI, scope: Message, incoming: list[Me
 
 class TestAnExceptionWithoutAText:
     @pytest.mark.parametrize("error", MUTE)
-    @pytest.mark.parametrize("name", REQUESTS)
+    @for_each("name", REQUESTS)
     async def test_reaches_the_applications_own_handlers(self, start: Start, name: str, error: type[Exception]) -> None:
         app = build_app(error)
         assert await talk_without_telemetry(app, *REQUESTS[name]) == (ANY, error.__name__)
-        start(app)
+        telemetry = start(app)
+        answer = await talk(app, *REQUESTS[name])
+        telemetry.shutdown()
 
-        assert await talk(app, *REQUESTS[name]) == await talk_without_telemetry(build_app(error), *REQUESTS[name])
+        assert answer == await talk_without_telemetry(build_app(error), *REQUESTS[name])
 
     @pytest.mark.parametrize("error", MUTE)
     async def test_is_recorded_by_its_kind_and_its_stack(
@@ -212,7 +215,7 @@ FAILING = [
 
 
 class TestAnyPartOfTelemetryThatFails:
-    @pytest.mark.parametrize("part", FAILING)
+    @for_each("part", FAILING)
     async def test_leaves_answers_and_exceptions_as_they_are(
         self, start: Start, part: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -225,9 +228,12 @@ class TestAnyPartOfTelemetryThatFails:
             called.append(1)
             raise LookupError("of telemetry")
 
-        start(app, engine)
+        telemetry = start(app, engine)
         with monkeypatch.context() as patch:
             patch.setattr(part, fail)
-            assert [await talk(app, *ORDINARY[name]) for name in ORDINARY] == without
-            assert called
+            answers = [await talk(app, *ORDINARY[name]) for name in ORDINARY]
+        telemetry.shutdown()
         engine.dispose()
+
+        assert answers == without
+        assert called

@@ -108,14 +108,16 @@ def test_a_body_in_chunks_comes_out_whole(target: Target, start: Callable[..., T
     assert b"X-Hop" not in dict(target.requests[0].headers)
 
 
-@pytest.mark.parametrize("status", [201, 204, 302, 400, 401, 404, 409, 429, 500, 503])
+@for_each("status", [201, 204, 302, 400, 401, 404, 409, 429, 500, 503])
 def test_the_answer_comes_back_as_it_was(status: int, target: Target, start: Callable[..., Telemetry]) -> None:
     body = b"" if status == 204 else gzip.compress(b'{"error":"x"}', mtime=0)
     target.response = answer(
         status, body, "Content-Encoding: gzip", "Content-Type: application/json", "X-Two: 1", "X-Two: 2"
     )
-    with running_bridge(start(), routes=(Route(forward=target.url),)) as bridge:
+    telemetry = start()
+    with running_bridge(telemetry, routes=(Route(forward=target.url),)) as bridge:
         told, headers, got = send(bridge.port, post("/", b"{}"))
+    telemetry.shutdown()
 
     assert (told, got) == (status, body)
     assert [each for each in headers if each[0] in {b"X-Two", b"Content-Encoding", b"Content-Type"}] == [

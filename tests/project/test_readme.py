@@ -65,7 +65,7 @@ class TestCommands:
 
         assert first == second
 
-    @pytest.mark.parametrize("command", RUN_HERE)
+    @for_each("command", RUN_HERE)
     def test_does_what_the_page_says(self, command: str, bare_machine: dict[str, str], tmp_path: Path) -> None:
         status, part = RUN_HERE[command]
         (tmp_path / "staging.jsonl").write_text('{"msg": "sent", "contactId": "contact-1"}\n', encoding="utf-8")

@@ -80,14 +80,13 @@ class TestLogs:
         assert [line["text"] for line in client.get("/api/logs?text=needle")["logs"]] == ["the needle is here"]
         assert client.get("/api/logs?text=needles")["logs"] == []
 
-    @pytest.mark.parametrize(
-        "part", ["ECO para", "preco", "preço", "ço", "order=42", "rder=4", '"quoted"', "50%_", "ped*"]
-    )
-    def test_any_part_of_message_or_field_finds_the_line(self, client: Client, part: str) -> None:
+    def test_any_part_of_message_or_field_finds_the_line(self, client: Client) -> None:
         client.send(lines_at(None, 'Preço para o "quoted" 50%_ ped*do', ago_s=1, order="42"), logs(None, "other"))
+        parts = ["ECO para", "preco", "preço", "ço", "order=42", "rder=4", '"quoted"', "50%_", "ped*"]
+        found = {part: client.get(f"/api/logs?{httpx.QueryParams(text=part)}")["logs"] for part in parts}
 
-        (found,) = client.get(f"/api/logs?{httpx.QueryParams(text=part)}")["logs"]
-        assert found["attributes"] == {"order": "42"}
+        shown = {part: [line["attributes"] for line in lines] for part, lines in found.items()}
+        assert shown == {part: [{"order": "42"}] for part in parts}
 
     def test_parts_that_stand_apart_are_no_match(self, client: Client) -> None:
         client.send(lines_at(None, "abcd xbcde", ago_s=1))
