@@ -405,7 +405,7 @@ def sentences(tree: Any) -> list[str]:
 def untranslated(english: dict[str, Any], portuguese: dict[str, Any]) -> set[str]:
     same = {en for en, pt in zip(sentences(english), sentences(portuguese), strict=True) if en == pt}
     data = {"", "All", "Prometheus", "Loki", "VictoriaLogs", "Tempo", "__auto", "English", "Português"}
-    return {text for text in same - data - SAME_IN_BOTH if not re.fullmatch(r"(\{\{\w+\}\}( · )?)+(\+\d h)?", text)}
+    return {text for text in same - data - SAME_IN_BOTH if not re.fullmatch(r"(\+\d h · )?(\{\{\w+\}\}( · )?)+", text)}
 
 
 class TestLanguages:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from dashboards.files import documents
 from dashboards.model import Store
-from test_dashboard_queries import MACROS, SESSIONS, Backends, gives
+from test_dashboard_queries import MACROS, MAY_BE_EMPTY, SESSIONS, Backends, gives
 
 from whatsself_otel.operations.model import Source
 from whatsself_otel.stack.paths import cache_dir
@@ -72,8 +72,18 @@ class Look:
 
 def pages(backends: Backends) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each dashboard by its file name, with the answers to its queries."""
-    for name, document in documents(Source.load(), logs=Store.VICTORIALOGS).items():
-        yield name.removesuffix(".json"), answered(document, backends)
+    found = documents(Source.load(), logs=Store.VICTORIALOGS)
+    for name, document in found.items():
+        key, _, ending = name.removesuffix(".json").partition(".")
+        english = found[f"{key}.json"]["panels"]
+        for panel, original in zip(document["panels"], english, strict=True):
+            panel["may_be_empty"] = (key, original["title"]) in MAY_BE_EMPTY or not _can_be_asked(panel, backends)
+        yield f"{key}.{ending}".rstrip("."), answered(document, backends)
+
+
+def _can_be_asked(panel: dict[str, Any], backends: Backends) -> bool:
+    """Return whether a store is there that answers *panel*: what Tempo alone gives is not to be had without it."""
+    return backends.has("tempo") or not any(map(gives, panel.get("targets", ())))
 
 
 def answered(document: dict[str, Any], backends: Backends) -> dict[str, Any]:
@@ -197,6 +207,15 @@ _PROBLEMS = """() => {
 }"""
 
 
+def empty(page: dict[str, Any]) -> Iterator[str]:
+    """Yield the panels that no store has anything for: they are drawn, with the words that say so."""
+    for panel in page["panels"]:
+        answers = page["answers"][panel["key"]].values()
+        has = any(answer.get(name) for answer in answers for name in ("result", "lines", "traces"))
+        if panel.get("targets") and not has and not panel["may_be_empty"]:
+            yield f"empty panel: {panel['title']}"
+
+
 def draw(browser: Browser, script: Path, page: dict[str, Any], look: Look, picture: Path) -> list[str]:
     """Draw *page* into the file *picture*, and return its problems."""
     tab = browser.new_page(viewport={"width": look.width, "height": 1000})
@@ -210,6 +229,6 @@ def draw(browser: Browser, script: Path, page: dict[str, Any], look: Look, pictu
         tab.add_script_tag(path=script)
         tab.wait_for_function("window.DRAWN", timeout=60_000)
         tab.screenshot(path=picture, full_page=True)
-        return [*said, *tab.evaluate(_PROBLEMS)]
+        return [*said, *empty(page), *tab.evaluate(_PROBLEMS)]
     finally:
         tab.close()

@@ -80,7 +80,7 @@ function stat(panel, data, theme, width, height) {
   const render = ({ value, alignmentFactors, width, height, count }) =>
     h(BigValue, {
       value: value.display, count, alignmentFactors, width, height, theme, colorMode: panel.options.colorMode,
-      graphMode: "none", justifyMode: panel.options.justifyMode, textMode: panel.options.textMode,
+      graphMode: "none", justifyMode: panel.options.justifyMode, textMode: panel.options.textMode, text: panel.options.text,
     });
   return h(VizRepeater, {
     getValues: values(panel, data, theme), getAlignmentFactors: getDisplayValueAlignmentFactors, renderValue: render,

@@ -89,4 +89,5 @@ def test_a_cut_title_an_empty_panel_and_a_number_that_is_none_are_found(drawer: 
     page["answers"][shown[2]["key"]] = {}
     found = draw(drawer.browser, drawer.script, page, LOOKS["light-1440"], drawer.folder / "broken.png")
 
-    assert [problem.partition(":")[0] for problem in found] == ["cut title", "nothing drawn", "no number"]
+    kinds = [problem.partition(":")[0] for problem in found]
+    assert kinds == ["empty panel", "cut title", "nothing drawn", "no number"]

@@ -23,7 +23,7 @@ from whatsself_otel.catalogue import METRICS, SESSION_NAME
 Document = dict[str, Any]
 Problems = Iterator[str]
 
-UNITS = {"short", "none", "percentunit", "s", "m", "d", "bytes", "reqps", "cps"}
+UNITS = {"short", "none", "percentunit", "s", "m", "bytes", "reqps", "cps"}
 """Those in use, of https://github.com/grafana/grafana/blob/main/packages/grafana-data/src/valueFormats/categories.ts."""
 
 LABELS = {
@@ -349,7 +349,7 @@ def colour_never_alone(document: Document) -> Problems:
             if not all(state["text"].strip() for state in mapping["options"].values()):
                 yield f"{panel['title']}: a state in colour alone"
         limits = [step["value"] for step in defaults["thresholds"]["steps"] if step["value"]]
-        if limits and not any(_spelled(limit, panel["title"]) for limit in limits):
+        if limits and not any(_spelled(limit, panel["title"], defaults["unit"]) for limit in limits):
             yield f"{panel['title']}: a limit in colour alone"
 
 
@@ -363,8 +363,9 @@ def _tells_apart(panel: dict[str, Any]) -> bool:
     return len(looks) == len(set(looks)) and (not many or defaults["color"]["mode"] == "shades")
 
 
-def _spelled(limit: float, title: str) -> bool:
+def _spelled(limit: float, title: str, unit: str) -> bool:
     spellings = {f"{limit:g}", f"{limit * 100:g}%", f"{limit * 100:g} %"}
+    spellings |= {f"{limit / 86_400:g} d"} if unit == "s" else set()
     return any(re.search(rf"(?<![\d.]){re.escape(spelling)}(?!\d)", title) for spelling in spellings)
 
 

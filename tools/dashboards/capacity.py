@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from whatsself_otel.operations.model import Source
 
 DAY_S: Final = 86_400
-FOREVER_DAYS: Final = 3650
+FOREVER_S: Final = 3650 * DAY_S
 """Further nothing is foreseen: it does not fill."""
 SHORT_DAYS: Final = 7
 AHEAD_H: Final = 4
@@ -65,11 +65,11 @@ def _either(metrics: tuple[str, ...], call: str = "{}") -> str:
     return " or ".join(call.format(machine(each)) for each in metrics)
 
 
-def _days_left(metric: str) -> str:
-    """Return how many days a shrinking gauge lasts at the pace of the chosen range."""
+def _seconds_left(metric: str) -> str:
+    """Return how long a shrinking gauge lasts at the pace of the chosen range."""
     free = machine(metric)
     # Of a gauge that does not shrink it would be a negative time; a byte a day is as good as none.
-    return f"clamp_max({free} / clamp_min(-{DAY_S} * deriv({free}[{_RANGE}]), 1), {FOREVER_DAYS})"
+    return f"clamp_max({free} / clamp_min(-deriv({free}[{_RANGE}]), 0.00001), {FOREVER_S})"
 
 
 def _foreseen(source: Source) -> tuple[Panel, ...]:
@@ -79,25 +79,26 @@ def _foreseen(source: Source) -> tuple[Panel, ...]:
     return (
         stat(
             both(
-                f"Days until a disk is full (bad below {SHORT_DAYS})", f"Dias até encher um disco (ruim < {SHORT_DAYS})"
+                f"Time until a disk is full (bad below {SHORT_DAYS} days)",
+                f"Tempo até encher um disco (ruim < {SHORT_DAYS} dias)",
             ),
             both(
                 "Free space at the pace of the chosen range. Without VictoriaLogs it needs a node exporter.",
                 "Espaço livre no ritmo do período escolhido. Sem VictoriaLogs, precisa de um node exporter.",
             ),
             Query(
-                expr=f"min by (job, instance) ({' or '.join(map(_days_left, FREE_BYTES))})",
+                expr=f"min by (job, instance) ({' or '.join(map(_seconds_left, FREE_BYTES))})",
                 legend="{{job}}",
                 instant=True,
             ),
-            unit="d",
+            unit="s",
             decimals=0,
             below=BAD,
-            limits=((SHORT_DAYS, GOOD),),
-            states=(State(value=FOREVER_DAYS, words=both("does not fill", "não enche"), colour=GOOD),),
+            limits=((SHORT_DAYS * DAY_S, GOOD),),
+            states=(State(value=FOREVER_S, words=both("does not fill", "não enche"), colour=GOOD),),
             no_value=_NO_DISK,
             width=8,
-            height=7,
+            height=9,
         ),
         bars(
             both(
@@ -109,11 +110,13 @@ def _foreseen(source: Source) -> tuple[Panel, ...]:
                 "Ocupação de agora, e a futura se crescerem como no período escolhido.",
             ),
             Query(expr=f"{_BY_EXPORTER} ({fill})", legend=_EXPORTER, instant=True),
-            Query(expr=f"{_BY_EXPORTER} (clamp_min({ahead}, 0))", legend=f"{_EXPORTER} · +{AHEAD_H} h", instant=True),
+            Query(expr=f"{_BY_EXPORTER} (clamp_min({ahead}, 0))", legend=f"+{AHEAD_H} h · {_EXPORTER}", instant=True),
             unit="percentunit",
+            decimals=0,
             limits=((limit, CAUTION),),
             maximum=1,
-            height=7,
+            # Five exporters, twice: in less the last bar is cut.
+            height=9,
         ),
         stat(
             both("Metrics held for", "Métricas guardadas há"),
@@ -122,7 +125,7 @@ def _foreseen(source: Source) -> tuple[Panel, ...]:
             unit="s",
             decimals=0,
             width=4,
-            height=7,
+            height=9,
         ),
     )
 
@@ -183,12 +186,13 @@ def _memory() -> tuple[Panel, ...]:
         bars(
             both(f"Series of spans, of {SPAN_SERIES}", f"Séries de spans, de {SPAN_SERIES}"),
             both(
-                "The collector makes no more of one service instance; the rest is counted together.",
-                "O collector não faz mais que isso por instância de serviço; o resto é contado junto.",
+                "Of the instance with the most. Beyond this the collector counts the rest of one instance together.",
+                "Da instância que tem mais. Além disso, o collector conta junto o resto de uma instância.",
             ),
             Query(
-                expr=f"count by (job, instance) (increase({machine(SPAN_CALLS)}[{_RANGE}]))",
-                legend="{{job}} · {{instance}}",
+                # An instance's id is too long for the name of a bar.
+                expr=f"max by (job) (count by (job, instance) (increase({machine(SPAN_CALLS)}[{_RANGE}])))",
+                legend="{{job}}",
                 instant=True,
             ),
             decimals=0,

@@ -119,6 +119,7 @@ def _state(source: Source) -> tuple[Panel, ...]:
                 instant=True,
             ),
             unit="percentunit",
+            decimals=0,
             limits=((limit, CAUTION),),
             maximum=1,
             height=7,

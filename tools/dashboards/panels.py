@@ -29,6 +29,8 @@ def stat(title: Text, description: Text, *queries: Query, **more: Any) -> Panel:
         "reduceOptions": _LAST,
         # A name stands beside each number, so that colour never speaks alone.
         "textMode": "value_and_name" if many else "auto",
+        # By itself a long state leaves a name of seven pixels.
+        **({"text": {"titleSize": 14, "valueSize": 18}} if has_states and many else {}),
     }
     return Panel(kind="stat", title=title, description=description, queries=queries, options=options, **more)
 
