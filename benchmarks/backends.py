@@ -1,5 +1,5 @@
 """
-What the stores of the native stack need of disk and memory, for the messages of benchmarks/load.py.
+Disk and memory of the native stack's stores, for the messages of benchmarks/load.py.
 
 Each is started empty, gets its items by OTLP, and is asked to write them down; then its folder and its memory are
 read. Prometheus' samples are measured in a snapshot, which is a block as it is kept. Loki and Tempo are measured where

@@ -46,7 +46,7 @@ Written by `python benchmarks/metric_export.py --write`.
 
 
 def main() -> None:
-    """Measure, or be what is measured."""
+    """Measure, or run as the measured process."""
     if sys.argv[1:2] == ["--export"]:
         _SUBJECTS[sys.argv[2]](sys.argv[3], int(sys.argv[4]))
         os._exit(0)  # the end is not what an export costs

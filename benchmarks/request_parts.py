@@ -77,7 +77,7 @@ def measure() -> str:
 
 
 def the_sdk_alone() -> Iterator[Part]:
-    """The floor: what is made, without a processor, an exporter or a word about privacy."""
+    """The floor: the bare objects, without a processor, an exporter or masking."""
     tracer = TracerProvider(shutdown_on_exit=False).get_tracer("parts")
     yield part("the SDK's span, started and ended", lambda: tracer.start_span("work").end())
     meter = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False).get_meter("parts")
@@ -141,7 +141,7 @@ async def answer(message_id: str) -> str:
 
 
 def request(name: str, app: Any) -> Part:
-    """Return what a request for *app* takes, between the server and the application."""
+    """Measure a request for *app* between the server and the application, and return its cost."""
 
     async def ask() -> float:
         for _ in range(CALLS // 10):

@@ -26,7 +26,7 @@ class Base(DeclarativeBase):
 
 
 class Message(Base):
-    """What a contact wrote."""
+    """One message of a contact."""
 
     __tablename__ = "messages"
 
@@ -40,7 +40,7 @@ Session = async_sessionmaker(engine, class_=AsyncSession)
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    """Make the tables, and let go of the connections at the end."""
+    """Make the tables, and close the connections at the end."""
     async with engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
     yield

@@ -31,7 +31,7 @@ def receive(jobs: Path) -> None:
 
 
 def send(jobs: Path) -> None:
-    """Send what is queued; each reply goes on with the trace it was queued in."""
+    """Send the queued replies; each continues its message's trace."""
     with setup_telemetry() as telemetry:
         for line in jobs.read_text(encoding="utf-8").splitlines():
             job = json.loads(line)

@@ -1,5 +1,5 @@
 """
-A test of one's own application: what it emits is looked at, and nothing personal may be in it.
+Test your application's telemetry: look at its output, and assert that nothing personal is in it.
 
     pytest examples/test_reply.py
 """

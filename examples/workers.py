@@ -1,5 +1,5 @@
 """
-Several processes behind one port; each has telemetry of its own, with its own `service.instance.id`.
+Several processes behind one port; each sets up its telemetry, and so has a distinct `service.instance.id`.
 
     gunicorn --chdir examples --workers 2 --preload --worker-class uvicorn_worker.UvicornWorker workers:app
 

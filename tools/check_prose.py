@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-FOLDERS: Final = ("whatsself_otel", "tests", "tools", "native", "benchmarks")
+FOLDERS: Final = ("whatsself_otel", "examples", "tests", "tools", "native", "benchmarks")
 MOST: Final = 0.03
 _NOUNS: Final = "what|who|whoever|whatever|which"
 _VERBS: Final = (
@@ -62,9 +62,9 @@ def main(arguments: list[str]) -> int:
         ]
         turned = [f"{place} {text}" for place, text in found if is_turned(text)]
         print(f"{folder}: {len(turned)} of {len(found):,} openings are turned ({len(turned) / len(found):.1%})")
-        if len(turned) > MOST * len(found):
-            status = 1
-        if status or "--show" in arguments:
+        is_too_much = len(turned) > MOST * len(found)
+        status |= is_too_much
+        if is_too_much or "--show" in arguments:
             print(*turned, sep="\n")
     return status
 
