@@ -6,6 +6,7 @@ import json
 import re
 import time
 import urllib.parse
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,8 +18,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from shipped_backends import run_shipped_loki, run_shipped_prometheus, run_shipped_victorialogs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+
+    from binaries import Collector
 
 pytestmark = [pytest.mark.backend, pytest.mark.collector]
 
@@ -110,6 +113,37 @@ def test_what_loki_finds_too_long_is_cut_and_what_it_finds_too_old_is_counted(tm
         assert (sorted(whole), cut, counted) == (["after", "before"], [256 * 1024], ["1"])
 
 
+def test_loki_keeps_what_a_queue_gives_it_all_at_once(tmp_path: Path) -> None:
+    """After an outage. It answers 429 to more than its rate, which the collector heeds."""
+    count = 30_000
+    with run_shipped_loki(tmp_path) as url:
+        environ = {"LOKI_OTLP_ENDPOINT": f"{url}/otlp"}
+        with run_collector("local", environ=environ, folder=tmp_path, settings=QUICK) as it:
+            for first in range(0, count, 500):
+                post_otlp(f"{it.http_url}/v1/logs", logs(range(first, first + 500)))
+            wait_until(lambda: counted_lines(url) == count, timeout_s=120)
+            failed = own_metric(it, "otelcol_exporter_send_failed_log_records")
+
+    assert failed == 0
+
+
+def logs(numbers: Iterable[int]) -> ExportLogsServiceRequest:
+    """Return a line of 1 kB for each of *numbers*."""
+    request = log("first")
+    records = request.resource_logs[0].scope_logs[0].log_records
+    now_ns = records.pop().time_unix_nano
+    for number in numbers:
+        records.add(time_unix_nano=now_ns + number).body.string_value = "words of a line " * 64
+    return request
+
+
+def counted_lines(url: str) -> int:
+    """Return how many lines Loki has."""
+    query = urllib.parse.urlencode({"query": 'sum(count_over_time({service_name="whatsself"}[1h]))'})
+    found = json.loads(get(f"{url}/loki/api/v1/query?{query}", timeout_s=60) or b'{"data": {"result": []}}')
+    return sum(int(each["value"][1]) for each in found["data"]["result"])
+
+
 def test_what_victorialogs_finds_too_large_or_too_old_is_seen_at_victorialogs_alone(tmp_path: Path) -> None:
     """It answers 200 to both, so that the collector has nothing to count."""
     with run_shipped_victorialogs(tmp_path) as victorialogs:
@@ -128,11 +162,13 @@ def test_what_victorialogs_finds_too_large_or_too_old_is_seen_at_victorialogs_al
     assert "ignoring too long log entry" in victorialogs.log.read_text()
 
 
-def test_what_tempo_finds_too_large_is_counted_by_tempo(tmp_path: Path) -> None:
+@contextmanager
+def tempo_behind_a_collector(folder: Path) -> Iterator[tuple[str, Collector]]:
+    """Run Tempo as it is shipped, and a collector that sends to it; yield Tempo's address and the collector."""
     http, grpc, otlp = free_ports(3)
     url = f"http://127.0.0.1:{http}"
     environ = {
-        "TEMPO_DATA": str(tmp_path / "tempo"),
+        "TEMPO_DATA": str(folder / "tempo"),
         "TEMPO_HTTP_PORT": str(http),
         "TEMPO_GRPC_PORT": str(grpc),
         "TEMPO_OTLP_PORT": str(otlp),
@@ -141,20 +177,60 @@ def test_what_tempo_finds_too_large_is_counted_by_tempo(tmp_path: Path) -> None:
         command=[need("tempo"), "-config.expand-env=true", f"-config.file={ROOT / 'backends/tempo/tempo.yaml'}"],
         ready_url=f"{url}/ready",
         environ=environ,
-        log=tmp_path / "tempo.log",
+        log=folder / "tempo.log",
     )
-    small, large = b"\x01" * 16, b"\x02" * 16
     with running(program):
         tempo = {"TEMPO_OTLP_ENDPOINT": f"127.0.0.1:{otlp}"}
-        with run_collector("local", environ=tempo, folder=tmp_path, settings=QUICK) as it:
-            for _ in range(4):
-                post_otlp(f"{it.http_url}/v1/traces", trace(large, 1_600_000))
-                time.sleep(1.5)
-            post_otlp(f"{it.http_url}/v1/traces", trace(small, 100))
-            wait_until(lambda: get(f"{url}/api/v2/traces/{small.hex()}"))
-            page = (get(f"{url}/metrics") or b"").decode()
-            failed = own_metric(it, "otelcol_exporter_send_failed_spans", exporter="otlp_grpc/tempo")
+        with run_collector("local", environ=tempo, folder=folder, settings=QUICK) as it:
+            yield url, it
 
-    discarded = [line for line in page.splitlines() if line.startswith("tempo_discarded_spans_total")]
+
+def discarded(url: str) -> list[str]:
+    """Return the lines of the page of *url* that say what Tempo answered well to and threw away."""
+    page = (get(f"{url}/metrics") or b"").decode()
+    return [line for line in page.splitlines() if line.startswith("tempo_discarded_spans_total")]
+
+
+def test_what_tempo_finds_too_large_is_counted_by_tempo(tmp_path: Path) -> None:
+    small, large = b"\x01" * 16, b"\x02" * 16
+    with tempo_behind_a_collector(tmp_path) as (url, it):
+        for _ in range(4):
+            post_otlp(f"{it.http_url}/v1/traces", trace(large, 1_600_000))
+            time.sleep(1.5)
+        post_otlp(f"{it.http_url}/v1/traces", trace(small, 100))
+        wait_until(lambda: get(f"{url}/api/v2/traces/{small.hex()}"))
+        failed = own_metric(it, "otelcol_exporter_send_failed_spans", exporter="otlp_grpc/tempo")
+        lines = discarded(url)
+
     assert failed == 0
-    assert any("trace_too_large" in line for line in discarded)
+    assert any("trace_too_large" in line for line in lines)
+
+
+def test_tempo_keeps_what_a_queue_gives_it_all_at_once(tmp_path: Path) -> None:
+    """After an outage. By default it holds 10,000 unfinished traces, answers well to more, and throws them away."""
+    count = 30_000
+    with tempo_behind_a_collector(tmp_path) as (url, it):
+        for first in range(1, count, 1000):
+            post_otlp(f"{it.http_url}/v1/traces", traces(range(first, first + 1000)))
+        wait_until(lambda: is_there(url, count))
+        sample = [number for number in range(1, count + 1, 97) if not is_there(url, number)]
+        lines = discarded(url)
+
+    assert (sample, lines) == ([], [])
+
+
+def traces(numbers: Iterable[int]) -> ExportTraceServiceRequest:
+    """Return a trace of one span for each of *numbers*."""
+    request = ExportTraceServiceRequest()
+    scope = request.resource_spans.add().scope_spans.add()
+    now_ns = time.time_ns()
+    for number in numbers:
+        span = scope.spans.add(name="send", trace_id=number.to_bytes(16, "big"), span_id=b"\x01" * 8)
+        span.start_time_unix_nano, span.end_time_unix_nano = now_ns, now_ns + 1000
+    return request
+
+
+def is_there(url: str, number: int) -> bool:
+    """Say whether Tempo gives trace *number* back."""
+    found = get(f"{url}/api/v2/traces/{number.to_bytes(16, 'big').hex()}")
+    return found is not None and b"send" in found  # of a trace that it does not have it says so with 200
