@@ -183,7 +183,8 @@ CRASH_LOOP: Final = Words(
 )
 
 
-ERRORS_TOLD: Final = 'ALERTS{alertname="WhatsSelfHttpErrorsHigh", alertstate="firing"}'
+# Pending ones too: the objective waits for a shorter time than they do, and one incident would be two pages.
+ERRORS: Final = 'ALERTS{alertname="WhatsSelfHttpErrorsHigh"}'
 MOVED_WITHIN: Final = "1h"
 """A service that is first seen so near another one's end, in a namespace or environment it lacked, is that one."""
 
@@ -213,7 +214,7 @@ def rules(source: Source) -> Group:
                 name="WhatsSelfServiceAway",
                 words=SERVICE_AWAY,
                 inhibits=(Inhibition(targets=('slo="api-availability"',), equal=(ENVIRONMENT, "job")),),
-                expr=f"{UP} == 0\nor group by ({SERVICE}) ({ERRORS_TOLD})",
+                expr=f"{UP} == 0\nor group by ({SERVICE}) ({ERRORS})",
                 keep=source["heartbeat.away_keep"],
                 severity="none",
                 component="telemetry",

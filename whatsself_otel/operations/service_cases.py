@@ -280,7 +280,7 @@ def _away() -> Iterator[Case]:
     yield Case(
         rule=rule,
         kind=BOUNDARY,
-        title="errors that people were told of, and 45 minutes more",
+        title="errors from when they are pending, and 45 minutes more",
         series=errors,
-        at={19: 0, 21: 1, 79: 1, 81: 0},
+        at={14: 0, 16: 1, 79: 1, 81: 0},
     )
