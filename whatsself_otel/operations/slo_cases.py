@@ -83,12 +83,40 @@ def _held(source: Source, slo: str) -> Iterator[Case]:
         (rule_of(slo, tier), (tier["long"], tier["short"]), minutes(tier["for"])) for tier in tiers
     ]
     rules.append((f"{EXHAUSTED}{{slo={slo}}}", (config["period"],), minutes(source["budget_for"])))
+    if slo in (API, SEND):
+        yield from (_told(slo, tier) for tier in tiers)
     for rule, read, wait in rules:
         closes = wait + 60.0
         ratio = flat((closes + 20, 1), (220, 0), step_s=60)
         series = {f"slo:error_ratio:{window}{match}": ratio for window in read}
         series[f"slo:bad_events:{read[0]}{match}"] = flat((closes + 240, 100), step_s=60)
         yield while_closed(rule, series, closes=closes, opens=closes + 120, step_s=60)
+
+
+def _told(slo: str, tier: dict[str, Any]) -> Case:
+    """Return the case of a warning after trouble that people were told of; the recorded ratios are given."""
+    alert = {API: "WhatsSelfServiceAway", SEND: "WhatsSelfSendFailureHigh"}[slo]
+    short, wait, ends = minutes(tier["short"]), minutes(tier["for"]), 30.0
+    length = ends + short + 2 * wait
+    match = f'{{job="whatsself",slo="{slo}"}}'
+    series = {
+        f"slo:error_ratio:{window}{match}": flat((length, 1), step_s=60) for window in (tier["long"], tier["short"])
+    }
+    series[f"slo:bad_events:{tier['long']}{match}"] = flat((length, 100), step_s=60)
+    told = f'ALERTS{{alertname="{alert}",alertstate="firing",job="whatsself",severity="x"'
+    series[f"{told}}}"] = flat((ends, 1), (length - ends, None), step_s=60)
+    # Another service's, one that nobody was told of, and another alert.
+    others = (told.replace("whatsself", "other"), told.replace("firing", "pending"), told.replace(alert, "Another"))
+    series |= {f"{other}}}": flat((length, 1), step_s=60) for other in others}
+    begins = ends + short + wait
+    return Case(
+        rule=rule_of(slo, tier),
+        kind=BOUNDARY,
+        title="after what people were told of",
+        series=series,
+        at={begins - 0.3 * wait: 0, begins + 0.3 * wait: 1},
+        step_s=60,
+    )
 
 
 def _edges(rule: str, slo: str, spans: tuple[int, int, int], threshold: float, step_s: int) -> Iterator[Case]:

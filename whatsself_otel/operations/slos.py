@@ -42,7 +42,7 @@ from whatsself_otel.operations.promql import (
 from whatsself_otel.operations.sending import OURS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from whatsself_otel.operations.model import Source
 
@@ -228,6 +228,20 @@ def _window(source: Source, slo: str, window: str) -> Iterator[Record]:
     )
 
 
+_TOLD: Final = {
+    API: (SERVICE, 'ALERTS{alertname="WhatsSelfServiceAway", alertstate="firing"}'),
+    SEND: (SESSION, 'ALERTS{alertname="WhatsSelfSendFailureHigh", alertstate="firing"}'),
+}
+"""What people were told of the same events. The short window of a warning remembers them long after their end."""
+
+
+def _unless_told(slo: str, tier: Mapping[str, str]) -> str:
+    if tier["severity"] != "warning" or slo not in _TOLD:
+        return ""
+    labels, told = _TOLD[slo]
+    return f"\nunless on ({labels}) count_over_time({told}[{tier['short']}])"
+
+
 def _burns(source: Source, slo: str) -> Iterator[Alert]:
     config = source[f"slos.{slo}"]
     for tier in config["tiers"]:
@@ -248,6 +262,7 @@ def _burns(source: Source, slo: str) -> Iterator[Alert]:
                 f"slo:error_ratio:{long}{matcher} > {threshold:g}"
                 f"\nand slo:error_ratio:{short}{matcher} > {threshold:g}"
                 f"\nand slo:bad_events:{long}{matcher} >= {config['min_events'] - 0.5}"
+                f"{_unless_told(slo, tier)}"
             ),
             wait=tier["for"],
             severity=tier["severity"],
