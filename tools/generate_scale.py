@@ -65,11 +65,13 @@ _IN_PORTUGUESE: Final = {
 }
 """What `tier` and `engine` say, as far as `STEPS` go."""
 _KEPT_COLUMNS: Final = (
-    *("Messages a minute", "GB of logs on VictoriaLogs' disk", "GB of logs before compression"),
+    *("Messages a minute", "GB of logs on VictoriaLogs' disk", "GB of logs on Loki's"),
+    *("GB of traces on Tempo's disk", "GB of logs before compression"),
     "GB of traces before compression",
 )
 _PORTUGUESE_KEPT_COLUMNS: Final = (
-    *("Mensagens por minuto", "GB de logs no disco do VictoriaLogs", "GB de logs antes da compressão"),
+    *("Mensagens por minuto", "GB de logs no disco do VictoriaLogs", "GB de logs no do Loki"),
+    *("GB de traces no disco do Tempo", "GB de logs antes da compressão"),
     "GB de traces antes da compressão",
 )
 _BILL_COLUMNS: Final = (
@@ -151,8 +153,9 @@ whose ids, times and texts differ: VictoriaLogs wrote {fact["record"]} bytes a r
 memory after {fact["logs_items"]} of them. Prometheus wrote {fact["sample"]} bytes a sample, where its makers say
 [one to two](https://prometheus.io/docs/prometheus/latest/storage): {MANY_SERIES:,} series with a point a minute are
 {fact["metrics_gb"]} GB in {METRICS_KEPT_DAYS} days. With {fact["series"]} series it had {fact["series_mib"]} MiB of
-memory. Jaeger keeps spans in memory, {fact["span"]} KiB each. Loki, Tempo and object storage were not measured: what
-they keep is the columns before compression, at most.
+memory. Jaeger keeps spans in memory, {fact["span"]} KiB each. Loki wrote {fact["loki_record"]} bytes a record and had
+{fact["loki_mib"]} MiB of memory; Tempo wrote {fact["tempo_span"]} bytes a span and had {fact["tempo_mib"]} MiB after
+{fact["spans"]} of them. Object storage was not measured: what it keeps is the columns before compression, at most.
 
 ## What vendors count in a month
 
@@ -262,8 +265,10 @@ mensagens cujos ids, horários e textos variam: o VictoriaLogs gravou {fact["rec
 amostra, onde os autores dizem [um a dois](https://prometheus.io/docs/prometheus/latest/storage):
 {_number_in_portuguese(f"{MANY_SERIES:,}")} séries com um ponto por minuto são {fact["metrics_gb"]} GB em
 {METRICS_KEPT_DAYS} dias. Com {fact["series"]} séries ele tinha {fact["series_mib"]} MiB de memória. O Jaeger guarda os
-spans na memória, {fact["span"]} KiB cada. O Loki, o Tempo e o object storage não foram medidos: o que eles guardam é,
-no máximo, o das colunas antes da compressão.
+spans na memória, {fact["span"]} KiB cada. O Loki gravou {fact["loki_record"]} bytes por registro e tinha
+{fact["loki_mib"]} MiB de memória; o Tempo gravou {fact["tempo_span"]} bytes por span e tinha {fact["tempo_mib"]} MiB
+depois de {fact["spans"]} deles. O object storage não foi medido: o que ele guarda é, no máximo, o das colunas antes da
+compressão.
 
 ## O que os fornecedores contam num mês
 

@@ -139,11 +139,12 @@ def kept(needs: Mapping[str, Need]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for step in STEPS:
         messages = step * 60 * 24
-        logs = messages * LOGS_A_MESSAGE * needs["VictoriaLogs"].disk_bytes * LOGS_KEPT_DAYS / 1e9
-        traces, plain = (each * messages / 1e9 for each in message_bytes())
-        rows.append(
-            (f"{step:,}", f"{logs:,.1f}", f"{plain * LOGS_KEPT_DAYS:,.0f}", f"{traces * TRACES_KEPT_DAYS:,.0f}")
-        )
+        records, spans = messages * LOGS_A_MESSAGE * LOGS_KEPT_DAYS, messages * SPANS_A_MESSAGE * TRACES_KEPT_DAYS
+        logs = [records * needs[store].disk_bytes / 1e9 for store in ("VictoriaLogs", "Loki")]
+        traces = spans * needs["Tempo"].disk_bytes / 1e9
+        plain_traces, plain_logs = (each * messages / 1e9 for each in message_bytes())
+        plain = (f"{plain_logs * LOGS_KEPT_DAYS:,.0f}", f"{plain_traces * TRACES_KEPT_DAYS:,.0f}")
+        rows.append((f"{step:,}", *(f"{each:,.1f}" for each in (*logs, traces)), *plain))
     return rows
 
 
@@ -200,4 +201,9 @@ def store_facts(needs: Mapping[str, Need]) -> dict[str, str]:
         "series": f"{series.items:,}",
         "series_mib": f"{series.full_mib:.0f}",
         "span": f"{needs['Jaeger'].memory_bytes / 1024:.1f}",
+        "loki_record": f"{needs['Loki'].disk_bytes:.0f}",
+        "loki_mib": f"{needs['Loki'].full_mib:.0f}",
+        "tempo_span": f"{needs['Tempo'].disk_bytes:.0f}",
+        "tempo_mib": f"{needs['Tempo'].full_mib:.0f}",
+        "spans": f"{needs['Tempo'].items:,}",
     }

@@ -372,9 +372,12 @@ class TestScale:
         needs = scale_figures.stores(scale_figures.STORES.read_text("utf-8"))
         row = next(row for row in scale_figures.kept(needs) if row[0] == "1,000")
 
-        assert set(needs) == {"VictoriaLogs", "Jaeger", "Prometheus, samples", "Prometheus, series"}
-        assert float(row[1]) == pytest.approx(0.1728 * needs["VictoriaLogs"].disk_bytes, abs=0.05)
-        assert float(row[1]) < float(row[2])
+        assert set(needs) == {"VictoriaLogs", "Jaeger", "Prometheus, samples", "Prometheus, series", "Loki", "Tempo"}
+        for column, store in ((1, "VictoriaLogs"), (2, "Loki")):
+            assert float(row[column]) == pytest.approx(0.1728 * needs[store].disk_bytes, abs=0.05)
+            assert float(row[column]) < float(row[4])
+        assert float(row[3]) == pytest.approx(0.16128 * needs["Tempo"].disk_bytes, abs=0.05)
+        assert float(row[3]) < float(row[5])
 
     def test_a_month_of_events_is_spans_and_records(self) -> None:
         row = next(row for row in scale_figures.bill() if row[0] == "1,000")
