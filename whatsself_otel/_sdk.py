@@ -196,7 +196,7 @@ _SUPPRESS_HTTP: Final = _find("opentelemetry.context", "_SUPPRESS_HTTP_INSTRUMEN
 SUPPRESSION: Final = Part(
     names=("_SUPPRESS_INSTRUMENTATION_KEY", "_SUPPRESS_HTTP_INSTRUMENTATION_KEY"),
     check=lambda: isinstance(_SUPPRESS, str) and isinstance(_SUPPRESS_HTTP, str),
-    lost="The start takes longer, for contrib's helpers are imported.",
+    lost="The start takes longer, because contrib's helpers are imported.",
     package="opentelemetry-api",
 )
 

@@ -263,7 +263,7 @@ class Telemetry:
         try:
             return MetricsApp(self._providers.prometheus, bearer_token=file.read_text().strip() if file else None)
         except (OSError, ValueError) as error:
-            self._say(f"/metrics is not answered, for its token file cannot be used ({type(error).__name__}): fill it.")
+            self._say(f"/metrics does not answer: its token file cannot be used ({type(error).__name__}). Fill it.")
             return None
 
     def note_problem(self, problem: str) -> None:

@@ -32,8 +32,8 @@ examples:
   whatsself-otel session list
   whatsself-otel session restore shop-2
 
-The running Alertmanager is told over its own API; it keeps what it is told over a restart. The application need not be
-stopped or changed. Its own code does the same with telemetry.metrics.session_retired(session=...).
+The command tells the running Alertmanager by its API, and Alertmanager remembers that over a restart. The application
+need not be stopped or changed. Its code can do the same by telemetry.metrics.session_retired(session=...).
 """
 
 
@@ -77,7 +77,7 @@ def _retire(arguments: argparse.Namespace) -> int:
     _ask(arguments, "silences", "POST", silence)
     return _tell(
         arguments,
-        f"{arguments.name} is retired: nobody is told of it any more, nor of the end of what was told before.\n"
+        f"{arguments.name} is retired. Its alerts are sent no more, and neither are the ends of earlier alerts.\n"
         f"To take it back: whatsself-otel session restore {arguments.name}",
     )
 
