@@ -22,7 +22,8 @@ EVERY_S: Final = 150
 """Between two evaluations; what carries itself on looks back five minutes, and sums are of five minutes."""
 _READ: Final = frozenset({"service", "session", "base", "http"})
 """Files that others read."""
-_PARTS: Final = (frozenset({"slo-api-availability"}), frozenset({"slo-first-response", "slo-send-success"}))
+_PARTS: Final = (frozenset({"slo-api-availability"}), frozenset({"sending", "slo-first-response", "slo-send-success"}))
+"""The objective of sends reads an alert about sending."""
 FIRING: Final = 'ALERTS{alertstate="firing",alertname!="WhatsSelfWatchdog"}'
 _GOT: Final = re.compile(r"time: (?P<time>\w+),\s+exp: nil\s+got: (?P<got>.*?)(?=\n\s*expr:|\Z)", re.DOTALL)
 _LABELS: Final = re.compile(r"\{(?P<labels>__name__=.*?)\} 1E\+00")
