@@ -101,10 +101,25 @@ As above, all but the last leave one way to read on.
 """
 
 
+_STEP: Final = "[A-Za-z0-9{}_.-]{1,4}"
+_STRETCH: Final = "[A-Za-z{}_.-]{1,16}"
+LABELS: Final = (
+    "^[A-Za-z]{1,16}(?:[-_.](?:[A-Za-z]{1,16}|[0-9]{1,5}))*$",
+    "^[0-9]{1,5}$",
+    f"^(?:/{_STEP}/{_STRETCH})*(?:/{_STEP})?$",
+    f"^/?{_STRETCH}(?:/{_STEP}/{_STRETCH})*(?:/{_STEP})?$",
+)
+"""
+What a metric's attribute mostly is: a few words, a number, a route. None is a sign, or what a word announces in plain
+text: a long part of a route, which may be `token`, is followed by a short one only.
+"""
+
+
 def processors() -> dict[str, dict[str, list[tuple[str, str]]]]:
     """Every processor with its lists of expressions, each with its description."""
     fixed = list(patterns.fixed_words())
     plain = [each for each in fixed if patterns.is_plain(each)]
+    announced = _listed("What a word announces in plain text", (*plain, digits.letterhead()))
     signs = [
         *_listed("What a fixed word announces", (each for each in fixed if each not in plain)),
         ("Credentials of a URL", r"://[^\s/:@]*:[^\s/]+@"),
@@ -119,10 +134,10 @@ def processors() -> dict[str, dict[str, list[tuple[str, str]]]]:
             "ignored_key_patterns": _listed("", [patterns.harmless_names()]),
             "blocked_key_patterns": _listed("", patterns.attribute_names()),
         },
-        "redaction/words": {
-            "blocked_values": _listed("What a word announces in plain text", (*plain, digits.letterhead()))
-        },
-        "redaction/pairs": {"allowed_values": _listed("", NO_SIGNS), "blocked_values": signs},
+        "redaction/words": {"blocked_values": announced},
+        "redaction/pairs": {"allowed_values": _listed("", NO_SIGNS), "blocked_values": [*announced, *signs]},
+        # For metrics, in place of the two above: one look at a value, with the list of the one before.
+        "redaction/labels": {"allowed_values": _listed("", LABELS), "blocked_values": []},
         "redaction/numbers": {"allowed_values": _listed("", NO_NUMBERS), "blocked_values": list(digits.numbers())},
     }
 
@@ -136,10 +151,13 @@ def config() -> str:
     return _HEAD + "\n".join("".join(_processor(name, lists)) for name, lists in processors().items())
 
 
+_ANCHORS: Final = {("redaction/pairs", "blocked_values"): " &signs", ("redaction/labels", "blocked_values"): " *signs"}
+
+
 def _processor(name: str, lists: dict[str, list[tuple[str, str]]]) -> Iterator[str]:
     yield f"  {name}:\n{_SETTINGS}"
     for key, expressions in lists.items():
-        yield f"    {key}:\n"
+        yield f"    {key}:{_ANCHORS.get((name, key), '')}\n"
         yield from _expressions(expressions)
     if name == "redaction/keys":
         yield f"    # {KNOWN_KEYS_NOTE}\n    ignored_keys:\n"

@@ -325,6 +325,20 @@ class TestEveryField:
 
         assert_clean(wire.metrics(request))
 
+    @pytest.mark.parametrize(
+        "value", ["bearer hunter2hunter2", "/x/accesstoken/hunter2hunter2", "password=hunter2hunter2", f"a-{PHONE}"]
+    )
+    def test_attribute_of_a_metric(self, wire: Wire, value: str) -> None:
+        request = ExportMetricsServiceRequest()
+        metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="m")
+        metric.gauge.data_points.add(as_int=1, attributes=[text("origin", value), text("route", "/api/send")])
+
+        out = wire.metrics(request)
+
+        assert_clean(out)
+        assert b"hunter2" not in out
+        assert b"/api/send" in out
+
     def test_exemplar(self, wire: Wire) -> None:
         request = ExportMetricsServiceRequest()
         metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="latency")

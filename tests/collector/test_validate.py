@@ -37,6 +37,11 @@ MASKING = [
     "filter/too_large",
 ]
 """What every pipeline that receives from outside does first."""
+OF_METRICS = [
+    *("memory_limiter", "transform/expose", "redaction/keys", "redaction/labels", "redaction/numbers"),
+    *("transform/restore", "filter/too_large"),
+]
+"""Of metrics one processor masks by the words and the pairs of the others."""
 FORWARDS = {"traces": "forward/traces", "metrics": "forward/metrics", "logs": "forward/logs"}
 
 
@@ -168,7 +173,9 @@ class TestBase:
         pipelines = read(None)["service"]["pipelines"]
 
         entrances = [*(f"{signal}/in" for signal in FORWARDS), "logs/set_aside"]
-        assert [pipelines[name]["processors"] for name in entrances] == [MASKING] * len(entrances)
+        assert {name: pipelines[name]["processors"] for name in entrances} == {
+            name: OF_METRICS if name == "metrics/in" else MASKING for name in entrances
+        }
 
     def test_only_the_first_pipelines_receive_from_outside(self) -> None:
         pipelines = read(None)["service"]["pipelines"]
@@ -221,10 +228,11 @@ class TestInput:
 
         assert added.keys() <= {"receivers", "processors", "service"}
         assert added["receivers"].keys().isdisjoint(read(None)["receivers"])
-        for pipeline in added["service"]["pipelines"].values():
+        for signal, pipeline in added["service"]["pipelines"].items():
+            masking = OF_METRICS if signal.startswith("metrics/") else MASKING
             assert set(pipeline["receivers"]) <= added["receivers"].keys()
-            assert [each for each in pipeline["processors"] if each in MASKING] == MASKING
-            assert pipeline["processors"][-6:] == MASKING[-6:]
+            assert [each for each in pipeline["processors"] if each in {*MASKING, *OF_METRICS}] == masking
+            assert pipeline["processors"][2 - len(masking) :] == masking[2:]
             assert set(pipeline["exporters"]) <= {"forward/traces_all", "forward/metrics", "forward/logs"}
 
     def test_what_it_cannot_run_without_stands_in_its_header(self, name: str) -> None:
