@@ -10,6 +10,7 @@
 #   check    .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 #   test     check, then .venv/bin/python tools/run_tests.py -m "not (e2e or collector or backend or proof or versions)"
 #   versions .venv/bin/pytest -m versions
+#   instructions  .venv/bin/python benchmarks/request_parts.py --check
 #   native   python native/build.py
 #   wheels   .venv/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheels ., then .venv/bin/python native/wheels.py
 #   e2e      native, then .venv/bin/pytest -m "(e2e or collector or backend) and not proof"
@@ -25,7 +26,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # What was said to this make is for it alone: the tests run make too.
 unexport MAKEFLAGS MAKELEVEL PYTHON ARGS
 
-.PHONY: help demo test versions e2e stack proof docs coverage check format generate native wheels constraints set-up clean
+.PHONY: help demo test versions instructions e2e stack proof docs coverage check format generate native wheels constraints set-up clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -39,6 +40,9 @@ test: check ## set up, then lint, types and the quick tests
 
 versions: $(SET_UP) ## what touches the SDK, on the oldest and the newest OpenTelemetry that pyproject.toml allows
 	@$(BIN)/pytest -m versions $(ARGS)
+
+instructions: $(SET_UP) ## fail if telemetry executes 5 % more a request than committed (needs valgrind; ARGS=--commit renews)
+	@$(BIN)/python benchmarks/request_parts.py --check $(ARGS)
 
 e2e: $(SET_UP) native ## set up, build the backends if needed, then every test that runs real programs
 	@$(BIN)/pytest -m "(e2e or collector or backend) and not proof" $(ARGS)

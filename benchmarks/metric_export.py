@@ -57,7 +57,7 @@ def measure() -> str:
     """Return the table."""
     if shutil.which("valgrind") is None:
         raise SystemExit("SKIPPED: valgrind is not installed, and nothing else counts instructions everywhere")
-    with _receiver() as endpoint, ThreadPoolExecutor(os.cpu_count()) as workers:
+    with receiver() as endpoint, ThreadPoolExecutor(os.cpu_count()) as workers:
         runs = [(name, exports) for name in _SUBJECTS for exports in (FEW, MANY)]
         counts = dict(zip(runs, workers.map(lambda run: _count(*run, endpoint=endpoint), runs), strict=True))
     costs = {name: (counts[name, MANY] - counts[name, FEW]) / (MANY - FEW) for name in _SUBJECTS}
@@ -90,7 +90,8 @@ class _Answer(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def _receiver() -> Iterator[str]:
+def receiver() -> Iterator[str]:
+    """Run a receiver of OTLP over HTTP, which answers yes."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answer) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"

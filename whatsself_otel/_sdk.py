@@ -205,14 +205,14 @@ SUPPRESSION: Final = Part(
 _NO_RESOURCE: Final = Resource({})
 
 
-# Spans of our own class: nothing private, but the switch of a tracer, which only the SDK knows.
+# Spans and records past the SDK: nothing private, but the switch of a tracer or logger, which only the SDK knows.
 
 SWITCH: Final = ("_is_enabled",)
 
 
-def switch_of(tracer: Any) -> Callable[[], bool]:
-    """Return a function that says whether the SDK's *tracer* makes spans."""
-    switch: Callable[[], bool] = tracer._is_enabled
+def switch_of(maker: Any) -> Callable[[], bool]:
+    """Return a function that says whether the SDK's tracer or logger *maker* is switched on."""
+    switch: Callable[[], bool] = maker._is_enabled
     return switch
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -54,6 +53,16 @@ _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 
+class BoundIds(dict[str, str]):
+    """The ids that one context binds, never changed; `shown` is what the log handler has made of them."""
+
+    __slots__ = ("shown",)
+
+    def __init__(self, ids: Mapping[str, str]) -> None:
+        super().__init__(ids)
+        self.shown: tuple[object, str | None, dict[str, str]] = (None, None, {})
+
+
 @dataclass(slots=True)
 class RequestContext:
     """
@@ -82,8 +91,8 @@ def current_attributes(context: Context | None = None) -> Mapping[str, str]:
     Args:
         context: Where to look; default: the current context.
     """
-    found = (otel_context.get_current() if context is None else context).get(_ATTRIBUTES)
-    return cast("Mapping[str, str]", found or _NOTHING)
+    found: Any = (otel_context.get_current() if context is None else context).get(_ATTRIBUTES)
+    return found or _NOTHING
 
 
 def current_request(context: Context | None = None) -> RequestContext | None:
@@ -93,7 +102,8 @@ def current_request(context: Context | None = None) -> RequestContext | None:
     Args:
         context: Where to look; default: the current context.
     """
-    return cast("RequestContext | None", (otel_context.get_current() if context is None else context).get(_REQUEST))
+    found: RequestContext | None = (otel_context.get_current() if context is None else context).get(_REQUEST)  # type: ignore[assignment]
+    return found
 
 
 class IdBlock:
@@ -112,9 +122,11 @@ class IdBlock:
 
     def __enter__(self) -> None:
         """Bind the ids."""
-        context = otel_context.get_current()
-        with suppress(Exception):  # the block is the application's, whatever hinders its ids
-            context = self._bind(context)
+        around = otel_context.get_current()
+        try:
+            context = self._bind(around)
+        except Exception:  # noqa: BLE001 - the block is the application's, whatever hinders its ids
+            context = around
         self._attached.append(Attached(context))
 
     def __exit__(self, *error: object) -> None:
@@ -166,9 +178,11 @@ def message_context(
     def bind(around: Context) -> Context:
         request = current_request(around)
         if request is not None:
-            with suppress(Exception):  # whatever its span raises
+            try:  # noqa: SIM105 - suppress() takes three calls more
                 request.bind(bound)
-        return Context({**around, _ATTRIBUTES: {**current_attributes(around), **bound}})
+            except Exception:  # noqa: BLE001, S110 - whatever its span raises
+                pass
+        return Context({**around, _ATTRIBUTES: BoundIds({**current_attributes(around), **bound})})
 
     return IdBlock(bind)
 
@@ -182,7 +196,7 @@ def bind_request(request: RequestContext, context: Context | None = None) -> Con
         context: What to build on; default: the current context.
     """
     below = otel_context.get_current() if context is None else context
-    return Context({**below, _REQUEST: request, _ATTRIBUTES: {REQUEST_ID: request.request_id}})
+    return Context({**below, _REQUEST: request, _ATTRIBUTES: BoundIds({REQUEST_ID: request.request_id})})
 
 
 def capture_context(*, hand_over: bool = True) -> dict[str, str]:
@@ -224,7 +238,7 @@ def resume_context(carrier: object) -> IdBlock:
 
 
 def _resumed(bound: Mapping[str, str], carrier: Mapping[str, str]) -> Context:
-    context = _PROPAGATOR.extract(carrier, otel_context.set_value(_ATTRIBUTES, bound, Context()))
+    context = _PROPAGATOR.extract(carrier, otel_context.set_value(_ATTRIBUTES, BoundIds(bound), Context()))
     contact_id, wait = bound.get(CONTACT_ID), carrier.get(WAITING_SINCE)
     if contact_id and wait:
         name = wait_name(contact_id, wait)
@@ -258,12 +272,10 @@ def _default_masker() -> Masker:
 
 
 def _as_attributes(values: Mapping[str, object]) -> dict[str, str]:
-    return {key: text for key, value in values.items() if (text := _as_id(value))}
+    return {key: text for key, value in values.items() if value is not None and (text := _as_id(value))}
 
 
 def _as_id(value: object) -> str:
-    if value is None:
-        return ""
     try:
         return str(value)[:MAX_ID_LENGTH]
     except Exception:  # noqa: BLE001 - an id whose str() raises must not stop the application

@@ -24,6 +24,7 @@ from whatsself_otel.export.exporters import OtlpExporter, size_of, size_of_encod
 from whatsself_otel.export.limits import log_limits, span_limits
 from whatsself_otel.export.metric_exporter import GuardedMetricExporter
 from whatsself_otel.export.resource import build_resource
+from whatsself_otel.logs.provider import DirectLoggerProvider
 from whatsself_otel.logs.record import RECORDS
 from whatsself_otel.messages import OwnLogger
 from whatsself_otel.metrics.cardinality import BoundedMeterProvider
@@ -141,9 +142,9 @@ class Providers:
         self.tracer_provider.add_span_processor(CorrelationProcessor())
         if self._spans is not None:
             self.tracer_provider.add_span_processor(ExportProcessor(self._spans, requests))
-        self.logger_provider = LoggerProvider(
-            resource=resource, shutdown_on_exit=False, log_record_limits=log_limits(self._config.limits)
-        )
+        is_cut = self._config.limits.length(self._config.limits.log_attribute_length) is not None
+        entries = None if is_cut else self._encoded.get("logs")
+        self.logger_provider = DirectLoggerProvider(resource, log_limits(self._config.limits), entries)
         if self._logs is not None:
             self.logger_provider.add_log_record_processor(ExportLogProcessor(self._logs))
         self.meter_provider = BoundedMeterProvider(

@@ -25,7 +25,6 @@ from whatsself_otel.catalogue import LOG_LEVELS, SCHEMA_URL
 from whatsself_otel.config import TelemetryConfig
 from whatsself_otel.errors import ConfigError
 from whatsself_otel.export.exporters import Exporters
-from whatsself_otel.export.limits import log_limits
 from whatsself_otel.export.obstacles import SIGNALS, Obstacle, of_errors, of_everything, of_logging
 from whatsself_otel.handle import HANDLE
 from whatsself_otel.health import Health, HealthApp, installed_versions, show_configuration
@@ -455,7 +454,6 @@ class Telemetry:
             make_settings(settings, self.config.log_format),
             providers.logger_provider,
             self._count_error,
-            log_limits(self.config.limits),
         )
         self._log_handler = handler
         self._logging = LoggingInstallation(handler, LEVEL_NUMBERS[self.config.log_level])

@@ -104,6 +104,11 @@ class ExportCounts:
     last_loss: Loss | None = None
 
 
+class _Preparing(threading.local):
+    busy: bool = False
+    """Whether this thread prepares an item."""
+
+
 class BatchQueue(Generic[_T]):
     """
     A bounded queue with one background sender.
@@ -134,7 +139,7 @@ class BatchQueue(Generic[_T]):
         self.send = send
         self._on_dropped = on_dropped
         self._prepare = prepare
-        self._preparing = threading.local()
+        self._preparing = _Preparing()
         self._on_retried = on_retried
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
@@ -150,14 +155,14 @@ class BatchQueue(Generic[_T]):
         if ready is None:
             self._drop("not_encodable", 1)
             return
-        weight, items, limits = ready[0], self._items, self.limits
+        (weight, prepared), items, limits = ready, self._items, self.limits
         if weight > limits.item_bytes:
             self._drop("too_large", 1)
             return
         with self._lock:  # the condition's own: to enter that costs two calls more
             is_full = len(items) >= limits.items or self._bytes + weight > limits.bytes
             lost = self._make_room(weight) if is_full else 0
-            items.append((weight, ready[1], time.monotonic()))
+            items.append((weight, prepared, time.monotonic()))
             self._bytes += weight
             if self._thread is None:
                 self._start()
@@ -254,7 +259,7 @@ class BatchQueue(Generic[_T]):
     def _ready(self, item: _T) -> tuple[int, Any] | None:
         """Return *item* prepared, or None. Items made while preparing one are ignored, else they would loop."""
         preparing = self._preparing
-        if getattr(preparing, "busy", False):
+        if preparing.busy:
             return None
         preparing.busy = True
         try:

@@ -12,6 +12,7 @@ Source: https://github.com/open-telemetry/opentelemetry-proto. Field numbers sta
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -23,11 +24,12 @@ from whatsself_otel.context import CORRELATION_KEYS
 from whatsself_otel.remembered import ByIdentity, Remembered
 from whatsself_otel.traces import propagation
 from whatsself_otel.traces.processors import mask_attributes, mask_scope, plain_dict
+from whatsself_otel.traces.spans import OwnSpan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from opentelemetry.sdk._logs import ReadableLogRecord
+    from opentelemetry.sdk._logs import Logger, ReadableLogRecord
     from opentelemetry.sdk.metrics import Exemplar
     from opentelemetry.sdk.metrics.export import (
         ExponentialHistogramDataPoint,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from opentelemetry.trace import Link, SpanContext
 
+    from whatsself_otel.logs import LogEntry
     from whatsself_otel.masking import Masker
     from whatsself_otel.metrics.metric_masking import Losses
 
@@ -86,6 +89,8 @@ class Encoder:
         self._names: Remembered[str, bytes] = Remembered(MAX_REMEMBERED)
         self._bodies: Remembered[str, bytes] = Remembered(MAX_REMEMBERED)
         self._severities: Remembered[tuple[int, str | None], bytes] = Remembered(_MAX_SOURCES)
+        self._sources: Remembered[tuple[int, int], tuple[Any, bytes, bytes]] = Remembered(_MAX_SOURCES)
+        """Resource and scope, by their identity; the first member keeps both alive."""
         self._resources: Remembered[int, tuple[Resource, bytes]] = Remembered(_MAX_SOURCES)
         self._scopes: Remembered[int, tuple[InstrumentationScope, bytes]] = Remembered(_MAX_SOURCES)
         self._series = {
@@ -95,13 +100,54 @@ class Encoder:
 
     def span(self, span: ReadableSpan) -> EncodedItem:
         """Return *span* for an ``ExportTraceServiceRequest``."""
-        resource, scope = self._source(span.resource, span.instrumentation_scope)
-        return resource, scope, self._span(span)
+        # Each call costs as much as writing a field, so this one and `entry` write most of theirs themselves.
+        context: Any = span.context
+        trace_id, span_id, _, _, trace_state, _ = context
+        parent, status, name, kind = span.parent, span.status, span.name, span.kind
+        high, low = trace_id >> 64, trace_id & _LOW_64
+        if parent is None:
+            ids = _IDS.pack(b"\x0a\x10", high, low, b"\x12\x08", span_id) + _LOCAL_PARENT
+        else:
+            ids = _IDS_AND_PARENT.pack(b"\x0a\x10", high, low, b"\x12\x08", span_id, b"\x22\x08", parent.span_id)
+            ids += _REMOTE_PARENT if parent.is_remote else _LOCAL_PARENT
+        parts = [
+            ids,
+            self._names.get(name) or self._name(name),
+            _KIND[kind._value_],
+            _TIMES.pack(b"\x39", span.start_time or 0, b"\x41", span.end_time or 0),
+            self._attributes.write(b"\x4a", span.held if type(span) is OwnSpan else plain_dict(span.attributes)),
+        ]
+        if trace_state is not DEFAULT_TRACE_STATE and trace_state:
+            parts.append(self._trace_state(context))
+        if type(span) is not OwnSpan or not span.is_bare:
+            parts += self._rarities(span)
+        code = status.status_code._value_
+        if code or status.description:
+            parts.append(_field(b"\x7a", _count(b"\x18", code), self._masked_text(b"\x12", status.description)))
+        else:
+            parts.append(b"\x7a\x00")
+        return *self._source(span.resource, span.instrumentation_scope), _item(parts)
 
     def log(self, record: ReadableLogRecord) -> EncodedItem:
         """Return the masked *record* for an ``ExportLogsServiceRequest``."""
         resource, scope = self._source(record.resource, record.instrumentation_scope)
         return resource, scope, self._log(record)
+
+    def entry(self, logger: Logger, entry: LogEntry) -> EncodedItem:
+        """Return *entry*, of our handler, as the record that *logger* would make of it."""
+        resource, scope = self._source(logger.resource, logger.instrumentation_scope)
+        trace_id, span_id, _, flags, *_ = entry.span_context
+        severity = entry.severity._value_, entry.level
+        parts = [
+            _TIMES.pack(b"\x09", entry.timestamp_ns, b"\x59", time.time_ns()),
+            self._severities.get(severity) or self._severity(*severity),
+            self._bodies.get(entry.message) or self._body(entry.message),
+            self._unmasked.write(b"\x32", entry.attributes()),
+            _place(trace_id, span_id, flags),
+        ]
+        if event_name := entry.event_name:
+            parts.append(_text(b"\x62", event_name))
+        return resource, scope, _item(parts)
 
     def metrics(self, data: MetricsData, losses: Losses) -> bytes:
         """Return an ``ExportMetricsServiceRequest`` of the masked *data*; unencodable points go to *losses*."""
@@ -118,11 +164,12 @@ class Encoder:
         return _field(b"\x12", self._scope(of_scope.scope), metrics) if metrics else b""
 
     def _source(self, resource: Resource, scope: InstrumentationScope | None) -> tuple[bytes, bytes]:
-        of_resource = self._resources.get(id(resource))
-        of_scope = self._scopes.get(id(scope))
-        if of_resource is None or of_scope is None:
-            return self.resource(resource), self._scope(scope)
-        return of_resource[1], of_scope[1]
+        key = id(resource), id(scope)
+        known = self._sources.get(key)
+        if known is None:
+            known = (resource, scope), self.resource(resource), self._scope(scope)
+            self._sources.keep(key, known)
+        return known[1], known[2]
 
     def resource(self, resource: Resource) -> bytes:
         """Return *resource* as the beginning of each group of items."""
@@ -144,35 +191,6 @@ class Encoder:
             known = scope, body + _text(b"\x1a", masked.schema_url)
             self._scopes.keep(id(scope), known)
         return known[1]
-
-    def _span(self, span: ReadableSpan) -> bytes:
-        # Each call costs as much as writing a field, so this one and `_log` write most of theirs themselves.
-        context: Any = span.context
-        trace_id, span_id, _, _, trace_state, _ = context
-        parent, status, name, kind = span.parent, span.status, span.name, span.kind
-        high, low = trace_id >> 64, trace_id & _LOW_64
-        if parent is None:
-            ids = _IDS.pack(b"\x0a\x10", high, low, b"\x12\x08", span_id) + _LOCAL_PARENT
-        else:
-            ids = _IDS_AND_PARENT.pack(b"\x0a\x10", high, low, b"\x12\x08", span_id, b"\x22\x08", parent.span_id)
-            ids += _REMOTE_PARENT if parent.is_remote else _LOCAL_PARENT
-        parts = [
-            ids,
-            self._names.get(name) or self._name(name),
-            _KIND[kind._value_],
-            _TIMES.pack(b"\x39", span.start_time or 0, b"\x41", span.end_time or 0),
-            self._attributes.write(b"\x4a", plain_dict(span.attributes)),
-        ]
-        if trace_state is not DEFAULT_TRACE_STATE and trace_state:
-            parts.append(self._trace_state(context))
-        if span.events or span.links or span.dropped_attributes or span.dropped_events or span.dropped_links:
-            parts += self._rarities(span)
-        code = status.status_code._value_
-        if code or status.description:
-            parts.append(_field(b"\x7a", _count(b"\x18", code), self._masked_text(b"\x12", status.description)))
-        else:
-            parts.append(b"\x7a\x00")
-        return _item(parts)
 
     def _rarities(self, span: ReadableSpan) -> Iterable[bytes]:
         """Return the parts that few spans have: events, links, and counts of dropped items."""
@@ -226,22 +244,15 @@ class Encoder:
 
     def _log(self, item: ReadableLogRecord) -> bytes:
         record = item.log_record
-        severity, text, body, trace_id = record.severity_number, record.severity_text, record.body, record.trace_id
+        severity, text, body = record.severity_number, record.severity_text, record.body
         number = severity._value_ if severity is not None else 0
         parts = [
             _TIMES.pack(b"\x09", record.timestamp or 0, b"\x59", record.observed_timestamp or 0),
             self._severities.get((number, text)) or self._severity(number, text),
             (self._bodies.get(body) if type(body) is str else None) or self._body(body),
             self._unmasked.write(b"\x32", plain_dict(record.attributes)),
+            _place(record.trace_id, record.span_id, record.trace_flags),
         ]
-        if trace_id and record.span_id:
-            parts.append(_IDS.pack(b"\x4a\x10", trace_id >> 64, trace_id & _LOW_64, b"\x52\x08", record.span_id))
-        elif trace_id:
-            parts.append(b"\x4a\x10" + trace_id.to_bytes(16, "big"))
-        elif record.span_id:
-            parts.append(b"\x52\x08" + record.span_id.to_bytes(8, "big"))
-        if record.trace_flags:
-            parts.append(b"\x45" + _FLAGS.pack(record.trace_flags))
         if record.event_name:
             parts.append(_text(b"\x62", record.event_name))
         if dropped := item.dropped_attributes:
@@ -382,25 +393,28 @@ class _Attributes:
         """Return *attributes* as repeated fields *tag*, without those that cannot be written."""
         if not attributes:
             return b""
-        texts, numbers = self._texts, self._numbers
-        pairs = [b""]
         try:
-            for key, value in attributes.items():
-                kind = type(value)
-                known = texts.get((key, value)) if kind is str else numbers.get((key, value)) if kind is int else None
-                if pair := known or self._pair(key, value):
-                    pairs.append(pair)
+            pairs: list[Any] = [*map(self._texts.get, attributes.items())]
+        except Exception:  # noqa: BLE001 - a value that has no hash is no text
+            pairs = [None] * len(attributes)
+        return tag.join((b"", *(self._written(pairs, attributes) if None in pairs else pairs)))
+
+    def _written(self, known: list[bytes | None], attributes: Mapping[str, Any]) -> list[bytes]:
+        """Return the pairs of *attributes*, of which *known* has some."""
+        every = zip(known, attributes.items(), strict=True)
+        try:
+            return [written for pair, item in every if (written := pair or self._pair(*item))]
         except _PersonalKeyError:
             masked = mask_attributes(attributes, self._masker) if self._masker is not None else attributes
-            every = [_key_value(_text(b"\x0a", key), value) for key, value in masked.items()]
-            pairs = [b"", *filter(None, every)]
-        return tag.join(pairs)
+            return [pair for key, value in masked.items() if (pair := _key_value(_text(b"\x0a", key), value))]
 
     def _pair(self, key: str, value: Any) -> bytes:
+        kind = type(value)
+        if kind is int and (known := self._numbers.get((key, value))):
+            return known
         written_key = self._keys.get(key) or self._key(key)
         masked = value if self._masker is None else _mask(key, value, self._masker)
         pair = _key_value(written_key, masked)
-        kind = type(value)
         if masked == value and (kind is int or (kind is str and len(value) <= MAX_REMEMBERED_CHARS)):
             (self._texts if kind is str else self._numbers).keep((key, value), pair)
         return pair
@@ -427,6 +441,17 @@ def join(batch: Iterable[EncodedItem]) -> bytes:
         _field(b"\x0a", resource, *[_field(b"\x12", scope, *written) for scope, written in scopes.items()])
         for resource, scopes in groups.items()
     )
+
+
+def _place(trace_id: int | None, span_id: int | None, flags: int | None) -> bytes:
+    """Return a log record's ids and its span's flags."""
+    if trace_id and span_id:
+        ids = _IDS.pack(b"\x4a\x10", trace_id >> 64, trace_id & _LOW_64, b"\x52\x08", span_id)
+    elif trace_id:
+        ids = b"\x4a\x10" + trace_id.to_bytes(16, "big")
+    else:
+        ids = b"\x52\x08" + span_id.to_bytes(8, "big") if span_id else b""
+    return ids + b"\x45" + _FLAGS.pack(flags) if flags else ids
 
 
 def _key_value(key: bytes, value: Any) -> bytes:

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from opentelemetry.sdk._logs import ReadableLogRecord
+
     from whatsself_otel.config import TelemetryConfig
     from whatsself_otel.export.encoding import EncodedItem
     from whatsself_otel.export.metric_exporter import MetricSender
+    from whatsself_otel.logs import LogEntry
     from whatsself_otel.masking import Masker
 
 _T = TypeVar("_T")
@@ -54,7 +57,8 @@ class OtlpExporter(Generic[_T]):
 
     def prepare(self, item: _T) -> tuple[int, EncodedItem]:
         """Return the item's size in the queue and the encoded item; raises errors of encoding."""
-        return size_of_encoded(self._write(item))
+        written = self._write(item)
+        return _HELD_BYTES + len(written[2]), written
 
     def send(self, batch: list[EncodedItem]) -> ExportResult:
         """Send prepared items."""
@@ -130,7 +134,11 @@ def build_log_exporter(config: TelemetryConfig, masker: Masker) -> Exporter | No
 
         return ConsoleExporter(ConsoleLogRecordExporter())
     encoder, length = Encoder(), config.limits.length(config.limits.log_attribute_length)
-    return OtlpExporter(build_client(config, "logs"), lambda record: encoder.log(mask_log(record, masker, length)))
+
+    def write(item: ReadableLogRecord | tuple[Any, LogEntry]) -> EncodedItem:
+        return encoder.entry(*item) if isinstance(item, tuple) else encoder.log(mask_log(item, masker, length))
+
+    return OtlpExporter(build_client(config, "logs"), write)
 
 
 def build_metric_sender(config: TelemetryConfig) -> MetricSender | None:

@@ -7,21 +7,13 @@ The SDK limits counts. Lengths are cut here, after masking, because no detector 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk._logs import LogRecordLimits
 from opentelemetry.sdk.trace import SpanLimits
 
 if TYPE_CHECKING:
     from whatsself_otel.config import LimitsConfig
-
-
-DEFAULT_LOG_LIMITS: Final = LogRecordLimits(
-    max_attributes=128,
-    max_attribute_length=LogRecordLimits.UNSET,
-    max_log_record_attributes=128,
-    max_log_record_attribute_length=LogRecordLimits.UNSET,
-)
 
 
 def span_limits(limits: LimitsConfig) -> SpanLimits:

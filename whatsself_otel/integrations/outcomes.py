@@ -72,16 +72,17 @@ class Outcome:
         return self._started
 
     @property
-    def error_type(self) -> str | None:
-        """The value of ``error.type``: the status code of a server's error, else the exception's name."""
+    def result(self) -> tuple[int | None, str | None]:
+        """The status code, and ``error.type``: the status code of a server's error, else the exception's name."""
         status = self.status
-        return str(status) if status is not None and not 100 <= status < 500 else self.failure
+        return status, str(status) if status is not None and not 100 <= status < 500 else self.failure
 
     @property
     def attributes(self) -> dict[str, str | int]:
         """The attributes for a span and a duration."""
-        found = {"http.response.status_code": self.status, "error.type": self.error_type}
-        return {name: value for name, value in found.items() if value is not None}
+        status, error = self.result
+        found: dict[str, str | int] = {} if status is None else {"http.response.status_code": status}
+        return found if error is None else {**found, "error.type": error}
 
 
 def is_abandoned(error: BaseException) -> bool:
@@ -123,7 +124,7 @@ class Durations:
             elapsed_s: Seconds from its first byte to the last of its answer; >= 0.
             context: Where its span is, for the exemplar.
         """
-        key = (request, route, outcome.status, outcome.error_type)
+        key = (request, route, outcome.result)
         series = self.series.get(key)
         if series is None:
             series = BoundInstrument(self._histogram, _attributes(request, route) | outcome.attributes)

@@ -117,7 +117,7 @@ class ServerSpanMiddleware:
         request.span = exchange.span = span
         if span.is_recording():
             self.options.requests.add(request)
-        around = current if is_foreign(trace.get_current_span(current)) else parent
+        around = current if current and is_foreign(trace.get_current_span(current)) else parent
         return bind_request(request, with_span(span, around))
 
     def _describe(self, scope: Scope, headers: _Headers, request: RequestContext) -> tuple[str, dict[str, Any]]:
@@ -172,7 +172,7 @@ class _RecordedExchange(Exchange):
             return
         try:
             set_attributes_unchecked(span, outcome.attributes)
-            if outcome.error_type != outcome.failure:
+            if outcome.result[1] != outcome.failure:
                 span.set_status(Status(StatusCode.ERROR))
         finally:
             span.end()

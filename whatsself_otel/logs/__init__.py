@@ -9,7 +9,7 @@ from whatsself_otel.logs.format import LogSettings, format_json, format_pretty, 
 from whatsself_otel.logs.handler import _MAX_REMEMBERED, _MAX_REMEMBERED_CHARS, TelemetryHandler
 from whatsself_otel.logs.install import LoggingInstallation
 from whatsself_otel.logs.levels import LEVEL_NUMBERS, TRACE_LEVEL
-from whatsself_otel.logs.record import LogEntry, MaskedLogRecord, QuickLogRecord, ReadyLogRecord
+from whatsself_otel.logs.record import LogEntry, MaskedLogRecord
 
 __all__ = [
     "LEVEL_NUMBERS",
@@ -20,8 +20,6 @@ __all__ = [
     "LogSettings",
     "LoggingInstallation",
     "MaskedLogRecord",
-    "QuickLogRecord",
-    "ReadyLogRecord",
     "TelemetryHandler",
     "clean_text",
     "format_json",

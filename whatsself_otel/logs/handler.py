@@ -9,16 +9,14 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
-from opentelemetry.sdk._logs import Logger, LogRecordLimits
 
 from whatsself_otel.catalogue import REQUEST_ID, ROUTE
-from whatsself_otel.context import CORRELATION_KEYS, EXPORTING, current_attributes, current_request
-from whatsself_otel.export.limits import DEFAULT_LOG_LIMITS
+from whatsself_otel.context import CORRELATION_KEYS, EXPORTING, BoundIds, current_attributes, current_request
 from whatsself_otel.logs.fields import MAX_TEXT, clean_text, plain
 from whatsself_otel.logs.format import format_json, format_pretty
 from whatsself_otel.logs.levels import level_of
 from whatsself_otel.logs.reading import exception_of, extras_of, is_event, message_of, unfold_event
-from whatsself_otel.logs.record import RECORDS, LogEntry, MaskedLogRecord, QuickLogRecord, ReadyLogRecord, needs_no_cut
+from whatsself_otel.logs.record import MAX_EXTRAS, LogEntry, MaskedLogRecord
 from whatsself_otel.logs.statements import content_of
 from whatsself_otel.processes.forks import hold_while_forking
 from whatsself_otel.remembered import Remembered
@@ -48,8 +46,9 @@ RELAYED: Final = "_whatsself_otel_taken"
 _ID_KEYS: Final = (REQUEST_ID, ROUTE, *CORRELATION_KEYS[1:])
 """The ids of a line, in display order."""
 
+_ID_NAMES: Final = frozenset(_ID_KEYS)
 _RESERVED: Final = frozenset({"level", "ts", "msg", "logger", "traceId", "spanId", "err", "service", "environment"})
-_MAX_EXTRAS: Final = 64
+_TEXTS: Final = {str}
 _MAX_LOGGERS: Final = 1024
 _MAX_REMEMBERED: Final = 2048
 _MAX_REMEMBERED_CHARS: Final = 256
@@ -82,7 +81,6 @@ class TelemetryHandler(logging.Handler):
         settings: Format of the lines.
         provider: Exports the records; None: no export.
         on_error: Called with ``logs`` after each error.
-        limits: Limits of an exported record.
     """
 
     def __init__(
@@ -91,19 +89,17 @@ class TelemetryHandler(logging.Handler):
         settings: LogSettings,
         provider: LoggerProvider | None,
         on_error: Callable[[str], None] = lambda _component: None,
-        limits: LogRecordLimits = DEFAULT_LOG_LIMITS,
     ) -> None:
         super().__init__()
         self.passing = _Passing()
         self.masker = masker
         self._settings = settings
         self.provider = provider
+        self._take: Callable[[LogEntry], bool] | None = getattr(provider, "take", None)
         self._on_error = on_error
         self._loggers: Remembered[str, Any] = Remembered(_MAX_LOGGERS)
-        self._limits = limits
-        self._is_quick = RECORDS.works
         self._clean_texts: Remembered[str, None] = Remembered(_MAX_REMEMBERED)
-        self._clean_fields: Remembered[tuple[str, str], None] = Remembered(_MAX_REMEMBERED)
+        self._clean_fields: Remembered[tuple[str, Any], bool] = Remembered(_MAX_REMEMBERED)
         self._stream_seen: Any = None
         self._stream_logs = False
         self._writing = threading.RLock()  # a signal handler may log in the middle of a line
@@ -128,19 +124,20 @@ class TelemetryHandler(logging.Handler):
         """Mask *record* and export it; with *write*, write its line too."""
         if record.name.partition(".")[0] in _QUIET:
             if record.levelno >= self._settings.sdk_level:
-                self._handle(record, export=False, write=write)
+                self._handle(record, otel_context.get_current(), export=False, write=write)
         elif self.passing.busy:  # a masking rule or a repr that logs would recurse without end
             self._on_error("logs")
         else:
             self.passing.busy = True
             try:
-                self._handle(record, export=not otel_context.get_current().get(EXPORTING), write=write)
+                context = otel_context.get_current()
+                self._handle(record, context, export=not context.get(EXPORTING), write=write)
             finally:
                 self.passing.busy = False
 
-    def _handle(self, record: logging.LogRecord, *, export: bool, write: bool) -> None:
+    def _handle(self, record: logging.LogRecord, context: Context, *, export: bool, write: bool) -> None:
         try:
-            entry = self._entry(record)
+            entry = self._entry(record, context)
         except Exception:  # noqa: BLE001 - a hostile record must not reach the caller
             self._on_error("logs")
             entry = self._unreadable(record)
@@ -149,38 +146,42 @@ class TelemetryHandler(logging.Handler):
         if export and self.provider is not None:
             self._export(entry)
 
-    def _entry(self, record: logging.LogRecord) -> LogEntry:
+    def _entry(self, record: logging.LogRecord, context: Context) -> LogEntry:
         level, severity = level_of(record.levelno)
-        context = otel_context.get_current()
         if type(record.msg) is not str and is_event(record.msg):
             record = unfold_event(record)
         if hide := content_of(record.name):
             record = hide(record, self.masker)
         extra = self._extra(record)
-        given: dict[str, Any] = {key: extra.pop(key) for key in _ID_KEYS if key in extra} if extra else {}
+        is_given = not _ID_NAMES.isdisjoint(extra)
+        given: dict[str, Any] = {key: extra.pop(key) for key in _ID_KEYS if key in extra} if is_given else {}
         return LogEntry(
             timestamp_ns=int(record.created * 1_000_000_000),
             level=level,
             severity=severity,
-            message=self._text(message_of(record)),
-            logger=self._text(record.name),
+            message=message if (message := message_of(record)) in self._clean_texts else self._text(message),
+            logger=record.name if record.name in self._clean_texts else self._text(record.name),
             ids=self._ids(record.name, context, given),
             extra=extra,
-            error=self._error(record),
+            error=self._error(record) if record.exc_info or record.exc_text else None,
             span_context=span_of_ours(context).get_span_context(),
         )
 
     def _ids(self, logger: str, context: Context, given: Mapping[str, Any]) -> dict[str, str]:
-        request = current_request(context)
-        late = request.late_attributes if request is not None and logger in _ACCESS_LOGGERS else {}
-        bound: dict[str, Any] = {**late, **current_attributes(context), **given}
-        if request is not None and request.route and ROUTE not in bound:
-            bound[ROUTE] = request.route
-        ordered: dict[str, str] = {}
-        for key in _ID_KEYS:
-            if key in bound:
-                ordered[key] = clean_text(self.masker.identifier(str(bound[key])))
-        return ordered
+        request, current = current_request(context), current_attributes(context)
+        route = None if request is None else request.route
+        is_usual = not given and logger not in _ACCESS_LOGGERS
+        if is_usual and type(current) is BoundIds and current.shown[:2] == (self, route):
+            return current.shown[2]
+        late = {} if request is None or is_usual else request.late_attributes
+        bound: dict[str, Any] = {**late, **current, **given}
+        if route:
+            bound.setdefault(ROUTE, route)
+        raw = {key: str(bound[key]) for key in filter(bound.__contains__, _ID_KEYS)}
+        masked = {key: clean_text(self.masker.identifier(value)) for key, value in raw.items()}
+        if is_usual and type(current) is BoundIds and masked == raw:
+            current.shown = self, route, masked
+        return masked
 
     def _extra(self, record: logging.LogRecord) -> dict[str, Any]:
         found = extras_of(record)
@@ -188,20 +189,22 @@ class TelemetryHandler(logging.Handler):
             return found
         if isinstance(found.get("extra"), dict):  # loguru puts bound fields there
             found |= found.pop("extra")
-        kept = found.items() if len(found) <= _MAX_EXTRAS else list(found.items())[:_MAX_EXTRAS]
+        kept = found.items() if len(found) <= MAX_EXTRAS else list(found.items())[:MAX_EXTRAS]
         named = {f"extra_{key}" if key in _RESERVED else key: value for key, value in kept}
-        if all(type(value) is str and (key, value) in self._clean_fields for key, value in named.items()):
+        if self._is_clean(named):
             return named
         extra = {key: plain(value) for key, value in self.masker.attributes(named).items()}
         for key, value in named.items():
             if type(value) is str and extra.get(key) == value and len(value) <= _MAX_REMEMBERED_CHARS:
-                self._clean_fields.keep((key, value), None)
+                self._clean_fields.keep((key, value), True)
         extra.update({key: named[key] for key in _ID_KEYS if key in named})
         return extra
 
+    def _is_clean(self, fields: dict[str, Any]) -> bool:
+        """Return whether each of *fields* is a text that masking left unchanged before."""
+        return {*map(type, fields.values())} == _TEXTS and None not in map(self._clean_fields.get, fields.items())
+
     def _error(self, record: logging.LogRecord) -> dict[str, str] | None:
-        if not record.exc_info and not record.exc_text:
-            return None
         found = exception_of(record)
         if found is None:
             return None
@@ -257,14 +260,8 @@ class TelemetryHandler(logging.Handler):
 
     def _export(self, entry: LogEntry) -> None:
         try:
-            logger = self._loggers.get(entry.logger) or self._logger(entry.logger)
-            if not self._is_quick or type(logger) is not Logger:
-                logger.emit(MaskedLogRecord(entry))
-                return
-            record = QuickLogRecord(entry)
-            is_whole = needs_no_cut(record, self._limits)
-            ready: Any = ReadyLogRecord(record, logger, self._limits) if is_whole else record
-            logger.emit(ready)
+            if self._take is None or not self._take(entry):
+                (self._loggers.get(entry.logger) or self._logger(entry.logger)).emit(MaskedLogRecord(entry))
         except Exception:  # noqa: BLE001 - telemetry must not stop the application
             self._on_error("logs")
 

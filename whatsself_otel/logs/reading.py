@@ -7,6 +7,7 @@ import logging
 import re
 import sys
 import traceback
+from itertools import filterfalse
 from typing import Any, Final
 
 from whatsself_otel.logs.fields import safe_str
@@ -56,7 +57,8 @@ def unfold_event(record: logging.LogRecord) -> logging.LogRecord:
 
 def extras_of(record: logging.LogRecord) -> dict[str, Any]:
     """Return the fields passed by ``extra``, and the call's stack if the record has one."""
-    extras = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+    fields = vars(record)
+    extras = {key: fields[key] for key in filterfalse(_STANDARD.__contains__, fields)}
     if record.stack_info:
         extras["code.stacktrace"] = safe_str(record.stack_info)
     return extras

@@ -7,7 +7,7 @@ span has its own context key, and a current span of the other provider stays cur
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -21,6 +21,8 @@ DISTRO: Final = "telemetry.distro.name"
 DISTRO_NAME: Final = "whatsself_otel"
 """The distribution's name in the resource of our providers, and of no other."""
 _OURS: Final = otel_context.create_key("whatsself-span")
+_CURRENT: Final = next(iter(trace.set_span_in_context(INVALID_SPAN, Context())))
+"""The API's key of the current span: a lookup by it saves the API's four calls."""
 
 
 def is_foreign(span: Any) -> bool:
@@ -31,7 +33,7 @@ def is_foreign(span: Any) -> bool:
     return resource is None or resource.attributes.get(DISTRO) != DISTRO_NAME
 
 
-def span_of_ours(context: Context | None = None) -> Span:
+def span_of_ours(context: Context | None = None) -> Any:
     """
     Return our current span, or the sender's.
 
@@ -39,14 +41,26 @@ def span_of_ours(context: Context | None = None) -> Span:
         context: Where to look; default: the current context.
     """
     where = otel_context.get_current() if context is None else context
-    span, ours = trace.get_current_span(where), cast("Span", where.get(_OURS, INVALID_SPAN))
+    ours: Any = where.get(_OURS, INVALID_SPAN)
+    if where.get(_CURRENT, INVALID_SPAN) is ours:
+        return ours
+    span = trace.get_current_span(where)
     return ours if span is ours or span is INVALID_SPAN or is_foreign(span) else span
+
+
+def stranger_in(context: Context, ours: Span) -> Span | None:
+    """Return the current span of *context* if it is another one than *ours*, or None."""
+    if context.get(_CURRENT, INVALID_SPAN) is ours:
+        return None
+    shown = trace.get_current_span(context)
+    return None if shown is ours else shown
 
 
 def with_span(span: Span, context: Context) -> Context:
     """Return *context* with our *span* current: for all code, unless another provider's span is."""
-    held = Context({**context, _OURS: span})
-    return held if is_foreign(trace.get_current_span(context)) else trace.set_span_in_context(span, held)
+    if _CURRENT in context and is_foreign(trace.get_current_span(context)):
+        return Context({**context, _OURS: span})
+    return Context({**context, _OURS: span, _CURRENT: span})
 
 
 def as_current(context: Context) -> Context:

@@ -13,7 +13,7 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, SpanProcessor, SynchronousMultiSpanProcessor
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, Status
+from opentelemetry.trace import Link, SpanContext, Status, TraceFlags
 
 from whatsself_otel.context import CORRELATION_KEYS, RequestContext, current_attributes
 from whatsself_otel.export.batch_queue import Deadline
@@ -37,6 +37,8 @@ MAX_PARKED_S: Final = 30.0
 """Longest wait of a server span for its request's background tasks."""
 _CLOCK_GRAIN_S: Final = 0.1
 """Release spans this many seconds early: an event loop's clock may be a little ahead."""
+_SPAN_ID, _FLAGS = 1, 3
+"""Places in a `SpanContext`, which is a tuple: its properties take a call each."""
 _WRAPPERS: Final = (BoundedAttributes, MappingProxyType)
 
 
@@ -151,14 +153,14 @@ class OpenRequests:
 
     def park(self, span: ReadableSpan) -> bool:
         """Keep *span* if its request is still open; return whether it was kept."""
-        context = span.get_span_context()
-        if context is None or context.span_id not in self._by_span:
+        context: Any = span.context
+        if context is None or (span_id := context[_SPAN_ID]) not in self._by_span:
             return False
         with self._lock:
-            if context.span_id not in self._by_span:
+            if span_id not in self._by_span:
                 return False
-            self._parked[context.span_id] = time.monotonic(), span
-        self._limit_wait(context.span_id)
+            self._parked[span_id] = time.monotonic(), span
+        self._limit_wait(span_id)
         return True
 
     def finish(self, request: RequestContext) -> None:
@@ -216,8 +218,8 @@ class ExportProcessor(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue *span* if it is sampled."""
-        context = span.get_span_context()
-        if context is not None and context.trace_flags.sampled and not self._requests.park(span):
+        context: Any = span.context
+        if context is not None and context[_FLAGS] & TraceFlags.SAMPLED and not self._requests.park(span):
             self._queue.put(span)
 
 

@@ -28,11 +28,20 @@ from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, DEFAULT_ON, Decision
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import (
+    INVALID_SPAN_CONTEXT,
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+)
 
 from whatsself_otel import _sdk
 from whatsself_otel.context import current_attributes
-from whatsself_otel.traces.current_span import span_of_ours
+from whatsself_otel.traces.current_span import span_of_ours, stranger_in
 from whatsself_otel.traces.failures import set_failed, text_of
 
 if TYPE_CHECKING:
@@ -88,16 +97,17 @@ class SpanMaker:
         self, name: str, context: Context, kind: SpanKind, attributes: Mapping[str, Any], held: dict[str, Any]
     ) -> Any:
         tracer, ids = self.tracer, self.tracer.id_generator
-        ours, shown = span_of_ours(context), trace.get_current_span(context)
-        if shown is not ours:
-            self._processors.note_beside(shown, ours)
-        parent: SpanContext | None = ours.get_span_context()
-        if parent is None or not parent.is_valid:
-            parent, trace_id, is_random = None, ids.generate_trace_id(), ids.is_trace_id_random()
+        ours = span_of_ours(context)
+        if (stranger := stranger_in(context, ours)) is not None:
+            self._processors.note_beside(stranger, ours)
+        parent: Any = ours.get_span_context()
+        trace_id, _, _, above, inherited, is_valid = parent or INVALID_SPAN_CONTEXT
+        if not is_valid:
+            parent, trace_id, is_random, inherited = None, ids.generate_trace_id(), ids.is_trace_id_random(), None
         else:
-            trace_id, is_random = parent.trace_id, parent.trace_flags & TraceFlags.RANDOM_TRACE_ID
-        if tracer.sampler is DEFAULT_ON and (parent is None or parent.trace_flags & TraceFlags.SAMPLED):
-            decision, wanted, state = Decision.RECORD_AND_SAMPLE, attributes, parent and parent.trace_state
+            is_random = above & TraceFlags.RANDOM_TRACE_ID
+        if tracer.sampler is DEFAULT_ON and (parent is None or above & TraceFlags.SAMPLED):
+            decision, wanted, state = Decision.RECORD_AND_SAMPLE, attributes, inherited
         else:
             sampled = tracer.sampler.should_sample(context, trace_id, name, kind, attributes, ())
             decision, wanted, state = sampled.decision, sampled.attributes, sampled.trace_state
@@ -184,6 +194,16 @@ class OwnSpan(trace.Span, ReadableSpan):
     def get_span_context(self) -> SpanContext:
         """Return its ids."""
         return self.context
+
+    @property
+    def held(self) -> dict[str, Any]:
+        """Its attributes themselves, which nobody may change."""
+        return self._held
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it has neither events nor links, and has dropped nothing."""
+        return self._event_list is None and self._link_list is None and not self.dropped_attributes
 
     @property
     def attributes(self) -> Mapping[str, Any]:
