@@ -41,7 +41,8 @@ RESULT: Final = HERE / "results" / "request_parts.md"
 FIGURES: Final = HERE / "results" / "request_instructions.json"
 RENEW: Final = "python benchmarks/request_parts.py --commit"
 _EXPORTS: Final = ("export of spans and records", "one export of metrics")
-_DELAYS: Final = ("OTEL_BSP_SCHEDULE_DELAY", "OTEL_BLRP_SCHEDULE_DELAY", "OTEL_METRIC_EXPORT_INTERVAL")
+_DELAYS: Final = ("OTEL_BSP_SCHEDULE_DELAY", "OTEL_BLRP_SCHEDULE_DELAY")
+_METRICS: Final = {"OTEL_METRIC_EXPORT_INTERVAL": "3600000"}
 _MOST_MS: Final = 60_000
 """Longest delay of an export that our settings allow; nothing shall leave but by a flush."""
 _REPORT: Final = """\
@@ -117,7 +118,7 @@ def measure(subject: Subject, first: int) -> list[Counts]:
         program = (str(subject.python), str(HERE / "request_parts_app.py"), subject.name, str(REQUESTS), str(first))
         done = subprocess.run(
             ["valgrind", *options, f"--callgrind-out-file={folder}/out", *program],
-            env=environment(subject) | {"PYTHONHASHSEED": "0"} | dict.fromkeys(_DELAYS, str(delay_ms)),
+            env=environment(subject) | {"PYTHONHASHSEED": "0", **_METRICS} | dict.fromkeys(_DELAYS, str(delay_ms)),
             capture_output=True,
             text=True,
             check=False,
