@@ -42,6 +42,7 @@ QUEUE_CAPACITY: Final = "otelcol_exporter_queue_capacity"
 _COLOURS: Final = {"traces": BLUE, "metrics": ORANGE, "logs": GREEN}
 _RANGE: Final = "$__range"
 _NOTHING: Final = both("nothing", "nada")
+_NO_COLLECTOR: Final = both("no collector", "nenhum collector")
 _TROUBLE_NAMES: Final = dict(
     zip(
         TROUBLES,
@@ -104,7 +105,7 @@ def _state(source: Source) -> tuple[Panel, ...]:
             Query(expr=f"min({machine(OWN_UPTIME)})", instant=True),
             unit="s",
             decimals=0,
-            no_value=both("no collector", "nenhum collector"),
+            no_value=_NO_COLLECTOR,
             width=4,
         ),
         bars(
@@ -168,6 +169,9 @@ def _by_signal(title: Text, metric: str, whose: str) -> Panel:
 
 
 def _trouble(trouble: str, name: Text, window: str) -> Panel:
+    own, refused = (
+        f"max by (signal) (whatsself:collector_{each}:increase{window}{{}})" for each in (trouble, TROUBLES[0])
+    )
     return stat(
         both(f"{name.en}, {window} (alert from 1)", f"{name.pt}, {window} (alerta ≥ 1)"),
         both(
@@ -175,11 +179,12 @@ def _trouble(trouble: str, name: Text, window: str) -> Panel:
             "Itens de cada sinal. Acima de 0, telemetria foi perdida ou reenviada.",
         ),
         Query(
-            expr=f"max by (signal) (whatsself:collector_{trouble}:increase{window}{{}})",
+            # A collector counts what it refuses from its start, the rest from the first event: until then it is 0.
+            expr=own if own == refused else f"{own} or 0 * {refused}",
             legend="{{signal}}",
             instant=True,
         ),
-        no_value=_NOTHING,
+        no_value=_NO_COLLECTOR,
         limits=((1, VERMILION),),
         decimals=0,
         width=8,

@@ -30,7 +30,7 @@ def stat(title: Text, description: Text, *queries: Query, **more: Any) -> Panel:
         # A name stands beside each number, so that colour never speaks alone.
         "textMode": "value_and_name" if many else "auto",
         # By itself a long state leaves a name of seven pixels.
-        **({"text": {"titleSize": 14, "valueSize": 18}} if has_states and many else {}),
+        **({"text": {"titleSize": 14, "valueSize": 18}} if many and len(more.get("states", ())) > 1 else {}),
     }
     return Panel(kind="stat", title=title, description=description, queries=queries, options=options, **more)
 
