@@ -42,7 +42,7 @@ FIGURES: Final = HERE / "results" / "request_instructions.json"
 RENEW: Final = "python benchmarks/request_parts.py --commit"
 _EXPORTS: Final = ("export of spans and records", "one export of metrics")
 _DELAYS: Final = ("OTEL_BSP_SCHEDULE_DELAY", "OTEL_BLRP_SCHEDULE_DELAY")
-_METRICS: Final = {"OTEL_METRIC_EXPORT_INTERVAL": "3600000"}
+_METRICS: Final = {"OTEL_METRIC_EXPORT_INTERVAL": "600000"}
 _MOST_MS: Final = 60_000
 """Longest delay of an export that our settings allow; nothing shall leave but by a flush."""
 _REPORT: Final = """\
