@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
@@ -135,11 +136,11 @@ class TestInstrumented:
         whatsapp = PywaClient(phone_id="100000000000111", token="x", session=session, filter_updates=False)  # noqa: S106
         instrument_pywa(whatsapp)
         instrument_pywa(whatsapp)
-        assert whatsapp.webhook_update_handler(as_bytes(message(7))) == ("ok", 200)
+        assert whatsapp.webhook_update_handler(as_bytes(message(7, at=time.time()))) == ("ok", 200)
         whatsapp.send_message(to=phone(1), text="olá")
         with pytest.raises(errors.ReEngagementMessage):
             whatsapp.send_message(to=phone(2), text="olá")
-        whatsapp.webhook_update_handler(as_bytes(status(1, "failed", code=131026)))
+        whatsapp.webhook_update_handler(as_bytes(status(1, "failed", code=131026, at=time.time())))
         assert recorded.counter("messages.inbound") == 1
         assert recorded.counter("messages.outbound", session="100000000000111") == 2
         assert recorded.counter("messages.outbound.failed", reason="outside_window", stage="send") == 1
@@ -149,7 +150,7 @@ class TestInstrumented:
         session = httpx.AsyncClient(transport=httpx.MockTransport(graph))
         whatsapp = AsyncPywaClient(phone_id="100000000000111", token="x", session=session, filter_updates=False)  # noqa: S106
         instrument_pywa(whatsapp, origin="broadcast")
-        assert await whatsapp.webhook_update_handler(as_bytes(message(7))) == ("ok", 200)
+        assert await whatsapp.webhook_update_handler(as_bytes(message(7, at=time.time()))) == ("ok", 200)
         await whatsapp.send_message(to=phone(1), text="olá")
         with pytest.raises(errors.WhatsAppError):
             await whatsapp.send_message(to=phone(2), text="olá")
