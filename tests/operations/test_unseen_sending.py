@@ -99,7 +99,7 @@ SITUATIONS = (
         changes={REPLIES: steady(0, (2 * HOUR, 2)), **failing("auth", "ours", (HOUR, 0), (HOUR, 2))},
         fires={
             "WhatsSelfSendFailureHigh": 1,
-            "WhatsSelfSloBurn": 3,
+            "WhatsSelfSloBurn": 1,
             "WhatsSelfSloBudgetExhausted": 1,
             "WhatsSelfBanRiskHigh": 1,
         },

@@ -214,7 +214,7 @@ SITUATIONS = (
         # The objective that the failures cost is kept silent by them.
         fires={
             "WhatsSelfSendFailureHigh": 1,
-            "WhatsSelfSloBurn": 3,
+            "WhatsSelfSloBurn": 1,
             "WhatsSelfSloBudgetExhausted": 1,
             "WhatsSelfBanRiskHigh": 1,
         },
