@@ -287,6 +287,15 @@ class TestToken:
 
         assert len(Viewer(ViewerConfig(token_file=tmp_path / "viewer.token")).token) == 32
 
+    def test_none_looks_like_an_option_of_the_command_line(self, tmp_path: Path) -> None:
+        """One of 64 did: ``trace ID --token -x…`` was then refused."""
+        (tmp_path / "viewer.token").write_text("-" + "x" * 31)
+
+        found = {Viewer(ViewerConfig(token_file=tmp_path / "viewer.token")).token}
+        found |= {Viewer(ViewerConfig(token_file=None)).token for _ in range(300)}
+
+        assert [token for token in found if token.startswith("-")] == []
+
 
 class TestFile:
     def test_of_another_version_is_set_aside_unchanged(self, tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from whatsself_otel.viewer.stack_source import Backends
 
 HOST: Final = "127.0.0.1"
-_TOKEN: Final = re.compile(r"[\w-]{32}")
+_TOKEN: Final = re.compile(r"\w[\w-]{31}")
+"""A token in a file. None begins with "-", because ``--token -x`` would be read as another option."""
 _STOP_S: Final = 5.0
 """Seconds the server may take to end; then the process ends without it."""
 
@@ -133,7 +134,7 @@ class Viewer:
 
 def _lasting_token(path: Path | None) -> str:
     """Return the token in the file *path*; write a new one if the file has none."""
-    new = secrets.token_urlsafe(24)
+    new = secrets.token_hex(16)
     if path is None:
         return new
     with contextlib.suppress(OSError, UnicodeDecodeError):
