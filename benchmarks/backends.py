@@ -33,7 +33,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceS
 from tables import circumstances
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
 STEP_S = 15
@@ -84,24 +84,12 @@ class Store:
 
 
 @contextmanager
-def started(
-    name: str, folder: Path, ready: str, *words: str, environ: Mapping[str, str] | None = None, port: str = "PORT"
-) -> Iterator[Store]:
-    """
-    Run program *name*.
-
-    Args:
-        name: As `need` finds it.
-        folder: For its log.
-        ready: The path that says that it runs.
-        words: Its arguments; ``{port}`` is the port that *ready* is asked at.
-        environ: Its environment.
-        port: The variable of it that has the port.
-    """
-    (number,) = free_ports(1)
-    url = f"http://127.0.0.1:{number}"
-    command: list[str | Path] = [need(name), *(word.replace("{port}", str(number)) for word in words)]
-    given = {**(environ or {}), port: str(number)}
+def started(name: str, folder: Path, ready: str, *words: str, **environ: str) -> Iterator[Store]:
+    """Run program *name* with *words* and *environ*, in which ``{port}`` is the port that *ready* is asked at."""
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    command: list[str | Path] = [need(name), *(word.replace("{port}", str(port)) for word in words)]
+    given = {name: value.replace("{port}", str(port)) for name, value in environ.items()}
     program = Program(command=command, ready_url=url + ready, environ=given, log=folder / f"{name}.log")
     with running(program) as process:
         time.sleep(2)
@@ -165,9 +153,9 @@ def loki(folder: Path, messages: int) -> Measured:
     """Measure log records in Loki, with its shipped configuration; its write-ahead log goes and is left out."""
     data = folder / "loki"
     (grpc_port,) = free_ports(1)
-    environ = {"LOKI_DATA": str(data), "LOKI_GRPC_PORT": str(grpc_port)}
+    environ = {"LOKI_DATA": str(data), "LOKI_GRPC_PORT": str(grpc_port), "LOKI_HTTP_PORT": "{port}"}
     numbers = random.Random(1)
-    with started("loki", folder, "/ready", *_shipped("loki"), environ=environ, port="LOKI_HTTP_PORT") as store:
+    with started("loki", folder, "/ready", *_shipped("loki"), **environ) as store:
         empty = store.rss_mib()
         for first in range(0, messages, 250):
             post_otlp(f"{store.url}/otlp/v1/logs", load.requests(first, 250, numbers)[1])
@@ -181,9 +169,10 @@ def tempo(folder: Path, messages: int) -> Measured:
     """Measure spans in Tempo, with its shipped configuration, in the blocks that it has finished."""
     data = folder / "tempo"
     grpc_port, otlp = free_ports(2)
-    environ = {"TEMPO_DATA": str(data), "TEMPO_GRPC_PORT": str(grpc_port), "TEMPO_OTLP_PORT": str(otlp)}
+    environ = {"TEMPO_DATA": str(data), "TEMPO_HTTP_PORT": "{port}"}
+    environ |= {"TEMPO_GRPC_PORT": str(grpc_port), "TEMPO_OTLP_PORT": str(otlp)}
     numbers = random.Random(1)
-    with started("tempo", folder, "/ready", *_shipped("tempo"), environ=environ, port="TEMPO_HTTP_PORT") as store:
+    with started("tempo", folder, "/ready", *_shipped("tempo"), **environ) as store:
         empty = store.rss_mib()
         with grpc.insecure_channel(f"127.0.0.1:{otlp}") as channel:
             export = TraceServiceStub(channel).Export  # type: ignore[no-untyped-call]

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from binaries import ROOT, Program, free_ports, get, need, post_otlp, run_collector, running
+from binaries import get, post_otlp, run_collector
 from fault_rig import own_metric
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from shipped_backends import run_shipped_loki, run_shipped_prometheus, run_shipped_victorialogs
+from shipped_backends import run_shipped_loki, run_shipped_prometheus, run_shipped_tempo, run_shipped_victorialogs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -165,24 +165,11 @@ def test_what_victorialogs_finds_too_large_or_too_old_is_seen_at_victorialogs_al
 @contextmanager
 def tempo_behind_a_collector(folder: Path) -> Iterator[tuple[str, Collector]]:
     """Run Tempo as it is shipped, and a collector that sends to it; yield Tempo's address and the collector."""
-    http, grpc, otlp = free_ports(3)
-    url = f"http://127.0.0.1:{http}"
-    environ = {
-        "TEMPO_DATA": str(folder / "tempo"),
-        "TEMPO_HTTP_PORT": str(http),
-        "TEMPO_GRPC_PORT": str(grpc),
-        "TEMPO_OTLP_PORT": str(otlp),
-    }
-    program = Program(
-        command=[need("tempo"), "-config.expand-env=true", f"-config.file={ROOT / 'backends/tempo/tempo.yaml'}"],
-        ready_url=f"{url}/ready",
-        environ=environ,
-        log=folder / "tempo.log",
-    )
-    with running(program):
-        tempo = {"TEMPO_OTLP_ENDPOINT": f"127.0.0.1:{otlp}"}
-        with run_collector("local", environ=tempo, folder=folder, settings=QUICK) as it:
-            yield url, it
+    with (
+        run_shipped_tempo(folder) as (url, otlp),
+        run_collector("local", environ={"TEMPO_OTLP_ENDPOINT": otlp}, folder=folder, settings=QUICK) as it,
+    ):
+        yield url, it
 
 
 def discarded(url: str) -> list[str]:

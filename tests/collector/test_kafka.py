@@ -165,20 +165,15 @@ def garbage(first: int, count: int) -> ExportLogsServiceRequest:
 def unreadable_by_partition(reading: Collector) -> set[str]:
     """Return the partitions in which the consumer could not read a message."""
     page = (get(reading.metrics_url) or b"").decode()
-    found = re.findall(
-        r'^otelcol_kafka_receiver_unmarshal_failed_spans\w*\{.*partition="(\d+)".*\} [1-9]', page, re.MULTILINE
-    )
-    return set(found)
+    series = r'^otelcol_kafka_receiver_unmarshal_failed_spans\w*\{.*partition="(\d+)".*\} [1-9]'
+    return set(re.findall(series, page, re.MULTILINE))
 
 
 def spoiler(broker: Broker, topics: str, folder: Path) -> AbstractContextManager[Collector]:
     """Run a collector that writes log texts, as they are, to the topic of spans."""
     environ = {**environment(broker, topics), "KAFKA_TOPIC_LOGS": f"{topics}_traces"}
-    raw = (
-        "exporters::kafka/scale::logs::encoding: raw",
-        "exporters::kafka/scale::partition_logs_by_resource_attributes: true",
-    )
-    return run_collector(files=[PRODUCER], folder=made(folder), environ=environ, settings=(*raw, SOON.format("/scale")))
+    settings = ("exporters::kafka/scale::logs::encoding: raw", SOON.format("/scale"))
+    return run_collector(files=[PRODUCER], folder=made(folder), environ=environ, settings=settings)
 
 
 class TestSecure:

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-ROOT = Path(__file__).parent.parent.parent
+import run_tests
 
 
 @pytest.fixture
 def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     """The program as a module, for a project of three test files."""
-    spec = importlib.util.spec_from_file_location("run_tests", ROOT / "tools" / "run_tests.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "run_tests", module)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "ROOT", tmp_path)
-    monkeypatch.setattr(module.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(run_tests, "ROOT", tmp_path)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
     (tmp_path / "tests" / "inner").mkdir(parents=True)
     (tmp_path / "tests" / "test_first.py").write_text("def test_passes():\n    pass\n" + "#" * 50)
     (tmp_path / "tests" / "test_second.py").write_text("def test_passes():\n    pass\n")
     (tmp_path / "tests" / "inner" / "test_third.py").write_text("def test_passes():\n    pass\n")
-    return module
+    return run_tests
 
 
 def test_every_file_is_in_one_part(program: ModuleType) -> None:

@@ -33,6 +33,26 @@ def run_shipped_loki(folder: Path) -> Iterator[str]:
         yield url
 
 
+@contextmanager
+def run_shipped_tempo(folder: Path) -> Iterator[tuple[str, str]]:
+    """Run Tempo with its data in *folder*, and give its URL and its address for OTLP by gRPC."""
+    http, grpc, otlp = free_ports(3)
+    url = f"http://127.0.0.1:{http}"
+    program = Program(
+        command=[need("tempo"), "-config.expand-env=true", f"-config.file={ROOT / 'backends/tempo/tempo.yaml'}"],
+        ready_url=f"{url}/ready",
+        environ={
+            "TEMPO_DATA": str(folder / "tempo"),
+            "TEMPO_HTTP_PORT": str(http),
+            "TEMPO_GRPC_PORT": str(grpc),
+            "TEMPO_OTLP_PORT": str(otlp),
+        },
+        log=folder / "tempo.log",
+    )
+    with running(program):
+        yield url, f"127.0.0.1:{otlp}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VictoriaLogs:
     """A running VictoriaLogs."""

@@ -43,23 +43,14 @@ def services(source: Source) -> Dashboard:
 
 
 def _service_map() -> Panel:
-    return Panel(
-        kind="nodeGraph",
-        title=both("Who calls whom", "Quem chama quem"),
-        description=both(
+    return _graph(
+        both("Who calls whom", "Quem chama quem"),
+        both(
             "Services, databases and providers; on each line calls a second and mean duration.",
             "Serviços, bancos e provedores; em cada linha, chamadas por segundo e duração média.",
         ),
-        queries=(
-            Query(
-                expr='{deployment_environment_name=~"$environment"}',
-                store=Store.TEMPO,
-                maps=True,
-            ),
-        ),
-        no_value=both("no call between services in this time", "nenhuma chamada entre serviços neste período"),
-        width=24,
-        height=14,
+        Query(expr='{deployment_environment_name=~"$environment"}', store=Store.TEMPO, maps=True),
+        both("no call between services in this time", "nenhuma chamada entre serviços neste período"),
     )
 
 
@@ -114,15 +105,24 @@ def _metrics(title: Text, description: Text, *queries: Query, **more: object) ->
 
 
 def _nodes() -> Panel:
-    return Panel(
-        kind="nodeGraph",
-        title=both("The nodes of one trace", "Os nós de um trace"),
-        description=both(
+    return _graph(
+        both("The nodes of one trace", "Os nós de um trace"),
+        both(
             "Each span of the trace whose traceId is typed above, with its share of the time.",
             "Cada span do trace cujo traceId está digitado acima, com sua parte do tempo.",
         ),
-        queries=(Query(expr=f"${{{TRACE}}}", store=Store.TEMPO),),
-        no_value=both("no traceId typed", "nenhum traceId digitado"),
+        Query(expr=f"${{{TRACE}}}", store=Store.TEMPO),
+        both("no traceId typed", "nenhum traceId digitado"),
+    )
+
+
+def _graph(title: Text, description: Text, query: Query, no_value: Text) -> Panel:
+    return Panel(
+        kind="nodeGraph",
+        title=title,
+        description=description,
+        queries=(query,),
+        no_value=no_value,
         width=24,
         height=14,
     )

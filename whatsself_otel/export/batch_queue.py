@@ -18,6 +18,7 @@ from opentelemetry.context import Context
 
 from whatsself_otel import _sdk
 from whatsself_otel.context import EXPORTING
+from whatsself_otel.export.limits import MAX_ITEM_BYTES, MAX_REQUEST_BYTES
 from whatsself_otel.export.otlp import ExportResult, drop_reason, retry_reason
 from whatsself_otel.processes.forks import run_in_child
 
@@ -41,7 +42,7 @@ class QueueLimits:
         bytes: Most bytes held, as `prepare` of the queue has them; the oldest go first.
         batch_items: Most items in one export.
         batch_bytes: Most bytes in one export.
-        item_bytes: Most bytes of one item: no backend takes a larger one, and some refuse what came with it too.
+        item_bytes: Most bytes of one item.
         delay_s: Seconds an item waits at most for its batch to fill.
         age_s: Seconds an item is tried again at most, while there is room for it.
     """
@@ -49,8 +50,8 @@ class QueueLimits:
     items: int = 8192
     bytes: int = 64 * 1024 * 1024
     batch_items: int = 512
-    batch_bytes: int = 3 * 1024 * 1024
-    item_bytes: int = 500_000
+    batch_bytes: int = MAX_REQUEST_BYTES
+    item_bytes: int = MAX_ITEM_BYTES
     delay_s: float = 1.0
     age_s: float = 3600.0
 

@@ -21,6 +21,7 @@ from opentelemetry.sdk.metrics.export import Gauge, Histogram, Sum
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 
 from whatsself_otel.context import CORRELATION_KEYS
+from whatsself_otel.export.limits import MAX_ITEM_BYTES
 from whatsself_otel.remembered import ByIdentity, Remembered
 from whatsself_otel.traces import propagation
 from whatsself_otel.traces.processors import mask_attributes, mask_scope, plain_dict
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
 MAX_REMEMBERED: Final = 4096
 """Attributes in the cache; beyond it, all are forgotten. An attribute takes about 300 bytes."""
 MAX_REMEMBERED_CHARS: Final = 1024
-MAX_POINT_BYTES: Final = 500_000
-"""Most bytes of a data point: no backend takes a larger one, and some refuse what came with it too."""
 _MAX_SOURCES: Final = 64
 
 _IDS: Final = struct.Struct(">2sQQ2sQ")
@@ -280,7 +279,7 @@ class Encoder:
             except Exception as error:  # noqa: BLE001 - whatever an application has measured
                 losses.add(error, metric.name, points=1)
                 continue
-            if len(written) <= MAX_POINT_BYTES:
+            if len(written) <= MAX_ITEM_BYTES:
                 points.append(written)
             else:
                 losses.too_large += 1

@@ -57,8 +57,7 @@ class OtlpExporter(Generic[_T]):
 
     def prepare(self, item: _T) -> tuple[int, EncodedItem]:
         """Return the item's size in the queue and the encoded item; raises errors of encoding."""
-        written = self._write(item)
-        return _HELD_BYTES + len(written[2]), written
+        return size_of_encoded(self._write(item))
 
     def send(self, batch: list[EncodedItem]) -> ExportResult:
         """Send prepared items."""

@@ -7,13 +7,19 @@ The SDK limits counts. Lengths are cut here, after masking, because no detector 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk._logs import LogRecordLimits
 from opentelemetry.sdk.trace import SpanLimits
 
 if TYPE_CHECKING:
     from whatsself_otel.config import LimitsConfig
+
+
+MAX_ITEM_BYTES: Final = 500_000
+"""Most bytes of a span, record or data point: no backend takes a larger one, and some refuse what came with it too."""
+MAX_REQUEST_BYTES: Final = 3 * 1024 * 1024
+"""Most bytes of one request: the collector answers 400 to more than 4 MiB."""
 
 
 def span_limits(limits: LimitsConfig) -> SpanLimits:

@@ -22,6 +22,7 @@ from opentelemetry.sdk.metrics.view import Aggregation, ExponentialBucketHistogr
 from whatsself_otel.context import EXPORTING
 from whatsself_otel.export.batch_queue import ExportCounts
 from whatsself_otel.export.encoding import Encoder
+from whatsself_otel.export.limits import MAX_REQUEST_BYTES
 from whatsself_otel.export.otlp import ExportResult, PatientClient, drop_reason, may_have_arrived
 from whatsself_otel.metrics.metric_masking import Losses, MetricMasker, count_points
 from whatsself_otel.metrics.zero_points import ZeroPoints
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
     from whatsself_otel.export.otlp import Client
 
-MAX_REQUEST_BYTES: Final = 3 * 1024 * 1024
-"""Most bytes in one request, as for the other signals: the collector answers 400 to one of more than 4 MiB."""
 Preferences: TypeAlias = tuple[dict[type, AggregationTemporality], dict[type, Aggregation]]
 """The temporality and aggregation that a sender prefers, by class of instrument."""
 

@@ -15,6 +15,7 @@ from opentelemetry.sdk.resources import Resource
 
 from whatsself_otel import _sdk
 from whatsself_otel.catalogue import EVENT
+from whatsself_otel.context import CORRELATION_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 
 MAX_EXTRAS: Final = 64
-MOST_ATTRIBUTES: Final = MAX_EXTRAS + 12
-"""Attributes of an entry at most: its extras, nine ids, and three of an exception."""
+MOST_ATTRIBUTES: Final = MAX_EXTRAS + len(CORRELATION_KEYS) + 1 + 3
+"""Attributes of an entry at most: its extras, its ids and route, and three of an exception."""
 
 
 @dataclass(slots=True, kw_only=True)  # not frozen, which takes a call for each field
