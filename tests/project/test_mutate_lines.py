@@ -29,13 +29,9 @@ def test_a_change_is_noticed() -> None:
 
 def test_a_change_of_nothing_is_not_noticed() -> None:
     line = "set_attributes_unchecked(span, attributes)"
+    nothing = mutate_lines.Change("Nothing", "traces/processors.py", line, line, mutate_lines.CHANGES[0].tests)
 
-    assert (
-        mutate_lines.run(
-            mutate_lines.Change("Nothing", "traces/processors.py", line, line, mutate_lines.CHANGES[0].tests)
-        )
-        is None
-    )
+    assert mutate_lines.run(nothing) is None
 
 
 @pytest.mark.proof
