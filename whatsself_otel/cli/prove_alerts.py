@@ -43,6 +43,7 @@ NEVER_INHIBITED: Final = frozenset({
     "WhatsSelfRulesFailing",
     "WhatsSelfStorageFailing",
     "WhatsSelfStorageFilling",
+    "WhatsSelfStoreDiscards",
 })  # fmt: skip
 """Alerts that no other alert silences."""
 

@@ -31,6 +31,7 @@ def cases() -> Iterator[Case]:
         yield Case(rule=rule, kind=BOUNDARY, title=f"{count} missed in one of three groups", series=few, at=at)
     yield from _reloads()
     yield from _storage()
+    yield from _discards()
     always, beside = "WhatsSelfWatchdog", {'up{job="otelcol",instance="x"}': flat((60, 1))}
     yield Case(rule=always, kind=FIRING, title="always", series={}, at={10: 1})
     yield Case(
@@ -158,3 +159,32 @@ def _storage() -> Iterator[Case]:
         at = {600.0: fires}
         title = f"full in {hours} hours"
         yield Case(rule=rule, kind=BOUNDARY, title=title, series=falls | other, at=at, step_s=minute_s)
+
+
+def _discards() -> Iterator[Case]:
+    rule = "WhatsSelfStoreDiscards"
+    for job, series in (
+        (
+            "tempo",
+            'tempo_discarded_spans_total{job="tempo",instance="x",reason="trace_too_large",tenant="single-tenant"}',
+        ),
+        ("victorialogs", 'vl_rows_dropped_total{job="victorialogs",instance="x",reason="too_small_timestamp"}'),
+    ):
+        calm = {series.replace('"x"', '"y"'): flat((80, 0))}
+        once = calm | {series: flat((20, 0), (60, 1))}
+        born = calm | {series: flat((20, None), (60, 1))}
+        at: dict[float, int] = {19: 0, 20.5: 1, 29: 1, 31: 0}
+        yield Case(rule=rule, kind=FIRING, title=f"{job} throws one away", series=once, at={19: 0, 22: 1})
+        yield Case(rule=rule, kind=BOUNDARY, title=f"{job}'s first one, told for ten minutes", series=born, at=at)
+        yield Case(rule=rule, kind=HEALTHY, title=f"{job} did long ago", series={series: flat((60, 7))}, at={30: 0})
+        other = series.replace('reason="', 'reason="other_')
+        both = once | {other: once[series]}
+        yield Case(rule=rule, kind=BOUNDARY, title=f"{job} for two reasons", series=both, at={22: 2})
+    refused = 'tempo_discarded_spans_total{job="tempo",instance="x",reason="rate_limited"}'
+    yield Case(
+        rule=rule,
+        kind=HEALTHY,
+        title="Tempo refuses, and is asked again",
+        series={refused: flat((20, 0), (60, 9))},
+        at={22: 0},
+    )

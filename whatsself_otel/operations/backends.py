@@ -267,9 +267,54 @@ STORAGE_FILLING: Final = Words(
     ),
     checks=STORAGE_FAILING.checks,
 )
+STORE_DISCARDS: Final = Words(
+    en=Page(
+        summary="{{ $labels.job }} threw away what it had taken",
+        description=(
+            "In the last <telemetry.failures_window> the store answered well, so the collector counted no loss. The "
+            "store's reason: {{ $labels.reason }}."
+        ),
+        impact="These spans or lines are found by no search. Others are not touched.",
+        fix=(
+            "`trace_too_large`: one trace exceeds what Tempo keeps; end the loop that goes on in one trace. "
+            "`too_small_timestamp`: the lines are older than the retention. Else read the store's log."
+        ),
+    ),
+    pt=Page(
+        summary="{{ $labels.job }} jogou fora o que tinha aceitado",
+        description=(
+            "Nos últimos <telemetry.failures_window> o armazenamento respondeu bem, então o collector não contou perda. "
+            "O motivo que o armazenamento dá: {{ $labels.reason }}."
+        ),
+        impact="Nenhuma busca encontra esses spans ou linhas. Os outros não são afetados.",
+        fix=(
+            "`trace_too_large`: um trace passa do que o Tempo guarda; encerre o laço que segue num só trace. "
+            "`too_small_timestamp`: as linhas são mais antigas que a retenção. Senão, leia o log do armazenamento."
+        ),
+    ),
+    checks=(
+        Check(
+            en="Spans that Tempo threw away, by reason",
+            pt="Spans que o Tempo jogou fora, por motivo",
+            promql="sum by (reason) (increase(tempo_discarded_spans_total[1h])) > 0",
+        ),
+        Check(
+            en="Lines that VictoriaLogs threw away, by reason",
+            pt="Linhas que o VictoriaLogs jogou fora, por motivo",
+            promql="sum by (reason) (increase(vl_rows_dropped_total[1h])) > 0",
+        ),
+        Check(
+            en="What the collector could not deliver",
+            pt="O que o collector não conseguiu entregar",
+            promql="sum by (exporter) (increase(otelcol_exporter_send_failed_spans_total[1h]))",
+        ),
+    ),
+)
 
 
 BACKENDS: Final = 'up{job=~"prometheus|alertmanager|loki|victorialogs|tempo"}'
+DISCARDED: Final = ('tempo_discarded_spans_total{reason!="rate_limited"}', "vl_rows_dropped_total")
+"""What stores throw away after they answered well. Tempo refuses what exceeds its rate: the collector counts that."""
 
 
 def rules(source: Source) -> Group:
@@ -288,6 +333,7 @@ def rules(source: Source) -> Group:
             ),
             _delivery(source),
             *_prometheus(source),
+            _discards(source),
             Alert(name="WhatsSelfWatchdog", words=WATCHDOG, expr="vector(1)", severity="none", component="watchdog"),
         ),
     )
@@ -316,6 +362,18 @@ def _delivery(source: Source) -> Alert:
         ),
         wait=source["telemetry.failures_for"],
         severity="critical",
+        component="backend",
+        dashboard="collector",
+    )
+
+
+def _discards(source: Source) -> Alert:
+    window = source["telemetry.failures_window"]
+    return Alert(
+        name="WhatsSelfStoreDiscards",
+        words=STORE_DISCARDS,
+        expr="\nor ".join(f"{counted(name, window, f'{MACHINE}, reason')} > 0" for name in DISCARDED),
+        severity="warning",
         component="backend",
         dashboard="collector",
     )

@@ -127,6 +127,9 @@ _BACKENDS: Final = {
     ),
     "StorageFailing": Remedy(steps=(FREE_DISK, PROMETHEUS.read(), PROMETHEUS.restart()), near=("StorageFilling",)),
     "StorageFilling": Remedy(steps=(FREE_DISK,), near=("StorageFailing", "CollectorQueueFilling")),
+    "StoreDiscards": Remedy(
+        steps=(TRACE_STORE.read(), LOG_STORE.read()), near=("CollectorLosing", "CollectorUnaccounted")
+    ),
     "Watchdog": Remedy(steps=(PROMETHEUS.read(), ALERTMANAGER.read(), DOCTOR), near=("AlertsNotDelivered",)),
 }
 _ALL: Final[Mapping[str, Remedy]] = {**_SERVICE, **_SESSION, **_QUEUE, **_HTTP, **_COLLECTOR, **_BACKENDS}
