@@ -30,14 +30,15 @@ import tempfile
 import time
 import venv
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from overhead_subjects import SUBJECTS, Subject
 from tables import circumstances
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parent
@@ -48,6 +49,8 @@ wrk.method = "POST"
 wrk.path = "/messages/m-1"
 wrk.body = '{_BODY}'
 wrk.headers["content-type"] = "application/json"
+local pause = tonumber(os.getenv("WRK_PAUSE_MS"))
+if pause then delay = function() return pause end end
 done = function(summary, latency)
   io.stderr:write(string.format('{{"p50":%d,"p95":%d,"p99":%d,"requests":%d,"us":%d,"bad":%d}}\\n',
     latency:percentile(50), latency:percentile(95), latency:percentile(99), summary.requests, summary.duration,
@@ -57,22 +60,27 @@ end
 _REPORT: Final = """\
 # What telemetry adds to a request
 
-{date}, {machine}, load {load} at the end; median of {rounds} rounds of {requests} requests, in turns.
+{date}, {machine}, load {load} at the end; {runs} runs of {rounds} rounds of {requests} requests, in turns; medians.
 Written by `python benchmarks/overhead.py --write`.
 
 | subject | CPU µs a request | added | spread of added | of contrib's | spans, logs, metrics each | bytes | RSS MB |
 |---|---|---|---|---|---|---|---|
 {cpu_rows}
 
-Added is against bare in the same round. A metric is counted once an export, not once a request. Elastic's agent
+Added is against bare in the same round. "Of contrib's" is the median of the runs, each in
+brackets. A metric is counted once an export, not once a request. Elastic's agent
 sends no logs: its ECS lines on standard output are counted. Logfire sends logs as spans. Instrumentator has metrics
 only, and they are scraped: the number is of families.
 
-| subject | import ms | set-up ms | p50 ms | p95 ms | p99 ms | requests/s | versions |
-|---|---|---|---|---|---|---|---|
+| subject | import ms | set-up ms | p50 ms | p95 ms | p99 ms | requests/s | p50, half load | p99 | of bare's |
+|---|---|---|---|---|---|---|---|---|---|
 {latency_rows}
 
-Import and set-up are beyond bare, median of 5 new processes. Latency and requests/s: wrk, 4 connections.
+Import and set-up are beyond bare, median of 5 new processes. Latency and requests/s: wrk, 4 connections, median of all
+turns. At half load each connection pauses so long that everyone gets about half the requests/s that contrib can take
+({half_load} a second).
+
+Versions: {versions}.
 Machines and versions that were not measured: [what was not run](../../docs/evidence/unproven.md).
 """
 
@@ -92,12 +100,18 @@ class Measured:
     read_bytes: int = 0
     cpu_us: list[float] = field(default_factory=list)
     wrk: list[dict[str, int]] = field(default_factory=list)
+    half: list[dict[str, int]] = field(default_factory=list)
+    """The same at half load."""
     starts: list[dict[str, float]] = field(default_factory=list)
     received: dict[str, float] = field(default_factory=dict)
     rss_bytes: int = 0
 
     def __post_init__(self) -> None:
         self.label = self.label or self.name
+
+    def middle(self, runs: Literal["wrk", "half"], what: Callable[[dict[str, int]], float]) -> float:
+        """Return the median of *what* over its runs."""
+        return statistics.median(map(what, getattr(self, runs)))
 
     @property
     def subject(self) -> Subject:
@@ -109,9 +123,10 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=sorted(SUBJECTS), default=list(SUBJECTS), metavar="SUBJECT")
-    parser.add_argument("--rounds", type=int, default=9, help="turns of each (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=9, help="turns of each in a run (default %(default)s)")
+    parser.add_argument("--runs", type=int, default=3, help="times that all servers start (default %(default)s)")
     parser.add_argument("--requests", type=int, default=500, help="requests a turn (default %(default)s)")
-    parser.add_argument("--wrk-s", type=int, default=4, help="seconds of wrk a turn, 3 turns (default %(default)s)")
+    parser.add_argument("--wrk-s", type=int, default=4, help="seconds of wrk a turn (default %(default)s)")
     parser.add_argument("--write", action="store_true", help=f"write {RESULT.relative_to(ROOT)} too")
     arguments = parser.parse_args()
     names = sorted({"bare", *arguments.only}, key=list(SUBJECTS).index)
@@ -120,13 +135,16 @@ def main() -> int:
         everyone = [prepare(name, directory) for name in names]
         stack.enter_context(sinks(everyone))
         measure_starts(everyone)
-        for each in everyone:
-            stack.enter_context(serving(each))
-        measure_cpu(everyone, arguments.rounds, arguments.requests)
-        if shutil.which("wrk"):
-            measure_latency(everyone, directory, arguments.wrk_s)
-        else:
-            say("SKIPPED: latencies and requests a second, because wrk is not installed")
+        for number in range(arguments.runs):
+            say(f"run {number + 1} of {arguments.runs}")
+            with contextlib.ExitStack() as servers:
+                for each in everyone:
+                    servers.enter_context(serving(each))
+                measure_cpu(everyone, arguments.rounds, arguments.requests)
+                if shutil.which("wrk"):
+                    measure_latency(everyone, directory, arguments.wrk_s)
+                else:
+                    say("SKIPPED: latencies and requests a second, because wrk is not installed")
     text = report(everyone, arguments.rounds, arguments.requests)
     print(text)
     if arguments.write:
@@ -215,12 +233,13 @@ def measure_starts(everyone: Sequence[Measured], runs: int = 5) -> None:
 
 
 @contextlib.contextmanager
-def serving(each: Measured) -> Iterator[None]:
+def serving(each: Measured, workers: int = 1) -> Iterator[None]:
     """Serve the application with *each* for the block."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         each.port = free.getsockname()[1]
-    command = [str(each.python), str(HERE / "overhead_app.py"), each.name, "--port", str(each.port)]
+    command = [str(each.python), str(HERE / "overhead_app.py"), each.name]
+    command += ["--port", str(each.port), "--workers", str(workers)]
     with each.log.open("wb") as log, subprocess.Popen(command, env=environment(each), stdout=log, stderr=log) as server:
         try:
             wait(each, server)
@@ -228,7 +247,11 @@ def serving(each: Measured) -> Iterator[None]:
             ask(each, "/_flush")
             yield
         finally:
-            server.kill()
+            server.terminate()  # it ends its workers, which a kill would leave
+            try:
+                server.wait(10)
+            except subprocess.TimeoutExpired:
+                server.kill()
 
 
 def wait(each: Measured, server: subprocess.Popen[bytes], timeout_s: float = 30) -> None:
@@ -304,16 +327,40 @@ def measure_cpu(everyone: Sequence[Measured], rounds: int, requests: int) -> Non
 
 
 def measure_latency(everyone: Sequence[Measured], directory: Path, duration_s: int, rounds: int = 3) -> None:
-    """Load everyone in turn with wrk on 4 connections."""
-    script = directory / "post.lua"
-    script.write_text(_WRK_SCRIPT, encoding="ascii")
+    """Load everyone in turn with wrk on 4 connections, then at half of the load that contrib can take."""
+    script = write_script(directory)
     for number in range(rounds):
         say(f"wrk, round {number + 1} of {rounds} ...")
         for each in random.sample(everyone, len(everyone)):
-            command = ["wrk", "-t1", "-c4", f"-d{duration_s}s", "-s", str(script), f"http://127.0.0.1:{each.port}"]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            each.wrk.append(json.loads(done.stderr.strip().splitlines()[-1]))
-            ask(each, "/_flush")
+            each.wrk.append(load(each, script, duration_s))
+    slowest = next((each for each in everyone if each.name == "contrib"), everyone[-1])
+    pause_ms = 4000 / slowest.middle("wrk", rate) * 2 - slowest.middle("wrk", itemgetter("p50")) / 1000
+    for number in range(rounds):
+        say(f"wrk at half load, round {number + 1} of {rounds} ...")
+        for each in random.sample(everyone, len(everyone)):
+            each.half.append(load(each, script, duration_s, pause_ms))
+
+
+def write_script(directory: Path) -> Path:
+    """Write what wrk sends and prints to a file of *directory*."""
+    script = directory / "post.lua"
+    script.write_text(_WRK_SCRIPT, encoding="ascii")
+    return script
+
+
+def load(each: Measured, script: Path, duration_s: int, pause_ms: float = 0, connections: int = 4) -> dict[str, int]:
+    """Load *each* with wrk on *connections*, which pause between requests, and return what wrk measured."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{duration_s}s", "-s", str(script), f"http://127.0.0.1:{each.port}"]
+    pause = {"WRK_PAUSE_MS": str(round(pause_ms))} if pause_ms else {}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | pause)
+    ask(each, "/_flush")
+    found: dict[str, int] = json.loads(done.stderr.strip().splitlines()[-1])
+    return found
+
+
+def rate(run: dict[str, int]) -> float:
+    """Return the requests a second of one run of wrk."""
+    return run["requests"] / run["us"] * 1e6
 
 
 def find_problems(everyone: Sequence[Measured]) -> Iterator[str]:
@@ -324,7 +371,7 @@ def find_problems(everyone: Sequence[Measured]) -> Iterator[str]:
         for signal in each.subject.signals:
             if not each.received.get(signal):
                 yield f"{each.name} claims {signal}, and none arrived"
-        if bad := sum(run["bad"] for run in each.wrk):
+        if bad := sum(run["bad"] for run in (*each.wrk, *each.half)):
             yield f"{each.name} failed {bad} requests under wrk"
 
 
@@ -333,21 +380,21 @@ def report(everyone: Sequence[Measured], rounds: int, requests: int) -> str:
     by_name = {each.name: each for each in everyone}
     return _REPORT.format(
         **circumstances(),
+        runs=len(by_name["bare"].cpu_us) // rounds,
         rounds=rounds,
         requests=requests,
-        cpu_rows="\n".join(cpu_row(each, by_name) for each in everyone),
-        latency_rows="\n".join(latency_row(each) for each in everyone),
+        cpu_rows="\n".join(cpu_row(each, by_name, rounds) for each in everyone),
+        latency_rows="\n".join(latency_row(each, by_name["bare"]) for each in everyone),
+        half_load=f"{by_name['bare'].middle('half', rate):.0f}" if by_name["bare"].half else "-",
+        versions="; ".join(f"{each.name}: {each.versions}" for each in everyone if each.versions),
     )
 
 
-def cpu_row(each: Measured, by_name: dict[str, Measured]) -> str:
+def cpu_row(each: Measured, by_name: dict[str, Measured], rounds: int) -> str:
     """Return the first table's line of *each*."""
     added = [mine - bare for mine, bare in zip(each.cpu_us, by_name["bare"].cpu_us, strict=True)]
     contrib = by_name.get("contrib")
-    share = "-"
-    if contrib and each.name != "bare":
-        theirs = [mine - bare for mine, bare in zip(contrib.cpu_us, by_name["bare"].cpu_us, strict=True)]
-        share = f"{statistics.median(added) / statistics.median(theirs):.0%}"
+    share = share_of(each, contrib, by_name["bare"], rounds) if contrib and each.name != "bare" else "-"
     sent = " · ".join(f"{each.received.get(signal, 0):.3g}" for signal in ("spans", "logs", "metrics"))
     wire = each.received.get("bytes", 0)
     cells = [
@@ -363,16 +410,30 @@ def cpu_row(each: Measured, by_name: dict[str, Measured]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def latency_row(each: Measured) -> str:
+def share_of(each: Measured, contrib: Measured, bare: Measured, rounds: int) -> str:
+    """Return what *each* adds as a share of what contrib adds: the median of the runs, and each run's."""
+
+    def added(subject: Measured, run: int) -> float:
+        turns = slice(run * rounds, (run + 1) * rounds)
+        pairs = zip(subject.cpu_us[turns], bare.cpu_us[turns], strict=True)
+        return statistics.median(mine - theirs for mine, theirs in pairs)
+
+    shares = [added(each, run) / added(contrib, run) for run in range(len(bare.cpu_us) // rounds)]
+    return f"{statistics.median(shares):.0%} ({', '.join(f'{share:.0%}' for share in shares)})"
+
+
+def latency_row(each: Measured, bare: Measured) -> str:
     """Return the second table's line of *each*."""
     starts = [
         f"{statistics.median(start[part] for start in each.starts) * 1000:.0f}" for part in ("import_s", "setup_s")
     ]
-    loads = ["-"] * 4
+    loads = ["-"] * 7
     if each.wrk:
-        loads = [f"{statistics.median(run[part] for run in each.wrk) / 1000:.2f}" for part in ("p50", "p95", "p99")]
-        loads.append(f"{statistics.median(run['requests'] / run['us'] * 1e6 for run in each.wrk):.0f}")
-    return "| " + " | ".join([each.name, *starts, *loads, each.versions or "-"]) + " |"
+        loads = [f"{each.middle('wrk', itemgetter(part)) / 1000:.2f}" for part in ("p50", "p95", "p99")]
+        loads.append(f"{each.middle('wrk', rate):.0f}")
+        loads += [f"{each.middle('half', itemgetter(part)) / 1000:.2f}" for part in ("p50", "p99")]
+        loads.append(f"{each.middle('half', itemgetter('p99')) / bare.middle('half', itemgetter('p99')):.2f}")
+    return "| " + " | ".join([each.name, *starts, *loads]) + " |"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """
 The application that benchmarks/overhead.py measures: one POST, a transaction of two statements, two log lines, a count.
 
-    python overhead_app.py SUBJECT --port 8000      serve until stopped
+    python overhead_app.py SUBJECT --port 8000      serve until stopped; --workers 4 by so many processes
     python overhead_app.py SUBJECT --start-only     print what importing and setting up the subject takes, as JSON
     python overhead_app.py SUBJECT --requests 100   serve that many requests without a server, send all, and end
 
@@ -46,10 +46,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("subject", choices=sorted(SUBJECTS))
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--start-only", action="store_true")
     parser.add_argument("--requests", type=int)
     arguments = parser.parse_args()
     subject = SUBJECTS[arguments.subject]
+    if arguments.workers > 1:
+        os.environ["OVERHEAD_SUBJECT"] = arguments.subject
+        serve("overhead_app:make_worker", arguments.port, workers=arguments.workers, factory=True)
+        return
     before = time.perf_counter()
     subject.load()
     loaded = time.perf_counter()
@@ -68,9 +73,23 @@ def main() -> None:
         running.flush()
         sys.stdout.flush()
         os._exit(0)  # what some do at the end is not what a request costs
-    uvicorn.run(
-        Control(app, running.flush), host="127.0.0.1", port=arguments.port, access_log=False, log_level="warning"
-    )
+    serve(Control(app, running.flush), arguments.port)
+
+
+def serve(app: Any, port: int, **options: Any) -> None:
+    """Serve *app* until stopped."""
+    uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, log_level="warning", **options)
+
+
+def make_worker() -> Any:
+    """Return the application of one of several workers, which sets its subject up for itself."""
+    subject = SUBJECTS[os.environ["OVERHEAD_SUBJECT"]]
+    subject.load()
+    subject.patch()
+    app, engine = fastapi.FastAPI(), build_engine()
+    running = subject.start(app, engine)
+    add_routes(app, engine, running)
+    return Control(app, running.flush)
 
 
 def build_engine() -> Engine:

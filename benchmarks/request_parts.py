@@ -2,7 +2,7 @@
 What each part of a request executes: instructions, and misses of a first cache, ours beside contrib's.
 
     python benchmarks/request_parts.py               print the table
-    python benchmarks/request_parts.py --write       write it to benchmarks/results/request_parts.md too
+    python benchmarks/request_parts.py --write       write it to benchmarks/results too, to the file of this Python
     python benchmarks/request_parts.py --check       compare what ours adds with the committed figure
     python benchmarks/request_parts.py --commit      write that figure anew
 
@@ -37,7 +37,8 @@ REQUESTS: Final = 60
 PARTS: Final = ("server span and duration", "ids", "two statements", "a count", "two log records")
 PACKAGES: Final = ("opentelemetry-sdk", "fastapi", "sqlalchemy")
 TOLERANCE: Final = 1.05
-RESULT: Final = HERE / "results" / "request_parts.md"
+PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+RESULT: Final = HERE / "results" / f"request_parts_{PYTHON}.md"
 FIGURES: Final = HERE / "results" / "request_instructions.json"
 RENEW: Final = "python benchmarks/request_parts.py --commit"
 _EXPORTS: Final = ("export of spans and records", "one export of metrics")
@@ -146,10 +147,9 @@ def read(dump: Path) -> Counts:
 
 def compare(*, commit: bool) -> int:
     """Compare what ours adds to a request with the committed figure of this Python version, or commit it."""
-    named = f"{sys.version_info.major}.{sys.version_info.minor}"
     figures = json.loads(FIGURES.read_text("utf-8")) if FIGURES.exists() else {}
-    if not commit and named not in figures:
-        say(f"SKIPPED: no figure of Python {named} is committed; write it by: {RENEW}")
+    if not commit and PYTHON not in figures:
+        say(f"SKIPPED: no figure of Python {PYTHON} is committed; write it by: {RENEW}")
         return 0
     with receiver() as endpoint:
         sink = int(endpoint.rpartition(":")[2])
@@ -161,7 +161,7 @@ def compare(*, commit: bool) -> int:
     added = round(ours - bare)
     if commit:
         packages = {name: version(name) for name in PACKAGES}
-        figures[named] = {
+        figures[PYTHON] = {
             "added": added,
             "date": circumstances()["date"],
             "python": platform.python_version(),
@@ -169,7 +169,7 @@ def compare(*, commit: bool) -> int:
         }
         FIGURES.write_text(json.dumps(dict(sorted(figures.items())), indent=2) + "\n", encoding="utf-8")
         return 0
-    known = figures[named]["added"]
+    known = figures[PYTHON]["added"]
     say(f"a request: {added} thousand instructions added, committed {known}, at most {known * TOLERANCE:.0f}")
     if added > known * TOLERANCE:
         say(f"FAILED: find out why, or commit the new figure by: {RENEW}")
