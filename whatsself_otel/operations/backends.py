@@ -283,7 +283,7 @@ STORE_DISCARDS: Final = Words(
     pt=Page(
         summary="{{ $labels.job }} jogou fora o que tinha aceitado",
         description=(
-            "Nos últimos <telemetry.failures_window> o armazenamento respondeu bem, então o collector não contou perda. "
+            "Nos últimos <telemetry.failures_window> o armazenamento respondeu bem, e o collector não contou perda. "
             "O motivo que o armazenamento dá: {{ $labels.reason }}."
         ),
         impact="Nenhuma busca encontra esses spans ou linhas. Os outros não são afetados.",
