@@ -42,6 +42,15 @@ def count(sink: Sink, business: Business, name: str, **labels: str) -> float:
     )
 
 
+def last(sink: Sink, business: Business, name: str) -> float:
+    """Return the last exported value of a gauge."""
+    providers = business._providers
+    assert providers is not None
+    assert providers.flush(30)
+    point = sink.metrics()[name][-1].gauge.data_points[0]
+    return float(point.as_double or point.as_int)
+
+
 class TestPhases:
     def test_a_flood_is_one_contacts_and_is_not_answered_beyond_its_pace(self, business: Business, sink: Sink) -> None:
         business.live(4, Phase(minutes=4, what="flood", inbound=0, flood=30, requests=0))
@@ -62,6 +71,16 @@ class TestPhases:
         assert count(sink, business, "messages.inbound") == 6
         assert count(sink, business, "messages.outbound") == 0
         assert count(sink, business, "whatsapp.session.disconnects", reason="transient") == 1
+
+    def test_the_age_of_what_waits_is_told_in_the_seconds_of_the_clock_that_rules_look_at(self, sink: Sink) -> None:
+        fast = Business("bakery", sink.url, speed=60)
+        fast.start()
+        phase = Phase(minutes=10, what="lost", event="lose_session", inbound=1)
+        fast.begin(phase)
+        fast.live(10, phase)
+
+        assert last(sink, fast, "queue.oldest_age") == pytest.approx(9, abs=0.5)
+        fast.stop()
 
     def test_after_its_end_it_does_nothing_and_ends_only_once(self, business: Business, sink: Sink) -> None:
         business.stop()

@@ -25,8 +25,10 @@ LOUD, QUIET = Fired(alert="Loud", after_min=2, ended_min=9), Fired(alert="Quiet"
 BEGUN, ENDED = (Told(at=0, by="slack", title=f"[{word}] Loud (job)", text="") for word in ("CRITICAL x1", "OK"))
 
 
-def outcome(*fired: Fired, told: tuple[Told, ...] = (BEGUN, ENDED), waited: bool = True) -> Outcome:
-    return Outcome(scenario=PLAIN, fired=fired, told=told, waited=waited)
+def outcome(
+    *fired: Fired, told: tuple[Told, ...] = (BEGUN, ENDED), waited: bool = True, missed: int = 0
+) -> Outcome:
+    return Outcome(scenario=PLAIN, fired=fired, told=told, waited=waited, missed=missed)
 
 
 def test_there_is_every_scenario_that_was_asked_for() -> None:
@@ -71,6 +73,12 @@ class TestOutcome:
 
         assert list(outcome(LOUD, endless).problems()) == ["Quiet fires still"]
         assert list(outcome(LOUD, endless, waited=False).problems()) == []
+
+    def test_a_machine_that_is_too_slow_proves_nothing(self) -> None:
+        slow = "this machine is too slow: 4 evaluations of rules were missed, and nothing is proven"
+
+        assert list(outcome(LOUD, missed=4).problems()) == [slow, "Quiet did not fire"]
+        assert list(outcome(LOUD, QUIET, missed=4).problems()) == []
 
     def test_nobody_was_told(self) -> None:
         assert list(outcome(LOUD, QUIET, told=()).problems()) == ["nobody was told of Loud"]

@@ -127,8 +127,8 @@ class TestStack:
         route = yaml.safe_load((folder / "alertmanager/alertmanager.yml").read_text("utf-8"))["route"]
 
         assert yaml.safe_load((folder / "prometheus/prometheus.yml").read_text("utf-8"))["global"] == {
-            "scrape_interval": "1s",
-            "evaluation_interval": "250ms",
+            "scrape_interval": "500ms",
+            "evaluation_interval": "500ms",
         }
         assert (route["group_wait"], route["group_interval"]) == ("500ms", "5000ms")
         assert not any("active_time_intervals" in each for each in route["routes"])

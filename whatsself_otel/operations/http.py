@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from whatsself_otel.catalogue import DB_POOL_IN_USE, DB_POOL_MAX, EVENT_LOOP_LAG, HTTP_SERVER_REQUEST_DURATION
-from whatsself_otel.operations.model import Alert, Check, Group, Page, Words
-from whatsself_otel.operations.promql import ANSWERED, SERVICE, bound, increase, series
+from whatsself_otel.operations.model import Alert, Check, Group, Inhibition, Page, Words
+from whatsself_otel.operations.promql import ANSWERED, ENVIRONMENT, SERVICE, bound, increase, series
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,6 +166,9 @@ LOOP_BLOCKED: Final = Words(
     ),
 )
 
+_WHOLE: Final = (ENVIRONMENT, "job", "session", "http_route")
+"""What two alerts of the whole API agree in: neither is of a session or of a route."""
+
 
 def rules(source: Source) -> Group:
     """Does the API answer, and in time."""
@@ -189,6 +192,8 @@ def _errors(source: Source) -> Alert:
         wait=source["http.error_for"],
         # In a small shop minutes pass between two requests: errors that go on are one message.
         keep=source["http.error_keep"],
+        # One incident, one page. Errors of one route explain nothing of the whole.
+        inhibits=(Inhibition(targets=('alertname="WhatsSelfHttpSlow"',), equal=_WHOLE),),
         severity="critical",
         component="http",
         dashboard="http",

@@ -162,9 +162,37 @@ def _new_stuck_cases() -> Iterator[Case]:
     yield Case(
         rule=rule, kind=FIRING, title="one message stays, as both workers see", series=poisoned | same, at={40: 1}
     )
+    yield from _passed_cases(rule, "its own queue", one, one, one)
+    yield from _passed_cases(rule, "a shared queue", "", one, two)
     yield from _shared_cases(one, two)
     split = {**poisoned, age.replace('instance="a"', 'instance="b"'): flat((90, 0))}
     yield Case(rule=rule, kind=FIRING, title="one of two workers tells of it", series=split, at={40: 1})
+
+
+def _passed_cases(rule: str, whose: str, queue: str, *sessions: str) -> Iterator[Case]:
+    """Messages that came at once are of one age: the oldest is passed only if others come later and leave."""
+    depth, age = named("queue_depth", queue), named("queue_oldest_age_seconds", queue)
+    mass, reply = (
+        named(SENT, f'origin="{origin}",{session}')
+        for origin, session in zip(("broadcast", "reply"), sessions, strict=True)
+    )
+    at_once = {depth: "500-3x166 0x100", age: "0+15x166 0x100", mass: ramp((41.75, 12), (25, 0))}
+    # Of 300, 180 have left when 500 more come.
+    second = {depth: "300-3x39 680-3x226 0x40", age: "0+15x99 900+15x166 0x40", mass: ramp((66.5, 12), (10, 0))}
+    first = {depth: "500-2x249 0x40", age: "0+15x249 0x40", mass: ramp((62.5, 8), (10, 0)), reply: ramp((72.5, 4))}
+    for title, series in (
+        ("a broadcast, all of one age", at_once),
+        ("a second broadcast before the first has left", second),
+        ("a broadcast, and replies that go first", first),
+    ):
+        at = dict.fromkeys(range(20, 65, 5), 0)
+        yield Case(rule=rule, kind=HEALTHY, title=f"{whose}: {title}", series={**service(), **series}, at=at)
+    for passed, fires in ((6, 1), (4, 0)):
+        # Evenly, so that it is not the silence between two that fires.
+        leave = " ".join(f"{count}+0x{120 // passed - 1}" for count in range(3 * passed))
+        few = {**service(), depth: flat((90, 5)), age: ramp((90, 60)), mass: leave, reply: leave}
+        title = f"{whose}: five wait, {passed} others left in 15 minutes"
+        yield Case(rule=rule, kind=BOUNDARY, title=title, series=few, at={50: fires})
 
 
 def _shared_cases(one: str, two: str) -> Iterator[Case]:

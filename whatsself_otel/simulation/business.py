@@ -237,4 +237,5 @@ class Business:
         self._metrics.breaker_state(state.value, contact_id=contact)
 
     def _oldest_s(self) -> float:
-        return (self._lived_min - self._queue[0].since_min) * 60 if self._queue else 0.0
+        # Rules compare this age with how far Prometheus' own clock went on.
+        return (self._lived_min - self._queue[0].since_min) * 60 / self._speed if self._queue else 0.0

@@ -97,7 +97,11 @@ _EVERY: Final = (
             Phase(minutes=16, what="the database is slow", errors=0.1, request_s=8, pool_wait_s=6),
             _AFTERWARDS,
         ),
-        fires={"WhatsSelfHttpErrorsHigh": Fires(within_min=17)},
+        fires={
+            "WhatsSelfHttpErrorsHigh": Fires(within_min=17),
+            # All are slow, and the errors' page says where to look.
+            "WhatsSelfHttpSlow": Fires(within_min=17, told=False),
+        },
         resolves_min=50,
     ),
     Scenario(

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 _BACKENDS: Final = 0
 _COLLECTOR: Final = 1
 _COLLECTOR_NAME: Final = "collector"
-_SCRAPE: Final = "1s"
-"""Scrape interval in a simulation, at any speed."""
+_INTERVAL_MS: Final = 15_000
+"""Between two scrapes, and between two evaluations, as `prometheus.yml` ships them."""
+_LEAST_MS: Final = 500
+"""The same in a simulation, at least, at any speed: scrapes and rules need time even where time runs faster."""
 _FLUSH: Final = "exporters::otlp_http/prometheus::sending_queue::batch::flush_timeout"
 
 # Some backends trace themselves, to whatever OTEL_* names or to port 4317, which is the collector's; and Jaeger then
@@ -282,8 +284,9 @@ def write_prometheus_config(config: StackConfig, *, runs: Collection[str]) -> No
     if config.speed != 1:
         main = folder / "prometheus.yml"
         text = faster(main.read_text("utf-8"), config.speed)
-        # A scrape may last no longer than its interval: what is scraped needs time even where time runs faster.
-        main.write_text(re.sub(r"scrape_interval: \S+", f"scrape_interval: {_SCRAPE}", text), "utf-8")
+        # The same for both, as shipped: a rule that asks for three looks at the collector means three scrapes.
+        interval_ms = max(round(_INTERVAL_MS / config.speed), _LEAST_MS)
+        main.write_text(re.sub(r"(scrape|evaluation)_interval: \S+", rf"\1_interval: {interval_ms}ms", text), "utf-8")
 
 
 def _alertmanager_folder(config: StackConfig) -> Path:
