@@ -108,7 +108,9 @@ def _session(process: Process, session: int, pace: list[float], life: Span) -> N
         for minute in range(len(pace))
     ]
     owner.gauge("queue_depth", waiting, own)
-    owner.gauge("queue_oldest_age_seconds", [600.0 * (count > 0) for count in waiting], own)
+    # All of the broadcast came at once, so the oldest of them grows older until the last has left.
+    age_s = [60.0 * (minute - BROADCAST.begin) if count else 0.0 for minute, count in enumerate(waiting)]
+    owner.gauge("queue_oldest_age_seconds", age_s, own)
 
 
 def _sent(session: int, pace: list[float]) -> list[float]:
