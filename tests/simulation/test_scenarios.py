@@ -25,9 +25,7 @@ LOUD, QUIET = Fired(alert="Loud", after_min=2, ended_min=9), Fired(alert="Quiet"
 BEGUN, ENDED = (Told(at=0, by="slack", title=f"[{word}] Loud (job)", text="") for word in ("CRITICAL x1", "OK"))
 
 
-def outcome(
-    *fired: Fired, told: tuple[Told, ...] = (BEGUN, ENDED), waited: bool = True, missed: int = 0
-) -> Outcome:
+def outcome(*fired: Fired, told: tuple[Told, ...] = (BEGUN, ENDED), waited: bool = True, missed: int = 0) -> Outcome:
     return Outcome(scenario=PLAIN, fired=fired, told=told, waited=waited, missed=missed)
 
 

@@ -185,8 +185,13 @@ def _passed_cases(rule: str, whose: str, queue: str, *sessions: str) -> Iterator
         ("a second broadcast before the first has left", second),
         ("a broadcast, and replies that go first", first),
     ):
-        at = dict.fromkeys(range(20, 65, 5), 0)
-        yield Case(rule=rule, kind=HEALTHY, title=f"{whose}: {title}", series={**service(), **series}, at=at)
+        yield Case(
+            rule=rule,
+            kind=HEALTHY,
+            title=f"{whose}: {title}",
+            series={**service(), **series},
+            at=dict.fromkeys(range(20, 65, 5), 0),
+        )
     for passed, fires in ((6, 1), (4, 0)):
         # Evenly, so that it is not the silence between two that fires.
         leave = " ".join(f"{count}+0x{120 // passed - 1}" for count in range(3 * passed))
