@@ -198,6 +198,11 @@ def _passed_cases(rule: str, whose: str, queue: str, *sessions: str) -> Iterator
         few = {**service(), depth: flat((90, 5)), age: ramp((90, 60)), mass: leave, reply: leave}
         title = f"{whose}: five wait, {passed} others left in 15 minutes"
         yield Case(rule=rule, kind=BOUNDARY, title=title, series=few, at={50: fires})
+    # 90 left, fewer than the 100 that waited; or 110, but only 95 came.
+    for after, per_minute, fires in ((150, 6, 0), (85, 7.33, 1)):
+        changes = {depth: flat((45, 100), (45, after)), age: ramp((90, 60)), mass: ramp((90, per_minute))}
+        title = f"{whose}: 100 wait, then {after}, at {per_minute} a minute"
+        yield Case(rule=rule, kind=BOUNDARY, title=title, series={**service(), **changes}, at={55: 0, 70: fires})
 
 
 def _shared_cases(one: str, two: str) -> Iterator[Case]:
