@@ -129,6 +129,7 @@ class Target:
                 with urllib.request.urlopen(request, timeout=30, context=context):  # noqa: S310
                     return ""
             except urllib.error.HTTPError as refusal:
+                refusal.close()
                 said = str(refusal.code)
                 if refusal.code not in {429, 502, 503, 504}:
                     return said

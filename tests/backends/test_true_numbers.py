@@ -62,6 +62,7 @@ class Proxy:
             with urllib.request.urlopen(request, timeout=30):
                 pass
         except urllib.error.HTTPError as error:
+            error.close()
             self.refused.append(error.code)
 
     def take(self, body: bytes) -> tuple[int, bytes]:

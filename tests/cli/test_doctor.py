@@ -396,7 +396,7 @@ class TestTls:
             environ = {**endpoint(address.replace("127.0.0.1", "localhost"), "https")}
             _, findings = examine(tmp_path, {**environ, "OTEL_EXPORTER_OTLP_CERTIFICATE": str(file)})
 
-        found(findings, "tls", "does not hold (certificate is not yet valid)")
+        found(findings, "tls", "does not hold (certificate is not yet valid")
 
     def test_an_expired_certificate_is_named(self, tmp_path: Path) -> None:
         context, file = certificate(tmp_path, years="2020 2021")

@@ -125,6 +125,7 @@ def send(url: str, body: bytes, answers: Counter[str], over: threading.Event) ->
             with urllib.request.urlopen(request, timeout=60) as answer:
                 answers[str(answer.status)] += 1
         except urllib.error.HTTPError as refusal:
+            refusal.close()
             answers[str(refusal.code)] += 1
             time.sleep(0.2)
         except OSError:

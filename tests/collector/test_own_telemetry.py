@@ -6,7 +6,6 @@ import re
 import time
 import urllib.error
 import urllib.request
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -74,8 +73,10 @@ def too_large() -> Iterator[tuple[str, object]]:
 
 def send(collector: Collector) -> None:
     for signal, request in (*requests(), *too_large()):
-        with suppress(urllib.error.HTTPError):  # wanted, once a queue is full
+        try:
             post_otlp(f"{collector.http_url}/v1/{signal}", request)
+        except urllib.error.HTTPError as refusal:  # wanted, once a queue is full
+            refusal.close()
 
 
 def counted(collector: Collector, accept: str) -> set[str]:

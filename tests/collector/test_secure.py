@@ -66,6 +66,7 @@ def send(url: str, keys: Path, *, token: str = "", client: bool = False) -> str:
         with urllib.request.urlopen(request, timeout=10, context=context) as answer:
             return str(answer.status)
     except urllib.error.HTTPError as error:
+        error.close()
         return str(error.code)
     except (urllib.error.URLError, OSError) as error:
         return type(error).__name__

@@ -98,7 +98,10 @@ def get(url: str, timeout_s: float = 5.0) -> bytes | None:
     try:
         with urllib.request.urlopen(url, timeout=timeout_s) as answer:
             body: bytes = answer.read()
-    except (urllib.error.URLError, OSError):
+    except urllib.error.HTTPError as error:
+        error.close()
+        return None
+    except OSError:
         return None
     return body
 

@@ -75,6 +75,7 @@ class Load:
         try:
             post_otlp(f"{self.url}/v1/traces", numbered(self.accepted, self.batch, self.text))
         except urllib.error.HTTPError as refusal:
+            refusal.close()
             self.refused[str(refusal.code)] += 1
             return False
         except OSError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -300,11 +301,12 @@ class TestToken:
 class TestFile:
     def test_of_another_version_is_set_aside_unchanged(self, tmp_path: Path) -> None:
         path = tmp_path / "kept.db"
-        with sqlite3.connect(path) as old:
+        with closing(sqlite3.connect(path)) as old:
             old.executescript(OLD)
         with Store(path) as store:
             assert store.read("SELECT count(*) FROM traces")[0][0] == 0
             aside = store.set_aside
 
         assert aside is not None
-        assert sqlite3.connect(aside).execute("SELECT trace_id FROM traces").fetchall() == [("kept",)]
+        with closing(sqlite3.connect(aside)) as kept:
+            assert kept.execute("SELECT trace_id FROM traces").fetchall() == [("kept",)]

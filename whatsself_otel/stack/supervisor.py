@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import http.client
 import os
 import signal
 import socket
@@ -297,8 +297,13 @@ def _is_free(port: int) -> bool:
 def answers(url: str, timeout_s: float = 2.0) -> bool:
     """Return whether *url* answers 200, without any proxy."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with contextlib.suppress(OSError, ValueError), opener.open(url, timeout=timeout_s) as response:
-        return bool(response.status == 200)
+    try:
+        with opener.open(url, timeout=timeout_s) as response:
+            return bool(response.status == http.client.OK)
+    except urllib.error.HTTPError as error:
+        error.close()
+    except (OSError, ValueError, http.client.HTTPException):
+        pass
     return False
 
 
