@@ -79,8 +79,9 @@ def test_every_page_fits_and_is_accessible(
     page = context.new_page()
     page.set_default_timeout(60_000)
     page.goto(filled.page)
-    page.locator("#theme").select_option(theme)
     page.get_by_role("heading", name=TITLES[language], level=1).wait_for()
+    page.locator("#theme").select_option(theme)
+    assert page.evaluate("document.documentElement.dataset.theme") == theme
     for name, address in VIEWS.items():
         _show(page, address)
         found = page.evaluate(f"() => {{{FAULTS}}}")

@@ -142,6 +142,47 @@ class TestFollowingOneMessage:
 
         assert row.bounding_box() == before
 
+    def test_a_drag_over_the_bars_is_not_lost_when_more_arrives(self, page: Page, client: Client) -> None:
+        bars = page.locator(".bars svg")
+        bars.evaluate("(node) => node.isOld = true")
+        box = bars.bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + 2, box["y"] + 20)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
+        with page.expect_response("**/api/traces?*"):
+            client.send(spans(10, name="POST /during/a/drag"))
+        page.wait_for_timeout(200)  # for what must not happen
+
+        assert bars.evaluate("(node) => node.isOld") is True
+        page.mouse.move(box["x"] + box["width"] - 2, box["y"] + 20)
+        page.mouse.up()
+        page.wait_for_url("**#/messages?from=*&to=*")
+
+    def test_what_arrives_under_a_press_is_drawn_once_it_ends(self, page: Page, client: Client) -> None:
+        later = page.get_by_role("link", name="POST /during/a/press")
+        page.locator("main h1").hover()
+        page.mouse.down()
+        with page.expect_response("**/api/traces?*"):
+            client.send(spans(12, name="POST /during/a/press"))
+        page.wait_for_timeout(200)  # for what must not happen
+
+        assert later.count() == 0
+        page.mouse.up()
+        later.wait_for()
+
+    def test_a_click_is_not_lost_when_more_arrives_between_press_and_release(self, page: Page, client: Client) -> None:
+        row = page.locator(".list .row").first
+        address = row.get_attribute("href")
+        row.hover()
+        page.mouse.down()
+        with page.expect_response("**/api/traces?*"):
+            client.send(spans(11, name="POST /during/a/click"))
+        page.wait_for_timeout(200)  # for what must not happen
+
+        page.mouse.up()
+        page.wait_for_url(f"**{address}")
+
 
 class TestHostileText:
     def test_a_script_in_a_log_line_stays_text(self, page: Page) -> None:

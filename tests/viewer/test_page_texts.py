@@ -64,11 +64,6 @@ class TestTable:
 
         assert lonely == set()
 
-    def test_the_page_asks_for_all_its_modules_at_once(self) -> None:
-        asked = re.findall(r'rel="modulepreload" href="/static/([\w.]+)"', SOURCES["index.html"])
-
-        assert sorted([*asked, "app.js"]) == sorted(name for name in SOURCES if name.endswith(".js"))
-
     def test_the_page_never_turns_text_into_markup(self) -> None:
         source = "\n".join(SOURCES.values())
 

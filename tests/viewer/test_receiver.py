@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import html
 import json
 import re
 import shutil
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from google.protobuf import json_format  # type: ignore[import-untyped]
+from live_server import live
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.resources import Resource
@@ -20,6 +22,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from parts import PROTOBUF, Client, counter, logs, names, set_all, spans, trace_id
 from rows import for_each
+from starlette.applications import Starlette
 
 from whatsself_otel.stack.addresses import free_ports
 from whatsself_otel.viewer import page_files, receiver
@@ -276,17 +279,35 @@ class TestGuard:
             path: client.ask(path).headers["cache-control"] for path in ("/", "/api/traces", f"{files[0]}x", *files)
         }
 
-        assert len(files) > 20
+        assert sorted(path.rpartition("/")[2] for path in files) == ["icon.svg", "page.js", "viewer.css"]
         assert {path for path, how in kept.items() if how == "max-age=31536000, immutable"} == set(files)
         assert {kept[path] for path in ("/", "/api/traces", f"{files[0]}x")} == {"no-store"}
 
     def test_a_changed_file_has_another_address(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         shutil.copytree(page_files.STATIC, tmp_path / "static")
         monkeypatch.setattr(page_files, "STATIC", tmp_path / "static")
-        first = page_files.page_routes()[-1]
+        first = page_files.page_routes(dict)[1:]
         (tmp_path / "static" / "app.js").write_text("// another", encoding="utf-8")
 
-        assert str(first) != str(page_files.page_routes()[-1])
+        assert not {str(each) for each in first} & {str(each) for each in page_files.page_routes(dict)[1:]}
+
+    def test_what_the_page_is_told_stays_text(self) -> None:
+        told = '"><script>broken()</script>'
+        app = Starlette(routes=page_files.page_routes(lambda _request: {"send_to": told}))
+
+        with live(app) as server:
+            page = httpx.get(server.url, trust_env=False).text
+
+        assert "<script>" not in page
+        found = re.search(r'<meta name="state" content="([^"]*)">', page)
+        assert found is not None
+        assert json.loads(html.unescape(found[1])) == {"send_to": told}
+
+    def test_the_page_is_told_what_its_own_question_would_tell(self, client: Client) -> None:
+        found = re.search(r'<meta name="state" content="([^"]*)">', client.ask("/").text)
+
+        assert found is not None
+        assert json.loads(html.unescape(found[1])) == client.get("/api/state")
 
     def test_it_listens_on_the_loopback_only(self, viewer: Viewer) -> None:
         port = int(viewer.url.rpartition(":")[2])

@@ -167,7 +167,8 @@ def create_app(source: Source | Store, token: str, addresses: Addresses, receive
         receiver = receiver or Receiver(source)
         taking = [Route(f"/v1/{signal}", receiver.endpoint(signal), methods=["POST"]) for signal in SIGNALS]
         source = OwnSource(source)
-    routes = [*taking, *Pages(source, receiver, addresses).routes(), *page_routes()]
+    pages = Pages(source, receiver, addresses)
+    routes = [*taking, *pages.routes(), *page_routes(pages.state)]
     return Starlette(routes=routes, middleware=[Middleware(Guard, token=token)])
 
 

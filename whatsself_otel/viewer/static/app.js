@@ -1,4 +1,5 @@
 // One page: the address after # says what is shown; what is shown is asked for again whenever something arrived.
+// The viewer sends all modules as one script, page.js: see page_script.py.
 
 import { Problem, get } from "./api.js";
 import { opener } from "./files.js";
@@ -12,7 +13,7 @@ import { logs } from "./logs.js";
 import { metrics } from "./metrics.js";
 import { overview } from "./overview.js";
 import { trace } from "./trace.js";
-import { choose, current, load, t } from "./text.js";
+import { choose, current, t } from "./text.js";
 
 const VIEWS = { overview, messages, find: found, contact, trace, logs, metrics, health };
 const OWNERS = { find: "messages", trace: "messages", contact: "messages" };
@@ -21,10 +22,12 @@ const PAUSE_MS = 2000;
 class App {
   asked = { name: "overview", rest: [], params: new URLSearchParams() };
   route = null; // what is shown: what was asked for, once its data is here
-  state = { version: -1, send_to: {} };
+  state = JSON.parse(document.querySelector("meta[name=state]").content);
   isLive = true;
   ready = Promise.resolve(); // until then nothing can be drawn, but data can be asked for
-  isChoosing = false; // a list of choices is open, and would close if its page were drawn again
+  held = null; // what a hand is on, and would lose if it were drawn again: a button, a drag, an open list of choices
+  free = null; // comes true once the hand is off
+  letGo = () => {};
   data = null;
   turn = 0;
 
@@ -40,8 +43,10 @@ class App {
   async open() {
     const asked = parse(location.hash);
     this.asked = { ...asked, name: asked.name in VIEWS ? asked.name : "overview" };
+    const refreshed = this.refresh();
+    await this.ready;
     this.mark();
-    await this.refresh();
+    await refreshed;
   }
 
   mark() {
@@ -58,6 +63,7 @@ class App {
     try {
       const data = await VIEWS[asked.name].load(asked);
       await this.ready;
+      while (this.held && this.route === asked) await this.free;
       if (turn !== this.turn) return; // somebody went on meanwhile
       const isSame = this.route === asked && steady(data) === steady(this.data);
       const isArrival = this.route !== asked;
@@ -115,8 +121,19 @@ class App {
     if (node.type === "search" || node.type === "text") node.setSelectionRange(typed.length, typed.length);
   }
 
+  hold(node) {
+    this.release();
+    this.held = node;
+    this.free = new Promise((resolve) => (this.letGo = resolve));
+  }
+
+  release() {
+    this.held = null;
+    setTimeout(this.letGo); // after the click that a release may be
+  }
+
   async watch() {
-    if (this.isLive && !document.hidden && !this.isChoosing) await this.look();
+    if (this.isLive && !document.hidden) await this.look();
     setTimeout(() => this.watch(), PAUSE_MS);
   }
 
@@ -208,16 +225,28 @@ function speak(app) {
   drawConnect(app);
 }
 
+function keptTheme() {
+  return localStorage.getItem("theme") ?? "system";
+}
+
 function dress(theme) {
   localStorage.setItem("theme", theme);
   document.documentElement.dataset.theme = theme;
   document.getElementById("theme").value = theme;
 }
 
+// A list of choices is open until one is made or the focus leaves it; everything else is held while it is pressed.
+function listenToTheHand(app) {
+  const isList = () => app.held?.tagName === "SELECT";
+  document.addEventListener("pointerdown", ({ button, target }) => {
+    if (button === 0 && document.getElementById("main").contains(target)) app.hold(target);
+  });
+  for (const kind of ["pointerup", "pointercancel", "contextmenu"]) document.addEventListener(kind, () => isList() || app.release());
+  for (const kind of ["change", "focusout"]) document.addEventListener(kind, () => isList() && app.release());
+}
+
 function listen(app) {
-  for (const [kind, isChoosing] of [["pointerdown", true], ["change", false], ["focusout", false]]) {
-    document.addEventListener(kind, (event) => (app.isChoosing = isChoosing && event.target.tagName === "SELECT"));
-  }
+  listenToTheHand(app);
   window.addEventListener("hashchange", () => app.open());
   document.getElementById("skip").addEventListener("click", (event) => {
     event.preventDefault();
@@ -242,15 +271,15 @@ function listen(app) {
 
 async function main() {
   const app = new App();
-  dress(localStorage.getItem("theme") ?? "system");
+  document.documentElement.dataset.theme = keptTheme();
   app.ready = prepare(app);
-  await Promise.all([app.ready, app.open()]);
-  app.watch();
+  await app.open();
+  setTimeout(() => app.watch(), PAUSE_MS);
 }
 
 async function prepare(app) {
-  const [state] = await Promise.all([get("/api/state").catch(() => null), load()]);
-  app.state = state ?? app.state;
+  if (document.readyState === "loading") await new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve));
+  dress(keptTheme());
   speak(app);
   listen(app);
   listenToKeys();

@@ -47,15 +47,12 @@ function facts(traffic) {
 function plot(traffic, onrange) {
   const most = Math.max(...traffic.counts, 1);
   const wide = WIDTH / traffic.counts.length;
-  const bar = (count, index, style) => {
-    const high = count ? Math.max(2, (count / most) * HEIGHT) : 0;
-    return count ? svg("rect", { class: style, x: index * wide + 0.5, y: HEIGHT - high, width: wide - 1, height: high }) : null;
-  };
+  const bar = (count, index) => (count ? `M${index * wide + 0.5} ${HEIGHT}v${-Math.max(2, (count / most) * HEIGHT)}h${wide - 1}V${HEIGHT}z` : "");
   const image = svg(
     "svg",
     { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": told(traffic, most) },
-    traffic.counts.map((count, index) => bar(count, index, "all")),
-    traffic.failed.map((count, index) => bar(count, index, "failed")),
+    svg("path", { class: "all", d: traffic.counts.map(bar).join("") }),
+    svg("path", { class: "failed", d: traffic.failed.map(bar).join("") }),
   );
   brush(image, { width: WIDTH, height: HEIGHT }, (left, right) => {
     const bars = traffic.counts.length; // whole bars: what is drawn in one is what is chosen

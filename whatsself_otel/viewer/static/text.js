@@ -1,13 +1,14 @@
 // Both languages come from texts.json; numbers and times follow the language too.
 
-const TAGS = { en: "en-GB", pt: "pt-BR" };
-let table = {};
-let language = "en";
+import table from "./texts.json" with { type: "json" };
 
-export async function load() {
-  table = await (await fetch(new URL("texts.json", import.meta.url))).json();
+const TAGS = { en: "en-GB", pt: "pt-BR" };
+const formats = new Map();
+let language = preferred();
+
+function preferred() {
   const kept = localStorage.getItem("language");
-  language = kept in TAGS ? kept : navigator.language.toLowerCase().startsWith("pt") ? "pt" : "en";
+  return kept in TAGS ? kept : navigator.language.toLowerCase().startsWith("pt") ? "pt" : "en";
 }
 
 export function current() {
@@ -33,13 +34,20 @@ export function counted(key, n) {
   return t(n === 1 ? `${key}.one` : `${key}.many`, { n: number(n) });
 }
 
+// To make one takes longer than to write a hundred numbers with it: each is made once.
+function format(Format, shape) {
+  const key = `${Format.name} ${language} ${JSON.stringify(shape)}`;
+  if (!formats.has(key)) formats.set(key, new Format(TAGS[language], shape));
+  return formats.get(key);
+}
+
 export function number(value, digits = 3) {
   const shape = Math.abs(value) >= 1000 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: digits };
-  return new Intl.NumberFormat(TAGS[language], shape).format(value);
+  return format(Intl.NumberFormat, shape).format(value);
 }
 
 export function percent(value, digits = 1) {
-  return new Intl.NumberFormat(TAGS[language], { style: "percent", maximumFractionDigits: digits }).format(value);
+  return format(Intl.NumberFormat, { style: "percent", maximumFractionDigits: digits }).format(value);
 }
 
 export function duration(ms) {
@@ -53,13 +61,18 @@ export function bytes(count) {
 }
 
 export function clock(seconds, withMs = false) {
-  const shape = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
-  if (withMs) shape.fractionalSecondDigits = 3;
-  return new Intl.DateTimeFormat(TAGS[language], shape).format(new Date(seconds * 1000));
+  const date = new Date(seconds * 1000);
+  const text = [date.getHours(), date.getMinutes(), date.getSeconds()].map((each) => padded(each, 2)).join(":");
+  return withMs ? `${text}${language === "pt" ? "," : "."}${padded(date.getMilliseconds(), 3)}` : text;
 }
 
 export function day(seconds) {
-  return new Intl.DateTimeFormat(TAGS[language], { day: "2-digit", month: "2-digit" }).format(new Date(seconds * 1000));
+  const date = new Date(seconds * 1000);
+  return `${padded(date.getDate(), 2)}/${padded(date.getMonth() + 1, 2)}`;
+}
+
+function padded(value, digits) {
+  return String(value).padStart(digits, "0");
 }
 
 // A day in words: "Today · Monday, 30 November", with its year where that is another.
@@ -67,10 +80,10 @@ export function dayInWords(seconds) {
   const date = new Date(seconds * 1000);
   const shape = { weekday: "long", day: "numeric", month: "long" };
   if (date.getFullYear() !== new Date().getFullYear()) shape.year = "numeric";
-  const written = new Intl.DateTimeFormat(TAGS[language], shape).format(date);
+  const written = format(Intl.DateTimeFormat, shape).format(date);
   const ago = Math.round((midnight(new Date()) - midnight(date)) / 86400000);
   if (ago < 0 || ago > 1) return capital(written);
-  return `${capital(new Intl.RelativeTimeFormat(TAGS[language], { numeric: "auto" }).format(-ago, "day"))} · ${written}`;
+  return `${capital(format(Intl.RelativeTimeFormat, { numeric: "auto" }).format(-ago, "day"))} · ${written}`;
 }
 
 function midnight(date) {
@@ -91,5 +104,5 @@ export function isToday(seconds) {
 
 export function moment(seconds) {
   const shape = { dateStyle: "medium", timeStyle: "medium" };
-  return new Intl.DateTimeFormat(TAGS[language], shape).format(new Date(seconds * 1000));
+  return format(Intl.DateTimeFormat, shape).format(new Date(seconds * 1000));
 }
