@@ -21,7 +21,12 @@ MOST_MS = 200
 SHOWN = """
     new Promise((resolve) => {
         const isThere = () => document.querySelector(".list .row");
-        const look = () => isThere() ? resolve(performance.now()) : requestAnimationFrame(look);
+        const look = () => isThere() ? tell(performance.now()) : requestAnimationFrame(look);
+        const tell = (there) => {
+            const painted = new MessageChannel(); // its message comes after the frame that the row is in
+            painted.port1.onmessage = () => resolve([there, performance.now()]);
+            painted.port2.postMessage(null);
+        };
         look();
     })
 """
@@ -38,12 +43,17 @@ def test_the_first_page_is_there_within_200_ms(tmp_path: Path) -> None:
         fill(viewer, SPANS // PER_MESSAGE)
         page = browser.new_page()
         page.goto(f"{viewer.page}#/messages")
-        took_ms = []
+        took_ms, painted_ms = [], []
         for _ in range(LOOKS):
             page.goto("about:blank")
             page.goto(f"{viewer.url}/#/messages", wait_until="commit")
-            took_ms.append(float(page.evaluate(SHOWN)))
+            there, painted = page.evaluate(SHOWN)
+            took_ms.append(there)
+            painted_ms.append(painted)
     median, p95 = statistics.median(took_ms), statistics.quantiles(took_ms, n=20)[-1]
-    sys.stdout.write(f"median {median:.0f} ms, P95 {p95:.0f} ms of {LOOKS}; load {os.getloadavg()[0]:.1f}\n")
+    sys.stdout.write(
+        f"median {median:.0f} ms, P95 {p95:.0f} ms of {LOOKS}, painted {statistics.median(painted_ms):.0f} ms;"
+        f" load {os.getloadavg()[0]:.1f}\n"
+    )
 
     assert median < MOST_MS

@@ -13,7 +13,7 @@ import { logs } from "./logs.js";
 import { metrics } from "./metrics.js";
 import { overview } from "./overview.js";
 import { trace } from "./trace.js";
-import { choose, current, t } from "./text.js";
+import { choose, current, prepareTexts, t } from "./text.js";
 
 const VIEWS = { overview, messages, find: found, contact, trace, logs, metrics, health };
 const OWNERS = { find: "messages", trace: "messages", contact: "messages" };
@@ -155,7 +155,7 @@ class App {
   problem(kind) {
     const box = document.getElementById("problem");
     const text = kind ? t(`app.${kind}`) : "";
-    if (box.textContent !== text) box.textContent = text;
+    write(box, text);
     box.hidden = !kind;
   }
 
@@ -218,21 +218,21 @@ function drawLive(app) {
 function speak(app) {
   document.documentElement.lang = current() === "pt" ? "pt-BR" : "en";
   document.getElementById("language").value = current();
-  for (const node of document.querySelectorAll("[data-text]")) node.textContent = t(node.dataset.text);
+  for (const node of document.querySelectorAll("[data-text]")) write(node, t(node.dataset.text));
   for (const node of document.querySelectorAll("[data-placeholder]")) node.placeholder = t(node.dataset.placeholder);
   for (const node of document.querySelectorAll("[data-label]")) node.setAttribute("aria-label", t(node.dataset.label));
   drawLive(app);
   drawConnect(app);
 }
 
-function keptTheme() {
-  return localStorage.getItem("theme") ?? "system";
+// What stays the same is not laid out again.
+function write(node, text) {
+  if (node.textContent !== text) node.textContent = text;
 }
 
 function dress(theme) {
   localStorage.setItem("theme", theme);
   document.documentElement.dataset.theme = theme;
-  document.getElementById("theme").value = theme;
 }
 
 // A list of choices is open until one is made or the focus leaves it; everything else is held while it is pressed.
@@ -271,15 +271,20 @@ function listen(app) {
 
 async function main() {
   const app = new App();
-  document.documentElement.dataset.theme = keptTheme();
-  app.ready = prepare(app);
-  await app.open();
+  app.ready = parsed().then(() => prepare(app));
+  const opened = app.open(); // asks for data; everything below is done while that comes
+  document.documentElement.dataset.theme = localStorage.getItem("theme") ?? "system";
+  await opened;
   setTimeout(() => app.watch(), PAUSE_MS);
 }
 
-async function prepare(app) {
+async function parsed() {
   if (document.readyState === "loading") await new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve));
-  dress(keptTheme());
+}
+
+function prepare(app) {
+  document.getElementById("theme").value = document.documentElement.dataset.theme;
+  prepareTexts();
   speak(app);
   listen(app);
   listenToKeys();

@@ -64,8 +64,7 @@ export function messageFilters(asked, choices, app) {
       one(asked, app, "outcome", OUTCOMES, (each) => t(`outcome.${each}`)),
       one(asked, app, "sort", SORTS.slice(1), (each) => t(`sort.${each}`), t("sort.newest")),
     ),
-    furtherFilters(
-      "messages",
+    furtherFilters("messages", () => [
       list("route"),
       list("service"),
       one(asked, app, "direction", DIRECTIONS, (each) => t(`direction.${each}`)),
@@ -78,15 +77,20 @@ export function messageFilters(asked, choices, app) {
       moment(asked, app, "from"),
       moment(asked, app, "to"),
       field(asked, app),
-    ),
+    ]),
     chosen(asked, app),
   );
 }
 
-// What few look for, behind a line that opens; it stays open while one goes on.
-export function furtherFilters(view, ...filters) {
-  const keep = (event) => (event.target.open ? opened.add(view) : opened.delete(view));
-  return el("details", { class: "more", open: opened.has(view), ontoggle: keep }, el("summary", { "data-key": "more-filters" }, t("filter.more")), el("div", { class: "filters" }, filters));
+// What few look for, behind a line that opens, and made only then; it stays open while one goes on.
+export function furtherFilters(view, make) {
+  const filters = el("div", { class: "filters" }, opened.has(view) ? make() : null);
+  const keep = ({ target }) => {
+    if (!target.open) return opened.delete(view);
+    if (!opened.has(view)) filters.append(...make());
+    return opened.add(view);
+  };
+  return el("details", { class: "more", open: opened.has(view), ontoggle: keep }, el("summary", { "data-key": "more-filters" }, t("filter.more")), filters);
 }
 
 export function moment(asked, app, name) {

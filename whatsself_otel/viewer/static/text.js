@@ -4,11 +4,13 @@ import table from "./texts.json" with { type: "json" };
 
 const TAGS = { en: "en-GB", pt: "pt-BR" };
 const formats = new Map();
-let language = preferred();
+let language = "en";
 
-function preferred() {
+// Finds the reader's language, and makes what takes long to make, so that it need not be made while somebody waits.
+export function prepareTexts() {
   const kept = localStorage.getItem("language");
-  return kept in TAGS ? kept : navigator.language.toLowerCase().startsWith("pt") ? "pt" : "en";
+  language = kept in TAGS ? kept : navigator.language.toLowerCase().startsWith("pt") ? "pt" : "en";
+  for (const prepared of [number(1), number(1000), percent(1), moment(0), dayInWords(Date.now() / 1000)]) void prepared;
 }
 
 export function current() {
@@ -34,7 +36,7 @@ export function counted(key, n) {
   return t(n === 1 ? `${key}.one` : `${key}.many`, { n: number(n) });
 }
 
-// To make one takes longer than to write a hundred numbers with it: each is made once.
+// A browser takes milliseconds for the first of each kind: all are made once.
 function format(Format, shape) {
   const key = `${Format.name} ${language} ${JSON.stringify(shape)}`;
   if (!formats.has(key)) formats.set(key, new Format(TAGS[language], shape));
