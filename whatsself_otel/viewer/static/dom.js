@@ -1,6 +1,7 @@
 // Elements are made one by one and values only ever become text: nothing that arrives is read as markup.
 
 const SVG = "http://www.w3.org/2000/svg";
+const opened = new Set();
 
 export function el(tag, properties = {}, ...children) {
   return fill(document.createElement(tag), properties, children);
@@ -36,6 +37,17 @@ export function pick(id, label, options, chosen, onchoice) {
     options.map(([value, text]) => el("option", { value, selected: value === chosen }, text)),
   );
   return el("span", { class: "field" }, el("label", { for: id }, label), select);
+}
+
+// A line that opens: what is behind it is made only then, and it stays open when the page is drawn again.
+export function foldout(name, style, title, make) {
+  const isOpen = opened.has(name);
+  const keep = ({ target }) => {
+    if (!target.open) return opened.delete(name);
+    if (target.childElementCount === 1) target.append(make());
+    return opened.add(name);
+  };
+  return el("details", { class: style, open: isOpen, ontoggle: keep }, el("summary", { "data-key": name }, title), isOpen ? make() : null);
 }
 
 // Names and values; *href* leads from one of them to whatever has the same.

@@ -1,7 +1,7 @@
 // Narrowing down: a bar of choices, and of what is chosen a mark that takes it back.
 
 import { changed, compose, withField, withoutField } from "./address.js";
-import { el, pick } from "./dom.js";
+import { el, foldout, pick } from "./dom.js";
 import { clock, day, duration, known, number, t } from "./text.js";
 
 const RANGES_S = { "5m": 300, "15m": 900, "1h": 3600, "6h": 21600, "24h": 86400, "7d": 604800 };
@@ -11,7 +11,6 @@ const OUTCOMES = ["read", "delivered", "sent", "failed", "unanswered"];
 const DIRECTIONS = ["inbound", "outbound"];
 const LEAST_MS = [100, 1000, 10000, 60000];
 const NAMED = ["outcome", "direction", "kind", "reason", "service", "route", "status", "session", "provider"];
-const opened = new Set();
 
 export function range(asked, app) {
   const own = asked.params.get("from") || asked.params.get("to");
@@ -82,15 +81,9 @@ export function messageFilters(asked, choices, app) {
   );
 }
 
-// What few look for, behind a line that opens, and made only then; it stays open while one goes on.
+// What few look for.
 export function furtherFilters(view, make) {
-  const filters = el("div", { class: "filters" }, opened.has(view) ? make() : null);
-  const keep = ({ target }) => {
-    if (!target.open) return opened.delete(view);
-    if (!opened.has(view)) filters.append(...make());
-    return opened.add(view);
-  };
-  return el("details", { class: "more", open: opened.has(view), ontoggle: keep }, el("summary", { "data-key": "more-filters" }, t("filter.more")), filters);
+  return foldout(`filters-${view}`, "more", t("filter.more"), () => el("div", { class: "filters" }, make()));
 }
 
 export function moment(asked, app, name) {

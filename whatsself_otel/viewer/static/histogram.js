@@ -1,12 +1,11 @@
 // How much there was when: bars over time, over which one drags to see that time alone.
 
 import { brush } from "./brush.js";
-import { el, svg } from "./dom.js";
+import { el, foldout, svg } from "./dom.js";
 import { clock, counted, day, duration, number, percent, t } from "./text.js";
 
 const WIDTH = 600;
 const HEIGHT = 60;
-let isOpen = false;
 
 export function histogram(traffic, onrange) {
   if (!traffic.total) return null;
@@ -22,14 +21,13 @@ export function histogram(traffic, onrange) {
 // How long they took: each bar leads to those alone.
 export function durations(traffic, href) {
   if (!traffic.total) return null;
+  return foldout("durations", "more", t("traffic.durations"), () => durationList(traffic, href));
+}
+
+function durationList(traffic, href) {
   const most = Math.max(...traffic.durations.map((each) => each.count));
   const rows = traffic.durations.map((each, index) => [index ? traffic.durations[index - 1].to_ms : 0, each]).filter(([, each]) => each.count);
-  return el(
-    "details",
-    { class: "more", open: isOpen, ontoggle: (event) => (isOpen = event.target.open) },
-    el("summary", { "data-key": "durations" }, t("traffic.durations")),
-    el("ul", { class: "durations" }, rows.map(([from, { to_ms: to, count }]) => el("li", {}, el("a", { href: href(from, to), "data-key": `took-${from}` }, to === null ? t("traffic.longer", { from: duration(from) }) : t("traffic.between", { from: duration(from), to: duration(to) })), el("span", { class: "measure", "aria-hidden": "true", "--share": count / most }), el("span", { class: "count" }, number(count))))),
-  );
+  return el("ul", { class: "durations" }, rows.map(([from, { to_ms: to, count }]) => el("li", {}, el("a", { href: href(from, to), "data-key": `took-${from}` }, to === null ? t("traffic.longer", { from: duration(from) }) : t("traffic.between", { from: duration(from), to: duration(to) })), el("span", { class: "measure", "aria-hidden": "true", "--share": count / most }), el("span", { class: "count" }, number(count)))));
 }
 
 function facts(traffic) {
