@@ -6,6 +6,8 @@ the base. Items are 1,000 a request, alike in all; what is compared is the CPU t
 
     python benchmarks/collector.py [--rounds 8] [--requests 20] [--markdown benchmarks/collector.md] [--beside FOLDER]
 
+Long and opaque texts (long_texts.py) are sent too, a megabyte a request, each as an attribute of a log record.
+
 With ``--beside`` the base of another checkout takes its turns too: whether this one is dearer is told in one run.
 """
 
@@ -28,6 +30,7 @@ from unittest import mock
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 
 import binaries
+import long_texts
 from binaries import COLLECTOR, Collector, Program, free_ports, need, post_otlp, run_collector, running
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ITEMS = 1000
+LONG_BYTES = 1_000_000
+"""In one request of long texts."""
 AIM_US = 40.0
 """Microseconds of CPU a span for the whole rule set: 25,000 spans a second and core."""
 ATTRIBUTES = {
@@ -75,7 +80,9 @@ def main() -> int:
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--beside", type=Path, metavar="FOLDER", help="another checkout, whose base is measured too")
     arguments = parser.parse_args()
-    text = table(measure(arguments.rounds, arguments.requests, arguments.beside))
+    long_rounds = max(1, arguments.rounds // 2)
+    results = measure(arguments.rounds, arguments.requests, arguments.beside)
+    text = table(results) + "\n" + long_table(measure_long(long_rounds, arguments.beside))
     print(text)
     if arguments.markdown:
         arguments.markdown.write_text(text, "utf-8")
@@ -102,6 +109,20 @@ def measure(rounds: int, requests: int, beside: Path | None = None) -> dict[tupl
                     results[kind, signal].rss_mib = rss_mib(it)
     for each in results.values():
         del each.item_us[0]
+    return results
+
+
+def measure_long(rounds: int, beside: Path | None = None) -> dict[tuple[str, str], list[float]]:
+    """Send every long text to the base, without and with its masking, in turns; return CPU seconds a megabyte."""
+    with collectors(beside) as started:
+        kinds = [kind for kind in started if kind != "bare"]
+        results: dict[tuple[str, str], list[float]] = {(kind, name): [] for kind in kinds for name in long_texts.TEXTS}
+        for name, text in long_texts.TEXTS.items():
+            message = long_logs(text)
+            for _ in range(rounds):
+                for kind in kinds:
+                    used_us = cpu_us(started[kind], "logs", message, 1)
+                    results[kind, name].append(used_us / message.ByteSize())
     return results
 
 
@@ -194,6 +215,17 @@ def logs() -> ExportLogsServiceRequest:
     return request
 
 
+def long_logs(text: str) -> ExportLogsServiceRequest:
+    """A megabyte of records with *text* in an attribute that nobody knows."""
+    request = ExportLogsServiceRequest()
+    scope = request.resource_logs.add().scope_logs.add()
+    for _ in range(max(1, LONG_BYTES // len(text))):
+        record = scope.log_records.add(time_unix_nano=time.time_ns())
+        record.body.string_value = "failed"
+        record.attributes.add(key="detail").value.string_value = text
+    return request
+
+
 def metrics() -> ExportMetricsServiceRequest:
     """1,000 points of two attributes."""
     request = ExportMetricsServiceRequest()
@@ -225,6 +257,21 @@ def table(results: dict[tuple[str, str], Measured]) -> str:
             rows.append(f"| {signal} | {kind} | {median[kind]:.1f} | {rate} | {rss:.0f} | {share} |")
     today, load = dt.datetime.now(dt.UTC).date(), os.getloadavg()[0]
     return HEAD.format(today=today, cores=os.cpu_count(), load=load, aim=AIM_US) + "\n".join([*rows, ""])
+
+
+def long_table(results: dict[tuple[str, str], list[float]]) -> str:
+    """Return what a megabyte of each long text costs."""
+    kinds = list(dict.fromkeys(kind for kind, _ in results))
+    rows = [
+        "Seconds of CPU for a megabyte of a long or opaque text:",
+        "",
+        f"| Text | {' | '.join(kinds)} |",
+        f"| --- | {' | '.join('---:' for _ in kinds)} |",
+    ]
+    for name in long_texts.TEXTS:
+        figures = " | ".join(f"{statistics.median(results[kind, name]):.2f}" for kind in kinds)
+        rows.append(f"| {name} | {figures} |")
+    return "\n".join([*rows, ""])
 
 
 if __name__ == "__main__":

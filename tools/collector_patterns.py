@@ -170,10 +170,10 @@ def name_of(
     snakes = f"(?:{gap}*|{gap}(?:[^.{stop}]*{gap})?(?i:{_NOT_HARMLESS}){gap}*)"
     camels = f"(?:[A-Z0-9][^.{stop}]*)?{_NOT_HARMLESS_CAMEL}[0-9]*"
     begun = any_of([*words, *(word.title() for word in words)])
+    # Go goes as many ways at once as there are beginnings: each list stands once behind each of the two.
     return (
-        f"(?:(?:{before}(?i:{snake(words, part)})|{behind}(?:{camel(words)})){snakes}"
-        f"|(?:{before}(?:{begun})|{behind}(?:{camel(words)})){camels}"
-        f"|{_last(ends, before, behind, gap, part)})"
+        f"(?:{before}(?:(?i:{snake(words, part)}){snakes}|(?:{begun}){camels}|(?i:{snake(ends, part)}){gap}*)"
+        f"|{behind}(?:(?:{camel(words)})(?:{snakes}|{camels})|(?:{camel(ends)}){gap}*))"
     )
 
 
@@ -332,13 +332,16 @@ _REST: Final = r"(?:[^=&]*\z|[^=&]*\s[^=&]*&|[^=&]*\s|[^\s=&]+)"
 _SIGN: Final = r"[ ]{0,2}(?::=|=>|==?|:)[ ]{0,2}"
 
 
+HEADER: Final = r"(?i)(?:authorization|cookie)[ ]{0,2}[:=][ ]{0,2}[^\n\"']+"
+"""A header to the end of its line, whatever its name begins with."""
+
+
 def in_text() -> Iterator[str]:
     """``key=value`` and ``key: value`` in prose, in lines of logfmt, in URLs and forms."""
     stop = r"\s\"'=:&?;,()<>{}\[\]"
     data = rf"{_LOOSE}|{CONTAINER}|[\[{{]{TO_THE_END}"
     alone = snake(name for name in whole(_WRITTEN) if name not in TECHNICAL_ELSEWHERE)
     secret = any_of(name for name in whole(SECRETS) if name != "auth")
-    yield r"(?i)(?:authorization|cookie)[ ]{0,2}[:=][ ]{0,2}[^\n\"']+"
     yield rf"(?:{name_of(_WORDS, stop=stop)}|(?:^|[^\w.-])(?i:{secret})){_SIGN}(?:{data}|[^\s&\"'<>\[{{]+)"
     yield rf"(?:{name_of(_WRITTEN, stop=stop)}|(?:^|[^\w.-])(?i:{alone})){_SIGN}(?:{data}|=?{_REST})"
     yield rf"[?&](?i:{any_of(SEARCH_PARAMETERS)})=[^&\s\"'<>]+"

@@ -126,7 +126,11 @@ _DIFFERENCES: Final = (
         "its reference",
         "its reference where it stands in an attribute or body; percent-encoded or deeper, it is masked",
     ),
-    ("statements", "literals become `?`", "literals are read by the detectors"),
+    (
+        "statements",
+        "literals become `?`",
+        "literals are read by the detectors; beside six digits a name goes with its parameter (`token = ?`)",
+    ),
     ("bytes", "read as text", "a body is replaced; elsewhere digits and plain text are found in their base64"),
     (
         "numbers in names of attributes",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from rows import for_each
@@ -72,20 +73,31 @@ def strings(count: int) -> Iterator[str]:
 
 
 def wrongly_spared(allowed: re.Pattern[str], blocked: Sequence[re.Pattern[str]], texts: Iterator[str]) -> list[str]:
-    return [text for text in texts if allowed.search(text) and any(each.search(text) for each in blocked)]
+    """Return the first few."""
+    found = (text for text in texts if allowed.search(text) and any(each.search(text) for each in blocked))
+    return list(islice(found, 3))
 
 
 class TestValues:
     """``redaction/numbers`` passes over what its patterns of plain text allow."""
 
     ALLOWED = compiled("redaction/numbers", "allowed_values")
-    BLOCKED = compiled("redaction/numbers", "blocked_values")
-    PLAIN = (ALLOWED[0], *ALLOWED[-3:])
-    """The others are of ids, which stay whole whatever their digits look like."""
+    IN_TEXT = compiled("redaction/numbers", "blocked_values")[:5]
+    """Names with their values in text, which take Python long."""
+    BLOCKED = compiled("redaction/numbers", "blocked_values")[5:]
+    PLAIN = (ALLOWED[0], ALLOWED[9], ALLOWED[7], ALLOWED[8], ALLOWED[-1])
+    """The others are of ids, which stay whole whatever their digits look like, and of base64."""
+    BASE64 = ALLOWED[10]
 
     def test_what_is_passed_over_matches_none_of_the_patterns(self) -> None:
         for allowed in self.PLAIN:
-            assert wrongly_spared(allowed, self.BLOCKED, strings(STRINGS // 4)) == []
+            assert wrongly_spared(allowed, self.BLOCKED, strings(STRINGS // 5)) == []
+            assert wrongly_spared(allowed, self.IN_TEXT, strings(STRINGS // 60)) == []
+
+    def test_base64_that_is_passed_over_has_nothing_behind_what_would_be_a_name_at_its_end(self) -> None:
+        texts = [text.rstrip("=") for text in strings(STRINGS // 2) if self.BASE64.search(text)]
+        assert len(texts) > 300
+        assert wrongly_spared(self.BASE64, (*self.BLOCKED, *self.IN_TEXT), iter(texts)) == []
 
     def test_many_are_passed_over_and_many_are_not(self) -> None:
         texts = list(strings(5_000))
@@ -94,12 +106,21 @@ class TestValues:
             assert 300 < sum(bool(allowed.search(text)) for text in texts) < 4_500
         assert sum(any(each.search(text) for each in self.BLOCKED) for text in texts) > 100
 
+    def test_a_sign_behind_a_letter_is_told(self) -> None:
+        text = self.PLAIN[1].pattern
+        assert "[A-Za-z_*" in text
+
+        wider = re.compile(text.replace("[A-Za-z_*", "[A-Za-z:=_*"), re.ASCII)
+
+        assert wrongly_spared(wider, self.IN_TEXT, strings(STRINGS // 6)) != []
+
     def test_a_pattern_that_passes_over_more_is_told(self) -> None:
         for at, part, instead in (
             (0, "{0,5}$", "{0,6}$"),
-            (1, "{0,6}", "{0,13}"),
-            (1, "\\t\\n\\r !", "\\t\\n\\r=: !"),
-            (3, "[A-Za-z]+(?:[0-9]", "[A-Za-z_(]+[0-9]*(?:[0-9]"),
+            (1, "[A-Za-z_*!#$^", "[A-Za-z@_*!#$^"),
+            (2, "{0,6}", "{0,13}"),
+            (2, "\\n\\r !", "\\n\\r=: !"),
+            (4, "[A-Za-z]+(?:[0-9]", "[A-Za-z_(]+[0-9]*(?:[0-9]"),
         ):
             text = self.PLAIN[at].pattern.replace("\\Z", "$")
             assert part in text
@@ -122,8 +143,19 @@ class TestValues:
             ("msg_1763898000123_k3j9x2", True),
             ("msg_5511987654321_k3j9x2", False),
             ("/api/send", True),
-            ("n\u00e3o chegou: SELECT id FROM messages WHERE id = ? LIMIT 100", True),
+            ("n\u00e3o chegou, SELECT id FROM messages WHERE id = ? LIMIT 100", True),
             ("wa.me/551198", False),
+            ("UPDATE contacts SET token = $12, seen = ?", True),
+            ("the password = $ecret", False),
+            ("the password = ?ecret", False),
+            ("at 2026-11-30T10:00:00.123Z, 1763898000, in all", True),
+            ("2026-11-30T10:00:00.123 11987654321", False),
+            ('{"id": "msg_1763898000123_k3j9x2", "attempts": 2}', True),
+            ('{"id": "msg_5511987654321_k3j9x2", "attempts": 2}', False),
+            ("ConnectTimeout: no answer, to=maria", False),
+            ("the token: abc", False),
+            ("aGVsbG8gd29ybGQsIGhlbGxv" * 9, True),
+            ("aGVsbG8gd29ybGQ1511987654321sIGhlbGxv", False),
         ],
     )
     def test_identifiers_and_plain_text_are_passed_over_and_numbers_are_not(self, text: str, *, spared: bool) -> None:
@@ -193,7 +225,7 @@ class TestTimes:
     """Days and times under ``from`` and ``to`` in data are no sender and no receiver."""
 
     def test_stay_and_numbers_go(self) -> None:
-        blocked = [*TestSigns.BLOCKED, *TestValues.BLOCKED]
+        blocked = [*TestSigns.BLOCKED, *TestValues.IN_TEXT, *TestValues.BLOCKED]
 
         def masked(value: str) -> bool:
             texts = (f'{{"from": "{value}", "n": 1}}', f"{{'to': '{value}'}}", f"/x?from={value}&to=now")
