@@ -41,13 +41,17 @@ export function pick(id, label, options, chosen, onchoice) {
 
 // A line that opens: what is behind it is made only then, and it stays open when the page is drawn again.
 export function foldout(name, style, title, make) {
-  const isOpen = opened.has(name);
+  const isOpen = isUnfolded(name);
   const keep = ({ target }) => {
     if (!target.open) return opened.delete(name);
+    opened.add(name);
     if (target.childElementCount === 1) target.append(make());
-    return opened.add(name);
   };
   return el("details", { class: style, open: isOpen, ontoggle: keep }, el("summary", { "data-key": name }, title), isOpen ? make() : null);
+}
+
+export function isUnfolded(name) {
+  return opened.has(name);
 }
 
 // Names and values; *href* leads from one of them to whatever has the same.

@@ -9,6 +9,7 @@ const RANGES = ["all", ...Object.keys(RANGES_S)];
 export const SORTS = ["newest", "oldest", "slowest", "errors"];
 const OUTCOMES = ["read", "delivered", "sent", "failed", "unanswered"];
 const DIRECTIONS = ["inbound", "outbound"];
+export const FURTHER = "further-filters";
 const LEAST_MS = [100, 1000, 10000, 60000];
 const NAMED = ["outcome", "direction", "kind", "reason", "service", "route", "status", "session", "provider"];
 
@@ -49,9 +50,8 @@ export function one(asked, app, name, values, shown, usual = t("filter.any")) {
   return pick(`filter-${name}`, t(`filter.${name}`), options, current, (chosen) => app.go(changed(asked, { [name]: chosen })));
 }
 
+// *choices* is null until the further filters are open: then they are asked for.
 export function messageFilters(asked, choices, app) {
-  const plain = (value) => value;
-  const list = (name, shown = plain) => one(asked, app, name, choices[name] ?? [], shown);
   return el(
     "div",
     { class: "narrow" },
@@ -63,27 +63,34 @@ export function messageFilters(asked, choices, app) {
       one(asked, app, "outcome", OUTCOMES, (each) => t(`outcome.${each}`)),
       one(asked, app, "sort", SORTS.slice(1), (each) => t(`sort.${each}`), t("sort.newest")),
     ),
-    furtherFilters("messages", () => [
-      list("route"),
-      list("service"),
-      one(asked, app, "direction", DIRECTIONS, (each) => t(`direction.${each}`)),
-      list("kind", (each) => known("kind", each)),
-      list("reason", (each) => known("reason", each)),
-      list("session"),
-      list("provider"),
-      list("status"),
-      one(asked, app, "min_ms", LEAST_MS.map(String), (each) => t("filter.least", { s: Number(each) / 1000 })),
-      moment(asked, app, "from"),
-      moment(asked, app, "to"),
-      field(asked, app),
-    ]),
+    furtherFilters(FURTHER, () => further(asked, choices, app)),
     chosen(asked, app),
   );
 }
 
+function further(asked, choices, app) {
+  if (!choices) app.refresh();
+  const plain = (value) => value;
+  const list = (name, shown = plain) => one(asked, app, name, choices?.[name] ?? [], shown);
+  return [
+    list("route"),
+    list("service"),
+    one(asked, app, "direction", DIRECTIONS, (each) => t(`direction.${each}`)),
+    list("kind", (each) => known("kind", each)),
+    list("reason", (each) => known("reason", each)),
+    list("session"),
+    list("provider"),
+    list("status"),
+    one(asked, app, "min_ms", LEAST_MS.map(String), (each) => t("filter.least", { s: Number(each) / 1000 })),
+    moment(asked, app, "from"),
+    moment(asked, app, "to"),
+    field(asked, app),
+  ];
+}
+
 // What few look for.
-export function furtherFilters(view, make) {
-  return foldout(`filters-${view}`, "more", t("filter.more"), () => el("div", { class: "filters" }, make()));
+export function furtherFilters(name, make) {
+  return foldout(name, "more", t("filter.more"), () => el("div", { class: "filters" }, make()));
 }
 
 export function moment(asked, app, name) {

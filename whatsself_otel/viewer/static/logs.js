@@ -34,7 +34,7 @@ function filters(data, asked, app) {
       pick("level", t("logs.level"), LEVELS.map((each) => [each, t(`logs.level.${each}`)]), least, (value) => app.go(changed(asked, { level: value === "all" ? null : value }))),
       one(asked, app, "service", data.choices.service ?? [], (each) => each),
     ),
-    furtherFilters("logs", () => [bound(asked, app, "from"), bound(asked, app, "to"), field(asked, app)]),
+    furtherFilters("further-filters-of-logs", () => [bound(asked, app, "from"), bound(asked, app, "to"), field(asked, app)]),
     chosen(asked, app),
   );
 }

@@ -1,7 +1,7 @@
-import { el, pick } from "./dom.js";
+import { el, isUnfolded, pick } from "./dom.js";
 import { get } from "./api.js";
 import { changed, compose } from "./address.js";
-import { messageFilters, looked, more } from "./filters.js";
+import { FURTHER, looked, messageFilters, more } from "./filters.js";
 import { durations, histogram } from "./histogram.js";
 import { sentence, state } from "./story.js";
 import { clock, counted, dayInWords, duration, isToday, moment, sameDay, day as shortDay, t } from "./text.js";
@@ -11,7 +11,8 @@ export const WHICH = ["messages", "errors", "all"];
 export const messages = {
   load: async (asked) => {
     const query = asked.params.toString();
-    const [found, traffic, choices] = await Promise.all([get(`/api/traces?${query}`), get(`/api/traffic?${query}`), get("/api/choices")]);
+    const choosing = isUnfolded(FURTHER) ? get("/api/choices") : null;
+    const [found, traffic, choices] = await Promise.all([get(`/api/traces?${query}`), get(`/api/traffic?${query}`), choosing]);
     return { ...found, traffic, choices };
   },
   draw: (data, app) => {
