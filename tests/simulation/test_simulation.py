@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import threading
+import time
 
 import pytest
 from binaries import need
@@ -11,7 +15,7 @@ from binaries import need
 from whatsself_otel.cli import main
 from whatsself_otel.masking.audit import assert_no_pii
 from whatsself_otel.simulation.run import Outcome, simulation
-from whatsself_otel.simulation.scenarios import SCENARIOS
+from whatsself_otel.simulation.scenarios import SCENARIOS, USUAL, Scenario
 
 pytestmark = pytest.mark.backend
 
@@ -76,6 +80,29 @@ def test_every_other_scenario_fires_exactly_what_is_stated() -> None:
 @pytest.mark.parametrize("name", ALONE)
 def test_what_is_played_alone_fires_exactly_what_is_stated(name: str) -> None:
     assert list(play(name)[name].problems()) == []
+
+
+@pytest.mark.proof
+def test_a_run_on_a_machine_without_time_for_the_rules_proves_nothing() -> None:
+    """Prometheus stands still for four seconds, as on a machine that is too busy."""
+    quiet = Scenario(name="quiet", title="Nothing happens", phases=(USUAL, USUAL, USUAL))
+    with simulation(speed=SPEED, say=print) as stage:
+        pid = stage.stack.pid("prometheus")
+
+        def pause() -> None:
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(4)
+            os.kill(pid, signal.SIGCONT)
+
+        # After the wait for a quiet stack, in the middle of fifteen seconds.
+        busy = threading.Timer(12, pause)
+        busy.start()
+        (outcome,) = stage.play([quiet])
+        busy.join()
+
+    first, *others = outcome.problems()
+    assert re.fullmatch(r"this machine is too slow: \d+ evaluations of rules were missed, and nothing is proven", first)
+    assert "WhatsSelfRulesFailing fired and should not have" in others
 
 
 @pytest.mark.proof
