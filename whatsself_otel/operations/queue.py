@@ -23,7 +23,7 @@ QUEUE_STUCK: Final = Words(
         summary="Queue stuck: at least {{ $value | humanize }} messages wait and the next one does not leave",
         description=(
             "In <queue.stuck_window> the queue was never empty and no attempt to send was finished, or one message has "
-            "been the oldest for <queue.head_window> while others passed it."
+            "been the oldest for <queue.head_window>, and the others pass it or wait behind it."
         ),
         impact="Customers get no answer. A slow but moving queue does not fire this alert.",
         fix=(
@@ -35,7 +35,7 @@ QUEUE_STUCK: Final = Words(
         summary="Fila parada: ao menos {{ $value | humanize }} mensagens esperam e a próxima não sai",
         description=(
             "Em <queue.stuck_window> a fila nunca ficou vazia e nenhuma tentativa de envio terminou, ou uma mensagem é "
-            "a mais antiga há <queue.head_window> e outras passaram à frente."
+            "a mais antiga há <queue.head_window>, e as outras passam à frente ou esperam atrás dela."
         ),
         impact="Clientes ficam sem resposta. Uma fila lenta que anda não dispara este alerta.",
         fix=(
@@ -186,9 +186,9 @@ def _stuck(source: Source) -> Alert:
     age = highest(source, QUEUE_OLDEST_AGE, by=SESSION)
     before = f"max by ({SESSION}) ({series(source, QUEUE_OLDEST_AGE)} offset {head})"
     breaker = f"max_over_time({series(source, CB_STATE_GLOBAL)}[{source['breaker.lookback']}])"
-    # The age of one message grows as the clock goes; that of a queue which moves does not.
+    # The age of one message grows as the clock goes; that of a queue which moves does not, unless all came at once.
     stays = f"{WAITING} > 0 and on ({SESSION}) {age} - {before} > 0.95 * {head}"
-    blocked = f"({stays}\nand on ({SESSION}) {_passed(head)})"
+    blocked = f"({stays}\nand on ({SESSION}) ({_passed(head)} or resets({WAITING}[{head}]) == 0))"
     return Alert(
         name="WhatsSelfQueueStuck",
         words=QUEUE_STUCK,
@@ -208,7 +208,8 @@ def _passed(head: str) -> str:
     """
     Return what is there where others passed the oldest message in the window *head*.
 
-    A broadcast's messages are all of one age, and it may take hours: more than waited must have left, and have come.
+    A broadcast may take hours, and all of its messages are of one age. So more than waited must have left, and have
+    come.
     """
     left, waited = f"{PACE} * {head}", f"{WAITING} offset {head}"
     return f"({left} > on ({SESSION}) {waited} and on ({SESSION}) {WAITING} + on ({SESSION}) {left} > 2 * {waited})"

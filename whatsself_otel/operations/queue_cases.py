@@ -164,6 +164,7 @@ def _new_stuck_cases() -> Iterator[Case]:
     )
     yield from _passed_cases(rule, "its own queue", one, one, one)
     yield from _passed_cases(rule, "a shared queue", "", one, two)
+    yield from _behind_cases(rule, age)
     yield from _shared_cases(one, two)
     split = {**poisoned, age.replace('instance="a"', 'instance="b"'): flat((90, 0))}
     yield Case(rule=rule, kind=FIRING, title="one of two workers tells of it", series=split, at={40: 1})
@@ -190,19 +191,47 @@ def _passed_cases(rule: str, whose: str, queue: str, *sessions: str) -> Iterator
             kind=HEALTHY,
             title=f"{whose}: {title}",
             series={**service(), **series},
-            at=dict.fromkeys(range(20, 65, 5), 0),
+            at=_each_minute(20, 65),
         )
-    for passed, fires in ((6, 1), (4, 0)):
+    # It falls again and again: what stands behind the oldest message is another case.
+    waits = flat(*[(2.5, 6), (2.5, 5)] * 18)
+    for passed, fires in ((8, 1), (4, 0)):
         # Evenly, so that it is not the silence between two that fires.
         leave = " ".join(f"{count}+0x{120 // passed - 1}" for count in range(3 * passed))
-        few = {**service(), depth: flat((90, 5)), age: ramp((90, 60)), mass: leave, reply: leave}
-        title = f"{whose}: five wait, {passed} others left in 15 minutes"
+        few = {**service(), depth: waits, age: ramp((90, 60)), mass: leave, reply: leave}
+        title = f"{whose}: five or six wait, {passed} others left in 15 minutes"
         yield Case(rule=rule, kind=BOUNDARY, title=title, series=few, at={50: fires})
     # 90 left, fewer than the 100 that waited; or 110, but only 95 came.
     for after, per_minute, fires in ((150, 6, 0), (85, 7.33, 1)):
-        changes = {depth: flat((45, 100), (45, after)), age: ramp((90, 60)), mass: ramp((90, per_minute))}
+        waits = flat(*[(2.5, 100), (2.5, 99)] * 9, *[(2.5, after), (2.5, after - 1)] * 9)
+        changes = {depth: waits, age: ramp((90, 60)), mass: ramp((90, per_minute))}
         title = f"{whose}: 100 wait, then {after}, at {per_minute} a minute"
         yield Case(rule=rule, kind=BOUNDARY, title=title, series={**service(), **changes}, at={55: 0, 70: fires})
+
+
+def _behind_cases(rule: str, age: str) -> Iterator[Case]:
+    """The oldest message is tried every five minutes, and the others wait behind it."""
+    depth, tries = named("queue_depth"), {named(SENT, 'origin="reply"'): " ".join(f"{n}+0x19" for n in range(18))}
+    grows = {**service(), **tries, depth: flat((10, 0)) + " " + ramp((80, 1), start=1)}
+    grows |= {age: flat((10, 0)) + " " + ramp((80, 60))}
+    yield Case(rule=rule, kind=FIRING, title="the others wait behind it", series=grows, at={25: 0, 32: 1, 60: 1, 85: 1})
+    last = {**service(), **tries, depth: flat((20, 6), (70, 5)), age: flat((5, 0)) + " " + ramp((85, 60))}
+    yield Case(
+        rule=rule, kind=BOUNDARY, title="20 minutes after another one left", series=last, at={19: 0, 39: 0, 41: 1}
+    )
+    rare = {**service(), named(SENT, 'origin="broadcast"'): " ".join(f"{n}+0x55" for n in range(7))}
+    rare |= {depth: " ".join(f"{90 - n}+0x55" for n in range(7)), age: ramp((98, 60))}
+    yield Case(
+        rule=rule,
+        kind=HEALTHY,
+        title="one of a broadcast leaves every 14 minutes",
+        series=rare,
+        at=_each_minute(20, 95),
+    )
+
+
+def _each_minute(first: int, last: int) -> dict[float, int]:
+    return dict.fromkeys(range(first, last), 0)
 
 
 def _shared_cases(one: str, two: str) -> Iterator[Case]:
