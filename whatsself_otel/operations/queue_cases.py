@@ -195,7 +195,7 @@ def _passed_cases(rule: str, whose: str, queue: str, *sessions: str) -> Iterator
         )
     # It falls again and again: what stands behind the oldest message is another case.
     waits = flat(*[(2.5, 6), (2.5, 5)] * 18)
-    for passed, fires in ((8, 1), (4, 0)):
+    for passed, fires in ((7, 1), (4, 0)):
         # Evenly, so that it is not the silence between two that fires.
         leave = " ".join(f"{count}+0x{120 // passed - 1}" for count in range(3 * passed))
         few = {**service(), depth: waits, age: ramp((90, 60)), mass: leave, reply: leave}
