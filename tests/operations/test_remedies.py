@@ -100,8 +100,8 @@ class TestPages:
             assert "silence add" not in SECTIONS[ENGLISH][name]
 
     def test_say_how_long_a_rule_looks_back(self) -> None:
-        assert "looks back 10m" in SECTIONS[ENGLISH]["WhatsSelfQueueStuck"]
-        assert "olha 10m para trás" in SECTIONS[PORTUGUESE]["WhatsSelfQueueStuck"]
+        assert "looks back 15m" in SECTIONS[ENGLISH]["WhatsSelfQueueStuck"]
+        assert "olha 15m para trás" in SECTIONS[PORTUGUESE]["WhatsSelfQueueStuck"]
 
     def test_follow_the_address_of_the_dashboards(self) -> None:
         source = Source.load()
