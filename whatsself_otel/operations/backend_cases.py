@@ -174,7 +174,8 @@ def _discards() -> Iterator[Case]:
         once = calm | {series: flat((20, 0), (60, 1))}
         born = calm | {series: flat((20, None), (60, 1))}
         at: dict[float, int] = {19: 0, 20.5: 1, 29: 1, 31: 0}
-        yield Case(rule=rule, kind=FIRING, title=f"{job} throws one away", series=once, at=at)
+        yield Case(rule=rule, kind=FIRING, title=f"{job} throws one away", series=once, at={19: 0, 22: 1})
+        yield Case(rule=rule, kind=BOUNDARY, title=f"{job} throws one away, told for ten minutes", series=once, at=at)
         yield Case(rule=rule, kind=BOUNDARY, title=f"{job}'s first one, told for ten minutes", series=born, at=at)
         yield Case(rule=rule, kind=HEALTHY, title=f"{job} did long ago", series={series: flat((60, 7))}, at={30: 0})
         other = series.replace('reason="', 'reason="other_')
