@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,8 @@ from fault_rig import QUICK, own_metric
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from whatsself_otel import TelemetryConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -134,6 +137,27 @@ def test_one_large_value_is_cut_once_it_is_masked_and_its_record_arrives(
     wait_until(lambda: arrived(sink) == COUNT)
     came = "".join(str(each.message) for each in sink.received)
     assert (came.count(" (cut)"), "98765" in came, "+55" in came) == (1, False, False)
+
+
+def test_a_request_of_long_values_takes_less_than_its_sender_waits(collector: Collector, sink: Sink) -> None:
+    """By the collector's CPU: what takes longer is sent again while it is still in hand, and arrives twice."""
+    item = '{"id": "msg_1763898000123_k3j9x2", "to": "+55********4321", "status": "sent", "tags": ["a", "b"]}, '
+    request = spans(-1)
+    for span in request.resource_spans[0].scope_spans[0].spans:
+        span.attributes[0].value.string_value = item * 300
+    before_s = cpu_s(collector)
+
+    post_otlp(f"{collector.http_url}/v1/traces", request)
+
+    wait_until(lambda: arrived(sink) == COUNT)
+    megabytes = request.ByteSize() / 1e6
+    assert 3 * (cpu_s(collector) - before_s) / megabytes < TelemetryConfig().export_timeout_s
+
+
+def cpu_s(collector: Collector) -> float:
+    """Return what all threads of *collector* have used."""
+    tasks = Path(f"/proc/{collector.process.pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text("utf-8").split()[0]) for task in tasks) / 1e9
 
 
 def test_a_record_without_a_body_is_not_too_large(collector: Collector, sink: Sink) -> None:
