@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,6 +153,19 @@ def test_a_request_of_long_values_takes_less_than_its_sender_waits(collector: Co
     wait_until(lambda: arrived(sink) == COUNT)
     megabytes = request.ByteSize() / 1e6
     assert 3 * (cpu_s(collector) - before_s) / megabytes < TelemetryConfig().export_timeout_s
+
+
+def test_32_large_senders_at_once_are_all_served(collector: Collector, sink: Sink) -> None:
+    """Opaque text: the server closes what it has not answered in 30 s."""
+    request = spans(-1)
+    for span in request.resource_spans[0].scope_spans[0].spans:
+        for number in range(50):
+            span.attributes.add(key=f"run{number}").value.string_value = "x" * 1000
+
+    with ThreadPoolExecutor(32) as senders:
+        list(senders.map(lambda _: post_otlp(f"{collector.http_url}/v1/traces", request), range(32)))
+
+    wait_until(lambda: arrived(sink) == 32 * COUNT)
 
 
 def cpu_s(collector: Collector) -> float:
