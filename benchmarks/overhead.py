@@ -162,9 +162,9 @@ def say(text: str) -> None:
 
 
 def prepare(name: str, directory: Path) -> Measured:
-    """Return *name*, installed in a virtual environment, which is reused while its packages stay the same."""
+    """Return *name*, installed in an environment of its own, reused while Python and its packages stay the same."""
     requirements = requirements_of(name, ROOT)
-    digest = hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:12]
+    digest = hashlib.sha256("\n".join([sys.version, *requirements]).encode()).hexdigest()[:12]
     cache = Path(os.environ.get("WHATSSELF_OTEL_CACHE") or Path.home() / ".cache" / "whatsself-otel")
     home = cache / "overhead" / digest
     python = home / ("Scripts" if os.name == "nt" else "bin") / "python"
