@@ -19,6 +19,29 @@ if TYPE_CHECKING:
 DESK = {"width": 1280, "height": 800}
 
 
+NUMBERS = """async (address) => {
+    const { choose, number, percent } = await import(address);
+    const values = [0, 0.15, 0.25, 0.285, 1.005, 9.995, 99.95, 999.5, 999.6, 1000, 1234.5, -3.25, 1e6, 1e14, 5e-7];
+    for (let size = 1e-6; size < 1e12; size *= 1.7) values.push(size, -size, Math.round(size * 8) / 8);
+    const unlike = [];
+    const compare = (ours, tag, shape, value) => {
+        const theirs = new Intl.NumberFormat(tag, shape).format(value);
+        if (ours !== theirs) unlike.push([tag, value, ours, theirs]);
+    };
+    for (const [language, tag] of [["pt", "pt-BR"], ["en", "en-GB"]]) {
+        choose(language);
+        for (const value of values) {
+            const shape = Math.abs(value) >= 1000 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 };
+            compare(number(value), tag, shape, value);
+        }
+        for (let part = 0; part <= 480; part++) {
+            compare(percent(part / 480), tag, { style: "percent", maximumFractionDigits: 1 }, part / 480);
+        }
+    }
+    return unlike;
+}"""
+
+
 @pytest.fixture(scope="module")
 def filled() -> Iterator[Viewer]:
     with Viewer() as viewer:
@@ -228,6 +251,12 @@ class TestDress:
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark
         page.get_by_label("Tema").select_option("light")
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
+
+    def test_numbers_are_written_as_the_browser_itself_would(self, page: Page) -> None:
+        folder = page.locator("script[src]").get_attribute("src").removesuffix("page.js")  # type: ignore[union-attr]
+        unlike = page.evaluate(NUMBERS, f"{folder}text.js")
+
+        assert unlike == []
 
     def test_metrics_and_objectives_are_shown(self, page: Page) -> None:
         show(page, "#/metrics")
