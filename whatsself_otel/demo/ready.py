@@ -7,11 +7,12 @@ Wait until URLs answer: the health gate of compose for images that have no shell
 from __future__ import annotations
 
 import argparse
+import http.client
 import sys
 import time
+import urllib.error
+import urllib.request
 from typing import TYPE_CHECKING
-
-from whatsself_otel.stack.supervisor import answers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,12 +23,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     deadline_s = time.monotonic() + options.timeout
     waiting = list(options.urls)
-    while waiting := [url for url in waiting if not answers(url)]:
+    while waiting := [url for url in waiting if not _answers(url)]:
         if time.monotonic() > deadline_s:
             sys.stderr.write(f"not ready within {options.timeout:g} s: {', '.join(waiting)}\n")
             return 1
         time.sleep(options.every)
     return 0
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=3) as answer:  # noqa: S310 - the URLs are the operator's own
+            return bool(answer.status == http.client.OK)
+    except urllib.error.HTTPError as refusal:
+        refusal.close()
+        return False
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
