@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from binaries import ROOT
 from rows import for_each
@@ -75,7 +77,11 @@ class TestOutcome:
     def test_a_machine_that_is_too_slow_proves_nothing(self) -> None:
         slow = "this machine is too slow: 4 evaluations of rules were missed, and nothing is proven"
 
+        silent = "this machine is too slow: A, B fired for a service without any trouble, and nothing is proven"
+
         assert list(outcome(LOUD, missed=4).problems()) == [slow, "Quiet did not fire"]
+        assert list(replace(outcome(LOUD), idle_fired=("A", "B")).problems()) == [silent, "Quiet did not fire"]
+        assert list(replace(outcome(LOUD, QUIET), idle_fired=("A", "B")).problems()) == []
         assert list(outcome(LOUD, QUIET, missed=4).problems()) == []
 
     def test_nobody_was_told(self) -> None:

@@ -36,6 +36,12 @@ def play(*names: str) -> dict[str, Outcome]:
         return {outcome.scenario.name: outcome for outcome in stage.play([SCENARIOS[name] for name in names])}
 
 
+def stand_still(pid: int, seconds: float) -> None:
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(seconds)
+    os.kill(pid, signal.SIGCONT)
+
+
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, Outcome]:
     return play(*SHORT)
@@ -87,15 +93,8 @@ def test_a_run_on_a_machine_without_time_for_the_rules_proves_nothing() -> None:
     """Prometheus stands still for four seconds, as on a machine that is too busy."""
     quiet = Scenario(name="quiet", title="Nothing happens", phases=(USUAL, USUAL, USUAL))
     with simulation(speed=SPEED, say=print) as stage:
-        pid = stage.stack.pid("prometheus")
-
-        def pause() -> None:
-            os.kill(pid, signal.SIGSTOP)
-            time.sleep(4)
-            os.kill(pid, signal.SIGCONT)
-
         # After the wait for a quiet stack, in the middle of fifteen seconds.
-        busy = threading.Timer(12, pause)
+        busy = threading.Timer(12, stand_still, (stage.stack.pid("prometheus"), 4))
         busy.start()
         (outcome,) = stage.play([quiet])
         busy.join()
@@ -103,6 +102,20 @@ def test_a_run_on_a_machine_without_time_for_the_rules_proves_nothing() -> None:
     first, *others = outcome.problems()
     assert re.fullmatch(r"this machine is too slow: \d+ evaluations of rules were missed, and nothing is proven", first)
     assert "WhatsSelfRulesFailing fired and should not have" in others
+
+
+@pytest.mark.proof
+def test_a_run_whose_telemetry_has_no_time_to_arrive_proves_nothing() -> None:
+    """The collector stands still for eight seconds, as on a machine that is too busy."""
+    quiet = Scenario(name="quiet", title="Nothing happens", phases=(USUAL, USUAL, USUAL))
+    with simulation(speed=SPEED, say=print) as stage:
+        busy = threading.Timer(12, stand_still, (stage.stack.pid("collector"), 8))
+        busy.start()
+        (outcome,) = stage.play([quiet])
+        busy.join()
+
+    assert "WhatsSelfTelemetryAbsent" in outcome.idle_fired
+    assert any("fired for a service without any trouble, and nothing is proven" in each for each in outcome.problems())
 
 
 @pytest.mark.proof

@@ -35,6 +35,7 @@ _LAST_WORDS_MIN: Final = 7
 """Alertmanager's ``group_interval`` and more: the time until an alert's end is notified."""
 _TOLD: Final = 'severity!="none"'
 """Alerts that could reach people: no heartbeat, and no alert that only inhibits others."""
+_IDLE: Final = "idle"
 _POINTS: Final = 10_000
 """Prometheus answers at most 11,000 points a series."""
 
@@ -62,12 +63,17 @@ class Outcome:
     """Whether the run waited for the alerts' end."""
     missed: int = 0
     """Evaluations of the rules that this machine had no time for."""
+    idle_fired: tuple[str, ...] = ()
+    """Alerts about a service in which nothing happened: its telemetry had no time to arrive."""
 
     def problems(self) -> Iterator[str]:
         """Return the differences from the scenario's expected alerts."""
         differences = list(self._differences())
         if differences and self.missed:
             yield f"this machine is too slow: {self.missed} evaluations of rules were missed, and nothing is proven"
+        if differences and self.idle_fired:
+            names = ", ".join(self.idle_fired)
+            yield f"this machine is too slow: {names} fired for a service without any trouble, and nothing is proven"
         yield from differences
 
     def _differences(self) -> Iterator[str]:
@@ -157,6 +163,8 @@ class Simulation:
     speed: float
     say: Callable[[str], None]
     _plays: list[_Play] = field(default_factory=list)
+    _idle: Business | None = None
+    """A service in which nothing happens; None where the collector is stopped, which it would tell of."""
 
     def play(self, scenarios: Sequence[Scenario], *, wait: bool = True) -> list[Outcome]:
         """
@@ -172,11 +180,14 @@ class Simulation:
         if len(scenarios) > 1 and any(phase.event in OUTSIDE for each in scenarios for phase in each.phases):
             raise CommandError("A scenario that stops the collector is played alone.")
         with ExitStack() as ended:
-            businesses = [Business(each.name, self.stack.addresses.otlp_http, speed=self.speed) for each in scenarios]
-            for business in businesses:
+            businesses = [self._business(each.name) for each in scenarios]
+            is_stopped = any(phase.event in OUTSIDE for each in scenarios for phase in each.phases)
+            self._idle = None if is_stopped else self._business(_IDLE)
+            started = [*businesses, *([self._idle] if self._idle else [])]
+            for business in started:
                 business.start()
                 ended.callback(business.stop)
-            self._wait_until_quiet(businesses)
+            self._wait_until_quiet(started)
             began_s, missed = time.time(), self._missed()
             self._plays = [
                 _Play(scenario=scenario, business=business, started_s=began_s, speed=self.speed)
@@ -185,6 +196,9 @@ class Simulation:
             self._run(wait=wait)
             missed = self._missed() - missed
             return [self._outcome(play, began_s, wait=wait, missed=missed) for play in self._plays]
+
+    def _business(self, name: str) -> Business:
+        return Business(name, self.stack.addresses.otlp_http, speed=self.speed)
 
     def _wait_until_quiet(self, businesses: Sequence[Business]) -> None:
         """
@@ -262,8 +276,12 @@ class Simulation:
 
     def _own(self, play: _Play, firing: set[tuple[str, str]]) -> set[tuple[str, str]]:
         """Return the firing alerts that *play* caused: those of its job, and those of no job, as the collector's."""
-        others = {each.business.job for each in self._plays} - {play.business.job}
+        others = self._jobs() - {play.business.job}
         return {(alert, job) for alert, job in firing if job not in others}
+
+    def _jobs(self) -> set[str]:
+        """Return the jobs of every service that runs."""
+        return {each.business.job for each in self._plays} | ({self._idle.job} if self._idle else set())
 
     def _firing(self) -> set[tuple[str, str]]:
         return self._alerts(', alertstate="firing"')
@@ -278,12 +296,13 @@ class Simulation:
         return int(found[0]["value"][1]) if found else 0
 
     def _outcome(self, play: _Play, began_s: float, *, wait: bool, missed: int) -> Outcome:
-        others = {each.business.job for each in self._plays} - {play.business.job}
+        others = self._jobs() - {play.business.job}
         end_s = time.time()
         step_s = max(15 / self.speed, (end_s - began_s) / _POINTS)
         query = {"query": f'ALERTS{{alertstate="firing", {_TOLD}}}', "step": f"{step_s:.3f}"}
         series = self._get("query_range", query | {"start": f"{began_s:.3f}", "end": f"{end_s:.3f}"})
         still = self._own(play, self._firing())
+        idle = {_name(each["metric"]) for each in series if self._idle and each["metric"].get("job") == self._idle.job}
         fired: dict[str, Fired] = {}
         for each in series:
             name, job = _name(each["metric"]), each["metric"].get("job", "")
@@ -305,10 +324,11 @@ class Simulation:
             told=told,
             waited=wait,
             missed=missed,
+            idle_fired=tuple(sorted(idle)),
         )
 
     def _concerns(self, told: Told, play: _Play) -> bool:
-        jobs = {each.business.job for each in self._plays if each.business.job in told.title}
+        jobs = {job for job in self._jobs() if job in told.title}
         return not jobs or play.business.job in jobs
 
     def _ask(self, query: str) -> list[dict[str, Any]]:
