@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
+sys.path.insert(0, str(Path(__file__).parent))  # tools/scale_figures.py reads this file from elsewhere
 
 import binaries
 import long_texts
