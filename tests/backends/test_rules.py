@@ -72,9 +72,11 @@ MACHINERY = frozenset({
     "prometheus_tsdb_retention_limit_bytes",
     "prometheus_tsdb_storage_blocks_bytes",
     "prometheus_tsdb_wal_storage_size_bytes",
+    "tempo_discarded_spans_total",
     "up",
+    "vl_rows_dropped_total",
 })  # fmt: skip
-"""Metrics of the collector, of Prometheus and of Alertmanager."""
+"""Metrics of the collector, of Prometheus, of Alertmanager and of the stores."""
 
 LABELS = frozenset(
     {"alertname", "alertstate", "data_type", "exporter", "instance", "integration", "job", "le", "processor"}
