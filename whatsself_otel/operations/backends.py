@@ -306,7 +306,7 @@ STORE_DISCARDS: Final = Words(
         Check(
             en="What the collector could not deliver",
             pt="O que o collector não conseguiu entregar",
-            promql="sum by (exporter) (increase(otelcol_exporter_send_failed_spans_total[1h]))",
+            promql="whatsself:collector_exporter_send_failed:increase10m > 0",
         ),
     ),
 )
