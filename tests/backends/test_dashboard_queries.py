@@ -77,6 +77,8 @@ MAY_BE_EMPTY = {
     ("runbook", "whatsselfcollectorqueuesetaside promql 1"): "no queue is corrupt",
     ("runbook", "whatsselfcollectorqueuesetaside logql 1"): "no queue is corrupt",
     ("runbook", "whatsselfcollectorqueuesetaside logsql 1"): "no queue is corrupt",
+    ("runbook", "whatsselfstorediscards promql 1"): "Tempo makes the counter with the first span that it throws away",
+    ("runbook", "whatsselfstorediscards promql 3"): _WELL,
     **{("runbook", f"whatsselfbridgetargetaway promql {number}"): _NO_BRIDGE for number in (1, 2, 3)},
     ("runbook", "whatsselfstoragefailing promql 3"): _NO_NODE,
     ("runbook", "whatsselfstoragefilling promql 3"): _NO_NODE,
