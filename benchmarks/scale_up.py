@@ -53,7 +53,11 @@ CPU of a whole process, exports included, without a server; each figure is of on
 {worker_rows}
 
 One POST with two statements, two log lines and a count. wrk has {connections} connections, and shares the processors
-with the workers. Versions: {versions}.
+with the workers. With two workers and more each answer waits some 40 ms, bare as well: it looks like small packets that
+wait for an acknowledgement on the socket that uvicorn's workers share, and was not looked into. These lines say that
+telemetry adds little to such a wait, and no more.
+
+Versions: {versions}.
 Machines and versions that were not measured: [what was not run](../../docs/evidence/unproven.md).
 """
 
