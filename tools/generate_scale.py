@@ -30,6 +30,7 @@ from scale_figures import (
     kept,
     message_bytes,
     read,
+    stack_trace_ms,
     store_facts,
     stores,
     walk,
@@ -109,6 +110,7 @@ def _number_in_portuguese(text: str) -> str:
 def page(measured: Mapping[str, Row], needs: Mapping[str, Need]) -> str:
     """Return the page."""
     rss = max(row.rss_mib for row in measured.values())
+    trace_ms = stack_trace_ms(MEASURED.read_text("utf-8"))
     fact = store_facts(needs)
     return f"""\
 # Scale
@@ -121,6 +123,8 @@ on the machine of the benchmark, at {rss} MiB of memory before any queue. No clu
 ([load_balancing and clusters are unproven](evidence/unproven.md)).
 
 A message is {sum(message_bytes()) / 1e3:.1f} kB before compression, in spans and records of 8 attributes each.
+A long text costs far more than a short one: a stack trace of 6 kB took {trace_ms:.0f} ms, as much as
+{trace_ms * 1000 / measured["logs"].item_us:.0f} short records. Count the errors that you log.
 
 Assumed, not measured: {SPANS_A_MESSAGE} spans and {LOGS_A_MESSAGE} records a message, and a core planned to
 {LOAD:.0%}. Multiply by your own. Metrics are left out: they grow with services, not with messages.
@@ -216,6 +220,7 @@ than it can take makes it lag and loses nothing ([counts](evidence/delivery.md))
 def portuguese_page(measured: Mapping[str, Row], needs: Mapping[str, Need]) -> str:
     """Return the page in Portuguese."""
     rss = max(row.rss_mib for row in measured.values())
+    trace_ms = stack_trace_ms(MEASURED.read_text("utf-8"))
     fact = {name: _number_in_portuguese(text) for name, text in store_facts(needs).items()}
     return f"""\
 # Até onde escala
@@ -229,6 +234,8 @@ tamanho foi executado ([load_balancing e clusters não foram provados](../eviden
 
 Uma mensagem tem {f"{sum(message_bytes()) / 1e3:.1f}".replace(".", ",")} kB antes da compressão, em spans e
 registros de 8 atributos cada.
+Um texto longo custa muito mais que um curto: um stack trace de 6 kB levou {trace_ms:.0f} ms, tanto quanto
+{trace_ms * 1000 / measured["logs"].item_us:.0f} registros curtos. Conte os erros que você registra.
 
 Suposto, não medido: {SPANS_A_MESSAGE} spans e {LOGS_A_MESSAGE} registros por mensagem, e um núcleo planejado até
 {LOAD:.0%}. Multiplique pelos seus números. As métricas ficam de fora: elas crescem com os serviços, não com as

@@ -80,6 +80,13 @@ def read(text: str) -> Mapping[str, Row]:
     return {signal: Row(item_us=float(cost), rss_mib=int(rss)) for signal, cost, rss in rows}
 
 
+def stack_trace_ms(text: str) -> float:
+    """Return the CPU that the base takes for one stack trace."""
+    found = re.search(r"^\| stack trace, (\d+) kB \| [\d.]+ \| ([\d.]+) \|", text, re.MULTILINE)
+    assert found is not None  # noqa: S101 - benchmarks/collector.py writes this line
+    return int(found[1]) * float(found[2])  # kB times seconds a MB
+
+
 def cores(messages_per_min: int, measured: Mapping[str, Row]) -> float:
     """Return how many cores masking and forwarding take, at the share of a core that is planned for."""
     message_us = SPANS_A_MESSAGE * measured["traces"].item_us + LOGS_A_MESSAGE * measured["logs"].item_us
