@@ -334,7 +334,7 @@ def measure_latency(everyone: Sequence[Measured], directory: Path, duration_s: i
         for each in random.sample(everyone, len(everyone)):
             each.wrk.append(load(each, script, duration_s))
     slowest = next((each for each in everyone if each.name == "contrib"), everyone[-1])
-    pause_ms = 4000 / slowest.middle("wrk", rate) * 2 - slowest.middle("wrk", itemgetter("p50")) / 1000
+    pause_ms = 2 * 4000 / slowest.middle("wrk", rate)
     for number in range(rounds):
         say(f"wrk at half load, round {number + 1} of {rounds} ...")
         for each in random.sample(everyone, len(everyone)):
