@@ -133,26 +133,27 @@ async def serve_within(app: Any, count: int) -> None:
             sys.exit(f"answered {message['status']}")
 
     for number in range(count):
-        path = f"/messages/m-{number}"
-        await app(
-            {
-                "type": "http",
-                "asgi": {"version": "3.0", "spec_version": "2.3"},
-                "http_version": "1.1",
-                "method": "POST",
-                "scheme": "http",
-                "path": path,
-                "raw_path": path.encode(),
-                "query_string": b"",
-                "root_path": "",
-                "headers": headers,
-                "server": ("127.0.0.1", 8000),
-                "client": ("127.0.0.1", 51234),
-                "state": {},
-            },
-            receive,
-            send,
-        )
+        await app(scope_of(f"/messages/m-{number}", headers=headers), receive, send)
+
+
+def scope_of(path: str, **changes: Any) -> dict[str, Any]:
+    """Return the scope in which a server describes a POST to *path*, with *changes*."""
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"127.0.0.1:8000")],
+        "server": ("127.0.0.1", 8000),
+        "client": ("127.0.0.1", 51234),
+        "state": {},
+        **changes,
+    }
 
 
 class Control:

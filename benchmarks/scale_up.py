@@ -31,7 +31,7 @@ RESULT: Final = HERE / "results" / "scale_up.md"
 TURNS: Final = 3
 WORKERS: Final = (1, 2, 4)
 CONNECTIONS: Final = 16
-SECONDS: Final = 5
+DURATION_S: Final = 5
 WORK: Final = {
     "statements": f"{EACH['statements']} statements a request",
     "lines": f"{EACH['lines']} log lines a request",
@@ -120,7 +120,7 @@ def measure_workers(count: int, everyone: Sequence[Measured], folder: Path) -> s
         say(f"{count} workers, turn {turn + 1} of {TURNS} ...")
         for each in everyone:
             with serving(each, workers=count):
-                found[each.name].append(load(each, script, SECONDS, connections=CONNECTIONS))
+                found[each.name].append(load(each, script, DURATION_S, connections=CONNECTIONS))
     cells = [f"{statistics.median(map(rate, runs)):.0f}" for runs in found.values()]
     cells += [f"{statistics.median(map(itemgetter('p99'), runs)) / 1000:.1f}" for runs in found.values()]
     return "| " + " | ".join([str(count), *cells]) + " |"

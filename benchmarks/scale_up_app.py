@@ -17,13 +17,11 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 import fastapi
-from overhead_app import build_engine, contacts, logger
+from overhead_app import build_engine, contacts, logger, scope_of
 from overhead_subjects import SUBJECTS
 from sqlalchemy import select
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from overhead_subjects import Running
     from sqlalchemy import Engine
 
@@ -98,7 +96,7 @@ async def serve_request(app: Any, path: str) -> None:
         if message.get("status", 200) != 200:
             sys.exit(f"answered {message['status']}")
 
-    await serve(app, {"type": "http", "method": "POST", "scheme": "http"}, path, receive, send)
+    await app(scope_of(path), receive, send)
 
 
 async def serve_websocket(app: Any, path: str) -> None:
@@ -118,33 +116,9 @@ async def serve_websocket(app: Any, path: str) -> None:
         nonlocal answered
         answered += message["type"] == "websocket.send"
 
-    await serve(app, {"type": "websocket", "scheme": "ws", "subprotocols": []}, path, receive, send)
+    await app(scope_of(path, type="websocket", scheme="ws", subprotocols=[]), receive, send)
     if answered != MESSAGES:
         sys.exit(f"answered {answered} of {MESSAGES} messages")
-
-
-async def serve(
-    app: Any,
-    kind: dict[str, Any],
-    path: str,
-    receive: Callable[[], Awaitable[dict[str, Any]]],
-    send: Callable[[dict[str, Any]], Awaitable[None]],
-) -> None:
-    """Call *app* as a server does."""
-    scope = {
-        **kind,
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"127.0.0.1:8000")],
-        "server": ("127.0.0.1", 8000),
-        "client": ("127.0.0.1", 51234),
-        "state": {},
-    }
-    await app(scope, receive, send)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,18 @@ def play(*names: str) -> dict[str, Outcome]:
         return {outcome.scenario.name: outcome for outcome in stage.play([SCENARIOS[name] for name in names])}
 
 
+def play_quiet_while_stopped(program: str, stop_s: float) -> Outcome:
+    """Play a scenario in which nothing happens, while *program* stands still as on a machine that is too busy."""
+    quiet = Scenario(name="quiet", title="Nothing happens", phases=(USUAL, USUAL, USUAL))
+    with simulation(speed=SPEED, say=print) as stage:
+        # After the wait for a quiet stack, in the middle of fifteen seconds.
+        busy = threading.Timer(12, stand_still, (stage.stack.pid(program), stop_s))
+        busy.start()
+        (outcome,) = stage.play([quiet])
+        busy.join()
+    return outcome
+
+
 def stand_still(pid: int, seconds: float) -> None:
     os.kill(pid, signal.SIGSTOP)
     time.sleep(seconds)
@@ -90,14 +102,7 @@ def test_what_is_played_alone_fires_exactly_what_is_stated(name: str) -> None:
 
 @pytest.mark.proof
 def test_a_run_on_a_machine_without_time_for_the_rules_proves_nothing() -> None:
-    """Prometheus stands still for four seconds, as on a machine that is too busy."""
-    quiet = Scenario(name="quiet", title="Nothing happens", phases=(USUAL, USUAL, USUAL))
-    with simulation(speed=SPEED, say=print) as stage:
-        # After the wait for a quiet stack, in the middle of fifteen seconds.
-        busy = threading.Timer(12, stand_still, (stage.stack.pid("prometheus"), 4))
-        busy.start()
-        (outcome,) = stage.play([quiet])
-        busy.join()
+    outcome = play_quiet_while_stopped("prometheus", 4)
 
     first, *others = outcome.problems()
     assert re.fullmatch(r"this machine is too slow: \d+ evaluations of rules were missed, and nothing is proven", first)
@@ -106,13 +111,7 @@ def test_a_run_on_a_machine_without_time_for_the_rules_proves_nothing() -> None:
 
 @pytest.mark.proof
 def test_a_run_whose_telemetry_has_no_time_to_arrive_proves_nothing() -> None:
-    """The collector stands still for eight seconds, as on a machine that is too busy."""
-    quiet = Scenario(name="quiet", title="Nothing happens", phases=(USUAL, USUAL, USUAL))
-    with simulation(speed=SPEED, say=print) as stage:
-        busy = threading.Timer(12, stand_still, (stage.stack.pid("collector"), 8))
-        busy.start()
-        (outcome,) = stage.play([quiet])
-        busy.join()
+    outcome = play_quiet_while_stopped("collector", 8)
 
     assert "WhatsSelfTelemetryAbsent" in outcome.idle_fired
     assert any("fired for a service without any trouble, and nothing is proven" in each for each in outcome.problems())
